@@ -1,0 +1,585 @@
+//! The words that set the date, freeze and approve notices, hold them, and end the embargo.
+
+use serde_json::json;
+
+use super::super::incident::{Event, Purpose, Recipient, Status};
+use super::super::names::{Moment, TaskId, later};
+use super::super::notice::{self, freeze, render};
+use super::super::offset::{Calendar, Offset, parse_time, parse_zone};
+use super::super::playbook::{Kind, Playbook, TRule, Task};
+use super::super::refusal::Refusal;
+use super::super::schedule::{self, approvals_missing};
+use super::{Turn, needs};
+
+type Answer = Result<String, Refusal>;
+
+/// Reads the moment behind `/disclose`: a date, a date and time, with or without a zone, or a
+/// time from now.
+///
+/// # Errors
+/// A sentence with what can be written.
+pub fn parse_when(
+    text: &str,
+    now: Moment,
+    rule: &TRule,
+    calendar: &Calendar,
+) -> Result<Moment, String> {
+    let text = text.trim();
+    if text.starts_with('+') {
+        return Offset::parse(text).map(|offset| offset.from(now, calendar));
+    }
+    if let Ok(moment) = text.parse::<chrono::DateTime<chrono::FixedOffset>>() {
+        return Ok(moment.to_utc());
+    }
+    let spaced = text.replacen('T', " ", 1);
+    let mut words = spaced.split_whitespace();
+    let wrong =
+        || format!("`{text}` is no moment; write `2026-12-16`, `2026-12-16 16:00 UTC` or `+7d`");
+    let date = words
+        .next()
+        .and_then(|word| word.parse::<chrono::NaiveDate>().ok())
+        .ok_or_else(wrong)?;
+    if !(2000..2200).contains(&chrono::Datelike::year(&date)) {
+        return Err(wrong());
+    }
+    let time = match (words.next(), rule.at) {
+        (Some(word), _) => parse_time(word.trim_end_matches('Z'))?,
+        (None, Some(at)) => at,
+        (None, None) => {
+            return Err(format!(
+                "say the time of day as well, like `{date} 16:00 UTC`"
+            ));
+        }
+    };
+    let calendar = match words.next() {
+        Some(zone) => Calendar::plain(parse_zone(zone)?),
+        None => calendar.clone(),
+    };
+    if words.next().is_some() {
+        return Err(wrong());
+    }
+    calendar.moment(date.and_time(time)).ok_or_else(wrong)
+}
+
+/// `/disclose WHEN`
+pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let incident = turn.open_incident()?;
+    if incident.status != Status::Accepted {
+        return Err(Refusal::new(
+            "not accepted yet",
+            "a date belongs to a report that was accepted as a vulnerability.",
+            "write `| /accept` before `| /disclose`, without the bar.",
+        ));
+    }
+    if incident.published().is_some() {
+        return Err(Refusal::new(
+            "public already",
+            "it is public; there is no date to set.",
+            "",
+        ));
+    }
+    needs(arguments, "disclose", "WHEN")?;
+    let playbook = incident.playbook.clone();
+    let now = turn.work.now;
+    // A moment counted from now would be another one when it is confirmed, so the question is
+    // asked about the moment itself.
+    let t = parse_when(arguments, now, &playbook.t, &playbook.calendar)
+        .map_err(|why| Refusal::new("no moment understood", format!("{why}."), ""))?;
+    // Whole seconds: what is shown, confirmed and sent is then the same moment.
+    let t = chrono::SubsecRound::trunc_subsecs(t, 0);
+    if t <= now {
+        return Err(Refusal::new(
+            "the moment has passed",
+            format!("{} is not ahead.", turn.work.say(t)),
+            "name a later one.",
+        ));
+    }
+    let old = incident.t();
+    let holders: Vec<_> = incident.holders_of_a_date().into_keys().collect();
+    if old == Some(t) {
+        return Err(Refusal::new(
+            "the same date",
+            "T is that moment already.",
+            "",
+        ));
+    }
+    turn.line = format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"));
+    let doubts = doubts(turn, &playbook, t, old);
+    if doubts.is_empty() {
+        turn.work.add(Event::TSet { t });
+        return Ok(format!(
+            "T is {}.\n{}",
+            turn.work.say(t),
+            plan(turn, &playbook)
+        ));
+    }
+    let mut what = format!("T would be {}.\n", turn.work.say(t));
+    for doubt in &doubts {
+        what.push_str(&format!("  - {doubt}\n"));
+    }
+    let basis = format!("{old:?} {holders:?}");
+    if let Some(ask) = ask_with_notice(turn, t, &what, &basis, &holders)? {
+        return Ok(ask);
+    }
+    turn.work.add(Event::TSet { t });
+    let mut told = String::new();
+    if !holders.is_empty() {
+        tell_new_date(turn, holders.iter().cloned().collect())?;
+        told = format!("The {} who had the old date are told now.\n", holders.len());
+    }
+    Ok(format!(
+        "T is {}.\n{told}{}",
+        turn.work.say(t),
+        plan(turn, &playbook)
+    ))
+}
+
+/// Why a date needs a confirmation.
+fn doubts(turn: &Turn<'_, '_>, playbook: &Playbook, t: Moment, old: Option<Moment>) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if let Some(old) = old {
+        doubts.push(format!("it moves T from {}", turn.work.say(old)));
+    }
+    let calendar = &playbook.calendar;
+    let local = t.with_timezone(&calendar.zone);
+    if let Some(days) = playbook.t.days
+        && !days.contains(chrono::Datelike::weekday(&local))
+    {
+        let better = turn.work.say(calendar.snap(t, days));
+        doubts.push(format!(
+            "the process asks for a day from {days}; the next is {better}"
+        ));
+    }
+    if let Some(at) = playbook.t.at
+        && local.time() != at
+    {
+        doubts.push(format!(
+            "the process asks for {} {}",
+            at.format("%H:%M"),
+            calendar.zone
+        ));
+    }
+    if t < playbook.t.min_lead.from(turn.work.now, calendar) {
+        doubts.push(format!(
+            "less than {} is left until then",
+            playbook.t.min_lead.to_string().trim_start_matches('+')
+        ));
+    }
+    doubts
+}
+
+/// Asks for the confirmation, showing the "date changed" notice that it also approves.
+fn ask_with_notice(
+    turn: &mut Turn<'_, '_>,
+    t: Moment,
+    what: &str,
+    basis: &str,
+    holders: &[Recipient],
+) -> Result<Option<String>, Refusal> {
+    let mut what = what.to_owned();
+    if !holders.is_empty() && turn.confirming.is_none() {
+        // Rendered with the new date on a copy, so that what is shown is what will be frozen.
+        let mut trial = super::super::work::Work::on(
+            turn.work.desk,
+            None,
+            turn.work.now,
+            turn.work.fresh.clone(),
+        );
+        trial.incident.clone_from(&turn.work.incident);
+        trial.add(Event::TSet { t });
+        let written = render(&trial, "date-changed", None).map_err(broken)?;
+        let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
+        what.push_str(&format!(
+            "These {} have the old date and get this, which your confirmation approves:\n\n{}",
+            holders.len(),
+            super::super::texts::quote(&shown.body)
+        ));
+    }
+    turn.confirmed(&what, &[basis])
+}
+
+fn broken(problem: super::super::texts::Problem) -> Refusal {
+    Refusal::new(
+        "a template is broken",
+        format!("{problem}."),
+        "tell the operator; `embargod check` shows it.",
+    )
+}
+
+/// Freezes and releases "date changed" to everyone who had the old date.
+fn tell_new_date(
+    turn: &mut Turn<'_, '_>,
+    to: std::collections::BTreeSet<Recipient>,
+) -> Result<(), Refusal> {
+    let written = render(turn.work, "date-changed", None).map_err(broken)?;
+    let id = TaskId::date_changed();
+    let by = Some(turn.person.id.clone());
+    let draft = freeze(turn.work, &id, "date-changed", &written, to.clone(), by);
+    let number = draft.number;
+    turn.work.add(Event::Frozen(Box::new(draft)));
+    turn.work.add(Event::Approved {
+        notice: id.clone(),
+        number,
+    });
+    turn.work.add(Event::Released {
+        notice: id,
+        number,
+        late: false,
+        recipients: to,
+    });
+    Ok(())
+}
+
+/// When the notices leave, now that T is known.
+fn plan(turn: &Turn<'_, '_>, playbook: &Playbook) -> String {
+    let mut out = String::new();
+    for task in playbook.notices() {
+        let left = turn
+            .work
+            .incident
+            .as_ref()
+            .and_then(|i| i.notices.get(&task.id))
+            .is_some_and(|n| n.has_left());
+        let span = turn
+            .work
+            .incident
+            .as_ref()
+            .and_then(|incident| schedule::span_of(incident, task));
+        if let (false, Some(_)) = (left, span) {
+            out.push_str(&format!(
+                "  {:<14}{}\n",
+                task.word(),
+                notice::moment(turn.work, task)
+            ));
+        }
+    }
+    if out.is_empty() {
+        out
+    } else {
+        format!("These notices wait for a draft and its approval:\n{out}")
+    }
+}
+
+fn notice_task(turn: &Turn<'_, '_>, word: &str) -> Result<Task, Refusal> {
+    let (task, _) = turn.task(word)?;
+    if task.kind == Kind::Draft {
+        return Ok(task);
+    }
+    Err(Refusal::new(
+        "no notice",
+        format!("`{}` is no notice.", task.word()),
+        "write `| /agenda` to see them.",
+    ))
+}
+
+/// `/preview NOTICE`
+pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    turn.open_incident()?;
+    needs(arguments, "preview", "NOTICE")?;
+    let task = notice_task(turn, arguments)?;
+    let incident = turn.incident()?;
+    let word = task.word().to_string();
+    if incident
+        .notices
+        .get(&task.id)
+        .is_some_and(super::super::incident::Notice::has_left)
+    {
+        return Err(Refusal::new(
+            "it has left",
+            format!("the notice `{word}` has left already."),
+            "",
+        ));
+    }
+    let missing: Vec<_> = schedule::missing(incident, &task)
+        .map(ToOwned::to_owned)
+        .collect();
+    if !missing.is_empty() {
+        return Err(Refusal::new(
+            "the record is incomplete",
+            format!(
+                "the notice `{word}` needs these in the record first: {}.",
+                missing.join(", ")
+            ),
+            "set them with `| /set FIELD VALUE`, `| /cve ID` or `| /cvss VECTOR`, without the bar.",
+        ));
+    }
+    let template = task.template.clone().unwrap_or_default();
+    let written = render(turn.work, &template, task.audience.as_ref()).map_err(broken)?;
+    let to = task
+        .audience
+        .as_ref()
+        .map(|a| notice::recipients(turn.work, a))
+        .unwrap_or_default();
+    let by = Some(turn.person.id.clone());
+    let draft = freeze(turn.work, &task.id, &template, &written, to.clone(), by);
+    let number = draft.number;
+    turn.work.add(Event::Frozen(Box::new(draft)));
+    let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
+    let audience = task
+        .audience
+        .as_ref()
+        .map_or_else(String::new, |a| label(turn, a));
+    let facts = json!({
+        "by": turn.person.name, "notice": word, "number": number,
+        "moment": notice::moment(turn.work, &task), "audience": audience, "recipients": to.len(),
+        "approvals": task.approvals, "subject": shown.subject, "body": super::super::texts::quote(&shown.body),
+    });
+    let others: Vec<_> = turn
+        .work
+        .holders(&task.role)
+        .into_iter()
+        .filter(|person| person.id != turn.person.id)
+        .collect();
+    turn.work
+        .tell_all(&others, &Purpose::Relay, "preview", &facts);
+    let editor = if task.approvals > 1 {
+        " You changed it last, so you do not count among them."
+    } else {
+        ""
+    };
+    Ok(format!(
+        "Frozen as {word}@{number}, for the {audience} ({} now). It leaves on\n{}\nonce {} approve it:{editor}\n\n  | /approve {word}@{number}\n\n> Subject: {}\n>\n{}",
+        to.len(),
+        notice::moment(turn.work, &task),
+        task.approvals,
+        shown.subject,
+        super::super::texts::quote(&shown.body),
+    ))
+}
+
+fn label(turn: &Turn<'_, '_>, audience: &super::super::playbook::Audience) -> String {
+    turn.work
+        .incident
+        .as_ref()
+        .map_or_else(String::new, |incident| notice::label(incident, audience))
+}
+
+/// `/approve NOTICE@N`
+pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    turn.open_incident()?;
+    needs(arguments, "approve", "NOTICE@N")?;
+    let (word, number) = arguments.split_once('@').unwrap_or((arguments, ""));
+    let task = notice_task(turn, word)?;
+    let word = task.word().to_string();
+    let refuse = |reason: &str, why: String, next: String| Err(Refusal::new(reason, why, next));
+    let incident = turn.incident()?;
+    let notice = incident.notices.get(&task.id).cloned().unwrap_or_default();
+    let Some(newest) = notice.draft() else {
+        return refuse(
+            "no draft",
+            format!("there is no draft of `{word}` yet."),
+            format!("write `| /preview {word}`, without the bar."),
+        );
+    };
+    let next = format!(
+        "read the newest: `| /preview {word}` freezes and shows one; then `| /approve {word}@N`."
+    );
+    match number.parse::<u32>() {
+        Err(_) => {
+            return refuse(
+                "no number",
+                format!(
+                    "say which draft of `{word}` you approve; the newest is {word}@{}.",
+                    newest.number
+                ),
+                next,
+            );
+        }
+        Ok(number) if number != newest.number => {
+            return refuse(
+                "not the newest draft",
+                format!(
+                    "{word}@{number} is not the newest draft; that is {word}@{}.",
+                    newest.number
+                ),
+                next,
+            );
+        }
+        Ok(_) => {}
+    }
+    if notice.has_left() {
+        return refuse(
+            "it has left",
+            format!("the notice `{word}` has left already."),
+            String::new(),
+        );
+    }
+    if newest.t != incident.t() {
+        return refuse(
+            "the draft has another date",
+            format!(
+                "{word}@{} speaks of a date that has moved since.",
+                newest.number
+            ),
+            next,
+        );
+    }
+    let number = newest.number;
+    let editor = task.approvals > 1 && newest.by.as_ref() == Some(&turn.person.id);
+    if editor {
+        return refuse(
+            "you changed it last",
+            format!(
+                "you froze {word}@{number}, so your approval does not count among the {} it needs.",
+                task.approvals
+            ),
+            "others must approve it.".into(),
+        );
+    }
+    turn.work.add(Event::Approved {
+        notice: task.id.clone(),
+        number,
+    });
+    let incident = turn.incident()?;
+    let missing = incident
+        .notices
+        .get(&task.id)
+        .map_or(0, |notice| approvals_missing(notice, &task));
+    if missing > 0 {
+        return Ok(format!("You approve {word}@{number}. {missing} more must."));
+    }
+    let before: Vec<_> = schedule::open_before(incident, &task)
+        .map(ToString::to_string)
+        .collect();
+    let blocked = if before.is_empty() {
+        String::new()
+    } else {
+        format!("\nIt still waits for {}.", before.join(", "))
+    };
+    let held = if incident.is_held(&task.id) {
+        "\nIt is held; `| /resume` lets it go."
+    } else {
+        ""
+    };
+    Ok(format!(
+        "{word}@{number} is approved. It leaves on\n{}.{blocked}{held}",
+        notice::moment(turn.work, &task)
+    ))
+}
+
+fn scope(
+    turn: &Turn<'_, '_>,
+    arguments: &str,
+    word: &str,
+) -> Result<(Option<TaskId>, String), Refusal> {
+    needs(arguments, word, "NOTICE or ALL")?;
+    if arguments.eq_ignore_ascii_case("all") {
+        return Ok((None, "all notices".to_owned()));
+    }
+    let playbook = &turn.incident()?.playbook;
+    let known = playbook.notices().find(|task| task.is_called(arguments));
+    let task = known.ok_or_else(|| {
+        let words: Vec<_> = playbook
+            .notices()
+            .map(|task| task.word().as_str())
+            .collect();
+        Refusal::new(
+            "no such notice",
+            format!("there is no notice `{arguments}`."),
+            format!("write ALL, or one of {}.", words.join(", ")),
+        )
+    })?;
+    Ok((Some(task.id.clone()), task.word().to_string()))
+}
+
+/// `/hold NOTICE|ALL`
+pub fn hold(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    turn.incident()?;
+    let (notice, name) = scope(turn, arguments, "hold")?;
+    turn.work.add(Event::Held { notice });
+    Ok(format!(
+        "Held: {name}. What the mail server has taken is gone; the rest stays here until `| /resume`."
+    ))
+}
+
+/// `/resume NOTICE|ALL`
+pub fn resume(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let incident = turn.incident()?;
+    if incident.held.is_empty() {
+        return Err(Refusal::new("nothing is held", "no notice is held.", ""));
+    }
+    let held = format!("{:?}", incident.held);
+    let (notice, name) = scope(turn, arguments, "resume")?;
+    if let Some(ask) = turn.confirmed(
+        &format!("This lets go: {name}. What is due leaves at once."),
+        &[&held],
+    )? {
+        return Ok(ask);
+    }
+    turn.work.add(Event::Resumed { notice });
+    Ok(format!("Let go: {name}."))
+}
+
+/// `/published`
+pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    let incident = turn.open_incident()?;
+    if incident.published().is_some() {
+        return Err(Refusal::new(
+            "public already",
+            "that it is public was recorded before.",
+            "",
+        ));
+    }
+    let early = incident
+        .t()
+        .is_none_or(|t| t > later(turn.work.now, super::super::names::Span::zero()));
+    let when = if early {
+        " T has not come: this says that it is public all the same."
+    } else {
+        ""
+    };
+    let what = format!("This records that it is public and ends the embargo.{when}");
+    if let Some(ask) = turn.confirmed(&what, &[])? {
+        return Ok(ask);
+    }
+    turn.work.add(Event::Published { at: turn.work.now });
+    Ok("Recorded as public. The embargo is over.".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_as_people_write_them_and_never_lose_the_hour() {
+        let rule = |at: Option<&str>| TRule {
+            at: at.map(|at| parse_time(at).unwrap()),
+            days: None,
+            min_lead: Offset::ZERO,
+            stale: Offset::ZERO,
+            slip: Offset::ZERO,
+        };
+        let now: Moment = "2026-12-01T09:00:00Z".parse().unwrap();
+        let calendar = Calendar::plain(chrono_tz::Tz::UTC);
+        for (text, wanted) in [
+            ("2026-12-16", "2026-12-16T16:00:00Z"),
+            ("2026-12-16 15:30", "2026-12-16T15:30:00Z"),
+            ("2026-12-16 15:30 UTC", "2026-12-16T15:30:00Z"),
+            ("2026-12-16T15:30:00Z", "2026-12-16T15:30:00Z"),
+            ("2026-12-16T15:30Z", "2026-12-16T15:30:00Z"),
+            ("2026-12-16 17:00 Europe/Berlin", "2026-12-16T16:00:00Z"),
+            ("+7d", "2026-12-08T09:00:00Z"),
+            ("+90s", "2026-12-01T09:01:30Z"),
+        ] {
+            let read = parse_when(text, now, &rule(Some("16:00")), &calendar).unwrap();
+            assert_eq!(read, wanted.parse::<Moment>().unwrap(), "{text}");
+        }
+        for bad in [
+            "",
+            "tomorrow",
+            "16.12.2026",
+            "2026-12-16 25:00",
+            "2026-12-16 16:00 UTC now",
+            "9999999-01-01",
+        ] {
+            assert!(
+                parse_when(bad, now, &rule(Some("16:00")), &calendar).is_err(),
+                "{bad}"
+            );
+        }
+        assert!(
+            parse_when("2026-12-16", now, &rule(None), &calendar).is_err(),
+            "an hour is never guessed"
+        );
+    }
+}

@@ -1,0 +1,272 @@
+//! The words that only look.
+
+use std::fmt::Write as _;
+
+use super::super::incident::{Delivery, Recipient};
+use super::super::keyword::{KEYWORDS, Keyword, keyword, unknown};
+use super::super::letter::Protection;
+use super::super::names::Handle;
+use super::super::refusal::Refusal;
+use super::super::schedule::{self, State};
+use super::super::texts::blob_place;
+use super::Turn;
+
+type Answer = Result<String, Refusal>;
+
+fn explain(row: &Keyword) -> String {
+    let line = format!("| /{} {}", row.word, row.arguments);
+    format!(
+        "{}\n    {} For {}.",
+        line.trim_end(),
+        row.help,
+        row.needs.words()
+    )
+}
+
+/// `/help [WORD]`
+pub fn help(_: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let word = arguments.trim_start_matches('/');
+    if !word.is_empty() {
+        return keyword(word).map(explain).ok_or_else(|| unknown(word));
+    }
+    let mut out = String::from(
+        "Write words as the first lines of a mail, each on a line of its own and without\n\
+         the bar, signed and encrypted. Keep the Ref line of our mail. What stands below\n\
+         them is passed on to the team.\n",
+    );
+    let mut group = "";
+    for row in KEYWORDS {
+        if row.group != group {
+            group = row.group;
+            let _ = write!(out, "\n{group}\n");
+        }
+        let _ = writeln!(out, "  {}", explain(row).replace('\n', "\n  "));
+    }
+    Ok(out)
+}
+
+/// `/ping`
+pub fn ping(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    let verdict = &turn.letter.verdict;
+    let protected = match verdict.protection {
+        Protection::Both => "encrypted, and signed inside the encryption",
+        Protection::Encrypted => "encrypted, not signed",
+        Protection::Signed => "signed, not encrypted",
+        Protection::None => "neither signed nor encrypted",
+    };
+    let key = verdict
+        .signed()
+        .map_or_else(String::new, |signed| signed.fingerprint.spaced());
+    let subject = if turn.letter.subject_protected {
+        "protected"
+    } else {
+        "readable on the way"
+    };
+    Ok(format!(
+        "Your mail came {protected}.\nSigned by {key}, pinned for {}.\nIts subject was {subject}.\n\
+         Commands in it count.",
+        turn.person.name
+    ))
+}
+
+/// `/incident HANDLE`: read before the others, so here it only says what was understood.
+pub fn incident(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    Ok(format!("This mail is about {}.", turn.incident()?.handle))
+}
+
+/// `/list`
+pub fn list(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    let desk = turn.work.desk;
+    let mut out = String::new();
+    for incident in desk.open() {
+        if !desk
+            .team(&incident.playbook)
+            .iter()
+            .any(|person| person.id == turn.person.id)
+        {
+            continue;
+        }
+        let t = incident
+            .t()
+            .map_or_else(|| "no T".to_owned(), |t| format!("T {}", turn.work.say(t)));
+        let title = incident.title.as_deref().unwrap_or("(no title)");
+        let _ = writeln!(
+            out,
+            "{}  {}  {t}\n    {title}",
+            incident.handle,
+            incident.status.word()
+        );
+    }
+    Ok(if out.is_empty() {
+        "There is no open incident.".to_owned()
+    } else {
+        out
+    })
+}
+
+/// `/status`
+pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    let incident = turn.incident()?;
+    let say = |moment| turn.work.say(moment);
+    let or = |text: Option<String>, none: &str| text.unwrap_or_else(|| none.to_owned());
+    let mut out = format!(
+        "{}  {}\n",
+        incident.handle,
+        or(incident.title.clone(), "(no title)")
+    );
+    let answered = match incident.answered {
+        Some(at) => format!("answered {}", say(at)),
+        None => format!(
+            "a person's answer is owed by {}",
+            say(schedule::human_due(incident))
+        ),
+    };
+    let rows = [
+        ("state", incident.status.word().to_owned()),
+        ("reporter", answered),
+        (
+            "lead",
+            or(incident.lead.as_ref().map(ToString::to_string), "nobody"),
+        ),
+        (
+            "severity",
+            or(
+                incident
+                    .score
+                    .as_ref()
+                    .map(super::super::incident::Score::say),
+                "not scored",
+            ),
+        ),
+        (
+            "CVE",
+            or((!incident.cves.is_empty()).then(|| cves(incident)), "none"),
+        ),
+        ("T", or(incident.t().map(say), "not set")),
+        ("public", or(incident.published().map(say), "no")),
+        (
+            "held",
+            if incident.held.is_empty() {
+                "nothing".into()
+            } else {
+                "notices are held".into()
+            },
+        ),
+    ];
+    for (name, value) in rows {
+        let _ = writeln!(out, "  {name:<10}{value}");
+    }
+    if let Some((at, _)) = schedule::duties(incident).first() {
+        let _ = writeln!(out, "  {:<10}{}", "next", say(*at));
+    }
+    Ok(out)
+}
+
+/// The CVE numbers in a line.
+pub(crate) fn cves(incident: &super::super::incident::Incident) -> String {
+    incident.cves.iter().cloned().collect::<Vec<_>>().join(", ")
+}
+
+/// `/show`
+pub fn show(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    let mut out = status(turn, "")?;
+    let incident = turn.incident()?;
+    if !incident.fields.is_empty() {
+        out.push_str("\nRecord\n");
+        for (field, value) in &incident.fields {
+            let _ = writeln!(out, "  {field}: {value}");
+        }
+    }
+    for (id, notice) in &incident.notices {
+        for (number, release) in &notice.releases {
+            let count =
+                |wanted: Delivery| release.copies.values().filter(|d| **d == wanted).count();
+            let late = if release.late { ", late" } else { "" };
+            let _ = writeln!(
+                out,
+                "\nNotice {id}@{number}, left {}{late}: {} taken by the mail server, {} on their way, {} \
+                 refused, {} unknown, {} withheld",
+                turn.work.say(release.at),
+                count(Delivery::Accepted),
+                count(Delivery::Queued).saturating_add(release.pending.len()),
+                count(Delivery::Dead),
+                count(Delivery::Unknown),
+                count(Delivery::Withheld),
+            );
+            for (to, delivery) in &release.copies {
+                if *delivery != Delivery::Accepted
+                    && let Recipient::Person(person) = to
+                {
+                    let _ = writeln!(out, "  {person}: {delivery:?}");
+                }
+            }
+        }
+    }
+    for (at, by, note) in &incident.notes {
+        let by = by.as_ref().map_or("the desk", |by| by.as_str());
+        let _ = writeln!(
+            out,
+            "\nNote of {by}, {}\n{}",
+            turn.work.say(*at),
+            blob_place(*note)
+        );
+    }
+    for (n, letter) in incident.letters.iter().enumerate() {
+        let what = if n == 0 { "Report" } else { "Mail" };
+        let _ = writeln!(
+            out,
+            "\n{what} of {}\n{}",
+            turn.work.say(letter.received),
+            blob_place(letter.text)
+        );
+    }
+    Ok(out)
+}
+
+/// `/agenda`
+pub fn agenda(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    let incident = turn.incident()?;
+    let mut out = String::new();
+    let mut phase = "";
+    for item in schedule::agenda(incident, &incident.playbook, turn.work.now) {
+        if item.task.phase != phase {
+            phase = &item.task.phase;
+            let _ = write!(out, "\n{phase}\n");
+        }
+        let when = match (&item.state, item.due) {
+            (State::Done(at), _) => turn.work.say(*at),
+            (State::WaitingFor(what), _) => format!("for {what}"),
+            (State::BlockedBy(tasks), _) => {
+                format!(
+                    "by {}",
+                    tasks
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                )
+            }
+            (_, Some(due)) => turn.work.say(due),
+            (_, None) => String::new(),
+        };
+        let _ = writeln!(
+            out,
+            "  {:<9}{:<14}{when}\n           {}",
+            item.state.word(),
+            item.task.word(),
+            item.task.title
+        );
+    }
+    Ok(out.trim_start().to_owned())
+}
+
+/// Reads the handle of an `/incident` line.
+pub(crate) fn named_incident(arguments: &str) -> Result<Handle, Refusal> {
+    Handle::parse(arguments).ok_or_else(|| {
+        Refusal::new(
+            "no such incident",
+            "the line names no handle.",
+            "write it as in our mails, like `| /incident ACME-2026-7F3K2`, without the bar.",
+        )
+    })
+}

@@ -1,0 +1,486 @@
+//! The desk: everything it knows, and how a fact changes that.
+//!
+//! [`Desk::apply`] is the only thing that changes the state, and replay uses the same function.
+//! Whatever decides works on `&Desk` and returns a [`Decision`]; the engine commits it in one
+//! transaction and then applies its facts.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use super::incident::{Blob, Event, Incident};
+use super::names::{
+    Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, Span, later,
+};
+use super::outbox::Mail;
+use super::playbook::{COMMON_FIELDS, Playbook};
+use super::roster::{RefKey, Roster};
+use super::schedule;
+use super::texts::Texts;
+
+/// What the config says about the desk itself.
+//  Warning: this type is used in stored state (the settings text that `Configured` names).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What mails call the desk.
+    pub name: String,
+    /// The mailbox's address.
+    pub address: Address,
+    /// The first part of every handle.
+    pub prefix: String,
+    /// The zone that times are told in besides UTC.
+    pub zone: Tz,
+    /// The playbook of new incidents.
+    pub playbook: String,
+    /// The desk's own key.
+    pub fingerprint: Fingerprint,
+    /// The desk's certificate, armored, as it is handed out.
+    pub certificate: String,
+    /// Acknowledgements leave on a multiple of so many seconds after arrival.
+    pub tick_s: u32,
+    /// So many unencrypted reports an hour are passed on one by one; the rest in a digest.
+    pub plain_per_hour: u32,
+    /// So many acknowledgements an hour leave at once; the rest wait their turn. Counted apart
+    /// for encrypted and plain mails.
+    pub acknowledgements_per_hour: u32,
+}
+
+/// A fact in its place in the history.
+//  Warning: this type is used in stored state (the journal).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its number, from 1, without gaps.
+    pub number: u64,
+    /// When it was decided.
+    pub at: Moment,
+    /// The incident, unless it is about the desk as a whole.
+    pub incident: Option<Handle>,
+    /// The person whose signed mail caused it.
+    pub by: Option<PersonId>,
+    /// The mail that caused it, by the SHA-256 of its bytes.
+    pub cause: Option<Digest>,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// The end of the chain: the newest record's number and hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The number; 0 while the journal is empty.
+    pub number: u64,
+    /// The hash.
+    pub hash: Digest,
+}
+
+/// A fact that was decided and is not in the journal yet.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The incident it is about.
+    pub incident: Option<Handle>,
+    /// The person whose signed mail caused it.
+    pub by: Option<PersonId>,
+    /// The fact.
+    pub event: Event,
+}
+
+/// A body that the journal names by its salted hash.
+#[derive(Debug, Clone)]
+pub struct Body {
+    /// Its name.
+    pub name: Blob,
+    /// The salt.
+    pub salt: [u8; 32],
+    /// The text.
+    pub text: String,
+}
+
+/// What follows from an input: facts, bodies and mails, committed together or not at all.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Decision {
+    /// The facts, in order.
+    pub entries: Vec<Entry>,
+    /// The bodies that they name.
+    pub bodies: Vec<Body>,
+    /// The mails to seal and put in the outbox.
+    pub mails: Vec<Mail>,
+    /// Things the operator should see, without content.
+    pub faults: Vec<String>,
+    /// What the mail turned out to be, for its inbox row.
+    pub disposition: &'static str,
+}
+
+/// Texts that records name by hash: settings, roster, templates, playbooks.
+pub type Shelf = BTreeMap<Digest, Arc<str>>;
+
+/// Everything the desk knows.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// What the config says.
+    pub settings: Settings,
+    /// Who is who.
+    pub roster: Roster,
+    /// The wording.
+    pub texts: Texts,
+    /// The playbooks of new incidents, by name.
+    pub playbooks: BTreeMap<String, Arc<Playbook>>,
+    /// The incidents.
+    pub incidents: BTreeMap<Handle, Incident>,
+    /// The end of the journal.
+    pub head: Head,
+    /// The hashes of the newest `Configured`.
+    pub configured: Option<Event>,
+    /// Makes references.
+    pub ref_key: RefKey,
+    /// What went wrong while taking facts in: a text that is not on the shelf.
+    pub faults: Vec<String>,
+    shelf: Shelf,
+    agenda: BTreeSet<(Moment, Handle)>,
+    spent: BTreeSet<(Fingerprint, Digest)>,
+    sessions: BTreeMap<Digest, Handle>,
+    aliases: BTreeMap<Handle, Handle>,
+    threads: BTreeMap<MessageId, Handle>,
+    key_sent: BTreeMap<Address, Moment>,
+    warned: BTreeMap<PersonId, Moment>,
+    acknowledged: [VecDeque<Moment>; 2],
+    plain: VecDeque<Moment>,
+    deferred: BTreeMap<Handle, Moment>,
+}
+
+/// How long deferred reports wait for company before the digest leaves.
+const DIGEST_AFTER: Span = Span::minutes(15);
+
+impl Desk {
+    /// An empty desk. It knows nothing until a `Configured` is applied.
+    ///
+    /// # Errors
+    /// When the program's own templates do not load, which a test rules out.
+    pub fn new(ref_key: RefKey, settings: Settings) -> Result<Self, String> {
+        let fields = COMMON_FIELDS
+            .iter()
+            .map(|(id, _)| (*id).to_owned())
+            .collect();
+        let texts =
+            Texts::load(&BTreeMap::new(), &fields).map_err(|problems| format!("{problems:?}"))?;
+        Ok(Self {
+            settings,
+            roster: Roster::default(),
+            texts,
+            playbooks: BTreeMap::new(),
+            incidents: BTreeMap::new(),
+            head: Head {
+                number: 0,
+                hash: Digest([0; 32]),
+            },
+            configured: None,
+            ref_key,
+            faults: Vec::new(),
+            shelf: Shelf::new(),
+            agenda: BTreeSet::new(),
+            spent: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            threads: BTreeMap::new(),
+            key_sent: BTreeMap::new(),
+            warned: BTreeMap::new(),
+            acknowledged: [VecDeque::new(), VecDeque::new()],
+            plain: VecDeque::new(),
+            deferred: BTreeMap::new(),
+        })
+    }
+
+    /// Lays a text on the shelf, where records find it by its hash.
+    pub fn shelve(&mut self, text: &str) -> Digest {
+        let digest = Digest::of(text.as_bytes());
+        self.shelf.entry(digest).or_insert_with(|| text.into());
+        digest
+    }
+
+    /// The incident that a mail with these references belongs to.
+    pub fn thread(&self, ids: &[MessageId]) -> Option<&Handle> {
+        ids.iter().find_map(|id| self.threads.get(id))
+    }
+
+    /// Whether this signature was used before.
+    #[must_use]
+    pub fn is_spent(&self, fingerprint: &Fingerprint, hash: Digest) -> bool {
+        self.spent.contains(&(fingerprint.clone(), hash))
+    }
+
+    /// The incident that a ciphertext with this session key opened.
+    #[must_use]
+    pub fn session(&self, session: Digest) -> Option<&Handle> {
+        self.sessions.get(&session)
+    }
+
+    /// Whether a handle is taken: by an incident, or by the acknowledgement of a copy.
+    #[must_use]
+    pub fn is_taken(&self, handle: &Handle) -> bool {
+        self.incidents.contains_key(handle) || self.aliases.contains_key(handle)
+    }
+
+    /// The incident behind the name that a copy was acknowledged under.
+    #[must_use]
+    pub fn alias(&self, handle: &Handle) -> Option<&Handle> {
+        self.aliases.get(handle)
+    }
+
+    /// When somebody at this address last got our key.
+    #[must_use]
+    pub fn key_sent(&self, to: &Address) -> Option<Moment> {
+        self.key_sent.get(to).copied()
+    }
+
+    /// When a person was last told of a mail in their name that was not obeyed.
+    #[must_use]
+    pub fn warned(&self, person: &PersonId) -> Option<Moment> {
+        self.warned.get(person).copied()
+    }
+
+    /// When an acknowledgement of a mail that arrived at `arrived` leaves: on the next tick, or
+    /// when its turn comes. Limits delay, they never drop.
+    #[must_use]
+    pub fn acknowledge_at(&self, encrypted: bool, arrived: Moment, now: Moment) -> Moment {
+        let tick = i64::from(self.settings.tick_s.max(1)).saturating_mul(1_000);
+        let gone = now.signed_duration_since(arrived).num_milliseconds().max(0);
+        let ticks = gone.checked_div(tick).unwrap_or(0).saturating_add(1);
+        let next = later(arrived, Span::milliseconds(ticks.saturating_mul(tick)));
+        let limit = usize::try_from(self.settings.acknowledgements_per_hour)
+            .unwrap_or(usize::MAX)
+            .max(1);
+        let [plain, sealed] = &self.acknowledged;
+        let times = if encrypted { sealed } else { plain };
+        match times.len().checked_sub(limit).and_then(|n| times.get(n)) {
+            Some(earlier) => next.max(later(*earlier, Span::hours(1))),
+            None => next,
+        }
+    }
+
+    /// Whether another unencrypted report waits for the digest.
+    #[must_use]
+    pub fn defers_plain(&self, now: Moment) -> bool {
+        let hour = later(now, Span::hours(-1));
+        let recent = self.plain.iter().filter(|at| **at > hour).count();
+        recent >= usize::try_from(self.settings.plain_per_hour).unwrap_or(usize::MAX)
+    }
+
+    /// The reports that wait for the digest, and when it leaves.
+    #[must_use]
+    pub fn digest(&self) -> Option<(Moment, Vec<&Handle>)> {
+        let first = self.deferred.values().min()?;
+        Some((later(*first, DIGEST_AFTER), self.deferred.keys().collect()))
+    }
+
+    /// The next moment at which the desk has something to do.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Moment> {
+        let incident = self.agenda.first().map(|(at, _)| *at);
+        let digest = self.digest().map(|(at, _)| at);
+        incident.into_iter().chain(digest).min()
+    }
+
+    /// The incidents that have something due by `now`.
+    #[must_use]
+    pub fn due(&self, now: Moment) -> Vec<Handle> {
+        self.agenda
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, handle)| handle.clone())
+            .collect()
+    }
+
+    /// Incidents with something still to be done, by handle.
+    pub fn open(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents
+            .values()
+            .filter(|incident| incident.status.is_open())
+    }
+
+    /// Takes a record in. Cannot fail; what does not fit is noted in `faults`, and a desk with
+    /// faults is not started.
+    pub fn apply(&mut self, record: &Record, hash: Digest) {
+        self.head = Head {
+            number: record.number,
+            hash,
+        };
+        match &record.event {
+            Event::Configured {
+                settings,
+                roster,
+                templates,
+                playbooks,
+            } => {
+                self.configured = Some(record.event.clone());
+                if let Err(fault) = self.configure(*settings, *roster, *templates, playbooks) {
+                    self.faults
+                        .push(format!("journal record {}: {fault}", record.number));
+                }
+            }
+            Event::SignatureSpent { fingerprint, hash } => {
+                self.spent.insert((fingerprint.clone(), *hash));
+            }
+            Event::KeySent { to } => {
+                self.key_sent.insert(to.clone(), record.at);
+            }
+            Event::Warned { person } => {
+                self.warned.insert(person.clone(), record.at);
+            }
+            Event::Digested { handles } => {
+                for handle in handles {
+                    self.deferred.remove(handle);
+                }
+            }
+            _ => self.apply_to_incident(record),
+        }
+    }
+
+    fn apply_to_incident(&mut self, record: &Record) {
+        let Some(handle) = &record.incident else {
+            return;
+        };
+        if let Event::Opened(opening) = &record.event {
+            let Some(playbook) = self.playbook_of(opening.playbook) else {
+                self.faults.push(format!(
+                    "journal record {}: its playbook is missing",
+                    record.number
+                ));
+                return;
+            };
+            self.incidents.insert(
+                handle.clone(),
+                Incident::open(handle.clone(), record.at, opening, playbook),
+            );
+            if let Some(session) = opening.session {
+                self.sessions
+                    .entry(session)
+                    .or_insert_with(|| handle.clone());
+            }
+            let encrypted = opening.letter.protection.is_encrypted();
+            if let Some(at) = opening.acknowledge {
+                let [plain, sealed] = &mut self.acknowledged;
+                remember(if encrypted { sealed } else { plain }, at);
+            }
+            if !encrypted {
+                remember(&mut self.plain, record.at);
+            }
+            if opening.deferred {
+                self.deferred.insert(handle.clone(), record.at);
+            }
+        }
+        if let Event::CopySeen { alias, .. } = &record.event {
+            self.aliases.insert(alias.clone(), handle.clone());
+        }
+        let letter = match &record.event {
+            Event::Opened(opening) => Some(&opening.letter),
+            Event::Joined { letter } => Some(letter),
+            _ => None,
+        };
+        if let Some(id) = letter.and_then(|letter| letter.message_id.as_ref()) {
+            self.threads
+                .entry(id.clone())
+                .or_insert_with(|| handle.clone());
+        }
+        if let Event::Mailed { mails } = &record.event {
+            for mail in mails {
+                self.threads.insert(mail.message_id.clone(), handle.clone());
+            }
+        }
+        if let Event::Sent { copies, .. } = &record.event {
+            for copy in copies {
+                self.threads.insert(copy.message_id.clone(), handle.clone());
+            }
+        }
+        let Some(incident) = self.incidents.get_mut(handle) else {
+            return;
+        };
+        let before = schedule::next_due(incident);
+        incident.apply(record.at, record.by.as_ref(), &record.event);
+        // Only this incident's place in the agenda can have changed, so the work per fact does
+        // not grow with the number of incidents.
+        if let Some(at) = before {
+            self.agenda.remove(&(at, handle.clone()));
+        }
+        if let Some(at) = schedule::next_due(incident) {
+            self.agenda.insert((at, handle.clone()));
+        }
+    }
+
+    /// The playbook whose text has this hash.
+    fn playbook_of(&mut self, digest: Digest) -> Option<Arc<Playbook>> {
+        if let Some(known) = self
+            .playbooks
+            .values()
+            .find(|playbook| playbook.digest == digest)
+        {
+            return Some(Arc::clone(known));
+        }
+        let known = self
+            .incidents
+            .values()
+            .find(|incident| incident.playbook.digest == digest);
+        if let Some(incident) = known {
+            return Some(Arc::clone(&incident.playbook));
+        }
+        super::playbook::load(self.shelf.get(&digest)?)
+            .ok()
+            .map(Arc::new)
+    }
+
+    fn configure(
+        &mut self,
+        settings: Digest,
+        roster: Digest,
+        templates: Digest,
+        playbooks: &BTreeMap<String, Digest>,
+    ) -> Result<(), String> {
+        let text = |digest: &Digest, what: &str| {
+            self.shelf
+                .get(digest)
+                .cloned()
+                .ok_or_else(|| format!("the text of {what} is missing"))
+        };
+        let settings: Settings =
+            serde_json::from_str(&text(&settings, "the settings")?).map_err(|e| e.to_string())?;
+        let roster: Roster =
+            serde_json::from_str(&text(&roster, "the roster")?).map_err(|e| e.to_string())?;
+        let own: BTreeMap<String, String> =
+            serde_json::from_str(&text(&templates, "the templates")?).map_err(|e| e.to_string())?;
+        let mut loaded = BTreeMap::new();
+        for (name, digest) in playbooks {
+            let playbook = super::playbook::load(&text(digest, name)?).map_err(|problems| {
+                let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                format!("playbook `{name}`: {}", lines.join("; "))
+            })?;
+            loaded.insert(name.clone(), Arc::new(playbook));
+        }
+        let fields = loaded
+            .values()
+            .flat_map(|playbook| playbook.fields.keys().cloned())
+            .collect();
+        let texts = Texts::load(&own, &fields).map_err(|problems| {
+            problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ")
+        })?;
+        if !loaded.contains_key(&settings.playbook) {
+            return Err(format!("there is no playbook `{}`", settings.playbook));
+        }
+        (self.settings, self.roster, self.texts, self.playbooks) =
+            (settings, roster, texts, loaded);
+        Ok(())
+    }
+}
+
+/// Keeps the newest moments only; what is counted is the last hour, and never more than this.
+fn remember(times: &mut VecDeque<Moment>, at: Moment) {
+    times.push_back(at);
+    if times.len() > 10_000 {
+        times.pop_front();
+    }
+}

@@ -1,0 +1,502 @@
+//! What a mail is, and what follows from it: the order of DESIGN's "What comes in".
+//!
+//! Each step works on the result of the one before, and the last one takes everything: a mail that
+//! is nothing else is a report. Nothing is dropped because of a header, and nothing that goes back
+//! to an outsider depends on more than what an outsider could see, except under the key that
+//! signed inside the encryption.
+
+use serde_json::json;
+
+use super::desk::{Decision, Desk};
+use super::incident::{Author, Event, LetterNote, Opening, Purpose, Recipient, ReporterKey};
+use super::letter::{Failure, KeyRank, Letter, Shape};
+use super::names::{Fresh, Handle, Moment, Span, later};
+use super::outbox::{Label, Mail, Words};
+use super::relay;
+use super::roster::{Party, Person, Reference, references_in};
+use super::steer;
+use super::texts::{SealedFacts, clean};
+use super::work::Work;
+
+/// A mail, with what the store knows about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The mail.
+    pub letter: &'a Letter,
+    /// Whether one of our own mails has its Message-ID.
+    pub ours: bool,
+    /// The mail of ours whose return path it came to.
+    pub returned: Option<&'a Label>,
+}
+
+/// Decides what follows from a mail.
+#[must_use]
+pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
+    let letter = arrival.letter;
+    if arrival.ours {
+        return noted(desk, now, fresh, "own mail");
+    }
+    if letter.shape == Shape::DeliveryReport {
+        return returned(desk, arrival, now, fresh);
+    }
+    let place = place_of(desk, letter);
+    if letter.shape == Shape::Automatic
+        && let Some(handle) = &place.handle
+    {
+        // Kept with its incident and passed on to nobody: two machines answering each other must
+        // not fill people's mailboxes (FAILURES R3).
+        let mut work = Work::on(desk, Some(handle), now, fresh);
+        join(&mut work, letter, Author::Unproven);
+        work.dispose("automatic answer");
+        return work.done();
+    }
+    if let Some(person) = signer(desk, letter)
+        && let Some(decision) = steer::person_mail(desk, letter, person, &place, now, &fresh)
+    {
+        return decision;
+    }
+    if let Some(first) = letter
+        .verdict
+        .session
+        .and_then(|session| desk.session(session))
+    {
+        return copy(desk, letter, first, now, fresh);
+    }
+    if let Some(handle) = &place.handle {
+        return follow_up(desk, letter, handle, &place, now, fresh);
+    }
+    if is_key_request(letter) {
+        return key_request(desk, letter, now, fresh);
+    }
+    report(desk, letter, now, fresh)
+}
+
+/// Where a mail belongs, and by what.
+#[derive(Debug, Default)]
+pub struct Place {
+    /// The incident.
+    pub handle: Option<Handle>,
+    /// Whether it holds the reference that the incident's reporter was given.
+    pub by_reporter: bool,
+    /// References in its text whose token nobody was given.
+    pub foreign: bool,
+    /// The incident that its headers speak of.
+    pub by_headers: Option<Handle>,
+    /// References that are made out to the signer, if a person signed.
+    pub own: Vec<Reference>,
+    /// All references in its text.
+    pub all: usize,
+}
+
+/// Finds where a mail belongs: by the reference that we issued, then by the mail that it answers;
+/// never by its subject.
+fn place_of(desk: &Desk, letter: &Letter) -> Place {
+    let mut place = Place {
+        by_headers: desk.thread(&letter.answers).cloned(),
+        ..Place::default()
+    };
+    let person = signer(desk, letter);
+    let references = references_in(&letter.text);
+    place.all = references.len();
+    for reference in references {
+        let address = &desk.settings.address;
+        let token = |party| desk.ref_key.token(address, &reference.handle, party);
+        let incident = desk.alias(&reference.handle).unwrap_or(&reference.handle);
+        if !desk.incidents.contains_key(incident) {
+            place.foreign = true;
+            continue;
+        }
+        if token(Party::Reporter) == reference.token {
+            place.by_reporter = desk.alias(&reference.handle).is_none();
+            place.handle = Some(incident.clone());
+        } else if person.is_some_and(|person| token(Party::Person(&person.id)) == reference.token) {
+            place.handle = Some(incident.clone());
+            place.own.push(reference);
+        } else {
+            place.foreign = true;
+        }
+    }
+    if place.handle.is_none() {
+        place.handle.clone_from(&place.by_headers);
+    }
+    place
+}
+
+/// The person of the roster who signed the whole mail.
+fn signer<'a>(desk: &'a Desk, letter: &Letter) -> Option<&'a Person> {
+    letter
+        .verdict
+        .signed()
+        .and_then(|signed| desk.roster.by_fingerprint(&signed.fingerprint))
+}
+
+fn noted(desk: &Desk, now: Moment, fresh: Fresh, what: &'static str) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    work.dispose(what);
+    work.done()
+}
+
+/// A delivery report is evidence only: it changes no membership and no state (FAILURES D2). One
+/// that came to the unguessable return path of a mail of ours is told to the team.
+fn returned(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
+    let label = arrival.returned.filter(|_| arrival.letter.failed_for_good);
+    let Some((label, handle)) = label.and_then(|label| Some((label, label.about.as_ref()?))) else {
+        return noted(desk, now, fresh, "delivery report");
+    };
+    let mut work = Work::on(desk, Some(handle), now, fresh);
+    relay::alert(
+        &mut work,
+        "A mail came back",
+        &[
+            format!(
+                "A mail server reports that our mail to {} was not delivered.",
+                relay::who(desk, &label.to)
+            ),
+            "The report may be forged; nothing was changed by it.".to_owned(),
+        ],
+        "ask them by another way, and check their address.",
+    );
+    work.dispose("delivery report");
+    work.done()
+}
+
+/// How the incident remembers a mail; its text becomes a sealed body.
+pub(super) fn note(work: &mut Work<'_>, letter: &Letter, author: Author) -> LetterNote {
+    let text = work.keep(format!(
+        "Subject: {}\n\n{}",
+        clean(&letter.subject),
+        clean(&letter.text)
+    ));
+    LetterNote {
+        raw: letter.raw,
+        received: letter.received,
+        message_id: letter.message_id.clone(),
+        author,
+        protection: letter.verdict.protection,
+        failure: letter.verdict.failure,
+        text,
+    }
+}
+
+pub(super) fn join(work: &mut Work<'_>, letter: &Letter, author: Author) {
+    let letter = note(work, letter, author);
+    work.add(Event::Joined { letter });
+}
+
+/// A further mail on an incident, by its reporter or by somebody.
+fn follow_up(
+    desk: &Desk,
+    letter: &Letter,
+    handle: &Handle,
+    place: &Place,
+    now: Moment,
+    fresh: Fresh,
+) -> Decision {
+    let mut work = Work::on(desk, Some(handle), now, fresh);
+    warn_if_in_a_persons_name(&mut work, letter);
+    let reporter = work
+        .incident
+        .as_ref()
+        .map(|incident| incident.reporter.clone());
+    let key = reporter.as_ref().and_then(|reporter| reporter.key.as_ref());
+    let signed_by_reporter = key
+        .zip(letter.verdict.signed())
+        .is_some_and(|(key, signed)| key.fingerprint == signed.fingerprint);
+    let proven = signed_by_reporter || place.by_reporter;
+    if let (true, true, Some(key)) = (signed_by_reporter, place.by_reporter, key)
+        && reporter
+            .as_ref()
+            .is_some_and(|reporter| !reporter.key_proven)
+    {
+        work.add(Event::KeyProven {
+            fingerprint: key.fingerprint.clone(),
+        });
+    }
+    join(
+        &mut work,
+        letter,
+        if proven {
+            Author::Reporter
+        } else {
+            Author::Unproven
+        },
+    );
+    relay::mail(
+        &mut work,
+        letter,
+        None,
+        if proven {
+            "the reporter"
+        } else {
+            "somebody, unproven"
+        },
+    );
+    work.dispose("reply");
+    work.done()
+}
+
+/// Tells a pinned person, sealed, that a mail with commands came in under their address and
+/// without their signature. At most once an hour, so that nobody can flood them with it.
+pub(super) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
+    if steer::commands_in(letter).is_empty() {
+        return;
+    }
+    let desk = work.desk;
+    let Some(person) = letter
+        .author()
+        .and_then(|author| desk.roster.by_address(author))
+    else {
+        return;
+    };
+    if !person.is_maintainer() || signer(desk, letter).is_some_and(|signer| signer.id == person.id)
+    {
+        return;
+    }
+    let hour_ago = later(work.now, Span::hours(-1));
+    if desk.warned(&person.id).is_some_and(|at| at > hour_ago) {
+        return;
+    }
+    work.add_to_desk(Event::Warned {
+        person: person.id.clone(),
+    });
+    let facts = json!({
+        "received": work.say(letter.received),
+        "why": relay::signature_fault(&letter.verdict),
+        "pinned": person.fingerprint.spaced(),
+    });
+    work.tell(person, Purpose::Refusal, "warning", facts);
+}
+
+/// A ciphertext that opened an incident before. Its sender gets what every sender gets, under a
+/// name of its own; nobody is shown anything. Otherwise a thief of a captured report could mail it
+/// in and have it read back, or learn from our answer whether it opened.
+fn copy(desk: &Desk, letter: &Letter, first: &Handle, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, Some(first), now, fresh);
+    let alias = draw_handle(&mut work);
+    work.add(Event::CopySeen {
+        raw: letter.raw,
+        alias: alias.clone(),
+    });
+    work.dispose("copy of an earlier report");
+    let Some(address) = answer_address(desk, letter) else {
+        return work.done();
+    };
+    let at = desk.acknowledge_at(true, letter.arrived, now);
+    let mut facts = work.clear_facts();
+    let token = desk
+        .ref_key
+        .token(&desk.settings.address, &alias, Party::Reporter);
+    facts.reference = format!("Ref: {alias}/{token}");
+    facts.handle = alias.to_string();
+    facts.received = work.say(letter.received);
+    facts.answer_by = answer_by(&work, desk, letter.received);
+    facts.openpgp = letter.verdict.openpgp.map(|digest| digest.to_string());
+    let key = letter.keys.first();
+    facts.key_known = key.is_some();
+    let words = match key {
+        Some(_) => desk
+            .texts
+            .clear_but_sealed("acknowledgement", &facts, &SealedFacts::default())
+            .map(Words::Sealed),
+        None => desk
+            .texts
+            .clear("acknowledgement", &facts)
+            .map(Words::Clear),
+    };
+    match words {
+        Ok(words) => {
+            let mail = Mail {
+                message_id: work.message_id(),
+                about: Some(first.clone()),
+                to: Recipient::Outsider(address.clone()),
+                address,
+                key: key.map(|key| key.fingerprint.clone()),
+                purpose: Purpose::Acknowledgement,
+                not_before: at,
+                words,
+                attachments: Vec::new(),
+                with_our_key: true,
+                answers: letter.message_id.clone(),
+            };
+            work.post(mail);
+        }
+        Err(problem) => work.fault(problem.to_string()),
+    }
+    work.done()
+}
+
+fn answer_by(work: &Work<'_>, desk: &Desk, received: Moment) -> String {
+    let playbook = desk.playbooks.get(&desk.settings.playbook);
+    playbook.map_or_else(String::new, |p| {
+        work.say(p.human_answer.due.from(received, &p.calendar))
+    })
+}
+
+/// Where an automatic answer may go; never to ourselves (FAILURES R3).
+fn answer_address(desk: &Desk, letter: &Letter) -> Option<super::names::Address> {
+    letter
+        .answer_address()
+        .filter(|address| !address.same_box(&desk.settings.address))
+        .cloned()
+}
+
+fn draw_handle(work: &mut Work<'_>) -> Handle {
+    use chrono::Datelike;
+    // Two reports drawing the same five letters is rare; drawing again ends it. The bound is for
+    // a generator that is broken.
+    let mut handle = Handle::draw(&work.desk.settings.prefix, work.now.year(), &mut work.fresh);
+    for _ in 0..1_000 {
+        if !work.desk.is_taken(&handle) {
+            break;
+        }
+        handle = Handle::draw(&work.desk.settings.prefix, work.now.year(), &mut work.fresh);
+    }
+    handle
+}
+
+/// A new report.
+fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let Some(playbook) = desk.playbooks.get(&desk.settings.playbook).cloned() else {
+        work.fault("the playbook of new incidents is missing");
+        return work.done();
+    };
+    warn_if_in_a_persons_name(&mut work, letter);
+    let handle = draw_handle(&mut work);
+    let encrypted = letter.verdict.protection.is_encrypted();
+    let author = signer(desk, letter).map(|person| Author::Person(person.id.clone()));
+    let letter_note = note(
+        &mut work,
+        letter,
+        author.clone().unwrap_or(Author::Reporter),
+    );
+    let key = letter.keys.first().map(|found| ReporterKey {
+        fingerprint: found.fingerprint.clone(),
+        rank: found.rank,
+        certificate: work.keep(found.certificate.clone()),
+    });
+    let reporter = answer_address(desk, letter);
+    let acknowledge = reporter
+        .is_some()
+        .then(|| desk.acknowledge_at(encrypted, letter.arrived, now));
+    let deferred = !encrypted && author.is_none() && desk.defers_plain(now);
+    let opening = Opening {
+        playbook: playbook.digest,
+        letter: letter_note,
+        reporter,
+        key,
+        session: letter.verdict.session,
+        acknowledge,
+        deferred,
+    };
+    work.open(handle, opening, playbook);
+    if let Some(at) = acknowledge {
+        acknowledgement(&mut work, letter, at);
+    }
+    if !deferred {
+        relay::report(&mut work, letter);
+    }
+    work.dispose("report");
+    work.done()
+}
+
+fn acknowledgement(work: &mut Work<'_>, letter: &Letter, at: Moment) {
+    let mut facts = work.clear_facts();
+    facts.openpgp = letter.verdict.openpgp.map(|digest| digest.to_string());
+    facts.not_to_us = letter.verdict.failure == Some(Failure::NotToUs);
+    let key = letter.keys.first();
+    let more = SealedFacts {
+        opened_with: key
+            .filter(|key| key.rank == KeyRank::Signer)
+            .map(|_| work.desk.settings.fingerprint.spaced()),
+        prove: key
+            .filter(|key| key.rank == KeyRank::Outside)
+            .map(|_| "We found your key in a place that others could have changed.".to_owned()),
+    };
+    work.write_reporter(
+        Purpose::Acknowledgement,
+        "acknowledgement",
+        &facts,
+        &more,
+        at,
+    );
+}
+
+/// The longest mail that is taken for nothing but a request for our key.
+const KEY_REQUEST_MAX: usize = 400;
+
+/// Whether a mail asks for our key and says nothing else. Narrow on purpose: what is taken for one
+/// opens no incident, so a report must never pass for it.
+fn is_key_request(letter: &Letter) -> bool {
+    let text = format!("{} {}", letter.subject, letter.text).to_lowercase();
+    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    letter.verdict.openpgp.is_none()
+        && letter.attachments.is_empty()
+        && text.len() <= KEY_REQUEST_MAX
+        && any(&["pgp", "gpg", "public key", "encryption key"])
+        && text.contains("key")
+        && any(&[
+            "send",
+            "share",
+            "provide",
+            "request",
+            "could i have",
+            "may i have",
+            "give me",
+        ])
+        && !any(&[
+            "http",
+            "poc",
+            "leak",
+            "compromis",
+            "expired",
+            "revoked",
+            "wrong",
+            "overflow",
+            "inject",
+            "attached",
+            "versions",
+            "cve-",
+            "()",
+            "0x",
+            "steps",
+        ])
+}
+
+fn key_request(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    work.dispose("key request");
+    let Some(address) = answer_address(desk, letter) else {
+        return work.done();
+    };
+    // One answer per address and day: small, so that it is no way to flood a third party.
+    if desk
+        .key_sent(&address)
+        .is_some_and(|at| later(at, Span::days(1)) > now)
+    {
+        work.dispose("key request, answered before");
+        return work.done();
+    }
+    let facts = work.clear_facts();
+    match desk.texts.clear("key", &facts) {
+        Ok(text) => {
+            let mail = Mail {
+                message_id: work.message_id(),
+                about: None,
+                to: Recipient::Outsider(address.clone()),
+                address: address.clone(),
+                key: None,
+                purpose: Purpose::Key,
+                not_before: desk.acknowledge_at(false, letter.arrived, now),
+                words: Words::Clear(text),
+                attachments: Vec::new(),
+                with_our_key: true,
+                answers: letter.message_id.clone(),
+            };
+            work.post(mail);
+            work.add_to_desk(Event::KeySent { to: address });
+        }
+        Err(problem) => work.fault(problem.to_string()),
+    }
+    work.done()
+}

@@ -1,0 +1,22 @@
+//! Everything the desk knows and decides. Synchronous and pure: no file, no socket, no clock, no
+//! random number, no key. `tests/tidy.rs` holds it to that.
+
+pub mod commands;
+pub mod desk;
+pub mod incident;
+pub mod intake;
+pub mod keyword;
+pub mod letter;
+pub mod names;
+pub mod notice;
+pub mod offset;
+pub mod outbox;
+pub mod playbook;
+pub mod refusal;
+pub mod relay;
+pub mod roster;
+pub mod schedule;
+pub mod steer;
+pub mod texts;
+pub mod watch;
+pub mod work;

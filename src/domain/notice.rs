@@ -1,0 +1,217 @@
+//! Notices: who gets one, what it may say, and how a draft is frozen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::commands::read::cves;
+use super::incident::{Draft, Incident, Recipient, Score};
+use super::names::{PersonId, TaskId};
+use super::playbook::{Audience, Task};
+use super::schedule;
+use super::texts::{NoticeFacts, PublicFacts, Written};
+use super::work::Work;
+
+/// The line that a late copy carries.
+pub const LATE: &str = "This notice is LATE: it should have reached you earlier.";
+
+/// Who gets a notice if it leaves now.
+#[must_use]
+pub fn recipients(work: &Work<'_>, audience: &Audience) -> BTreeSet<Recipient> {
+    let people = &work.desk.roster;
+    let ids = |people: Vec<&super::roster::Person>| {
+        people
+            .into_iter()
+            .map(|person| Recipient::Person(person.id.clone()))
+            .collect()
+    };
+    match audience {
+        Audience::Group(group) => ids(people.members(group).collect()),
+        Audience::Role(role) => ids(people.holders(role).collect()),
+        Audience::Public(group) => {
+            let lists = work
+                .incident
+                .as_ref()
+                .and_then(|i| i.playbook.groups.get(group));
+            lists
+                .into_iter()
+                .flat_map(|group| &group.public)
+                .cloned()
+                .map(Recipient::List)
+                .collect()
+        }
+    }
+}
+
+/// What people call an audience.
+#[must_use]
+pub fn label(incident: &Incident, audience: &Audience) -> String {
+    match audience {
+        Audience::Group(name) | Audience::Public(name) => incident
+            .playbook
+            .groups
+            .get(name)
+            .map_or_else(|| name.clone(), |group| group.label.clone()),
+        Audience::Role(role) => incident.playbook.role_label(role).to_owned(),
+    }
+}
+
+fn tlp(incident: &Incident, audience: Option<&Audience>) -> String {
+    match audience {
+        Some(Audience::Group(name) | Audience::Public(name)) => incident
+            .playbook
+            .groups
+            .get(name)
+            .map_or_else(|| "RED".into(), |group| group.tlp.clone()),
+        Some(Audience::Role(_)) | None => "AMBER+STRICT".to_owned(),
+    }
+}
+
+fn public_facts(work: &Work<'_>, incident: &Incident) -> PublicFacts {
+    let or_open = |text: String| {
+        if text.is_empty() {
+            "not known yet".to_owned()
+        } else {
+            text
+        }
+    };
+    let fields: BTreeMap<String, String> = incident
+        .playbook
+        .fields
+        .keys()
+        .map(|field| {
+            (
+                field.clone(),
+                or_open(incident.fields.get(field).cloned().unwrap_or_default()),
+            )
+        })
+        .collect();
+    PublicFacts {
+        desk: work.desk.settings.name.clone(),
+        address: work.desk.settings.address.to_string(),
+        title: or_open(incident.title.clone().unwrap_or_default()),
+        cve: or_open(cves(incident)),
+        cvss: or_open(incident.score.as_ref().map(Score::say).unwrap_or_default()),
+        fields,
+    }
+}
+
+fn notice_facts(work: &Work<'_>, incident: &Incident, audience: Option<&Audience>) -> NoticeFacts {
+    let say =
+        |moment: Option<_>| moment.map_or_else(|| "not yet".to_owned(), |moment| work.say(moment));
+    NoticeFacts {
+        public: public_facts(work, incident),
+        handle: incident.handle.to_string(),
+        tlp: tlp(incident, audience),
+        t: say(incident.t()),
+        t_day: incident
+            .t()
+            .map_or_else(String::new, |t| t.format("%Y-%m-%d %H:%M UTC").to_string()),
+        received: say(incident.letters.first().map(|letter| letter.received)),
+        answered: say(incident.answered),
+        published: say(incident.published()),
+        lead: incident
+            .lead
+            .as_ref()
+            .map_or_else(|| "nobody".to_owned(), ToString::to_string),
+        timeline: timeline(work, incident),
+    }
+}
+
+/// What was done when, for the retrospective.
+fn timeline(work: &Work<'_>, incident: &Incident) -> Vec<String> {
+    let mut rows: Vec<(super::names::Moment, String)> = incident
+        .done
+        .iter()
+        .map(|(id, done)| {
+            let title = incident
+                .playbook
+                .tasks
+                .iter()
+                .find(|t| t.id == *id)
+                .map_or("", |t| t.title.as_str());
+            let by = done.by.as_ref().map_or("the desk", |by| by.as_str());
+            (done.at, format!("{title} ({by})"))
+        })
+        .collect();
+    for (id, notice) in &incident.notices {
+        for (number, release) in &notice.releases {
+            let late = if release.late { ", late" } else { "" };
+            let count = release.copies.len().saturating_add(release.pending.len());
+            rows.push((release.at, format!("notice {id}@{number} to {count}{late}")));
+        }
+    }
+    rows.sort();
+    rows.into_iter()
+        .map(|(at, what)| format!("{}  {what}", work.say(at)))
+        .collect()
+}
+
+/// Renders a notice as it would be frozen now.
+///
+/// # Errors
+/// The template's problem.
+pub fn render(
+    work: &Work<'_>,
+    template: &str,
+    audience: Option<&Audience>,
+) -> Result<Written, super::texts::Problem> {
+    let Some(incident) = &work.incident else {
+        return Ok(Written {
+            subject: String::new(),
+            body: String::new(),
+        });
+    };
+    match audience {
+        Some(Audience::Public(_)) => work
+            .desk
+            .texts
+            .freeze_public(template, &public_facts(work, incident)),
+        Some(Audience::Group(_) | Audience::Role(_)) | None => work
+            .desk
+            .texts
+            .freeze(template, &notice_facts(work, incident, audience)),
+    }
+}
+
+/// Freezes a rendered notice as the next numbered draft; the body is kept as a sealed blob.
+pub fn freeze(
+    work: &mut Work<'_>,
+    notice: &TaskId,
+    template: &str,
+    written: &Written,
+    recipients: BTreeSet<Recipient>,
+    by: Option<PersonId>,
+) -> Draft {
+    let newest = work
+        .incident
+        .as_ref()
+        .and_then(|i| i.notices.get(notice))
+        .and_then(|n| n.draft());
+    let number = newest.map_or(0, |draft| draft.number).saturating_add(1);
+    let body = work.keep(serde_json::to_string(written).unwrap_or_default());
+    Draft {
+        notice: notice.clone(),
+        number,
+        body,
+        recipients,
+        t: work.incident.as_ref().and_then(Incident::t),
+        template: work.desk.texts.digest(template),
+        by,
+    }
+}
+
+/// When a notice leaves, for people.
+#[must_use]
+pub fn moment(work: &Work<'_>, task: &Task) -> String {
+    let span = work
+        .incident
+        .as_ref()
+        .and_then(|incident| schedule::span_of(incident, task));
+    match span {
+        Some((at, _)) if at > work.now => work.say(at),
+        Some((at, _)) => format!(
+            "{} (that moment has passed: it leaves at once, marked late)",
+            work.say(at)
+        ),
+        None => "a moment that is not known yet".to_owned(),
+    }
+}

@@ -1,0 +1,440 @@
+//! Offsets from an anchor: `-5bd`, `+24h`, `+1d..+7d`, and the clock they are read by.
+//!
+//! Up to `h` time is elapsed time, so that 24 hours are 24 hours on the night the clocks change.
+//! `d` and `w` are calendar days: the wall time in the playbook's zone stays what it was. `bd`
+//! counts working days. An offset that would fall on a wall time that does not exist moves to the
+//! first one that does.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Weekday};
+use chrono_tz::Tz;
+
+use super::names::{Moment, Span, later};
+
+/// The unit of an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Elapsed seconds.
+    Second,
+    /// Elapsed minutes.
+    Minute,
+    /// Elapsed hours.
+    Hour,
+    /// Calendar days.
+    Day,
+    /// Calendar weeks.
+    Week,
+    /// Working days of the calendar.
+    BusinessDay,
+}
+
+const UNITS: [(&str, Unit); 6] = [
+    ("bd", Unit::BusinessDay),
+    ("s", Unit::Second),
+    ("m", Unit::Minute),
+    ("h", Unit::Hour),
+    ("d", Unit::Day),
+    ("w", Unit::Week),
+];
+
+/// A signed amount of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offset {
+    amount: i32,
+    unit: Unit,
+}
+
+/// The largest amount of any unit. Ten years of days; more is a slip of the finger.
+const AMOUNT_MAX: i32 = 3_660;
+
+impl Offset {
+    /// No time at all.
+    pub const ZERO: Self = Self {
+        amount: 0,
+        unit: Unit::Second,
+    };
+
+    /// Reads `0`, `-5bd`, `+24h`, `90s`.
+    ///
+    /// # Errors
+    /// A sentence that says what an offset looks like.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "`{text}` is no offset; write a number and one of s m h d w bd, like `-5bd` or `+24h`"
+            )
+        };
+        let text = text.trim();
+        if text == "0" {
+            return Ok(Self::ZERO);
+        }
+        let (number, unit) = UNITS
+            .iter()
+            .find_map(|(name, unit)| text.strip_suffix(name).map(|number| (number, *unit)))
+            .ok_or_else(wrong)?;
+        let amount: i32 = number
+            .strip_prefix('+')
+            .unwrap_or(number)
+            .parse()
+            .map_err(|_| wrong())?;
+        if amount.abs() > AMOUNT_MAX {
+            return Err(format!(
+                "`{text}` is further away than {AMOUNT_MAX} of a unit"
+            ));
+        }
+        Ok(Self { amount, unit })
+    }
+
+    /// Whether it points before its anchor.
+    #[must_use]
+    pub fn is_before(self) -> bool {
+        self.amount < 0
+    }
+
+    /// As elapsed time, for comparing: business days as calendar days.
+    #[must_use]
+    pub fn rough(self) -> Span {
+        let amount = i64::from(self.amount);
+        match self.unit {
+            Unit::Second => Span::seconds(amount),
+            Unit::Minute => Span::minutes(amount),
+            Unit::Hour => Span::hours(amount),
+            Unit::Day | Unit::BusinessDay => Span::days(amount),
+            Unit::Week => Span::weeks(amount),
+        }
+    }
+
+    /// The moment this far from `anchor`.
+    #[must_use]
+    pub fn from(self, anchor: Moment, calendar: &Calendar) -> Moment {
+        match self.unit {
+            Unit::Second | Unit::Minute | Unit::Hour => later(anchor, self.rough()),
+            Unit::Day | Unit::Week => {
+                let local = anchor.with_timezone(&calendar.zone).naive_local();
+                let days = if self.unit == Unit::Week {
+                    self.amount.saturating_mul(7)
+                } else {
+                    self.amount
+                };
+                calendar.moment_or(step(local.date(), days).and_time(local.time()), anchor)
+            }
+            Unit::BusinessDay => {
+                let local = anchor.with_timezone(&calendar.zone).naive_local();
+                calendar.moment_or(
+                    calendar
+                        .work_days(local.date(), self.amount)
+                        .and_time(local.time()),
+                    anchor,
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.amount == 0 {
+            return f.write_str("0");
+        }
+        let unit = UNITS
+            .iter()
+            .find(|(_, unit)| *unit == self.unit)
+            .map_or("", |(name, _)| name);
+        write!(f, "{:+}{unit}", self.amount)
+    }
+}
+
+fn step(date: NaiveDate, days: i32) -> NaiveDate {
+    let by = Days::new(u64::from(days.unsigned_abs()));
+    let moved = if days < 0 {
+        date.checked_sub_days(by)
+    } else {
+        date.checked_add_days(by)
+    };
+    moved.unwrap_or(date)
+}
+
+/// From when to when a thing may be done. For a single offset both ends are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Not before this.
+    pub earliest: Offset,
+    /// Late after this.
+    pub due: Offset,
+}
+
+impl Window {
+    /// Reads an offset or `+1d..+7d`.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some((from, to)) = text.split_once("..") else {
+            let one = Offset::parse(text)?;
+            return Ok(Self {
+                earliest: one,
+                due: one,
+            });
+        };
+        let (earliest, due) = (Offset::parse(from)?, Offset::parse(to)?);
+        if earliest.rough() > due.rough() {
+            return Err(format!("the window `{text}` ends before it begins"));
+        }
+        Ok(Self { earliest, due })
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.earliest == self.due {
+            self.due.fmt(f)
+        } else {
+            write!(f, "{}..{}", self.earliest, self.due)
+        }
+    }
+}
+
+/// The days of the week that something may fall on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WeekDays {
+    first: Weekday,
+    last: Weekday,
+}
+
+impl WeekDays {
+    /// Reads `mon-thu`, `mon-fri` or `any`.
+    ///
+    /// # Errors
+    /// A sentence that lists what is known.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` are no days; write `any` or a range like `mon-thu`");
+        if text == "any" {
+            return Ok(Self {
+                first: Weekday::Mon,
+                last: Weekday::Sun,
+            });
+        }
+        let (first, last) = text.split_once('-').ok_or_else(wrong)?;
+        let days = Self {
+            first: first.parse().map_err(|_| wrong())?,
+            last: last.parse().map_err(|_| wrong())?,
+        };
+        if days.first.num_days_from_monday() > days.last.num_days_from_monday() {
+            return Err(format!(
+                "`{text}` runs backwards; begin the range with the earlier day of the week"
+            ));
+        }
+        Ok(days)
+    }
+
+    /// Whether the day is one of them.
+    #[must_use]
+    pub fn contains(self, day: Weekday) -> bool {
+        (self.first.num_days_from_monday()..=self.last.num_days_from_monday())
+            .contains(&day.num_days_from_monday())
+    }
+}
+
+impl fmt::Display for WeekDays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {}", self.first, self.last)
+    }
+}
+
+/// A zone, its working days and its holidays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calendar {
+    /// The zone in which days begin and end.
+    pub zone: Tz,
+    /// Days on which nobody works although the week says so.
+    pub holidays: BTreeSet<NaiveDate>,
+}
+
+impl Calendar {
+    /// A calendar without holidays.
+    #[must_use]
+    pub fn plain(zone: Tz) -> Self {
+        Self {
+            zone,
+            holidays: BTreeSet::new(),
+        }
+    }
+
+    /// Whether people work on that day.
+    #[must_use]
+    pub fn is_work_day(&self, date: NaiveDate) -> bool {
+        !matches!(date.weekday(), Weekday::Sat | Weekday::Sun) && !self.holidays.contains(&date)
+    }
+
+    fn work_days(&self, from: NaiveDate, count: i32) -> NaiveDate {
+        let mut date = from;
+        let mut left = count.abs();
+        let way = if count < 0 { -1 } else { 1 };
+        // Bounded: a calendar of nothing but holidays must not hang us.
+        for _ in 0..AMOUNT_MAX.saturating_mul(8) {
+            if left == 0 {
+                break;
+            }
+            date = step(date, way);
+            if self.is_work_day(date) {
+                left = left.saturating_sub(1);
+            }
+        }
+        date
+    }
+
+    /// The instant of a wall time. Where the clock goes back, the earlier of the two; where it
+    /// jumps ahead, the first instant after the gap.
+    #[must_use]
+    pub fn moment(&self, wall: NaiveDateTime) -> Option<Moment> {
+        (0..=4)
+            .filter_map(|halves| wall.checked_add_signed(Span::minutes(30 * halves)))
+            .find_map(|wall| self.zone.from_local_datetime(&wall).earliest())
+            .map(|local| local.to_utc())
+    }
+
+    fn moment_or(&self, wall: NaiveDateTime, otherwise: Moment) -> Moment {
+        self.moment(wall).unwrap_or(otherwise)
+    }
+
+    /// The same day, at another time of that day.
+    #[must_use]
+    pub fn at(&self, moment: Moment, time: NaiveTime) -> Moment {
+        let local = moment.with_timezone(&self.zone).naive_local();
+        self.moment_or(local.date().and_time(time), moment)
+    }
+
+    /// The moment, or the same wall time on the next day that `days` allows.
+    #[must_use]
+    pub fn snap(&self, moment: Moment, days: WeekDays) -> Moment {
+        let local = moment.with_timezone(&self.zone).naive_local();
+        (0..7)
+            .map(|n| step(local.date(), n))
+            .find(|date| days.contains(date.weekday()))
+            .map_or(moment, |date| {
+                self.moment_or(date.and_time(local.time()), moment)
+            })
+    }
+
+    /// Date, hour and zone, in UTC and, where it differs, in this zone.
+    #[must_use]
+    pub fn say(&self, moment: Moment) -> String {
+        let utc = moment.format("%a %Y-%m-%d %H:%M");
+        let seconds = if moment.timestamp() % 60 == 0 {
+            String::new()
+        } else {
+            moment.format(":%S").to_string()
+        };
+        let local = moment.with_timezone(&self.zone);
+        if local.naive_local() == moment.naive_utc() {
+            return format!("{utc}{seconds} UTC");
+        }
+        format!(
+            "{utc}{seconds} UTC ({} {})",
+            local.format("%a %H:%M"),
+            local.format("%Z")
+        )
+    }
+}
+
+/// Reads `16:00` or `16:00:30`.
+///
+/// # Errors
+/// A sentence that says what a time looks like.
+pub fn parse_time(text: &str) -> Result<NaiveTime, String> {
+    NaiveTime::parse_from_str(text, "%H:%M")
+        .or_else(|_| NaiveTime::parse_from_str(text, "%H:%M:%S"))
+        .map_err(|_| format!("`{text}` is no time of day; write hours and minutes, like `16:00`"))
+}
+
+/// Reads a zone by its IANA name.
+///
+/// # Errors
+/// A sentence that says what a zone looks like.
+pub fn parse_zone(text: &str) -> Result<Tz, String> {
+    text.parse().map_err(|_| {
+        format!("`{text}` is no time zone; write a name like `UTC` or `Europe/Berlin`")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Moment {
+        text.parse().unwrap()
+    }
+    fn off(text: &str) -> Offset {
+        Offset::parse(text).unwrap()
+    }
+
+    #[test]
+    fn isc_dates_count_working_days_around_christmas() {
+        let mut calendar = Calendar::plain(Tz::UTC);
+        calendar
+            .holidays
+            .insert(NaiveDate::from_ymd_opt(2026, 12, 25).unwrap());
+        let t = at("2026-12-28T15:00:00Z");
+        for (offset, day) in [("-1bd", 24), ("-4bd", 21), ("-5bd", 18)] {
+            assert_eq!(
+                off(offset).from(t, &calendar),
+                at(&format!("2026-12-{day}T15:00:00Z")),
+                "{offset}"
+            );
+        }
+        assert_eq!(off("-5d").from(t, &calendar), at("2026-12-23T15:00:00Z"));
+        let plain = Calendar::plain(Tz::UTC);
+        assert_eq!(
+            off("15bd").from(at("2026-11-30T09:00:00Z"), &plain),
+            at("2026-12-21T09:00:00Z")
+        );
+        assert_eq!(
+            off("-5bd").from(at("2026-12-16T15:00:00Z"), &plain),
+            at("2026-12-09T15:00:00Z")
+        );
+    }
+
+    #[test]
+    fn hours_elapse_and_days_keep_the_wall_time_when_clocks_change() {
+        let berlin = Calendar::plain(chrono_tz::Europe::Berlin);
+        // Clocks go ahead on 2026-03-29 and back on 2026-10-25.
+        let before = at("2026-03-28T15:00:00Z");
+        assert_eq!(off("24h").from(before, &berlin), at("2026-03-29T15:00:00Z"));
+        assert_eq!(off("1d").from(before, &berlin), at("2026-03-29T14:00:00Z"));
+        let before = at("2026-10-24T14:00:00Z");
+        assert_eq!(off("1d").from(before, &berlin), at("2026-10-25T15:00:00Z"));
+        // 02:30 does not exist on the day they go ahead; the first instant after the gap does.
+        let night = at("2026-03-28T01:30:00Z");
+        assert_eq!(off("1d").from(night, &berlin), at("2026-03-29T01:00:00Z"));
+    }
+
+    #[test]
+    fn windows_and_days_refuse_nonsense_with_a_sentence() {
+        assert_eq!(Window::parse("+1d..+7d").unwrap().to_string(), "+1d..+7d");
+        for bad in ["7", "x", "+7d..+1d", "1y", "99999d", "", "+1d..", "--1d"] {
+            assert!(Window::parse(bad).is_err(), "{bad}");
+        }
+        assert!(WeekDays::parse("thu-mon").is_err());
+        let days = WeekDays::parse("mon-thu").unwrap();
+        let friday = at("2026-12-18T16:00:00Z");
+        assert_eq!(
+            Calendar::plain(Tz::UTC).snap(friday, days),
+            at("2026-12-21T16:00:00Z")
+        );
+    }
+
+    #[test]
+    fn moments_are_said_with_date_hour_and_zone() {
+        let berlin = Calendar::plain(chrono_tz::Europe::Berlin);
+        assert_eq!(
+            berlin.say(at("2026-12-16T16:00:00Z")),
+            "Wed 2026-12-16 16:00 UTC (Wed 17:00 CET)"
+        );
+        assert_eq!(
+            Calendar::plain(Tz::UTC).say(at("2026-12-16T16:00:05Z")),
+            "Wed 2026-12-16 16:00:05 UTC"
+        );
+    }
+}

@@ -1,0 +1,220 @@
+//! Passing on to the team what came in, with what the desk found out about it placed where a
+//! sender cannot imitate it: before the quoted text, line by line the desk's own.
+
+use serde_json::json;
+
+use super::desk::Desk;
+use super::incident::{Purpose, Recipient};
+use super::letter::{Attachment, Failure, Letter, Protection, Signature, Verdict};
+use super::roster::{Party, Person};
+use super::schedule;
+use super::texts::{Written, clean, clean_line, quote};
+use super::work::Work;
+
+/// A report, to each holder of the playbook's intake role.
+pub fn report(work: &mut Work<'_>, letter: &Letter) {
+    let Some(incident) = &work.incident else {
+        return;
+    };
+    let intake = incident.playbook.intake.clone();
+    let answer_by = work.say(schedule::human_due(incident));
+    let people = work.holders(&intake);
+    if people.is_empty() {
+        work.fault(format!(
+            "nobody holds the intake role `{intake}`; a report reached nobody"
+        ));
+    }
+    for person in people {
+        let facts = json!({ "answer_by": answer_by });
+        pass_on(
+            work,
+            letter,
+            person,
+            "report",
+            &from(work, letter, None),
+            facts,
+        );
+    }
+}
+
+/// A further mail, to the team; not to the person who wrote it.
+pub fn mail(work: &mut Work<'_>, letter: &Letter, writer: Option<&Person>, by: &str) {
+    let Some(incident) = &work.incident else {
+        return;
+    };
+    let intake = incident.playbook.intake.clone();
+    let lead = incident.lead.clone();
+    let people: Vec<_> = work
+        .team()
+        .into_iter()
+        .filter(|person| person.roles.contains(&intake) || lead.as_ref() == Some(&person.id))
+        .filter(|person| writer.is_none_or(|writer| writer.id != person.id))
+        .collect();
+    for person in people {
+        pass_on(
+            work,
+            letter,
+            person,
+            "mail",
+            &from(work, letter, Some(by)),
+            json!({}),
+        );
+    }
+}
+
+fn from(work: &Work<'_>, letter: &Letter, by: Option<&str>) -> String {
+    let signer = letter
+        .verdict
+        .signed()
+        .and_then(|s| work.desk.roster.by_fingerprint(&s.fingerprint));
+    let claimed = clean_line(&letter.from_text, 100);
+    match (signer, by) {
+        (Some(person), _) => format!("{} (proven by signature)", person.name),
+        (None, Some(by)) => format!("{by}; the mail says {claimed}"),
+        (None, None) => format!("{claimed} (as the mail says)"),
+    }
+}
+
+fn pass_on(
+    work: &mut Work<'_>,
+    letter: &Letter,
+    person: &Person,
+    template: &str,
+    from: &str,
+    more: serde_json::Value,
+) {
+    let reference = work.reference(Party::Person(&person.id));
+    let mut facts = json!({
+        "subject": clean_line(&letter.subject, 150),
+        "received": work.say(letter.received),
+        "from": from,
+        "protection": protection(&letter.verdict),
+        "signature": signature(work.desk, &letter.verdict),
+        "notes": notes(letter),
+        "parts": letter.attachments.iter().map(part).collect::<Vec<_>>(),
+        "text": quote(&clean(&letter.text)),
+        "ref": reference,
+    });
+    if let (serde_json::Value::Object(facts), serde_json::Value::Object(more)) = (&mut facts, more)
+    {
+        facts.extend(more);
+    }
+    let written: Written = work.write(template, &facts);
+    work.tell_written(
+        person,
+        Purpose::Relay,
+        written,
+        letter.attachments.clone(),
+        None,
+    );
+}
+
+fn part(attachment: &Attachment) -> String {
+    let (name, media, size) = (&attachment.name, &attachment.media, attachment.bytes.len());
+    format!("{name} ({media}, {size} bytes)")
+}
+
+fn protection(verdict: &Verdict) -> String {
+    let how = match verdict.protection {
+        Protection::Both => "encrypted and signed",
+        Protection::Encrypted => "encrypted, not signed",
+        Protection::Signed => "signed, NOT encrypted: it was readable on the way",
+        Protection::None if verdict.openpgp.is_some() => "encrypted, and not opened",
+        Protection::None => "NOT encrypted: it was readable on the way",
+    };
+    let inline = if verdict.inline {
+        "; inline, so its headers were not protected"
+    } else {
+        ""
+    };
+    let repaired = if verdict.repaired {
+        "; its form was damaged on the way and mended here"
+    } else {
+        ""
+    };
+    format!("{how}{inline}{repaired}")
+}
+
+fn signature(desk: &Desk, verdict: &Verdict) -> String {
+    match &verdict.signature {
+        Signature::Valid(signed) => match desk.roster.by_fingerprint(&signed.fingerprint) {
+            Some(person) => format!("holds, by {}", person.name),
+            None => format!(
+                "holds, by a key that is not in the roster: {}",
+                signed.fingerprint.spaced()
+            ),
+        },
+        Signature::None => "none".to_owned(),
+        Signature::Partial => "covers a part only, so it counts as unsigned".to_owned(),
+        Signature::UnknownKey => {
+            "by a key that we do not have, so it counts as unsigned".to_owned()
+        }
+        Signature::Invalid => "does NOT hold, so it counts as unsigned".to_owned(),
+        Signature::Several => "of several people, so it speaks for nobody".to_owned(),
+    }
+}
+
+/// Why a mail does not count as signed by the person whose address it bears.
+#[must_use]
+pub fn signature_fault(verdict: &Verdict) -> String {
+    let why = match &verdict.signature {
+        Signature::Valid(_) => "It is signed by another key than the one pinned for you.",
+        Signature::None => "It is not signed.",
+        Signature::Partial => "Only a part of it is signed.",
+        Signature::UnknownKey => "It is signed by a key that we do not know.",
+        Signature::Invalid => "Its signature does not hold.",
+        Signature::Several => "It is signed by several people.",
+    };
+    why.to_owned()
+}
+
+fn notes(letter: &Letter) -> Vec<&'static str> {
+    let failure = letter.verdict.failure.map(|failure| match failure {
+        Failure::NotToUs => "it is encrypted to keys that are not ours; the reporter was told so",
+        Failure::CannotDecrypt => "it could NOT be opened; the mail is kept as it came",
+        Failure::PasswordOnly => "it is encrypted with a password; the mail is kept as it came",
+        Failure::Smime => "it is S/MIME, which the desk does not read; the mail is kept as it came",
+        Failure::Malformed => {
+            "it claims to be PGP/MIME and is malformed; the mail is kept as it came"
+        }
+        Failure::TooLarge => "it is larger than the desk reads; the rest is on the mail server",
+        Failure::TooComplex => {
+            "it is built in a way that the desk does not read; it is kept as it came"
+        }
+    });
+    let html = letter
+        .html_only
+        .then_some("its text was HTML only and was reduced to plain text");
+    let odd = letter
+        .malformed
+        .then_some("its headers are malformed; do not trust who it says it is from");
+    failure.into_iter().chain(html).chain(odd).collect()
+}
+
+/// Who a recipient is, for the team.
+#[must_use]
+pub fn who(desk: &Desk, to: &Recipient) -> String {
+    match to {
+        Recipient::Person(id) => desk
+            .roster
+            .person(id)
+            .map_or_else(|| id.to_string(), |p| p.name.clone()),
+        Recipient::Reporter => "the reporter".to_owned(),
+        Recipient::List(address) => format!("the list {address}"),
+        Recipient::Outsider(_) => "somebody outside".to_owned(),
+    }
+}
+
+/// Tells those who work on the incident, or the operators where it is about none, that something
+/// is wrong.
+pub fn alert(work: &mut Work<'_>, heading: &str, lines: &[String], next: &str) {
+    let people = match &work.incident {
+        Some(incident) => {
+            let intake = incident.playbook.intake.clone();
+            work.holders(&intake)
+        }
+        None => work.desk.roster.operators(),
+    };
+    let facts = json!({ "heading": heading, "lines": lines, "next": next });
+    work.tell_all(&people, &Purpose::Alert, "alert", &facts);
+}

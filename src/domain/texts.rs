@@ -1,0 +1,701 @@
+//! Every mail's wording: the templates, and the only ways in which one becomes a text.
+//!
+//! What may leave in clear is a type of its own. [`ClearText`] is made from [`ClearFacts`] and
+//! from nothing else, so no edit of a template can name more than a handle, our key and when we
+//! answer; [`PublicFacts`] exist only once the gates before a public notice are open. A template
+//! that names a field which its context does not have is refused at start.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minijinja::{Environment, UndefinedBehavior, Value};
+use serde::Serialize;
+use serde_json::json;
+
+use super::names::Digest;
+
+/// What a template may say, and so where its text may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Content-free: may leave in clear.
+    Clear,
+    /// Leaves sealed to one key.
+    Sealed,
+    /// Frozen as a numbered draft and approved; each copy leaves sealed.
+    Notice,
+    /// Frozen and approved likewise; leaves signed and in clear, after the gates before it.
+    Public,
+}
+
+/// The templates: name, class, and the text that comes with the program. An operator's folder may
+/// replace the text. Adding a notice is a file, a row here, and a row of a playbook.
+pub const TEMPLATES: &[(&str, Class, &str)] = &[
+    (
+        "acknowledgement",
+        Class::Clear,
+        include_str!("../../templates/acknowledgement.txt"),
+    ),
+    (
+        "advance",
+        Class::Notice,
+        include_str!("../../templates/advance.txt"),
+    ),
+    (
+        "alert",
+        Class::Sealed,
+        include_str!("../../templates/alert.txt"),
+    ),
+    (
+        "announce",
+        Class::Public,
+        include_str!("../../templates/announce.txt"),
+    ),
+    (
+        "answer",
+        Class::Clear,
+        include_str!("../../templates/answer.txt"),
+    ),
+    (
+        "date-changed",
+        Class::Notice,
+        include_str!("../../templates/date-changed.txt"),
+    ),
+    (
+        "digest",
+        Class::Sealed,
+        include_str!("../../templates/digest.txt"),
+    ),
+    (
+        "final",
+        Class::Notice,
+        include_str!("../../templates/final.txt"),
+    ),
+    ("key", Class::Clear, include_str!("../../templates/key.txt")),
+    (
+        "mail",
+        Class::Sealed,
+        include_str!("../../templates/mail.txt"),
+    ),
+    (
+        "preview",
+        Class::Sealed,
+        include_str!("../../templates/preview.txt"),
+    ),
+    (
+        "refusal",
+        Class::Sealed,
+        include_str!("../../templates/refusal.txt"),
+    ),
+    (
+        "reject",
+        Class::Sealed,
+        include_str!("../../templates/reject.txt"),
+    ),
+    (
+        "reminder",
+        Class::Sealed,
+        include_str!("../../templates/reminder.txt"),
+    ),
+    (
+        "reply",
+        Class::Sealed,
+        include_str!("../../templates/reply.txt"),
+    ),
+    (
+        "report",
+        Class::Sealed,
+        include_str!("../../templates/report.txt"),
+    ),
+    (
+        "retrospective",
+        Class::Notice,
+        include_str!("../../templates/retrospective.txt"),
+    ),
+    (
+        "slipped",
+        Class::Notice,
+        include_str!("../../templates/slipped.txt"),
+    ),
+    (
+        "transcript",
+        Class::Sealed,
+        include_str!("../../templates/transcript.txt"),
+    ),
+    (
+        "unreadable",
+        Class::Clear,
+        include_str!("../../templates/unreadable.txt"),
+    ),
+    (
+        "waiting",
+        Class::Clear,
+        include_str!("../../templates/waiting.txt"),
+    ),
+    (
+        "warning",
+        Class::Sealed,
+        include_str!("../../templates/warning.txt"),
+    ),
+];
+
+// Places that stay open in a frozen text, until the copy for one person is made. They are private
+// use characters, which the desk strips from everything that comes in, so nobody can write one.
+const RECIPIENT: char = '\u{E000}';
+const REFERENCE: char = '\u{E001}';
+const LATE: char = '\u{E002}';
+const BLOB: char = '\u{E003}';
+
+/// Removes what may not stand in a text that is passed on: our own open places, control
+/// characters, and the characters that turn the direction of writing.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    let keep = |c: &char| {
+        let control = c.is_control() && !matches!(c, '\n' | '\t');
+        let turns = matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}');
+        !(control || turns || ('\u{E000}'..='\u{E0FF}').contains(c))
+    };
+    text.replace("\r\n", "\n").chars().filter(keep).collect()
+}
+
+/// Cleans a text that must fit one line, and shortens it to `max` characters.
+#[must_use]
+pub fn clean_line(text: &str, max: usize) -> String {
+    let line = clean(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= max {
+        return line;
+    }
+    line.chars()
+        .take(max.saturating_sub(1))
+        .chain(['…'])
+        .collect()
+}
+
+/// Quotes a text line by line, so that nothing in it can pass for a line of the desk or, in the
+/// answer to it, for a command.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    let lines = text
+        .trim_end()
+        .lines()
+        .map(|line| format!("> {line}").trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A place in a sealed text where the store's copy of a letter is to stand, quoted.
+#[must_use]
+pub fn blob_place(blob: Digest) -> String {
+    format!("{BLOB}{blob}{BLOB}")
+}
+
+/// Puts the stored letters in their places. A blob that is gone says so.
+pub fn fill_blobs(text: &str, mut fetch: impl FnMut(Digest) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (n, piece) in text.split(BLOB).enumerate() {
+        match (n % 2, Digest::parse(piece)) {
+            (1, Some(blob)) => match fetch(blob) {
+                Some(body) => out.push_str(&quote(&clean(&body))),
+                None => out.push_str("(erased)"),
+            },
+            _ => out.push_str(piece),
+        }
+    }
+    out
+}
+
+/// A subject and a body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Written {
+    /// The subject, one line.
+    pub subject: String,
+    /// The body.
+    pub body: String,
+}
+
+impl Written {
+    /// Makes one person's copy of a frozen text. Only the name, their reference and the line that
+    /// says "late" are filled in; everything else is what was approved.
+    #[must_use]
+    pub fn for_recipient(&self, name: &str, reference: &str, late: Option<&str>) -> Self {
+        let fill = |text: &str| {
+            text.replace(RECIPIENT, &clean_line(name, 80))
+                .replace(REFERENCE, reference)
+                .replace(LATE, late.unwrap_or(""))
+        };
+        Self {
+            subject: fill(&self.subject),
+            body: fill(&self.body),
+        }
+    }
+}
+
+/// A text that may leave in clear. Only this module makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClearText(Written);
+
+impl ClearText {
+    /// Subject and body.
+    #[must_use]
+    pub fn written(&self) -> &Written {
+        &self.0
+    }
+}
+
+/// All that a clear text may say.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClearFacts {
+    /// The desk's name.
+    pub desk: String,
+    /// The desk's address.
+    pub address: String,
+    /// Our fingerprint, spaced.
+    pub fingerprint: String,
+    /// The incident, or nothing.
+    pub handle: String,
+    /// When the mail was received.
+    pub received: String,
+    /// By when a person answers.
+    pub answer_by: String,
+    /// What the process asks a reporter to send.
+    pub ask: String,
+    /// The line that brings an answer home.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// The SHA-256 of the OpenPGP bytes as received.
+    pub openpgp: Option<String>,
+    /// Whether none of the keys it was encrypted to is ours: public knowledge.
+    pub not_to_us: bool,
+    /// Whether this copy goes to a key.
+    pub key_known: bool,
+}
+
+/// What an acknowledgement may say besides, when it is sealed.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SealedFacts {
+    /// The key that the report was opened with; only to the key that signed inside.
+    pub opened_with: Option<String>,
+    /// The token by which a key from outside can be proven.
+    pub prove: Option<String>,
+}
+
+/// What a public notice may say: the fields that its gate released.
+#[derive(Debug, Clone, Serialize)]
+pub struct PublicFacts {
+    /// The desk's name.
+    pub desk: String,
+    /// The desk's address.
+    pub address: String,
+    /// The title.
+    pub title: String,
+    /// CVE numbers.
+    pub cve: String,
+    /// The score.
+    pub cvss: String,
+    /// The record's fields.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// What a sealed notice may say.
+#[derive(Debug, Clone, Serialize)]
+pub struct NoticeFacts {
+    /// What the public may know as well.
+    #[serde(flatten)]
+    pub public: PublicFacts,
+    /// The incident.
+    pub handle: String,
+    /// The label of the audience.
+    pub tlp: String,
+    /// T, with date, hour and zone.
+    pub t: String,
+    /// T's day.
+    pub t_day: String,
+    /// When the report came.
+    pub received: String,
+    /// When a person answered.
+    pub answered: String,
+    /// When it became public.
+    pub published: String,
+    /// Who leads.
+    pub lead: String,
+    /// What happened when.
+    pub timeline: Vec<String>,
+}
+
+/// What is wrong with a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Which one.
+    pub template: String,
+    /// Where, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "template `{}`, line {}: {}",
+            self.template, self.line, self.message
+        )
+    }
+}
+
+/// The templates, compiled and tried.
+#[derive(Debug, Clone)]
+pub struct Texts {
+    env: Environment<'static>,
+    digests: BTreeMap<String, Digest>,
+}
+
+impl Texts {
+    /// Compiles the program's templates, with `own` in place of those that it names, and renders
+    /// each with sample facts.
+    ///
+    /// # Errors
+    /// Every template that does not compile, names an unknown field, or is unknown itself.
+    pub fn load(
+        own: &BTreeMap<String, String>,
+        fields: &BTreeSet<String>,
+    ) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut env = Environment::new();
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        env.set_keep_trailing_newline(true);
+        let mut digests = BTreeMap::new();
+        for name in own.keys() {
+            if !TEMPLATES.iter().any(|(known, ..)| known == name) {
+                let message = "no mail of this name is ever sent; check the spelling".to_owned();
+                problems.push(Problem {
+                    template: name.clone(),
+                    line: 1,
+                    message,
+                });
+            }
+        }
+        for (name, class, text) in TEMPLATES {
+            let text = own.get(*name).map_or(*text, String::as_str);
+            digests.insert((*name).to_owned(), Digest::of(text.as_bytes()));
+            if let Err(error) = env.add_template_owned(*name, text.to_owned()) {
+                problems.push(problem(name, &error));
+                continue;
+            }
+            let trial = Self {
+                env: env.clone(),
+                digests: BTreeMap::new(),
+            };
+            if let Err(problem) = trial.render(name, &sample(*class, fields)) {
+                problems.push(problem);
+            }
+        }
+        if problems.is_empty() {
+            Ok(Self { env, digests })
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// What a template of this name may say.
+    #[must_use]
+    pub fn class(name: &str) -> Option<Class> {
+        TEMPLATES
+            .iter()
+            .find(|(known, ..)| *known == name)
+            .map(|(_, class, _)| *class)
+    }
+
+    /// The hash of a template's text, which a frozen draft remembers.
+    #[must_use]
+    pub fn digest(&self, name: &str) -> Digest {
+        self.digests
+            .get(name)
+            .copied()
+            .unwrap_or_else(|| Digest::of(b""))
+    }
+
+    fn render(&self, name: &str, facts: &Value) -> Result<Written, Problem> {
+        let text = self
+            .env
+            .get_template(name)
+            .and_then(|template| template.render(facts))
+            .map_err(|error| problem(name, &error))?;
+        let wrong = |message: &str| Problem {
+            template: name.to_owned(),
+            line: 1,
+            message: message.to_owned(),
+        };
+        let (head, body) = text.split_once('\n').ok_or_else(|| wrong("has no body"))?;
+        let subject = head
+            .strip_prefix("Subject:")
+            .ok_or_else(|| wrong("must begin with a line `Subject: ...`"))?;
+        // An empty mail says nothing and looks like a success (FAILURES L11).
+        if body.trim().is_empty() {
+            return Err(wrong("has an empty body"));
+        }
+        Ok(Written {
+            subject: keep_places(subject),
+            body: tidy(body),
+        })
+    }
+
+    /// Renders a text that leaves sealed to one key.
+    ///
+    /// # Errors
+    /// The template's problem, if an operator's text names a field that is not always there.
+    pub fn sealed(&self, name: &str, facts: &serde_json::Value) -> Result<Written, Problem> {
+        self.render(name, &Value::from_serialize(facts))
+    }
+
+    /// Renders a text that may leave in clear.
+    ///
+    /// # Errors
+    /// As [`Self::sealed`].
+    pub fn clear(&self, name: &str, facts: &ClearFacts) -> Result<ClearText, Problem> {
+        if Self::class(name) != Some(Class::Clear) {
+            let message = "may not leave in clear".to_owned();
+            return Err(Problem {
+                template: name.to_owned(),
+                line: 1,
+                message,
+            });
+        }
+        self.render(name, &with_sealed(facts, &SealedFacts::default()))
+            .map(ClearText)
+    }
+
+    /// Renders a content-free text with what may be added when it is sealed.
+    ///
+    /// # Errors
+    /// As [`Self::sealed`].
+    pub fn clear_but_sealed(
+        &self,
+        name: &str,
+        facts: &ClearFacts,
+        more: &SealedFacts,
+    ) -> Result<Written, Problem> {
+        self.render(name, &with_sealed(facts, more))
+    }
+
+    /// Freezes a notice: everything but the recipient's name, their reference and the word "late".
+    ///
+    /// # Errors
+    /// As [`Self::sealed`].
+    pub fn freeze(&self, name: &str, facts: &NoticeFacts) -> Result<Written, Problem> {
+        self.render(name, &open_places(facts))
+    }
+
+    /// Freezes a public notice. It can name what [`PublicFacts`] have, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::sealed`].
+    pub fn freeze_public(&self, name: &str, facts: &PublicFacts) -> Result<Written, Problem> {
+        self.render(name, &open_places(facts))
+    }
+}
+
+fn problem(name: &str, error: &minijinja::Error) -> Problem {
+    let line = error.line().unwrap_or(1);
+    let message = match error.kind() {
+        minijinja::ErrorKind::UndefinedError => {
+            "names a field that this mail does not have".to_owned()
+        }
+        _ => error
+            .detail()
+            .map_or_else(|| error.kind().to_string(), str::to_owned),
+    };
+    Problem {
+        template: name.to_owned(),
+        line,
+        message,
+    }
+}
+
+/// One line, with the open places kept.
+fn keep_places(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Ends lines without blanks and never leaves more than one empty line.
+fn tidy(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut empty = 0_u8;
+    for line in text.trim_matches('\n').lines().map(str::trim_end) {
+        // The separator before a signature is "-- " with its blank (RFC 3676, 4.3).
+        let line = if line == "--" { "-- " } else { line };
+        empty = if line.is_empty() {
+            empty.saturating_add(1)
+        } else {
+            0
+        };
+        if empty < 2 {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn merged(parts: &[serde_json::Value]) -> Value {
+    let mut all = serde_json::Map::new();
+    for part in parts {
+        if let serde_json::Value::Object(map) = part {
+            all.extend(map.clone());
+        }
+    }
+    Value::from_serialize(all)
+}
+
+fn as_json(facts: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(facts).unwrap_or_default()
+}
+
+fn with_sealed(facts: &ClearFacts, more: &SealedFacts) -> Value {
+    merged(&[as_json(facts), as_json(more)])
+}
+
+fn open_places(facts: &impl Serialize) -> Value {
+    let places = json!({
+        "recipient": RECIPIENT.to_string(),
+        "ref": REFERENCE.to_string(),
+        "late": LATE.to_string(),
+    });
+    merged(&[as_json(facts), places])
+}
+
+/// Facts of the right shape, for trying a template at start.
+fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
+    let fields: BTreeMap<_, _> = fields
+        .iter()
+        .map(|field| (field.clone(), "x".to_owned()))
+        .collect();
+    let public = PublicFacts {
+        desk: "Desk".into(),
+        address: "security@example.org".into(),
+        title: "x".into(),
+        cve: "CVE-2026-0001".into(),
+        cvss: "7.5 (High)".into(),
+        fields,
+    };
+    match class {
+        Class::Clear => {
+            let facts = ClearFacts {
+                desk: "Desk".into(),
+                address: "security@example.org".into(),
+                fingerprint: "0000".into(),
+                handle: "X-2026-00000".into(),
+                received: "x".into(),
+                answer_by: "x".into(),
+                ask: "x".into(),
+                reference: "Ref: x".into(),
+                openpgp: Some("x".into()),
+                not_to_us: true,
+                key_known: false,
+            };
+            with_sealed(&facts, &SealedFacts::default())
+        }
+        Class::Public => open_places(&public),
+        Class::Notice => open_places(&NoticeFacts {
+            public,
+            handle: "x".into(),
+            tlp: "AMBER".into(),
+            t: "x".into(),
+            t_day: "x".into(),
+            received: "x".into(),
+            answered: "x".into(),
+            published: "x".into(),
+            lead: "x".into(),
+            timeline: vec!["x".into()],
+        }),
+        Class::Sealed => Value::from_serialize(json!({
+            "desk": "x", "address": "x", "handle": "x", "subject": "x", "received": "x", "from": "x",
+            "protection": "x", "signature": "x", "notes": ["x"], "parts": ["x"], "answer_by": "x",
+            "ref": "x", "text": "x", "count": 1, "limit": 1,
+            "rows": [{"handle": "x", "received": "x", "from": "x", "subject": "x"}],
+            "summary": "x", "steps": [{"line": "x", "answer": "x"}], "text_kept": true,
+            "journal_number": 1, "journal_hash": "x", "reason": "x", "understood": ["x"], "why": "x",
+            "next": "x", "pinned": "x", "heading": "x", "title": "x", "lines": ["x"], "notice": "x",
+            "number": 1, "by": "x", "moment": "x", "audience": "x", "recipients": 1, "approvals": 1,
+            "body": "x",
+        })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields() -> BTreeSet<String> {
+        super::super::playbook::COMMON_FIELDS
+            .iter()
+            .map(|(id, _)| (*id).to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_templates_of_the_program_render() {
+        Texts::load(&BTreeMap::new(), &fields()).unwrap();
+    }
+
+    #[test]
+    fn a_template_can_not_name_what_its_mail_may_not_say() {
+        for (name, text) in [
+            ("acknowledgement", "Subject: x\n\n{{ title }}\n"),
+            ("waiting", "Subject: x\n\n{{ fields.impact }}\n"),
+            ("announce", "Subject: x\n\n{{ handle }}\n"),
+            ("advance", "Subject: x\n\nline\n{{ fields.secret_sauce }}\n"),
+            ("reply", "Subject: x\n\n{{ text\n"),
+            ("reply", "no subject\n"),
+            ("reply", "Subject: x\n\n\n"),
+            ("nonsense", "Subject: x\n\nx\n"),
+        ] {
+            let own = BTreeMap::from([(name.to_owned(), text.to_owned())]);
+            let problems = Texts::load(&own, &fields()).unwrap_err();
+            assert_eq!(problems.len(), 1, "{name}: {problems:?}");
+            assert_eq!(problems[0].template, name);
+        }
+    }
+
+    #[test]
+    fn nobody_can_write_an_open_place() {
+        assert_eq!(clean("a\u{E000}b\u{202E}c\u{1b}[31m\r\nd"), "abc[31m\nd");
+        assert_eq!(clean_line(" a \n b\u{E003} ", 10), "a b");
+        assert_eq!(quote("a\n\n> b"), "> a\n>\n> > b");
+    }
+
+    #[test]
+    fn a_copy_differs_from_the_draft_in_name_reference_and_late_line_only() {
+        let texts = Texts::load(&BTreeMap::new(), &fields()).unwrap();
+        let facts = PublicFacts {
+            desk: "D".into(),
+            address: "d@d.test".into(),
+            title: "t".into(),
+            cve: "c".into(),
+            cvss: "s".into(),
+            fields: fields().into_iter().map(|f| (f, "v".to_owned())).collect(),
+        };
+        let facts = NoticeFacts {
+            public: facts,
+            handle: "H".into(),
+            tlp: "RED".into(),
+            t: "then".into(),
+            t_day: "day".into(),
+            received: String::new(),
+            answered: String::new(),
+            published: String::new(),
+            lead: String::new(),
+            timeline: vec![],
+        };
+        let frozen = texts.freeze("advance", &facts).unwrap();
+        let copy = frozen.for_recipient("Ann", "Ref: H/1", Some("LATE"));
+        assert!(
+            copy.body.contains("\nTo Ann\n") && copy.body.contains("\nLATE\n"),
+            "{}",
+            copy.body
+        );
+        assert!(
+            frozen
+                .for_recipient("Ann", "Ref: H/1", None)
+                .body
+                .starts_with("TLP:RED\n\nTo Ann")
+        );
+    }
+}

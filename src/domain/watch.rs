@@ -1,0 +1,663 @@
+//! What happens because time passes, or because a mail server answered.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::desk::{Decision, Desk};
+use super::incident::{Copy, Delivery, Event, Incident, Purpose, Recipient, Status};
+use super::names::{Fresh, Handle, MessageId, Moment, TaskId};
+use super::notice::{self, LATE};
+use super::outbox::{GateOpen, Label, Mail, Words};
+use super::playbook::{Audience, Task};
+use super::relay;
+use super::roster::{Party, Person};
+use super::schedule::{self, Block, Duty, may_leave};
+use super::work::Work;
+
+/// The most copies of a notice that one transaction puts in the outbox.
+const COPIES_MAX: usize = 50;
+
+/// Does what is due for an incident. `vouched` says whether the clock may be trusted: notices
+/// leave on a vouched clock only, everything else goes on (DESIGN, promise 2).
+#[must_use]
+pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, Some(handle), now, fresh);
+    let Some(incident) = work.incident.clone() else {
+        return work.done();
+    };
+    let due: Vec<_> = schedule::duties(&incident)
+        .into_iter()
+        .filter(|(at, _)| *at <= now)
+        .collect();
+    let mut tasks = Vec::new();
+    let mut told = BTreeSet::new();
+    // The highest reminder speaks for those below it, so that a desk that was down says a thing
+    // once.
+    for (at, duty) in due.iter().rev() {
+        let mark = duty.mark(*at);
+        match duty {
+            Duty::Copies(..) => {}
+            Duty::Leave(task) => {
+                if vouched {
+                    leave(&mut work, task, *at);
+                }
+            }
+            Duty::HumanReminder(_) | Duty::HumanLapsed => {
+                if told.insert("human".to_owned()) {
+                    human(&mut work, *duty == Duty::HumanLapsed);
+                }
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::DraftReminder(task, percent) => {
+                if told.insert(format!("draft {task}")) {
+                    draft(&mut work, task, *percent);
+                }
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::TaskDue(task) => {
+                tasks.push(task.clone());
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::Slipped => {
+                slipped(&mut work);
+                work.add(Event::Reminded { what: mark });
+            }
+        }
+    }
+    tasks.reverse();
+    task_reminders(&mut work, &tasks);
+    // Copies come from the state as it is now, so that a notice released a moment ago begins to
+    // leave in the same transaction.
+    if vouched {
+        copies(&mut work);
+    }
+    work.done()
+}
+
+/// Sends the waiting plain reports to the maintainers in one mail, and tells the operators once.
+#[must_use]
+pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let Some((_, handles)) = desk.digest() else {
+        return work.done();
+    };
+    let handles: Vec<Handle> = handles.into_iter().cloned().collect();
+    let mut people: Vec<&Person> = Vec::new();
+    let mut rows = Vec::new();
+    for incident in handles
+        .iter()
+        .filter_map(|handle| desk.incidents.get(handle))
+    {
+        for person in desk.roster.holders(&incident.playbook.intake) {
+            if !people.iter().any(|known| known.id == person.id) {
+                people.push(person);
+            }
+        }
+        let from = incident
+            .reporter
+            .address
+            .as_ref()
+            .map_or_else(|| "(no address)".to_owned(), ToString::to_string);
+        rows.push(json!({
+            "handle": incident.handle,
+            "received": work.say(incident.opened),
+            "from": from,
+            "subject": "(the subject stands in the report)",
+        }));
+    }
+    let facts = json!({ "count": rows.len(), "limit": desk.settings.plain_per_hour, "rows": rows });
+    work.tell_all(&people, &Purpose::Alert, "digest", &facts);
+    let lines = [format!(
+        "{} unencrypted reports came in a heap and were sent on in one list.",
+        rows.len()
+    )];
+    relay::alert(
+        &mut work,
+        "Unencrypted mails come in heaps",
+        &lines,
+        "look whether somebody floods the mailbox.",
+    );
+    work.add_to_desk(Event::Digested { handles });
+    work.done()
+}
+
+fn leave(work: &mut Work<'_>, id: &TaskId, moment: Moment) {
+    let Some(incident) = work.incident.clone() else {
+        return;
+    };
+    let Some(task) = incident.playbook.tasks.iter().find(|task| task.id == *id) else {
+        return;
+    };
+    match may_leave(&incident, task, work.now) {
+        Ok(()) => {}
+        Err(Block::Stale) => {
+            let lines = [format!(
+                "`{}` should have left on {} and could not. So long after, it leaves only if somebody approves it again.",
+                task.word(),
+                work.say(moment)
+            )];
+            remind(
+                work,
+                &task.role,
+                "A notice is too old to leave by itself",
+                &lines,
+                &format!(
+                    "| /approve {}@N, or | /preview {} for a new draft",
+                    task.word(),
+                    task.word()
+                ),
+            );
+            work.add(Event::Reminded {
+                what: schedule::stale_mark(id, moment),
+            });
+            return;
+        }
+        Err(_) => return,
+    }
+    let Some(number) = incident
+        .notices
+        .get(id)
+        .and_then(|n| n.draft())
+        .map(|draft| draft.number)
+    else {
+        return;
+    };
+    let recipients = task
+        .audience
+        .as_ref()
+        .map(|audience| notice::recipients(work, audience))
+        .unwrap_or_default();
+    let late = schedule::is_late(&incident, task, work.now);
+    work.add(Event::Released {
+        notice: id.clone(),
+        number,
+        late,
+        recipients,
+    });
+}
+
+/// Puts the next copies of released notices in the outbox. Sealed now, not before; at most so many
+/// in one transaction, and what is left is due at once again, also after a crash.
+fn copies(work: &mut Work<'_>) {
+    let Some(incident) = work.incident.clone() else {
+        return;
+    };
+    let mut room = COPIES_MAX;
+    for (id, notice) in &incident.notices {
+        for (number, release) in &notice.releases {
+            let some: Vec<_> = release.pending.iter().take(room).cloned().collect();
+            if some.is_empty() {
+                continue;
+            }
+            room = room.saturating_sub(some.len());
+            let Some(draft) = notice.drafts.iter().find(|draft| draft.number == *number) else {
+                continue;
+            };
+            let task = incident.playbook.tasks.iter().find(|task| task.id == *id);
+            let late = release.late.then(|| LATE.to_owned());
+            let copies = some
+                .into_iter()
+                .map(|to| {
+                    let message_id = work.message_id();
+                    let purpose = Purpose::Notice {
+                        notice: id.clone(),
+                        number: *number,
+                    };
+                    let posted = copy_for(work, &incident, &to, task, draft.body, late.clone())
+                        .map(|(address, key, words)| {
+                            let answers = incident.root_mails.get(&to).cloned();
+                            work.post(Mail {
+                                message_id: message_id.clone(),
+                                about: Some(incident.handle.clone()),
+                                to: to.clone(),
+                                address,
+                                key,
+                                purpose,
+                                not_before: work.now,
+                                words,
+                                attachments: Vec::new(),
+                                with_our_key: false,
+                                answers,
+                            });
+                        })
+                        .is_some();
+                    let state = if posted {
+                        Delivery::Queued
+                    } else {
+                        Delivery::Withdrawn
+                    };
+                    Copy {
+                        to,
+                        message_id,
+                        state,
+                    }
+                })
+                .collect();
+            work.add(Event::Sent {
+                notice: id.clone(),
+                number: *number,
+                copies,
+            });
+        }
+    }
+}
+
+type Posting = (
+    super::names::Address,
+    Option<super::names::Fingerprint>,
+    Words,
+);
+
+/// The words for one recipient, if they are still entitled to them.
+fn copy_for(
+    work: &Work<'_>,
+    incident: &Incident,
+    to: &Recipient,
+    task: Option<&Task>,
+    draft: super::incident::Blob,
+    late: Option<String>,
+) -> Option<Posting> {
+    match to {
+        Recipient::Person(id) => {
+            let person = work.desk.roster.person(id)?;
+            if !is_entitled(person, task) {
+                return None;
+            }
+            let reference = work.reference(Party::Person(id));
+            let words = Words::Frozen {
+                draft,
+                name: person.name.clone(),
+                reference,
+                late,
+            };
+            Some((
+                person.address.clone(),
+                Some(person.fingerprint.clone()),
+                words,
+            ))
+        }
+        Recipient::List(address) => {
+            let task = task?;
+            // The gates are looked at where the text becomes public, not where it was approved.
+            let gate = gate_open(incident, task)?;
+            Some((address.clone(), None, Words::Public { draft, late, gate }))
+        }
+        Recipient::Reporter | Recipient::Outsider(_) => None,
+    }
+}
+
+fn is_entitled(person: &Person, task: Option<&Task>) -> bool {
+    match task.and_then(|task| task.audience.as_ref()) {
+        Some(Audience::Group(group)) => person.groups.contains(group),
+        Some(Audience::Role(role)) => person.roles.contains(role),
+        Some(Audience::Public(_)) => false,
+        // The desk's own notices go to those who had the date; whoever left every group does not.
+        None => !person.groups.is_empty() || person.is_maintainer(),
+    }
+}
+
+fn gate_open(incident: &Incident, task: &Task) -> Option<GateOpen> {
+    let open = schedule::open_before(incident, task).next().is_none();
+    (open && matches!(task.audience, Some(Audience::Public(_)))).then_some(GateOpen { _proof: () })
+}
+
+/// Whether a mail in the outbox may be handed over now: looked at again before each dialling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// It may.
+    Now,
+    /// It is held; look again when something changes.
+    Held,
+    /// Its recipient is no longer entitled; it must not.
+    Never,
+}
+
+/// Looks again at a mail before it is handed over: is its recipient still who they were, is its
+/// notice held?
+#[must_use]
+pub fn leaves(desk: &Desk, label: &Label) -> Leave {
+    let Purpose::Notice { notice, .. } = &label.purpose else {
+        return Leave::Now;
+    };
+    let Some(incident) = label
+        .about
+        .as_ref()
+        .and_then(|handle| desk.incidents.get(handle))
+    else {
+        return Leave::Now;
+    };
+    if incident.is_held(notice) {
+        return Leave::Held;
+    }
+    let task = incident
+        .playbook
+        .tasks
+        .iter()
+        .find(|task| task.id == *notice);
+    match &label.to {
+        Recipient::Person(id) => {
+            let entitled = desk
+                .roster
+                .person(id)
+                .is_some_and(|person| is_entitled(person, task));
+            if entitled { Leave::Now } else { Leave::Never }
+        }
+        Recipient::List(_) | Recipient::Reporter | Recipient::Outsider(_) => Leave::Now,
+    }
+}
+
+//------------ Reminders --------------------------------------------------------------------------
+
+fn remind(work: &mut Work<'_>, role: &str, heading: &str, lines: &[String], next: &str) {
+    let mut people = work.holders(role);
+    if people.is_empty() {
+        people = work.team();
+    }
+    let facts = reminder_facts(work, heading, lines, next);
+    work.tell_all(&people, &Purpose::Reminder, "reminder", &facts);
+}
+
+fn reminder_facts(work: &Work<'_>, heading: &str, lines: &[String], next: &str) -> Value {
+    let title = work
+        .incident
+        .as_ref()
+        .and_then(|incident| incident.title.clone())
+        .unwrap_or_default();
+    json!({ "heading": heading, "lines": lines, "next": next, "title": title })
+}
+
+fn human(work: &mut Work<'_>, lapsed: bool) {
+    let Some(incident) = work.incident.clone() else {
+        return;
+    };
+    let due = work.say(schedule::human_due(&incident));
+    let next =
+        "reply with `| /accept`, `| /reject REASON`, `| /unreadable`, or `| /reply` and your text.";
+    if !lapsed {
+        let lines = [format!(
+            "Nobody has answered the reporter yet. An answer is owed by {due}."
+        )];
+        let intake = incident.playbook.intake.clone();
+        remind(
+            work,
+            &intake,
+            "The reporter waits for an answer",
+            &lines,
+            next,
+        );
+        return;
+    }
+    let lines = [format!(
+        "The time for a person's answer to the reporter ended on {due}. None was sent."
+    )];
+    let mut people: Vec<&Person> = Vec::new();
+    let roles = incident
+        .playbook
+        .human_answer
+        .escalate
+        .iter()
+        .chain([&incident.playbook.intake]);
+    for person in roles
+        .flat_map(|role| work.desk.roster.holders(role))
+        .chain(work.desk.roster.operators())
+    {
+        if !people.iter().any(|known| known.id == person.id) {
+            people.push(person);
+        }
+    }
+    let facts = reminder_facts(work, "The reporter was NOT answered in time", &lines, next);
+    work.tell_all(&people, &Purpose::Reminder, "reminder", &facts);
+}
+
+fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
+    let Some(incident) = work.incident.clone() else {
+        return;
+    };
+    let Some(task) = incident.playbook.tasks.iter().find(|task| task.id == *id) else {
+        return;
+    };
+    let word = task.word();
+    let newest = incident
+        .notices
+        .get(id)
+        .and_then(|n| n.draft())
+        .map_or(0, |draft| draft.number);
+    let (why, next) = match may_leave(&incident, task, work.now) {
+        Ok(()) | Err(Block::Over | Block::Early(_) | Block::NoMoment) => return,
+        Err(Block::NoDraft) => ("it has no draft".to_owned(), format!("| /preview {word}")),
+        Err(Block::OtherDate) => (
+            "its draft speaks of another date".to_owned(),
+            format!("| /preview {word}"),
+        ),
+        Err(Block::Approvals(more)) => (
+            format!("{more} more must approve it"),
+            format!("| /approve {word}@{newest}"),
+        ),
+        Err(Block::Held) => ("it is held".to_owned(), format!("| /resume {word}")),
+        Err(Block::Stale) => (
+            "its moment is long past".to_owned(),
+            format!("| /approve {word}@{newest}"),
+        ),
+        Err(Block::Before(tasks)) => {
+            let words: Vec<_> = incident
+                .playbook
+                .tasks
+                .iter()
+                .filter(|t| tasks.contains(&t.id))
+                .map(|t| t.word().to_string())
+                .collect();
+            (
+                format!("it waits for {}", words.join(", ")),
+                format!("| /done {}", words.first().map_or("", String::as_str)),
+            )
+        }
+    };
+    let heading = if percent >= 100 {
+        format!("OVERDUE: notice {word}")
+    } else {
+        format!("Notice {word} is not ready")
+    };
+    let tail = if percent >= 100 {
+        " It leaves, marked late, once that is done."
+    } else {
+        ""
+    };
+    let lines = [format!(
+        "The notice `{word}` is to leave on {}, and {why}.{tail}",
+        notice::moment(work, task)
+    )];
+    remind(
+        work,
+        &task.role.clone(),
+        &heading,
+        &lines,
+        &format!("reply with `{next}`, without the bar."),
+    );
+}
+
+fn task_reminders(work: &mut Work<'_>, ids: &[TaskId]) {
+    let Some(incident) = work.incident.clone() else {
+        return;
+    };
+    let tasks: Vec<&Task> = incident
+        .playbook
+        .tasks
+        .iter()
+        .filter(|task| ids.contains(&task.id))
+        .collect();
+    let roles: BTreeSet<&str> = tasks.iter().map(|task| task.role.as_str()).collect();
+    for role in roles {
+        let own: Vec<_> = tasks.iter().filter(|task| task.role == role).collect();
+        let lines: Vec<_> = own
+            .iter()
+            .map(|task| format!("  {:<14}{}", task.word(), task.title))
+            .collect();
+        let first = own.first().map_or("", |task| task.word().as_str());
+        let next = format!(
+            "do them, and say so with `| /done {first}`, without the bar; `| /agenda` shows all."
+        );
+        remind(work, role, "Tasks are due", &lines, &next);
+    }
+}
+
+/// T has passed and nobody said that it is public: the team is told, and everyone who had the
+/// date. That passing makes nothing public.
+fn slipped(work: &mut Work<'_>) {
+    let Some(incident) = work.incident.clone() else {
+        return;
+    };
+    if incident.status != Status::Accepted {
+        return;
+    }
+    let t = incident.t().map_or_else(String::new, |t| work.say(t));
+    let lines = [format!(
+        "T was {t}, and nobody has said that it is public. The embargo stays in force."
+    )];
+    let next = "reply with `| /published` if it is public, or `| /disclose WHEN` for a new date.";
+    remind(
+        work,
+        &incident.playbook.intake.clone(),
+        "T has passed",
+        &lines,
+        next,
+    );
+    let holders: BTreeSet<Recipient> = incident.holders_of_a_date().into_keys().collect();
+    if holders.is_empty() {
+        return;
+    }
+    match notice::render(work, "slipped", None) {
+        Ok(written) => {
+            let id = TaskId::slipped();
+            let draft = notice::freeze(work, &id, "slipped", &written, holders.clone(), None);
+            let number = draft.number;
+            work.add(Event::Frozen(Box::new(draft)));
+            work.add(Event::Released {
+                notice: id,
+                number,
+                late: false,
+                recipients: holders,
+            });
+        }
+        Err(problem) => work.fault(problem.to_string()),
+    }
+}
+
+//------------ Outcomes ---------------------------------------------------------------------------
+
+/// Takes in what became of a mail for good. `reply` is the server's answer, for the team.
+#[must_use]
+pub fn delivered(
+    desk: &Desk,
+    message_id: &MessageId,
+    label: &Label,
+    outcome: Delivery,
+    reply: &str,
+    now: Moment,
+    fresh: Fresh,
+) -> Decision {
+    let mut work = Work::on(desk, label.about.as_ref(), now, fresh);
+    let matters = matters(&label.purpose);
+    if work.incident.is_some() && (matters || outcome != Delivery::Accepted) {
+        work.add(Event::Delivered {
+            message_id: message_id.clone(),
+            outcome,
+        });
+    }
+    // An alert that cannot be delivered must not make another one.
+    if label.purpose == Purpose::Alert {
+        return work.done();
+    }
+    let who = relay::who(desk, &label.to);
+    let reply = super::texts::clean_line(reply, 200);
+    match outcome {
+        Delivery::Dead => {
+            let lines = [format!(
+                "Our mail to {who} was refused for good. The server said: {reply}"
+            )];
+            relay::alert(
+                &mut work,
+                "A mail could not be delivered",
+                &lines,
+                "check the address, and reach them by another way.",
+            );
+        }
+        Delivery::Unknown => {
+            let lines = [format!(
+                "Twice the connection broke after our mail to {who} was handed over. They may have it twice, or not."
+            )];
+            relay::alert(
+                &mut work,
+                "It is not known whether a mail left",
+                &lines,
+                "ask them.",
+            );
+        }
+        Delivery::Queued | Delivery::Accepted | Delivery::Withheld | Delivery::Withdrawn => {}
+    }
+    work.done()
+}
+
+/// Whether being taken by the mail server is part of the history: notices, for the ledger, and
+/// what ends the human clock.
+fn matters(purpose: &Purpose) -> bool {
+    matches!(purpose, Purpose::Notice { .. } | Purpose::Answer)
+}
+
+/// Takes in that a mail could not be sealed to its recipient's key: the copy is withheld, the
+/// recipient gets a content-free word in clear, and the team is told.
+#[must_use]
+pub fn withheld(desk: &Desk, mail: &Mail, why: &str, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, mail.about.as_ref(), now, fresh);
+    if work.incident.is_some() {
+        let message_id = mail.message_id.clone();
+        work.add(Event::Delivered {
+            message_id,
+            outcome: Delivery::Withheld,
+        });
+    }
+    work.fault(format!(
+        "a mail for {} was withheld: {why}",
+        match &mail.to {
+            Recipient::Person(id) => id.as_str(),
+            Recipient::Reporter => "a reporter",
+            Recipient::List(_) => "a list",
+            Recipient::Outsider(_) => "an outsider",
+        }
+    ));
+    let mut facts = work.clear_facts();
+    facts.key_known = false;
+    match desk.texts.clear("waiting", &facts) {
+        Ok(text) => {
+            let message_id = work.message_id();
+            work.post(Mail {
+                message_id,
+                about: mail.about.clone(),
+                to: mail.to.clone(),
+                address: mail.address.clone(),
+                key: None,
+                purpose: Purpose::Waiting,
+                not_before: mail.not_before,
+                words: Words::Clear(text),
+                attachments: Vec::new(),
+                with_our_key: true,
+                answers: None,
+            });
+        }
+        Err(problem) => work.fault(problem.to_string()),
+    }
+    // Those who are told must not be the one whose key is broken, or this would go on for ever.
+    if mail.purpose != Purpose::Alert {
+        let lines = [format!(
+            "A mail for {} could not be encrypted: {why}. It was not sent.",
+            relay::who(desk, &mail.to)
+        )];
+        relay::alert(
+            &mut work,
+            "A mail was withheld",
+            &lines,
+            "ask them for a usable key.",
+        );
+    }
+    work.done()
+}

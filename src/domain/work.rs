@@ -1,0 +1,385 @@
+//! A decision in the making: facts tried on a copy of the incident, and the mails that follow.
+//!
+//! Whoever decides works through a [`Work`]. Every fact it adds is applied to a copy at once, so
+//! that the next step of the same mail sees what the one before did; if one step refuses, the
+//! whole is thrown away and nothing has happened.
+
+use serde_json::{Value, json};
+
+use super::desk::{Body, Decision, Desk, Entry};
+use super::incident::{Blob, Event, Incident, Mailed, Purpose, Recipient};
+use super::letter::Attachment;
+use super::names::{Fresh, Handle, MessageId, Moment, PersonId};
+use super::outbox::{Mail, Words};
+use super::playbook::Playbook;
+use super::roster::{Party, Person};
+use super::texts::{ClearFacts, SealedFacts, Written};
+
+/// A decision in the making.
+pub struct Work<'a> {
+    /// The desk as it is.
+    pub desk: &'a Desk,
+    /// The present moment.
+    pub now: Moment,
+    /// Randomness.
+    pub fresh: Fresh,
+    /// The incident, with the facts so far.
+    pub incident: Option<Incident>,
+    /// The person whose signed mail is being worked on.
+    pub by: Option<PersonId>,
+    decision: Decision,
+}
+
+impl<'a> Work<'a> {
+    /// Begins a decision, on an incident if it is about one.
+    #[must_use]
+    pub fn on(desk: &'a Desk, handle: Option<&Handle>, now: Moment, fresh: Fresh) -> Self {
+        let incident = handle
+            .and_then(|handle| desk.incidents.get(handle))
+            .cloned();
+        Self {
+            desk,
+            now,
+            fresh,
+            incident,
+            by: None,
+            decision: Decision::default(),
+        }
+    }
+
+    /// Adds a fact about the incident.
+    pub fn add(&mut self, event: Event) {
+        if let Some(incident) = &mut self.incident {
+            incident.apply(self.now, self.by.as_ref(), &event);
+        }
+        let incident = self
+            .incident
+            .as_ref()
+            .map(|incident| incident.handle.clone());
+        self.decision.entries.push(Entry {
+            incident,
+            by: self.by.clone(),
+            event,
+        });
+    }
+
+    /// Adds a fact about the desk as a whole.
+    pub fn add_to_desk(&mut self, event: Event) {
+        self.decision.entries.push(Entry {
+            incident: None,
+            by: self.by.clone(),
+            event,
+        });
+    }
+
+    /// Adds the fact that opens an incident, and goes on with it.
+    pub fn open(
+        &mut self,
+        handle: Handle,
+        opening: super::incident::Opening,
+        playbook: std::sync::Arc<Playbook>,
+    ) {
+        self.incident = Some(Incident::open(handle.clone(), self.now, &opening, playbook));
+        let event = Event::Opened(Box::new(opening));
+        self.decision.entries.push(Entry {
+            incident: Some(handle),
+            by: self.by.clone(),
+            event,
+        });
+    }
+
+    /// Notes something for the operator. Never content.
+    pub fn fault(&mut self, fault: impl Into<String>) {
+        self.decision.faults.push(fault.into());
+    }
+
+    /// Notes what the mail turned out to be.
+    pub fn dispose(&mut self, disposition: &'static str) {
+        self.decision.disposition = disposition;
+    }
+
+    /// Keeps a body and returns the name by which facts speak of it.
+    pub fn keep(&mut self, text: impl Into<String>) -> Blob {
+        let (salt, text) = (self.fresh.draw(), text.into());
+        let name = super::names::Digest::of_parts(&[&salt, text.as_bytes()]);
+        self.decision.bodies.push(Body { name, salt, text });
+        name
+    }
+
+    /// The body that this decision keeps under a name.
+    #[must_use]
+    pub fn kept(&self, name: Blob) -> Option<&str> {
+        self.decision
+            .bodies
+            .iter()
+            .find(|body| body.name == name)
+            .map(|body| body.text.as_str())
+    }
+
+    /// The line that brings an answer to this incident.
+    #[must_use]
+    pub fn reference(&self, party: Party<'_>) -> String {
+        let Some(incident) = &self.incident else {
+            return String::new();
+        };
+        let token = self
+            .desk
+            .ref_key
+            .token(&self.desk.settings.address, &incident.handle, party);
+        format!("Ref: {}/{token}", incident.handle)
+    }
+
+    /// A moment with date, hour and zone: the incident's zone, or the desk's.
+    #[must_use]
+    pub fn say(&self, moment: Moment) -> String {
+        let desk = super::offset::Calendar::plain(self.desk.settings.zone);
+        desk.say(moment)
+    }
+
+    /// A new Message-ID of ours.
+    pub fn message_id(&mut self) -> MessageId {
+        MessageId::draw(self.desk.settings.address.domain(), &mut self.fresh)
+    }
+
+    /// Renders a text that leaves sealed. A template that an operator broke after the start does
+    /// not stop the desk: the operator is told, and the mail says where to look.
+    pub fn write(&mut self, template: &str, facts: &Value) -> Written {
+        let mut all = json!({
+            "desk": self.desk.settings.name,
+            "address": self.desk.settings.address,
+            "handle": self.incident.as_ref().map_or("", |incident| incident.handle.as_str()),
+        });
+        if let (Value::Object(all), Value::Object(facts)) = (&mut all, facts) {
+            all.extend(facts.clone());
+        }
+        self.desk
+            .texts
+            .sealed(template, &all)
+            .unwrap_or_else(|problem| {
+                self.fault(problem.to_string());
+                Written {
+                    subject: "A template of the desk is broken".to_owned(),
+                    body: format!("{problem}\n\nWhat to do: mend it and run `embargod check`.\n"),
+                }
+            })
+    }
+
+    /// Sends a person a sealed mail.
+    pub fn tell(&mut self, person: &Person, purpose: Purpose, template: &str, mut facts: Value) {
+        if let Value::Object(map) = &mut facts {
+            let reference = self.reference(Party::Person(&person.id));
+            map.insert("ref".to_owned(), Value::String(reference));
+        }
+        let written = self.write(template, &facts);
+        self.tell_written(person, purpose, written, Vec::new(), None);
+    }
+
+    /// Sends a person a sealed mail whose words are ready.
+    pub fn tell_written(
+        &mut self,
+        person: &Person,
+        purpose: Purpose,
+        written: Written,
+        attachments: Vec<Attachment>,
+        answers: Option<MessageId>,
+    ) {
+        let mail = Mail {
+            message_id: self.message_id(),
+            about: self
+                .incident
+                .as_ref()
+                .map(|incident| incident.handle.clone()),
+            to: Recipient::Person(person.id.clone()),
+            address: person.address.clone(),
+            key: Some(person.fingerprint.clone()),
+            purpose,
+            not_before: self.now,
+            words: Words::Sealed(written),
+            attachments,
+            with_our_key: false,
+            answers: answers.or_else(|| self.root_for(&Recipient::Person(person.id.clone()))),
+        };
+        self.decision.mails.push(mail);
+    }
+
+    /// The first mail on the incident that this recipient got: what later ones answer, so that
+    /// a mail program shows one thread.
+    fn root_for(&self, to: &Recipient) -> Option<MessageId> {
+        let pending = self
+            .decision
+            .mails
+            .iter()
+            .find(|mail| mail.to == *to && mail.about.is_some());
+        let incident = self.incident.as_ref()?;
+        if *to == Recipient::Reporter {
+            return incident
+                .letters
+                .first()
+                .and_then(|letter| letter.message_id.clone());
+        }
+        incident
+            .root_mails
+            .get(to)
+            .cloned()
+            .or_else(|| pending.map(|mail| mail.message_id.clone()))
+    }
+
+    /// Sends several people the same news, each a sealed copy of their own.
+    pub fn tell_all(
+        &mut self,
+        people: &[&Person],
+        purpose: &Purpose,
+        template: &str,
+        facts: &Value,
+    ) {
+        for person in people {
+            self.tell(person, purpose.clone(), template, facts.clone());
+        }
+    }
+
+    /// Writes to the reporter in words that may leave in clear; sealed when a key is known.
+    pub fn write_reporter(
+        &mut self,
+        purpose: Purpose,
+        template: &str,
+        facts: &ClearFacts,
+        more: &SealedFacts,
+        at: Moment,
+    ) {
+        let Some(incident) = &self.incident else {
+            return;
+        };
+        let Some(address) = incident.reporter.address.clone() else {
+            return;
+        };
+        let key = incident
+            .reporter
+            .key
+            .as_ref()
+            .map(|key| key.fingerprint.clone());
+        let words = match &key {
+            Some(_) => self
+                .desk
+                .texts
+                .clear_but_sealed(template, facts, more)
+                .map(Words::Sealed),
+            None => self.desk.texts.clear(template, facts).map(Words::Clear),
+        };
+        match words {
+            Ok(words) => self.post_reporter(purpose, address, key, words, at, true),
+            Err(problem) => self.fault(problem.to_string()),
+        }
+    }
+
+    /// Puts a mail to the reporter in the outbox.
+    pub fn post_reporter(
+        &mut self,
+        purpose: Purpose,
+        address: super::names::Address,
+        key: Option<super::names::Fingerprint>,
+        words: Words,
+        at: Moment,
+        with_our_key: bool,
+    ) {
+        let mail = Mail {
+            message_id: self.message_id(),
+            about: self
+                .incident
+                .as_ref()
+                .map(|incident| incident.handle.clone()),
+            to: Recipient::Reporter,
+            address,
+            key,
+            purpose,
+            not_before: at,
+            words,
+            attachments: Vec::new(),
+            with_our_key,
+            answers: self.root_for(&Recipient::Reporter),
+        };
+        self.decision.mails.push(mail);
+    }
+
+    /// What a clear text about this incident may say.
+    #[must_use]
+    pub fn clear_facts(&self) -> ClearFacts {
+        let settings = &self.desk.settings;
+        let incident = self.incident.as_ref();
+        ClearFacts {
+            desk: settings.name.clone(),
+            address: settings.address.to_string(),
+            fingerprint: settings.fingerprint.spaced(),
+            handle: incident.map_or_else(String::new, |incident| incident.handle.to_string()),
+            received: incident
+                .and_then(|incident| incident.letters.first())
+                .map_or_else(String::new, |letter| self.say(letter.received)),
+            answer_by: incident
+                .map_or_else(String::new, |i| self.say(super::schedule::human_due(i))),
+            ask: incident
+                .and_then(|i| i.playbook.ask.clone())
+                .unwrap_or_else(|| "all that helps".into()),
+            reference: self.reference(Party::Reporter),
+            openpgp: None,
+            not_to_us: false,
+            key_known: incident.is_some_and(|incident| incident.reporter.key.is_some()),
+        }
+    }
+
+    /// Puts a finished mail in the decision.
+    pub fn post(&mut self, mail: Mail) {
+        self.decision.mails.push(mail);
+    }
+
+    /// The holders of any role that the incident's playbook knows.
+    #[must_use]
+    pub fn team(&self) -> Vec<&'a Person> {
+        let Some(incident) = &self.incident else {
+            return Vec::new();
+        };
+        self.desk.team(&incident.playbook)
+    }
+
+    /// The holders of a role.
+    #[must_use]
+    pub fn holders(&self, role: &str) -> Vec<&'a Person> {
+        self.desk
+            .roster
+            .people
+            .values()
+            .filter(|person| person.roles.contains(role))
+            .collect()
+    }
+
+    /// The finished decision, with the mails on the incident as a fact of their own.
+    pub fn done(mut self) -> Decision {
+        let mails: Vec<Mailed> = self
+            .decision
+            .mails
+            .iter()
+            .filter(|mail| mail.about.is_some() && !matches!(mail.purpose, Purpose::Notice { .. }))
+            .map(|mail| Mailed {
+                message_id: mail.message_id.clone(),
+                to: mail.to.clone(),
+                purpose: mail.purpose.clone(),
+            })
+            .collect();
+        if !mails.is_empty() {
+            self.add(Event::Mailed { mails });
+        }
+        self.decision
+    }
+}
+
+impl Desk {
+    /// The holders of any role that a playbook knows.
+    #[must_use]
+    pub fn team(&self, playbook: &Playbook) -> Vec<&Person> {
+        let knows = |person: &&Person| {
+            person
+                .roles
+                .iter()
+                .any(|role| playbook.roles.contains_key(role))
+        };
+        self.roster.people.values().filter(knows).collect()
+    }
+}
