@@ -160,10 +160,7 @@ impl Desk {
     /// # Errors
     /// When the program's own templates do not load, which a test rules out.
     pub fn new(ref_key: RefKey, settings: Settings) -> Result<Self, String> {
-        let fields = COMMON_FIELDS
-            .iter()
-            .map(|(id, _)| (*id).to_owned())
-            .collect();
+        let fields = COMMON_FIELDS.iter().map(|(id, _)| (*id).to_owned()).collect();
         let texts =
             Texts::load(&BTreeMap::new(), &fields).map_err(|problems| format!("{problems:?}"))?;
         Ok(Self {
@@ -172,10 +169,7 @@ impl Desk {
             texts,
             playbooks: BTreeMap::new(),
             incidents: BTreeMap::new(),
-            head: Head {
-                number: 0,
-                hash: Digest([0; 32]),
-            },
+            head: Head { number: 0, hash: Digest([0; 32]) },
             configured: None,
             ref_key,
             faults: Vec::new(),
@@ -249,9 +243,8 @@ impl Desk {
         let gone = now.signed_duration_since(arrived).num_milliseconds().max(0);
         let ticks = gone.checked_div(tick).unwrap_or(0).saturating_add(1);
         let next = later(arrived, Span::milliseconds(ticks.saturating_mul(tick)));
-        let limit = usize::try_from(self.settings.acknowledgements_per_hour)
-            .unwrap_or(usize::MAX)
-            .max(1);
+        let limit =
+            usize::try_from(self.settings.acknowledgements_per_hour).unwrap_or(usize::MAX).max(1);
         let [plain, sealed] = &self.acknowledged;
         let times = if encrypted { sealed } else { plain };
         match times.len().checked_sub(limit).and_then(|n| times.get(n)) {
@@ -295,29 +288,18 @@ impl Desk {
 
     /// Incidents with something still to be done, by handle.
     pub fn open(&self) -> impl Iterator<Item = &Incident> {
-        self.incidents
-            .values()
-            .filter(|incident| incident.status.is_open())
+        self.incidents.values().filter(|incident| incident.status.is_open())
     }
 
     /// Takes a record in. Cannot fail; what does not fit is noted in `faults`, and a desk with
     /// faults is not started.
     pub fn apply(&mut self, record: &Record, hash: Digest) {
-        self.head = Head {
-            number: record.number,
-            hash,
-        };
+        self.head = Head { number: record.number, hash };
         match &record.event {
-            Event::Configured {
-                settings,
-                roster,
-                templates,
-                playbooks,
-            } => {
+            Event::Configured { settings, roster, templates, playbooks } => {
                 self.configured = Some(record.event.clone());
                 if let Err(fault) = self.configure(*settings, *roster, *templates, playbooks) {
-                    self.faults
-                        .push(format!("journal record {}: {fault}", record.number));
+                    self.faults.push(format!("journal record {}: {fault}", record.number));
                 }
             }
             Event::SignatureSpent { fingerprint, hash } => {
@@ -344,10 +326,8 @@ impl Desk {
         };
         if let Event::Opened(opening) = &record.event {
             let Some(playbook) = self.playbook_of(opening.playbook) else {
-                self.faults.push(format!(
-                    "journal record {}: its playbook is missing",
-                    record.number
-                ));
+                self.faults
+                    .push(format!("journal record {}: its playbook is missing", record.number));
                 return;
             };
             self.incidents.insert(
@@ -355,9 +335,7 @@ impl Desk {
                 Incident::open(handle.clone(), record.at, opening, playbook),
             );
             if let Some(session) = opening.session {
-                self.sessions
-                    .entry(session)
-                    .or_insert_with(|| handle.clone());
+                self.sessions.entry(session).or_insert_with(|| handle.clone());
             }
             let encrypted = opening.letter.protection.is_encrypted();
             if let Some(at) = opening.acknowledge {
@@ -380,9 +358,7 @@ impl Desk {
             _ => None,
         };
         if let Some(id) = letter.and_then(|letter| letter.message_id.as_ref()) {
-            self.threads
-                .entry(id.clone())
-                .or_insert_with(|| handle.clone());
+            self.threads.entry(id.clone()).or_insert_with(|| handle.clone());
         }
         if let Event::Mailed { mails } = &record.event {
             for mail in mails {
@@ -411,23 +387,14 @@ impl Desk {
 
     /// The playbook whose text has this hash.
     fn playbook_of(&mut self, digest: Digest) -> Option<Arc<Playbook>> {
-        if let Some(known) = self
-            .playbooks
-            .values()
-            .find(|playbook| playbook.digest == digest)
-        {
+        if let Some(known) = self.playbooks.values().find(|playbook| playbook.digest == digest) {
             return Some(Arc::clone(known));
         }
-        let known = self
-            .incidents
-            .values()
-            .find(|incident| incident.playbook.digest == digest);
+        let known = self.incidents.values().find(|incident| incident.playbook.digest == digest);
         if let Some(incident) = known {
             return Some(Arc::clone(&incident.playbook));
         }
-        super::playbook::load(self.shelf.get(&digest)?)
-            .ok()
-            .map(Arc::new)
+        super::playbook::load(self.shelf.get(&digest)?).ok().map(Arc::new)
     }
 
     fn configure(
@@ -438,10 +405,7 @@ impl Desk {
         playbooks: &BTreeMap<String, Digest>,
     ) -> Result<(), String> {
         let text = |digest: &Digest, what: &str| {
-            self.shelf
-                .get(digest)
-                .cloned()
-                .ok_or_else(|| format!("the text of {what} is missing"))
+            self.shelf.get(digest).cloned().ok_or_else(|| format!("the text of {what} is missing"))
         };
         let settings: Settings =
             serde_json::from_str(&text(&settings, "the settings")?).map_err(|e| e.to_string())?;
@@ -457,16 +421,9 @@ impl Desk {
             })?;
             loaded.insert(name.clone(), Arc::new(playbook));
         }
-        let fields = loaded
-            .values()
-            .flat_map(|playbook| playbook.fields.keys().cloned())
-            .collect();
+        let fields = loaded.values().flat_map(|playbook| playbook.fields.keys().cloned()).collect();
         let texts = Texts::load(&own, &fields).map_err(|problems| {
-            problems
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join("; ")
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
         })?;
         if !loaded.contains_key(&settings.playbook) {
             return Err(format!("there is no playbook `{}`", settings.playbook));

@@ -35,10 +35,7 @@ pub enum Event {
         playbooks: BTreeMap<String, Digest>,
     },
     /// A signature was used up. Nobody can use it again.
-    SignatureSpent {
-        fingerprint: Fingerprint,
-        hash: Digest,
-    },
+    SignatureSpent { fingerprint: Fingerprint, hash: Digest },
     /// Somebody got our key, on request.
     KeySent { to: Address },
     /// A pinned person was told that a mail in their name was not obeyed.
@@ -58,10 +55,7 @@ pub enum Event {
     /// Mails were written and put in the outbox.
     Mailed { mails: Vec<Mailed> },
     /// What became of a mail that people care about.
-    Delivered {
-        message_id: MessageId,
-        outcome: Delivery,
-    },
+    Delivered { message_id: MessageId, outcome: Delivery },
 
     /// A maintainer's commands were carried out.
     Commanded { words: Vec<String> },
@@ -82,21 +76,13 @@ pub enum Event {
     /// It has a title.
     Titled { title: String },
     /// It has a score. The vector is the truth, the score follows; in tenths.
-    Scored {
-        vector: String,
-        tenths: u32,
-        band: String,
-    },
+    Scored { vector: String, tenths: u32, band: String },
     /// It has a CVE number.
     CveSet { cve: String },
     /// Somebody leads it.
     LeadSet { person: PersonId },
     /// A task was done.
-    TaskDone {
-        task: TaskId,
-        evidence: Option<String>,
-        sets: Option<Anchor>,
-    },
+    TaskDone { task: TaskId, evidence: Option<String>, sets: Option<Anchor> },
     /// Somebody agreed to a gate that needs several roles.
     Agreed { task: TaskId, role: String },
     /// A word to the team was kept.
@@ -115,18 +101,9 @@ pub enum Event {
     /// Notices go on; `None` means all.
     Resumed { notice: Option<TaskId> },
     /// A notice leaves: this draft, to these people.
-    Released {
-        notice: TaskId,
-        number: u32,
-        late: bool,
-        recipients: BTreeSet<Recipient>,
-    },
+    Released { notice: TaskId, number: u32, late: bool, recipients: BTreeSet<Recipient> },
     /// Copies of a notice were put in the outbox or withheld.
-    Sent {
-        notice: TaskId,
-        number: u32,
-        copies: Vec<Copy>,
-    },
+    Sent { notice: TaskId, number: u32, copies: Vec<Copy> },
 
     /// A confirmation was asked for.
     ConfirmAsked { nonce: Digest, ask: Ask },
@@ -498,10 +475,7 @@ impl Incident {
             status: Status::Received,
             reporter: Reporter {
                 address: opening.reporter.clone(),
-                key_proven: opening
-                    .key
-                    .as_ref()
-                    .is_some_and(|key| key.rank < KeyRank::Outside),
+                key_proven: opening.key.as_ref().is_some_and(|key| key.rank < KeyRank::Outside),
                 key: opening.key.clone(),
             },
             letters: vec![opening.letter.clone()],
@@ -549,11 +523,7 @@ impl Incident {
     #[must_use]
     pub fn holders_of_a_date(&self) -> BTreeMap<Recipient, Moment> {
         let mut last: BTreeMap<Recipient, (Moment, Moment)> = BTreeMap::new();
-        for release in self
-            .notices
-            .values()
-            .flat_map(|notice| notice.releases.values())
-        {
+        for release in self.notices.values().flat_map(|notice| notice.releases.values()) {
             let Some(t) = release.t else { continue };
             for (to, delivery) in &release.copies {
                 let told = !matches!(delivery, Delivery::Withheld | Delivery::Withdrawn);
@@ -566,10 +536,7 @@ impl Incident {
     }
 
     /// Takes a fact in. Cannot fail, decides nothing, and is the same at replay.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one arm for each fact; a table of what each means"
-    )]
+    #[expect(clippy::too_many_lines, reason = "one arm for each fact; a table of what each means")]
     pub fn apply(&mut self, at: Moment, by: Option<&PersonId>, event: &Event) {
         match event {
             Event::Configured { .. }
@@ -584,18 +551,12 @@ impl Incident {
             | Event::Unreadable => {}
             Event::Joined { letter } => self.letters.push(letter.clone()),
             Event::KeyProven { fingerprint } => {
-                let same = self
-                    .reporter
-                    .key
-                    .as_ref()
-                    .is_some_and(|key| key.fingerprint == *fingerprint);
+                let same =
+                    self.reporter.key.as_ref().is_some_and(|key| key.fingerprint == *fingerprint);
                 self.reporter.key_proven |= same;
             }
             Event::Mailed { mails } => mails.iter().for_each(|mail| self.mailed(mail.clone())),
-            Event::Delivered {
-                message_id,
-                outcome,
-            } => self.delivered(at, message_id, *outcome),
+            Event::Delivered { message_id, outcome } => self.delivered(at, message_id, *outcome),
             Event::Accepted => {
                 self.status = Status::Accepted;
                 self.anchors.entry(Anchor::Accepted).or_insert(at);
@@ -607,32 +568,17 @@ impl Incident {
                 self.fields.insert(field.clone(), value.clone());
             }
             Event::Titled { title } => self.title = Some(title.clone()),
-            Event::Scored {
-                vector,
-                tenths,
-                band,
-            } => {
-                self.score = Some(Score {
-                    vector: vector.clone(),
-                    tenths: *tenths,
-                    band: band.clone(),
-                });
+            Event::Scored { vector, tenths, band } => {
+                self.score =
+                    Some(Score { vector: vector.clone(), tenths: *tenths, band: band.clone() });
                 self.anchors.entry(Anchor::Triaged).or_insert(at);
             }
             Event::CveSet { cve } => {
                 self.cves.insert(cve.clone());
             }
             Event::LeadSet { person } => self.lead = Some(person.clone()),
-            Event::TaskDone {
-                task,
-                evidence,
-                sets,
-            } => {
-                let done = Done {
-                    at,
-                    by: by.cloned(),
-                    evidence: evidence.clone(),
-                };
+            Event::TaskDone { task, evidence, sets } => {
+                let done = Done { at, by: by.cloned(), evidence: evidence.clone() };
                 self.done.insert(task.clone(), done);
                 if let Some(anchor) = sets {
                     self.anchors.insert(*anchor, at);
@@ -674,18 +620,10 @@ impl Incident {
                 }
                 None => self.held.clear(),
             },
-            Event::Released {
-                notice,
-                number,
-                late,
-                recipients,
-            } => {
+            Event::Released { notice, number, late, recipients } => {
                 let notice = self.notices.entry(notice.clone()).or_default();
-                let t = notice
-                    .drafts
-                    .iter()
-                    .find(|draft| draft.number == *number)
-                    .and_then(|d| d.t);
+                let t =
+                    notice.drafts.iter().find(|draft| draft.number == *number).and_then(|d| d.t);
                 let release = Release {
                     at,
                     late: *late,
@@ -695,11 +633,7 @@ impl Incident {
                 };
                 notice.releases.insert(*number, release);
             }
-            Event::Sent {
-                notice,
-                number,
-                copies,
-            } => self.sent(notice, *number, copies),
+            Event::Sent { notice, number, copies } => self.sent(notice, *number, copies),
             Event::ConfirmAsked { nonce, ask } => {
                 self.asks.insert(*nonce, ask.clone());
             }
@@ -713,10 +647,7 @@ impl Incident {
     }
 
     fn sent(&mut self, notice: &TaskId, number: u32, copies: &[Copy]) {
-        let releases = self
-            .notices
-            .get_mut(notice)
-            .map(|notice| &mut notice.releases);
+        let releases = self.notices.get_mut(notice).map(|notice| &mut notice.releases);
         let Some(release) = releases.and_then(|releases| releases.get_mut(&number)) else {
             return;
         };
@@ -725,10 +656,7 @@ impl Incident {
             release.copies.insert(copy.to.clone(), copy.state);
         }
         for copy in copies {
-            let purpose = Purpose::Notice {
-                notice: notice.clone(),
-                number,
-            };
+            let purpose = Purpose::Notice { notice: notice.clone(), number };
             self.mailed(Mailed {
                 message_id: copy.message_id.clone(),
                 to: copy.to.clone(),
@@ -738,9 +666,7 @@ impl Incident {
     }
 
     fn mailed(&mut self, mail: Mailed) {
-        self.root_mails
-            .entry(mail.to.clone())
-            .or_insert_with(|| mail.message_id.clone());
+        self.root_mails.entry(mail.to.clone()).or_insert_with(|| mail.message_id.clone());
         self.mails.insert(mail.message_id.clone(), mail);
     }
 
@@ -753,10 +679,7 @@ impl Incident {
                 self.answered.get_or_insert(at);
             }
             Purpose::Notice { notice, number } => {
-                let release = self
-                    .notices
-                    .get_mut(notice)
-                    .and_then(|n| n.releases.get_mut(number));
+                let release = self.notices.get_mut(notice).and_then(|n| n.releases.get_mut(number));
                 if let Some(release) = release {
                     release.copies.insert(mail.to.clone(), outcome);
                 }

@@ -55,11 +55,7 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
     {
         return decision;
     }
-    if let Some(first) = letter
-        .verdict
-        .session
-        .and_then(|session| desk.session(session))
-    {
+    if let Some(first) = letter.verdict.session.and_then(|session| desk.session(session)) {
         return copy(desk, letter, first, now, fresh);
     }
     if let Some(handle) = &place.handle {
@@ -91,10 +87,7 @@ pub struct Place {
 /// Finds where a mail belongs: by the reference that we issued, then by the mail that it answers;
 /// never by its subject.
 fn place_of(desk: &Desk, letter: &Letter) -> Place {
-    let mut place = Place {
-        by_headers: desk.thread(&letter.answers).cloned(),
-        ..Place::default()
-    };
+    let mut place = Place { by_headers: desk.thread(&letter.answers).cloned(), ..Place::default() };
     let person = signer(desk, letter);
     let references = references_in(&letter.text);
     place.all = references.len();
@@ -124,10 +117,7 @@ fn place_of(desk: &Desk, letter: &Letter) -> Place {
 
 /// The person of the roster who signed the whole mail.
 fn signer<'a>(desk: &'a Desk, letter: &Letter) -> Option<&'a Person> {
-    letter
-        .verdict
-        .signed()
-        .and_then(|signed| desk.roster.by_fingerprint(&signed.fingerprint))
+    letter.verdict.signed().and_then(|signed| desk.roster.by_fingerprint(&signed.fingerprint))
 }
 
 fn noted(desk: &Desk, now: Moment, fresh: Fresh, what: &'static str) -> Decision {
@@ -162,11 +152,7 @@ fn returned(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Dec
 
 /// How the incident remembers a mail; its text becomes a sealed body.
 pub(super) fn note(work: &mut Work<'_>, letter: &Letter, author: Author) -> LetterNote {
-    let text = work.keep(format!(
-        "Subject: {}\n\n{}",
-        clean(&letter.subject),
-        clean(&letter.text)
-    ));
+    let text = work.keep(format!("Subject: {}\n\n{}", clean(&letter.subject), clean(&letter.text)));
     LetterNote {
         raw: letter.raw,
         received: letter.received,
@@ -194,42 +180,23 @@ fn follow_up(
 ) -> Decision {
     let mut work = Work::on(desk, Some(handle), now, fresh);
     warn_if_in_a_persons_name(&mut work, letter);
-    let reporter = work
-        .incident
-        .as_ref()
-        .map(|incident| incident.reporter.clone());
+    let reporter = work.incident.as_ref().map(|incident| incident.reporter.clone());
     let key = reporter.as_ref().and_then(|reporter| reporter.key.as_ref());
     let signed_by_reporter = key
         .zip(letter.verdict.signed())
         .is_some_and(|(key, signed)| key.fingerprint == signed.fingerprint);
     let proven = signed_by_reporter || place.by_reporter;
     if let (true, true, Some(key)) = (signed_by_reporter, place.by_reporter, key)
-        && reporter
-            .as_ref()
-            .is_some_and(|reporter| !reporter.key_proven)
+        && reporter.as_ref().is_some_and(|reporter| !reporter.key_proven)
     {
-        work.add(Event::KeyProven {
-            fingerprint: key.fingerprint.clone(),
-        });
+        work.add(Event::KeyProven { fingerprint: key.fingerprint.clone() });
     }
-    join(
-        &mut work,
-        letter,
-        if proven {
-            Author::Reporter
-        } else {
-            Author::Unproven
-        },
-    );
+    join(&mut work, letter, if proven { Author::Reporter } else { Author::Unproven });
     relay::mail(
         &mut work,
         letter,
         None,
-        if proven {
-            "the reporter"
-        } else {
-            "somebody, unproven"
-        },
+        if proven { "the reporter" } else { "somebody, unproven" },
     );
     work.dispose("reply");
     work.done()
@@ -242,10 +209,7 @@ pub(super) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
         return;
     }
     let desk = work.desk;
-    let Some(person) = letter
-        .author()
-        .and_then(|author| desk.roster.by_address(author))
-    else {
+    let Some(person) = letter.author().and_then(|author| desk.roster.by_address(author)) else {
         return;
     };
     if !person.is_maintainer() || signer(desk, letter).is_some_and(|signer| signer.id == person.id)
@@ -256,9 +220,7 @@ pub(super) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
     if desk.warned(&person.id).is_some_and(|at| at > hour_ago) {
         return;
     }
-    work.add_to_desk(Event::Warned {
-        person: person.id.clone(),
-    });
+    work.add_to_desk(Event::Warned { person: person.id.clone() });
     let facts = json!({
         "received": work.say(letter.received),
         "why": relay::signature_fault(&letter.verdict),
@@ -273,19 +235,14 @@ pub(super) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
 fn copy(desk: &Desk, letter: &Letter, first: &Handle, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, Some(first), now, fresh);
     let alias = draw_handle(&mut work);
-    work.add(Event::CopySeen {
-        raw: letter.raw,
-        alias: alias.clone(),
-    });
+    work.add(Event::CopySeen { raw: letter.raw, alias: alias.clone() });
     work.dispose("copy of an earlier report");
     let Some(address) = answer_address(desk, letter) else {
         return work.done();
     };
     let at = desk.acknowledge_at(true, letter.arrived, now);
     let mut facts = work.clear_facts();
-    let token = desk
-        .ref_key
-        .token(&desk.settings.address, &alias, Party::Reporter);
+    let token = desk.ref_key.token(&desk.settings.address, &alias, Party::Reporter);
     facts.reference = format!("Ref: {alias}/{token}");
     facts.handle = alias.to_string();
     facts.received = work.say(letter.received);
@@ -298,10 +255,7 @@ fn copy(desk: &Desk, letter: &Letter, first: &Handle, now: Moment, fresh: Fresh)
             .texts
             .clear_but_sealed("acknowledgement", &facts, &SealedFacts::default())
             .map(Words::Sealed),
-        None => desk
-            .texts
-            .clear("acknowledgement", &facts)
-            .map(Words::Clear),
+        None => desk.texts.clear("acknowledgement", &facts).map(Words::Clear),
     };
     match words {
         Ok(words) => {
@@ -327,17 +281,12 @@ fn copy(desk: &Desk, letter: &Letter, first: &Handle, now: Moment, fresh: Fresh)
 
 fn answer_by(work: &Work<'_>, desk: &Desk, received: Moment) -> String {
     let playbook = desk.playbooks.get(&desk.settings.playbook);
-    playbook.map_or_else(String::new, |p| {
-        work.say(p.human_answer.due.from(received, &p.calendar))
-    })
+    playbook.map_or_else(String::new, |p| work.say(p.human_answer.due.from(received, &p.calendar)))
 }
 
 /// Where an automatic answer may go; never to ourselves (FAILURES R3).
 fn answer_address(desk: &Desk, letter: &Letter) -> Option<super::names::Address> {
-    letter
-        .answer_address()
-        .filter(|address| !address.same_box(&desk.settings.address))
-        .cloned()
+    letter.answer_address().filter(|address| !address.same_box(&desk.settings.address)).cloned()
 }
 
 fn draw_handle(work: &mut Work<'_>) -> Handle {
@@ -365,20 +314,15 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     let handle = draw_handle(&mut work);
     let encrypted = letter.verdict.protection.is_encrypted();
     let author = signer(desk, letter).map(|person| Author::Person(person.id.clone()));
-    let letter_note = note(
-        &mut work,
-        letter,
-        author.clone().unwrap_or(Author::Reporter),
-    );
+    let letter_note = note(&mut work, letter, author.clone().unwrap_or(Author::Reporter));
     let key = letter.keys.first().map(|found| ReporterKey {
         fingerprint: found.fingerprint.clone(),
         rank: found.rank,
         certificate: work.keep(found.certificate.clone()),
     });
     let reporter = answer_address(desk, letter);
-    let acknowledge = reporter
-        .is_some()
-        .then(|| desk.acknowledge_at(encrypted, letter.arrived, now));
+    let acknowledge =
+        reporter.is_some().then(|| desk.acknowledge_at(encrypted, letter.arrived, now));
     let deferred = !encrypted && author.is_none() && desk.defers_plain(now);
     let opening = Opening {
         playbook: playbook.digest,
@@ -413,13 +357,7 @@ fn acknowledgement(work: &mut Work<'_>, letter: &Letter, at: Moment) {
             .filter(|key| key.rank == KeyRank::Outside)
             .map(|_| "We found your key in a place that others could have changed.".to_owned()),
     };
-    work.write_reporter(
-        Purpose::Acknowledgement,
-        "acknowledgement",
-        &facts,
-        &more,
-        at,
-    );
+    work.write_reporter(Purpose::Acknowledgement, "acknowledgement", &facts, &more, at);
 }
 
 /// The longest mail that is taken for nothing but a request for our key.
@@ -435,15 +373,7 @@ fn is_key_request(letter: &Letter) -> bool {
         && text.len() <= KEY_REQUEST_MAX
         && any(&["pgp", "gpg", "public key", "encryption key"])
         && text.contains("key")
-        && any(&[
-            "send",
-            "share",
-            "provide",
-            "request",
-            "could i have",
-            "may i have",
-            "give me",
-        ])
+        && any(&["send", "share", "provide", "request", "could i have", "may i have", "give me"])
         && !any(&[
             "http",
             "poc",
@@ -470,10 +400,7 @@ fn key_request(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decis
         return work.done();
     };
     // One answer per address and day: small, so that it is no way to flood a third party.
-    if desk
-        .key_sent(&address)
-        .is_some_and(|at| later(at, Span::days(1)) > now)
-    {
+    if desk.key_sent(&address).is_some_and(|at| later(at, Span::days(1)) > now) {
         work.dispose("key request, answered before");
         return work.done();
     }

@@ -108,9 +108,7 @@ pub const KEYWORDS: &[Keyword] = rows! {
 /// The row of a word; case is free.
 #[must_use]
 pub fn keyword(word: &str) -> Option<&'static Keyword> {
-    KEYWORDS
-        .iter()
-        .find(|row| row.word.eq_ignore_ascii_case(word))
+    KEYWORDS.iter().find(|row| row.word.eq_ignore_ascii_case(word))
 }
 
 /// A line of the command block.
@@ -126,9 +124,7 @@ impl Line {
     /// The line as understood.
     #[must_use]
     pub fn text(&self) -> String {
-        format!("/{} {}", self.word.to_ascii_lowercase(), self.arguments)
-            .trim_end()
-            .to_owned()
+        format!("/{} {}", self.word.to_ascii_lowercase(), self.arguments).trim_end().to_owned()
     }
 }
 
@@ -188,10 +184,7 @@ fn command_line(line: &str) -> Option<Line> {
     let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic())
         && word.len() <= 24
         && word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
-    is_word.then(|| Line {
-        word: word.to_owned(),
-        arguments: arguments.trim().to_owned(),
-    })
+    is_word.then(|| Line { word: word.to_owned(), arguments: arguments.trim().to_owned() })
 }
 
 /// The line or two before a quote that says who wrote it, in whatever language: it is followed by
@@ -210,9 +203,7 @@ fn is_attribution(lines: &[&str], at: usize) -> bool {
         return true;
     }
     // Broken over two lines: "On ..., somebody <address>" / "wrote:".
-    let next = rest()
-        .next()
-        .filter(|next| ends(next) && !next.trim_start().starts_with('>'));
+    let next = rest().next().filter(|next| ends(next) && !next.trim_start().starts_with('>'));
     next.is_some() && line.contains('@') && quote_follows(lines.iter().skip(at.saturating_add(2)))
 }
 
@@ -224,11 +215,7 @@ pub fn unknown(word: &str) -> Refusal {
         || "write `| /help` for the list of words, without the bar.".to_owned(),
         |hint| format!("did you mean `| /{hint}`? Write it without the bar."),
     );
-    Refusal::new(
-        "an unknown word",
-        format!("the desk does not know the word `/{word}`."),
-        next,
-    )
+    Refusal::new("an unknown word", format!("the desk does not know the word `/{word}`."), next)
 }
 
 /// The README's table of words.
@@ -284,15 +271,8 @@ mod tests {
         ] {
             assert_eq!(words(text), Vec::<String>::new(), "{text}");
         }
-        assert_eq!(
-            words("/accept\n\n/spam"),
-            ["/accept"],
-            "the block is unbroken"
-        );
-        assert_eq!(
-            words("\n\n/disclose\u{a0}2026-12-16"),
-            ["/disclose 2026-12-16"]
-        );
+        assert_eq!(words("/accept\n\n/spam"), ["/accept"], "the block is unbroken");
+        assert_eq!(words("\n\n/disclose\u{a0}2026-12-16"), ["/disclose 2026-12-16"]);
     }
 
     #[test]

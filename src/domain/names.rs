@@ -82,9 +82,7 @@ pub fn base32(bytes: &[u8], chars: usize) -> String {
         let high = u16::from(bytes.get(at).copied().unwrap_or(0));
         let low = u16::from(bytes.get(at.saturating_add(1)).copied().unwrap_or(0));
         let five = ((high << 8 | low) >> (11_usize.saturating_sub(shift))) & 31;
-        out.push(char::from(
-            CROCKFORD.get(usize::from(five)).copied().unwrap_or(b'0'),
-        ));
+        out.push(char::from(CROCKFORD.get(usize::from(five)).copied().unwrap_or(b'0')));
     }
     out
 }
@@ -115,9 +113,7 @@ impl Handle {
 #[must_use]
 pub fn is_prefix(text: &str) -> bool {
     (2..=12).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
         && text.starts_with(|c: char| c.is_ascii_uppercase())
 }
 
@@ -125,9 +121,7 @@ pub fn is_prefix(text: &str) -> bool {
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     (1..=40).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
@@ -175,9 +169,7 @@ impl Address {
         let (local, domain) = text.rsplit_once('@')?;
         let plain = |part: &str, extra: &[u8]| {
             !part.is_empty()
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || extra.contains(&b))
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || extra.contains(&b))
         };
         let fits = text.len() <= 254
             && local.len() <= 64
@@ -192,9 +184,7 @@ impl Address {
     /// The part before the `@`.
     #[must_use]
     pub fn local(&self) -> &str {
-        self.0
-            .rsplit_once('@')
-            .map_or(self.0.as_str(), |(local, _)| local)
+        self.0.rsplit_once('@').map_or(self.0.as_str(), |(local, _)| local)
     }
 
     /// The part after the `@`.
@@ -212,6 +202,12 @@ impl Address {
 }
 
 impl Fingerprint {
+    /// A fingerprint that no key has.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self(String::new())
+    }
+
     /// Reads 40 or 64 hex digits; blanks between them are allowed, as people print them.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -241,19 +237,14 @@ impl MessageId {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().trim_start_matches('<').trim_end_matches('>');
         let fits = (1..=900).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && b != b'<' && b != b'>');
+            && text.bytes().all(|b| b.is_ascii_graphic() && b != b'<' && b != b'>');
         fits.then(|| Self(text.to_owned()))
     }
 
     /// Makes an id that says nothing but which host it comes from.
     #[must_use]
     pub fn draw(domain: &str, fresh: &mut Fresh) -> Self {
-        Self(format!(
-            "{}@{domain}",
-            base32(&fresh.draw(), 32).to_ascii_lowercase()
-        ))
+        Self(format!("{}@{domain}", base32(&fresh.draw(), 32).to_ascii_lowercase()))
     }
 }
 
@@ -359,18 +350,11 @@ mod tests {
     fn handles_are_read_as_people_type_them() {
         let mut fresh = Fresh::new([7; 32]);
         let handle = Handle::draw("ACME", 2026, &mut fresh);
-        assert_eq!(
-            Handle::parse(&handle.as_str().to_lowercase()),
-            Some(handle.clone())
-        );
+        assert_eq!(Handle::parse(&handle.as_str().to_lowercase()), Some(handle.clone()));
         assert_ne!(Handle::draw("ACME", 2026, &mut fresh), handle);
-        for bad in [
-            "ACME-2026-1",
-            "ACME-26-ABCDE",
-            "-2026-ABCDE",
-            "ACME-2026-ABCDU",
-            "A/B-2026-ABCDE",
-        ] {
+        for bad in
+            ["ACME-2026-1", "ACME-26-ABCDE", "-2026-ABCDE", "ACME-2026-ABCDU", "A/B-2026-ABCDE"]
+        {
             assert_eq!(Handle::parse(bad), None, "{bad}");
         }
     }

@@ -18,19 +18,13 @@ pub const LATE: &str = "This notice is LATE: it should have reached you earlier.
 pub fn recipients(work: &Work<'_>, audience: &Audience) -> BTreeSet<Recipient> {
     let people = &work.desk.roster;
     let ids = |people: Vec<&super::roster::Person>| {
-        people
-            .into_iter()
-            .map(|person| Recipient::Person(person.id.clone()))
-            .collect()
+        people.into_iter().map(|person| Recipient::Person(person.id.clone())).collect()
     };
     match audience {
         Audience::Group(group) => ids(people.members(group).collect()),
         Audience::Role(role) => ids(people.holders(role).collect()),
         Audience::Public(group) => {
-            let lists = work
-                .incident
-                .as_ref()
-                .and_then(|i| i.playbook.groups.get(group));
+            let lists = work.incident.as_ref().and_then(|i| i.playbook.groups.get(group));
             lists
                 .into_iter()
                 .flat_map(|group| &group.public)
@@ -67,21 +61,14 @@ fn tlp(incident: &Incident, audience: Option<&Audience>) -> String {
 
 fn public_facts(work: &Work<'_>, incident: &Incident) -> PublicFacts {
     let or_open = |text: String| {
-        if text.is_empty() {
-            "not known yet".to_owned()
-        } else {
-            text
-        }
+        if text.is_empty() { "not known yet".to_owned() } else { text }
     };
     let fields: BTreeMap<String, String> = incident
         .playbook
         .fields
         .keys()
         .map(|field| {
-            (
-                field.clone(),
-                or_open(incident.fields.get(field).cloned().unwrap_or_default()),
-            )
+            (field.clone(), or_open(incident.fields.get(field).cloned().unwrap_or_default()))
         })
         .collect();
     PublicFacts {
@@ -108,10 +95,7 @@ fn notice_facts(work: &Work<'_>, incident: &Incident, audience: Option<&Audience
         received: say(incident.letters.first().map(|letter| letter.received)),
         answered: say(incident.answered),
         published: say(incident.published()),
-        lead: incident
-            .lead
-            .as_ref()
-            .map_or_else(|| "nobody".to_owned(), ToString::to_string),
+        lead: incident.lead.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string),
         timeline: timeline(work, incident),
     }
 }
@@ -140,9 +124,7 @@ fn timeline(work: &Work<'_>, incident: &Incident) -> Vec<String> {
         }
     }
     rows.sort();
-    rows.into_iter()
-        .map(|(at, what)| format!("{}  {what}", work.say(at)))
-        .collect()
+    rows.into_iter().map(|(at, what)| format!("{}  {what}", work.say(at))).collect()
 }
 
 /// Renders a notice as it would be frozen now.
@@ -155,20 +137,15 @@ pub fn render(
     audience: Option<&Audience>,
 ) -> Result<Written, super::texts::Problem> {
     let Some(incident) = &work.incident else {
-        return Ok(Written {
-            subject: String::new(),
-            body: String::new(),
-        });
+        return Ok(Written { subject: String::new(), body: String::new() });
     };
     match audience {
-        Some(Audience::Public(_)) => work
-            .desk
-            .texts
-            .freeze_public(template, &public_facts(work, incident)),
-        Some(Audience::Group(_) | Audience::Role(_)) | None => work
-            .desk
-            .texts
-            .freeze(template, &notice_facts(work, incident, audience)),
+        Some(Audience::Public(_)) => {
+            work.desk.texts.freeze_public(template, &public_facts(work, incident))
+        }
+        Some(Audience::Group(_) | Audience::Role(_)) | None => {
+            work.desk.texts.freeze(template, &notice_facts(work, incident, audience))
+        }
     }
 }
 
@@ -181,11 +158,7 @@ pub fn freeze(
     recipients: BTreeSet<Recipient>,
     by: Option<PersonId>,
 ) -> Draft {
-    let newest = work
-        .incident
-        .as_ref()
-        .and_then(|i| i.notices.get(notice))
-        .and_then(|n| n.draft());
+    let newest = work.incident.as_ref().and_then(|i| i.notices.get(notice)).and_then(|n| n.draft());
     let number = newest.map_or(0, |draft| draft.number).saturating_add(1);
     let body = work.keep(serde_json::to_string(written).unwrap_or_default());
     Draft {
@@ -202,16 +175,12 @@ pub fn freeze(
 /// When a notice leaves, for people.
 #[must_use]
 pub fn moment(work: &Work<'_>, task: &Task) -> String {
-    let span = work
-        .incident
-        .as_ref()
-        .and_then(|incident| schedule::span_of(incident, task));
+    let span = work.incident.as_ref().and_then(|incident| schedule::span_of(incident, task));
     match span {
         Some((at, _)) if at > work.now => work.say(at),
-        Some((at, _)) => format!(
-            "{} (that moment has passed: it leaves at once, marked late)",
-            work.say(at)
-        ),
+        Some((at, _)) => {
+            format!("{} (that moment has passed: it leaves at once, marked late)", work.say(at))
+        }
         None => "a moment that is not known yet".to_owned(),
     }
 }

@@ -51,10 +51,7 @@ const AMOUNT_MAX: i32 = 3_660;
 
 impl Offset {
     /// No time at all.
-    pub const ZERO: Self = Self {
-        amount: 0,
-        unit: Unit::Second,
-    };
+    pub const ZERO: Self = Self { amount: 0, unit: Unit::Second };
 
     /// Reads `0`, `-5bd`, `+24h`, `90s`.
     ///
@@ -74,15 +71,10 @@ impl Offset {
             .iter()
             .find_map(|(name, unit)| text.strip_suffix(name).map(|number| (number, *unit)))
             .ok_or_else(wrong)?;
-        let amount: i32 = number
-            .strip_prefix('+')
-            .unwrap_or(number)
-            .parse()
-            .map_err(|_| wrong())?;
+        let amount: i32 =
+            number.strip_prefix('+').unwrap_or(number).parse().map_err(|_| wrong())?;
         if amount.abs() > AMOUNT_MAX {
-            return Err(format!(
-                "`{text}` is further away than {AMOUNT_MAX} of a unit"
-            ));
+            return Err(format!("`{text}` is further away than {AMOUNT_MAX} of a unit"));
         }
         Ok(Self { amount, unit })
     }
@@ -123,9 +115,7 @@ impl Offset {
             Unit::BusinessDay => {
                 let local = anchor.with_timezone(&calendar.zone).naive_local();
                 calendar.moment_or(
-                    calendar
-                        .work_days(local.date(), self.amount)
-                        .and_time(local.time()),
+                    calendar.work_days(local.date(), self.amount).and_time(local.time()),
                     anchor,
                 )
             }
@@ -138,21 +128,14 @@ impl fmt::Display for Offset {
         if self.amount == 0 {
             return f.write_str("0");
         }
-        let unit = UNITS
-            .iter()
-            .find(|(_, unit)| *unit == self.unit)
-            .map_or("", |(name, _)| name);
+        let unit = UNITS.iter().find(|(_, unit)| *unit == self.unit).map_or("", |(name, _)| name);
         write!(f, "{:+}{unit}", self.amount)
     }
 }
 
 fn step(date: NaiveDate, days: i32) -> NaiveDate {
     let by = Days::new(u64::from(days.unsigned_abs()));
-    let moved = if days < 0 {
-        date.checked_sub_days(by)
-    } else {
-        date.checked_add_days(by)
-    };
+    let moved = if days < 0 { date.checked_sub_days(by) } else { date.checked_add_days(by) };
     moved.unwrap_or(date)
 }
 
@@ -173,10 +156,7 @@ impl Window {
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some((from, to)) = text.split_once("..") else {
             let one = Offset::parse(text)?;
-            return Ok(Self {
-                earliest: one,
-                due: one,
-            });
+            return Ok(Self { earliest: one, due: one });
         };
         let (earliest, due) = (Offset::parse(from)?, Offset::parse(to)?);
         if earliest.rough() > due.rough() {
@@ -211,10 +191,7 @@ impl WeekDays {
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` are no days; write `any` or a range like `mon-thu`");
         if text == "any" {
-            return Ok(Self {
-                first: Weekday::Mon,
-                last: Weekday::Sun,
-            });
+            return Ok(Self { first: Weekday::Mon, last: Weekday::Sun });
         }
         let (first, last) = text.split_once('-').ok_or_else(wrong)?;
         let days = Self {
@@ -256,10 +233,7 @@ impl Calendar {
     /// A calendar without holidays.
     #[must_use]
     pub fn plain(zone: Tz) -> Self {
-        Self {
-            zone,
-            holidays: BTreeSet::new(),
-        }
+        Self { zone, holidays: BTreeSet::new() }
     }
 
     /// Whether people work on that day.
@@ -313,9 +287,7 @@ impl Calendar {
         (0..7)
             .map(|n| step(local.date(), n))
             .find(|date| days.contains(date.weekday()))
-            .map_or(moment, |date| {
-                self.moment_or(date.and_time(local.time()), moment)
-            })
+            .map_or(moment, |date| self.moment_or(date.and_time(local.time()), moment))
     }
 
     /// Date, hour and zone, in UTC and, where it differs, in this zone.
@@ -331,11 +303,7 @@ impl Calendar {
         if local.naive_local() == moment.naive_utc() {
             return format!("{utc}{seconds} UTC");
         }
-        format!(
-            "{utc}{seconds} UTC ({} {})",
-            local.format("%a %H:%M"),
-            local.format("%Z")
-        )
+        format!("{utc}{seconds} UTC ({} {})", local.format("%a %H:%M"), local.format("%Z"))
     }
 }
 
@@ -373,9 +341,7 @@ mod tests {
     #[test]
     fn isc_dates_count_working_days_around_christmas() {
         let mut calendar = Calendar::plain(Tz::UTC);
-        calendar
-            .holidays
-            .insert(NaiveDate::from_ymd_opt(2026, 12, 25).unwrap());
+        calendar.holidays.insert(NaiveDate::from_ymd_opt(2026, 12, 25).unwrap());
         let t = at("2026-12-28T15:00:00Z");
         for (offset, day) in [("-1bd", 24), ("-4bd", 21), ("-5bd", 18)] {
             assert_eq!(
@@ -419,10 +385,7 @@ mod tests {
         assert!(WeekDays::parse("thu-mon").is_err());
         let days = WeekDays::parse("mon-thu").unwrap();
         let friday = at("2026-12-18T16:00:00Z");
-        assert_eq!(
-            Calendar::plain(Tz::UTC).snap(friday, days),
-            at("2026-12-21T16:00:00Z")
-        );
+        assert_eq!(Calendar::plain(Tz::UTC).snap(friday, days), at("2026-12-21T16:00:00Z"));
     }
 
     #[test]

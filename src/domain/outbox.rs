@@ -143,11 +143,7 @@ pub fn after(
 #[must_use]
 pub fn next_attempt(attempts: u32, now: Moment) -> Moment {
     let step = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
-    let wait = LADDER_S
-        .get(step)
-        .or(LADDER_S.last())
-        .copied()
-        .unwrap_or(3_600);
+    let wait = LADDER_S.get(step).or(LADDER_S.last()).copied().unwrap_or(3_600);
     later(now, Span::seconds(wait))
 }
 
@@ -159,22 +155,10 @@ mod tests {
     fn temporary_refusals_are_tried_again_and_permanent_ones_are_not() {
         let now: Moment = "2026-12-01T00:00:00Z".parse().unwrap();
         let soon = Outcome::Later("451".into());
-        assert_eq!(
-            after(&soon, 1, 0, now, now),
-            Next::Again(later(now, Span::seconds(15)))
-        );
-        assert_eq!(
-            after(&soon, 99, 0, now, now),
-            Next::Again(later(now, Span::hours(8)))
-        );
-        assert_eq!(
-            after(&soon, 9, 0, now, later(now, Span::days(6))),
-            Next::Dead
-        );
-        assert_eq!(
-            after(&Outcome::Refused("550".into()), 1, 0, now, now),
-            Next::Dead
-        );
+        assert_eq!(after(&soon, 1, 0, now, now), Next::Again(later(now, Span::seconds(15))));
+        assert_eq!(after(&soon, 99, 0, now, now), Next::Again(later(now, Span::hours(8))));
+        assert_eq!(after(&soon, 9, 0, now, later(now, Span::days(6))), Next::Dead);
+        assert_eq!(after(&Outcome::Refused("550".into()), 1, 0, now, now), Next::Dead);
         assert_eq!(after(&Outcome::Unknown, 1, 1, now, now), Next::Again(now));
         assert_eq!(after(&Outcome::Unknown, 2, 2, now, now), Next::Unknown);
     }

@@ -99,12 +99,7 @@ pub const ANCHORS: &[(&str, Anchor)] = &[
 
 impl fmt::Display for Anchor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            ANCHORS
-                .iter()
-                .find(|(_, anchor)| anchor == self)
-                .map_or("?", |(name, _)| name),
-        )
+        f.write_str(ANCHORS.iter().find(|(_, anchor)| anchor == self).map_or("?", |(name, _)| name))
     }
 }
 
@@ -186,10 +181,7 @@ impl Task {
     #[must_use]
     pub fn is_called(&self, word: &str) -> bool {
         self.id.as_str().eq_ignore_ascii_case(word)
-            || self
-                .alias
-                .as_ref()
-                .is_some_and(|alias| alias.as_str().eq_ignore_ascii_case(word))
+            || self.alias.as_ref().is_some_and(|alias| alias.as_str().eq_ignore_ascii_case(word))
     }
 }
 
@@ -345,10 +337,7 @@ mod file {
         pub(super) holidays: Vec<String>,
         pub(super) intake: String,
         pub(super) ask: Option<String>,
-        #[expect(
-            dead_code,
-            reason = "says which document the line numbers are of; for readers"
-        )]
+        #[expect(dead_code, reason = "says which document the line numbers are of; for readers")]
         pub(super) document: Option<String>,
     }
     #[derive(Deserialize)]
@@ -453,29 +442,15 @@ pub const TLP: &[&str] = &["RED", "AMBER+STRICT", "AMBER", "GREEN", "CLEAR"];
 pub fn load(text: &str) -> Result<Playbook, Vec<Problem>> {
     let file: file::File = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
-        vec![Problem {
-            line,
-            message: error.message().to_owned(),
-        }]
+        vec![Problem { line, message: error.message().to_owned() }]
     })?;
-    let mut loader = Loader {
-        text,
-        problems: Vec::new(),
-    };
+    let mut loader = Loader { text, problems: Vec::new() };
     let playbook = loader.playbook(file);
-    if loader.problems.is_empty() {
-        Ok(playbook)
-    } else {
-        Err(loader.problems)
-    }
+    if loader.problems.is_empty() { Ok(playbook) } else { Err(loader.problems) }
 }
 
 fn line_of(text: &str, byte: usize) -> usize {
-    text.bytes()
-        .take(byte)
-        .filter(|b| *b == b'\n')
-        .count()
-        .saturating_add(1)
+    text.bytes().take(byte).filter(|b| *b == b'\n').count().saturating_add(1)
 }
 
 struct Loader<'a> {
@@ -485,10 +460,7 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn wrong(&mut self, at: usize, message: impl Into<String>) {
-        self.problems.push(Problem {
-            line: line_of(self.text, at),
-            message: message.into(),
-        });
+        self.problems.push(Problem { line: line_of(self.text, at), message: message.into() });
     }
 
     /// Takes the value, or notes the problem and goes on with a stand-in.
@@ -520,10 +492,9 @@ impl Loader<'_> {
                 Ok(date) => {
                     calendar.holidays.insert(date);
                 }
-                Err(_) => self.wrong(
-                    head_at,
-                    format!("holiday `{day}` is no date; write `2026-12-25`"),
-                ),
+                Err(_) => {
+                    self.wrong(head_at, format!("holiday `{day}` is no date; write `2026-12-25`"))
+                }
             }
         }
         let roles = self.roles(file.roles);
@@ -532,10 +503,7 @@ impl Loader<'_> {
         if !roles.contains_key(&head.intake) {
             self.wrong(
                 head_at,
-                format!(
-                    "intake role `{}` is not declared; add a [[role]]",
-                    head.intake
-                ),
+                format!("intake role `{}` is not declared; add a [[role]]", head.intake),
             );
         }
         let human_answer = self.human_answer(file.human_answer, &roles);
@@ -588,20 +556,13 @@ impl Loader<'_> {
             if !TLP.contains(&group.tlp.as_str()) {
                 self.wrong(
                     at,
-                    format!(
-                        "`{}` is no TLP 2.0 label; write one of {}",
-                        group.tlp,
-                        TLP.join(", ")
-                    ),
+                    format!("`{}` is no TLP 2.0 label; write one of {}", group.tlp, TLP.join(", ")),
                 );
             }
             if !group.public.is_empty() && group.tlp != "CLEAR" {
                 self.wrong(
                     at,
-                    format!(
-                        "group `{}` has public addresses, so its tlp must be CLEAR",
-                        group.id
-                    ),
+                    format!("group `{}` has public addresses, so its tlp must be CLEAR", group.id),
                 );
             }
             let mut public = Vec::new();
@@ -611,14 +572,8 @@ impl Loader<'_> {
                     None => self.wrong(at, format!("`{text}` is no mail address")),
                 }
             }
-            let known = groups.insert(
-                group.id.clone(),
-                Group {
-                    label: group.label,
-                    tlp: group.tlp,
-                    public,
-                },
-            );
+            let known = groups
+                .insert(group.id.clone(), Group { label: group.label, tlp: group.tlp, public });
             if known.is_some() {
                 self.wrong(at, format!("group `{}` is declared twice", group.id));
             }
@@ -629,14 +584,7 @@ impl Loader<'_> {
     fn fields(&mut self, rows: Vec<Spanned<file::Field>>) -> BTreeMap<String, Field> {
         let mut fields: BTreeMap<String, Field> = COMMON_FIELDS
             .iter()
-            .map(|(id, label)| {
-                (
-                    (*id).to_owned(),
-                    Field {
-                        label: (*label).to_owned(),
-                    },
-                )
-            })
+            .map(|(id, label)| ((*id).to_owned(), Field { label: (*label).to_owned() }))
             .collect();
         for row in rows {
             let at = row.span().start;
@@ -665,45 +613,23 @@ impl Loader<'_> {
         let human = section.into_inner();
         let due = self.offset(at, Some(&human.due), "24h");
         if due.rough() <= Span::zero() {
-            self.wrong(
-                at,
-                "the time for a person's answer must be longer than nothing",
-            );
+            self.wrong(at, "the time for a person's answer must be longer than nothing");
         }
-        if human
-            .remind
-            .iter()
-            .any(|percent| !(1..100).contains(percent))
-        {
+        if human.remind.iter().any(|percent| !(1..100).contains(percent)) {
             self.wrong(at, "reminders are per cent of the time, from 1 to 99");
         }
         for role in &human.escalate {
             if !roles.contains_key(role) {
-                self.wrong(
-                    at,
-                    format!("escalation to role `{role}`, which is not declared"),
-                );
+                self.wrong(at, format!("escalation to role `{role}`, which is not declared"));
             }
         }
-        HumanAnswer {
-            due,
-            remind: human.remind,
-            escalate: human.escalate,
-        }
+        HumanAnswer { due, remind: human.remind, escalate: human.escalate }
     }
 
     fn t_rule(&mut self, section: Option<Spanned<file::T>>) -> TRule {
         let (at, t) = section.map_or((0, None), |s| (s.span().start, Some(s.into_inner())));
-        let time = t
-            .as_ref()
-            .and_then(|t| t.at.as_deref())
-            .map(parse_time)
-            .transpose();
-        let days = t
-            .as_ref()
-            .and_then(|t| t.days.as_deref())
-            .map(WeekDays::parse)
-            .transpose();
+        let time = t.as_ref().and_then(|t| t.at.as_deref()).map(parse_time).transpose();
+        let days = t.as_ref().and_then(|t| t.days.as_deref()).map(WeekDays::parse).transpose();
         TRule {
             at: self.take(at, time, None),
             days: self.take(at, days, None),
@@ -717,10 +643,7 @@ impl Loader<'_> {
         let id = self.task_id(at, &row.id);
         for word in [Some(&row.id), row.alias.as_ref()].into_iter().flatten() {
             if so_far.task(word).is_some() {
-                self.wrong(
-                    at,
-                    format!("`{word}` names two tasks; ids and aliases must differ"),
-                );
+                self.wrong(at, format!("`{word}` names two tasks; ids and aliases must differ"));
             }
         }
         self.refuse_what_is_not_executed(at, &row);
@@ -733,20 +656,14 @@ impl Loader<'_> {
         let role = row.role.clone().unwrap_or_else(|| so_far.intake.clone());
         for role in row.agree.iter().chain([&role]) {
             if !so_far.roles.contains_key(role) {
-                self.wrong(
-                    at,
-                    format!("task `{id}` is for role `{role}`, which is not declared"),
-                );
+                self.wrong(at, format!("task `{id}` is for role `{role}`, which is not declared"));
             }
         }
         for field in &row.needs {
             if !so_far.fields.contains_key(field)
                 && !["cve", "cvss", "title"].contains(&field.as_str())
             {
-                self.wrong(
-                    at,
-                    format!("task `{id}` needs field `{field}`, which is not declared"),
-                );
+                self.wrong(at, format!("task `{id}` needs field `{field}`, which is not declared"));
             }
         }
         let when = self.when(at, &row);
@@ -760,10 +677,7 @@ impl Loader<'_> {
         let sets = self.take(at, sets.transpose(), None);
         let (audience, approvals) = self.notice(at, &row, so_far);
         if (row.kind == Kind::Auto) != row.action.is_some() {
-            self.wrong(
-                at,
-                format!("task `{id}`: `action` belongs to kind `auto`, and only there"),
-            );
+            self.wrong(at, format!("task `{id}`: `action` belongs to kind `auto`, and only there"));
         }
         let alias = row.alias.as_deref().map(|alias| self.task_id(at, alias));
         let after = row.after.iter().map(|id| self.task_id(at, id)).collect();
@@ -823,17 +737,11 @@ impl Loader<'_> {
             if !needs_none {
                 self.wrong(
                     at,
-                    format!(
-                        "task `{}` has no anchor; add `when`, or `standing = true`",
-                        row.id
-                    ),
+                    format!("task `{}` has no anchor; add `when`, or `standing = true`", row.id),
                 );
             }
             if row.standing && row.kind != Kind::Gate {
-                self.wrong(
-                    at,
-                    format!("task `{}`: only a gate can be standing", row.id),
-                );
+                self.wrong(at, format!("task `{}`: only a gate can be standing", row.id));
             }
             return None;
         };
@@ -849,24 +757,14 @@ impl Loader<'_> {
             if !["anchor", "offset", "at"].contains(&key.as_str()) {
                 self.wrong(
                     at,
-                    format!(
-                        "task `{}`: `when` knows anchor, offset and at, not `{key}`",
-                        row.id
-                    ),
+                    format!("task `{}`: `when` knows anchor, offset and at, not `{key}`", row.id),
                 );
             }
         }
         let window = Window::parse(when.get("offset").map_or("0", String::as_str));
-        let zero = Window {
-            earliest: Offset::ZERO,
-            due: Offset::ZERO,
-        };
+        let zero = Window { earliest: Offset::ZERO, due: Offset::ZERO };
         let time = when.get("at").map(|text| parse_time(text)).transpose();
-        Some(When {
-            anchors,
-            window: self.take(at, window, zero),
-            at: self.take(at, time, None),
-        })
+        Some(When { anchors, window: self.take(at, window, zero), at: self.take(at, time, None) })
     }
 
     fn notice(
@@ -888,10 +786,7 @@ impl Loader<'_> {
         let template = row.template.as_deref().unwrap_or("");
         let class = Texts::class(template);
         if !matches!(class, Some(Class::Notice | Class::Public)) {
-            self.wrong(
-                at,
-                format!("task `{id}`: `{template}` is no template of a notice"),
-            );
+            self.wrong(at, format!("task `{id}`: `{template}` is no template of a notice"));
         }
         let name = row.audience.as_deref().unwrap_or("");
         let audience = match so_far.groups.get(name) {
@@ -929,24 +824,15 @@ impl Loader<'_> {
                 if !playbook.tasks.iter().any(|other| other.id == *before) {
                     self.wrong(
                         at(n),
-                        format!(
-                            "task `{}` comes after `{before}`, which is not there",
-                            task.id
-                        ),
+                        format!("task `{}` comes after `{before}`, which is not there", task.id),
                     );
                 }
             }
             if in_circle(playbook, n) {
-                self.wrong(
-                    at(n),
-                    format!("task `{}` waits for itself; look at `after`", task.id),
-                );
+                self.wrong(at(n), format!("task `{}` waits for itself; look at `after`", task.id));
             }
             if matches!(task.audience, Some(Audience::Public(_))) && !has_gate(playbook, task) {
-                self.wrong(
-                    at(n),
-                    format!("task `{}` is public and comes after no gate", task.id),
-                );
+                self.wrong(at(n), format!("task `{}` is public and comes after no gate", task.id));
             }
             let before_t = task
                 .when
@@ -959,10 +845,7 @@ impl Loader<'_> {
                 {
                     self.wrong(
                         at(n),
-                        format!(
-                            "task `{}` is earlier than the T-minus row above it",
-                            task.id
-                        ),
+                        format!("task `{}` is earlier than the T-minus row above it", task.id),
                     );
                 }
                 t_minus = Some((n, due));

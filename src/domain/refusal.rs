@@ -16,11 +16,7 @@ impl Refusal {
     /// A refusal with its next step.
     #[must_use]
     pub fn new(reason: impl Into<String>, why: impl Into<String>, next: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            why: why.into(),
-            next: next.into(),
-        }
+        Self { reason: reason.into(), why: why.into(), next: next.into() }
     }
 }
 
@@ -49,11 +45,7 @@ fn distance(a: &str, b: &str) -> usize {
             let drop = get(&row, j.saturating_add(1)).saturating_add(1);
             let insert = get(&next, j).saturating_add(1);
             let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
-            let swap = if swapped {
-                get(&before, j - 1).saturating_add(1)
-            } else {
-                usize::MAX
-            };
+            let swap = if swapped { get(&before, j - 1).saturating_add(1) } else { usize::MAX };
             next.push(change.min(drop).min(insert).min(swap));
         }
         before = std::mem::replace(&mut row, next);
@@ -68,12 +60,9 @@ mod tests {
     #[test]
     fn typing_slips_find_their_word_and_other_words_do_not() {
         let known = ["accept", "approve", "hold", "help", "disclose"];
-        for (slip, word) in [
-            ("acept", "accept"),
-            ("aprove", "approve"),
-            ("hodl", "hold"),
-            ("Disclsoe", "disclose"),
-        ] {
+        for (slip, word) in
+            [("acept", "accept"), ("aprove", "approve"), ("hodl", "hold"), ("Disclsoe", "disclose")]
+        {
             assert_eq!(nearest(slip, known.into_iter()), Some(word), "{slip}");
         }
         assert_eq!(nearest("etc", known.into_iter()), None);

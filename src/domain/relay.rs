@@ -20,20 +20,11 @@ pub fn report(work: &mut Work<'_>, letter: &Letter) {
     let answer_by = work.say(schedule::human_due(incident));
     let people = work.holders(&intake);
     if people.is_empty() {
-        work.fault(format!(
-            "nobody holds the intake role `{intake}`; a report reached nobody"
-        ));
+        work.fault(format!("nobody holds the intake role `{intake}`; a report reached nobody"));
     }
     for person in people {
         let facts = json!({ "answer_by": answer_by });
-        pass_on(
-            work,
-            letter,
-            person,
-            "report",
-            &from(work, letter, None),
-            facts,
-        );
+        pass_on(work, letter, person, "report", &from(work, letter, None), facts);
     }
 }
 
@@ -51,22 +42,13 @@ pub fn mail(work: &mut Work<'_>, letter: &Letter, writer: Option<&Person>, by: &
         .filter(|person| writer.is_none_or(|writer| writer.id != person.id))
         .collect();
     for person in people {
-        pass_on(
-            work,
-            letter,
-            person,
-            "mail",
-            &from(work, letter, Some(by)),
-            json!({}),
-        );
+        pass_on(work, letter, person, "mail", &from(work, letter, Some(by)), json!({}));
     }
 }
 
 fn from(work: &Work<'_>, letter: &Letter, by: Option<&str>) -> String {
-    let signer = letter
-        .verdict
-        .signed()
-        .and_then(|s| work.desk.roster.by_fingerprint(&s.fingerprint));
+    let signer =
+        letter.verdict.signed().and_then(|s| work.desk.roster.by_fingerprint(&s.fingerprint));
     let claimed = clean_line(&letter.from_text, 100);
     match (signer, by) {
         (Some(person), _) => format!("{} (proven by signature)", person.name),
@@ -100,13 +82,7 @@ fn pass_on(
         facts.extend(more);
     }
     let written: Written = work.write(template, &facts);
-    work.tell_written(
-        person,
-        Purpose::Relay,
-        written,
-        letter.attachments.clone(),
-        None,
-    );
+    work.tell_written(person, Purpose::Relay, written, letter.attachments.clone(), None);
 }
 
 fn part(attachment: &Attachment) -> String {
@@ -122,16 +98,9 @@ fn protection(verdict: &Verdict) -> String {
         Protection::None if verdict.openpgp.is_some() => "encrypted, and not opened",
         Protection::None => "NOT encrypted: it was readable on the way",
     };
-    let inline = if verdict.inline {
-        "; inline, so its headers were not protected"
-    } else {
-        ""
-    };
-    let repaired = if verdict.repaired {
-        "; its form was damaged on the way and mended here"
-    } else {
-        ""
-    };
+    let inline = if verdict.inline { "; inline, so its headers were not protected" } else { "" };
+    let repaired =
+        if verdict.repaired { "; its form was damaged on the way and mended here" } else { "" };
     format!("{how}{inline}{repaired}")
 }
 
@@ -182,9 +151,7 @@ fn notes(letter: &Letter) -> Vec<&'static str> {
             "it is built in a way that the desk does not read; it is kept as it came"
         }
     });
-    let html = letter
-        .html_only
-        .then_some("its text was HTML only and was reduced to plain text");
+    let html = letter.html_only.then_some("its text was HTML only and was reduced to plain text");
     let odd = letter
         .malformed
         .then_some("its headers are malformed; do not trust who it says it is from");
@@ -195,10 +162,9 @@ fn notes(letter: &Letter) -> Vec<&'static str> {
 #[must_use]
 pub fn who(desk: &Desk, to: &Recipient) -> String {
     match to {
-        Recipient::Person(id) => desk
-            .roster
-            .person(id)
-            .map_or_else(|| id.to_string(), |p| p.name.clone()),
+        Recipient::Person(id) => {
+            desk.roster.person(id).map_or_else(|| id.to_string(), |p| p.name.clone())
+        }
         Recipient::Reporter => "the reporter".to_owned(),
         Recipient::List(address) => format!("the list {address}"),
         Recipient::Outsider(_) => "somebody outside".to_owned(),

@@ -61,31 +61,23 @@ impl Roster {
     /// The person for whom this fingerprint is pinned.
     #[must_use]
     pub fn by_fingerprint(&self, fingerprint: &Fingerprint) -> Option<&Person> {
-        self.people
-            .values()
-            .find(|person| person.fingerprint == *fingerprint)
+        self.people.values().find(|person| person.fingerprint == *fingerprint)
     }
 
     /// The person whose mail goes to this address. Says where an answer may go, never who wrote.
     #[must_use]
     pub fn by_address(&self, address: &Address) -> Option<&Person> {
-        self.people
-            .values()
-            .find(|person| person.address.same_box(address))
+        self.people.values().find(|person| person.address.same_box(address))
     }
 
     /// The holders of a role, in the order of their ids.
     pub fn holders<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'a Person> {
-        self.people
-            .values()
-            .filter(move |person| person.roles.contains(role))
+        self.people.values().filter(move |person| person.roles.contains(role))
     }
 
     /// The members of a group, in the order of their ids.
     pub fn members<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Person> {
-        self.people
-            .values()
-            .filter(move |person| person.groups.contains(group))
+        self.people.values().filter(move |person| person.groups.contains(group))
     }
 
     /// Those who get alarms: the operators, or where nobody has that role every maintainer.
@@ -163,9 +155,7 @@ pub fn references_in(text: &str) -> BTreeSet<Reference> {
         let Some((handle, token)) = word.split_once('/') else {
             continue;
         };
-        let token = token
-            .trim_end_matches(['.', ',', ';', ')', '>'])
-            .to_ascii_uppercase();
+        let token = token.trim_end_matches(['.', ',', ';', ')', '>']).to_ascii_uppercase();
         if let Some(handle) = Handle::parse(handle)
             && token.len() == 16
             && found.len() < 16
@@ -184,10 +174,7 @@ mod tests {
     #[test]
     fn a_reference_is_for_one_desk_one_incident_one_party() {
         let mut fresh = Fresh::new([1; 32]);
-        let (a, b) = (
-            Handle::draw("AB", 2026, &mut fresh),
-            Handle::draw("AB", 2026, &mut fresh),
-        );
+        let (a, b) = (Handle::draw("AB", 2026, &mut fresh), Handle::draw("AB", 2026, &mut fresh));
         let desk = Address::parse("security@desk.test").unwrap();
         let other = Address::parse("security@other.test").unwrap();
         let mia = PersonId::parse("mia").unwrap();
@@ -203,9 +190,6 @@ mod tests {
         assert!(!others.contains(&token));
         let text = format!("hi\n> Ref: {a}/{token}\nRef: {a}/{token}. Ref: nonsense");
         let found = references_in(&text);
-        assert_eq!(
-            found.into_iter().collect::<Vec<_>>(),
-            [Reference { handle: a, token }]
-        );
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), [Reference { handle: a, token }]);
     }
 }

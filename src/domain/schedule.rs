@@ -67,12 +67,7 @@ pub fn agenda<'a>(incident: &'a Incident, playbook: &'a Playbook, now: Moment) -
     let row = |task| {
         let span = span_of(incident, task);
         let (earliest, due) = span.map_or((None, None), |(from, to)| (Some(from), Some(to)));
-        Item {
-            task,
-            state: state_of(incident, task, now),
-            earliest,
-            due,
-        }
+        Item { task, state: state_of(incident, task, now), earliest, due }
     };
     playbook.tasks.iter().map(row).collect()
 }
@@ -90,11 +85,7 @@ pub fn span_of(incident: &Incident, task: &Task) -> Option<(Moment, Moment)> {
 }
 
 fn anchor_of(incident: &Incident, when: &When) -> Option<Moment> {
-    when.anchors
-        .iter()
-        .filter_map(|anchor| incident.anchors.get(anchor))
-        .min()
-        .copied()
+    when.anchors.iter().filter_map(|anchor| incident.anchors.get(anchor)).min().copied()
 }
 
 fn state_of(incident: &Incident, task: &Task, now: Moment) -> State {
@@ -108,12 +99,8 @@ fn state_of(incident: &Incident, task: &Task, now: Moment) -> State {
         return State::Moot;
     }
     let Some((earliest, due)) = span_of(incident, task) else {
-        let names: Vec<_> = task
-            .when
-            .iter()
-            .flat_map(|when| &when.anchors)
-            .map(ToString::to_string)
-            .collect();
+        let names: Vec<_> =
+            task.when.iter().flat_map(|when| &when.anchors).map(ToString::to_string).collect();
         return State::WaitingFor(names.join(" or "));
     };
     let before: Vec<_> = open_before(incident, task).cloned().collect();
@@ -157,10 +144,7 @@ pub fn done_at(incident: &Incident, task: &Task) -> Option<Moment> {
 
 /// What a task needs and the record does not have.
 pub fn missing<'a>(incident: &'a Incident, task: &'a Task) -> impl Iterator<Item = &'a str> {
-    task.needs
-        .iter()
-        .map(String::as_str)
-        .filter(|field| !is_known(incident, field))
+    task.needs.iter().map(String::as_str).filter(|field| !is_known(incident, field))
 }
 
 fn is_known(incident: &Incident, field: &str) -> bool {
@@ -175,11 +159,7 @@ fn is_known(incident: &Incident, field: &str) -> bool {
 /// Tasks that come before this one and are not done.
 pub fn open_before<'a>(incident: &'a Incident, task: &'a Task) -> impl Iterator<Item = &'a TaskId> {
     task.after.iter().filter(|id| {
-        let before = incident
-            .playbook
-            .tasks
-            .iter()
-            .find(|other| other.id == **id);
+        let before = incident.playbook.tasks.iter().find(|other| other.id == **id);
         before.is_none_or(|before| done_at(incident, before).is_none())
     })
 }
@@ -187,10 +167,7 @@ pub fn open_before<'a>(incident: &'a Incident, task: &'a Task) -> impl Iterator<
 /// Whether a notice has lost its meaning: what announces a date is moot once all is public.
 fn is_moot(incident: &Incident, task: &Task) -> bool {
     let announces = task.kind == Kind::Draft
-        && task
-            .when
-            .as_ref()
-            .is_some_and(|w| w.anchors == [Anchor::T] && w.window.due.is_before());
+        && task.when.as_ref().is_some_and(|w| w.anchors == [Anchor::T] && w.window.due.is_before());
     announces && incident.published().is_some()
 }
 
@@ -230,10 +207,7 @@ pub fn may_leave(incident: &Incident, task: &Task, now: Moment) -> Result<(), Bl
         return Err(Block::Early(earliest));
     }
     let limit = later(earliest, incident.playbook.t.stale.rough());
-    let approved = incident
-        .notices
-        .get(&task.id)
-        .and_then(|n| n.approvals.values().max().copied());
+    let approved = incident.notices.get(&task.id).and_then(|n| n.approvals.values().max().copied());
     if now > limit && approved.is_none_or(|at| at <= limit) {
         return Err(Block::Stale);
     }
@@ -259,11 +233,7 @@ fn ready(incident: &Incident, task: &Task) -> Result<(), Block> {
         more => return Err(Block::Approvals(more)),
     }
     let before: Vec<_> = open_before(incident, task).cloned().collect();
-    if before.is_empty() {
-        Ok(())
-    } else {
-        Err(Block::Before(before))
-    }
+    if before.is_empty() { Ok(()) } else { Err(Block::Before(before)) }
 }
 
 /// How many more people must approve the newest draft. Where two or more are asked for, whoever
@@ -284,19 +254,10 @@ pub fn is_late(incident: &Incident, task: &Task, now: Moment) -> bool {
     let Some((_, due)) = span_of(incident, task) else {
         return false;
     };
-    let approved = incident
-        .notices
-        .get(&task.id)
-        .and_then(|n| n.approvals.values().max().copied());
+    let approved = incident.notices.get(&task.id).and_then(|n| n.approvals.values().max().copied());
     let was_not_ready = approved.is_some_and(|at| at > due)
-        || task
-            .after
-            .iter()
-            .any(|id| incident.done.get(id).is_some_and(|done| done.at > due));
-    let counts_from_t = task
-        .when
-        .as_ref()
-        .is_some_and(|when| when.anchors.contains(&Anchor::T));
+        || task.after.iter().any(|id| incident.done.get(id).is_some_and(|done| done.at > due));
+    let counts_from_t = task.when.as_ref().is_some_and(|when| when.anchors.contains(&Anchor::T));
     let moved_past = counts_from_t && incident.t_set.is_some_and(|set| set > due);
     was_not_ready || moved_past || now > later(due, GRACE)
 }
@@ -376,27 +337,15 @@ pub fn duties(incident: &Incident) -> Vec<(Moment, Duty)> {
 /// By when a person must have answered the reporter.
 #[must_use]
 pub fn human_due(incident: &Incident) -> Moment {
-    let received = incident
-        .anchors
-        .get(&Anchor::Received)
-        .copied()
-        .unwrap_or(incident.opened);
-    incident
-        .playbook
-        .human_answer
-        .due
-        .from(received, &incident.playbook.calendar)
+    let received = incident.anchors.get(&Anchor::Received).copied().unwrap_or(incident.opened);
+    incident.playbook.human_answer.due.from(received, &incident.playbook.calendar)
 }
 
 fn human_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
     if incident.answered.is_some() {
         return;
     }
-    let received = incident
-        .anchors
-        .get(&Anchor::Received)
-        .copied()
-        .unwrap_or(incident.opened);
+    let received = incident.anchors.get(&Anchor::Received).copied().unwrap_or(incident.opened);
     let due = human_due(incident);
     for percent in &incident.playbook.human_answer.remind {
         list.push((part(received, due, *percent), Duty::HumanReminder(*percent)));
@@ -430,16 +379,12 @@ fn task_duties(incident: &Incident, task: &Task, list: &mut Vec<(Moment, Duty)>)
             Err(Block::Over) => {}
             Err(_) => {
                 let known = incident.t_set.unwrap_or(incident.opened).max(
-                    task.when
-                        .as_ref()
-                        .and_then(|when| anchor_of(incident, when))
-                        .map_or(incident.opened, |anchor| {
-                            if anchor < earliest {
-                                anchor
-                            } else {
-                                incident.opened
-                            }
-                        }),
+                    task.when.as_ref().and_then(|when| anchor_of(incident, when)).map_or(
+                        incident.opened,
+                        |anchor| {
+                            if anchor < earliest { anchor } else { incident.opened }
+                        },
+                    ),
                 );
                 for percent in DRAFT_REMINDERS {
                     let at = part(known.min(earliest), earliest, percent);
@@ -459,10 +404,7 @@ pub fn stale_mark(notice: &TaskId, moment: Moment) -> String {
 /// Whether a notice was found too old to leave, people were told, and nobody approved it since.
 fn is_given_up(incident: &Incident, task: &Task, moment: Moment) -> bool {
     let limit = later(moment, incident.playbook.t.stale.rough());
-    let approved = incident
-        .notices
-        .get(&task.id)
-        .and_then(|n| n.approvals.values().max().copied());
+    let approved = incident.notices.get(&task.id).and_then(|n| n.approvals.values().max().copied());
     incident.reminded.contains(&stale_mark(&task.id, moment))
         && approved.is_none_or(|at| at <= limit)
 }

@@ -45,9 +45,7 @@ pub fn person_mail(
     // A command line from anyone but a maintainer is ordinary text.
     if parsed.lines.is_empty() || !person.is_maintainer() {
         let handle = place.handle.as_ref()?;
-        return Some(conversation(
-            desk, letter, person, handle, signed, now, fresh,
-        ));
+        return Some(conversation(desk, letter, person, handle, signed, now, fresh));
     }
     let mut work = Work::on(desk, None, now, fresh.clone());
     work.by = Some(person.id.clone());
@@ -67,26 +65,16 @@ pub fn person_mail(
             ));
         }
     };
-    work.incident = handle
-        .as_ref()
-        .and_then(|handle| desk.incidents.get(handle))
-        .cloned();
+    work.incident = handle.as_ref().and_then(|handle| desk.incidents.get(handle)).cloned();
     work.add_to_desk(Event::SignatureSpent {
         fingerprint: signed.fingerprint.clone(),
         hash: signed.hash,
     });
     match carry_out(work, letter, person, signed, &parsed) {
         Ok(work) => Some(work.done()),
-        Err(refusal) => Some(refuse(
-            desk,
-            letter,
-            person,
-            handle.as_ref(),
-            &parsed,
-            &refusal,
-            now,
-            fresh,
-        )),
+        Err(refusal) => {
+            Some(refuse(desk, letter, person, handle.as_ref(), &parsed, &refusal, now, fresh))
+        }
     }
 }
 
@@ -155,17 +143,9 @@ fn admitted(
             "answer the mail that you got from us yourself.",
         ));
     }
-    let named = lines
-        .iter()
-        .find(|line| line.word.eq_ignore_ascii_case("incident"));
-    let named = named
-        .map(|line| named_incident(&line.arguments))
-        .transpose()?;
-    let mut handles: Vec<&Handle> = place
-        .own
-        .iter()
-        .map(|reference| &reference.handle)
-        .collect();
+    let named = lines.iter().find(|line| line.word.eq_ignore_ascii_case("incident"));
+    let named = named.map(|line| named_incident(&line.arguments)).transpose()?;
+    let mut handles: Vec<&Handle> = place.own.iter().map(|reference| &reference.handle).collect();
     handles.sort();
     handles.dedup();
     let contradiction = || {
@@ -207,12 +187,8 @@ fn admitted(
 
 fn check_age(letter: &Letter, signed: &Signed, lines: &[Line], now: Moment) -> Result<(), Refusal> {
     // Holding something back must work however long the mail took.
-    let only_hold = lines
-        .iter()
-        .all(|line| line.word.eq_ignore_ascii_case("hold"));
-    let dangerous = lines
-        .iter()
-        .any(|line| keyword(&line.word).is_some_and(|row| row.dangerous));
+    let only_hold = lines.iter().all(|line| line.word.eq_ignore_ascii_case("hold"));
+    let dangerous = lines.iter().any(|line| keyword(&line.word).is_some_and(|row| row.dangerous));
     let mut age = letter.received.signed_duration_since(signed.made);
     if dangerous {
         age = age.max(now.signed_duration_since(signed.made));
@@ -245,17 +221,11 @@ fn may_use(work: &Work<'_>, person: &Person, row: &Keyword) -> Result<(), Refusa
     if row.scope == Scope::Incident && work.incident.is_none() {
         return Err(Refusal::new(
             "no incident named",
-            format!(
-                "`/{}` is about an incident, and your mail names none.",
-                row.word
-            ),
+            format!("`/{}` is about an incident, and your mail names none.", row.word),
             "keep the `Ref:` line of our mail in yours.",
         ));
     }
-    let intake = work
-        .incident
-        .as_ref()
-        .map(|incident| incident.playbook.intake.clone());
+    let intake = work.incident.as_ref().map(|incident| incident.playbook.intake.clone());
     let in_team =
         work.incident.is_none() || work.team().iter().any(|member| member.id == person.id);
     let holds = match row.needs {
@@ -268,11 +238,7 @@ fn may_use(work: &Work<'_>, person: &Person, row: &Keyword) -> Result<(), Refusa
     }
     Err(Refusal::new(
         "not your role",
-        format!(
-            "`/{}` is for {}, and you are not among them.",
-            row.word,
-            row.needs.words()
-        ),
+        format!("`/{}` is for {}, and you are not among them.", row.word, row.needs.words()),
         "ask one of them to send it.",
     ))
 }
@@ -285,11 +251,7 @@ fn carry_out<'d>(
     signed: &Signed,
     parsed: &Parsed,
 ) -> Result<Work<'d>, Refusal> {
-    let person = work
-        .desk
-        .roster
-        .person(&person.id)
-        .ok_or_else(|| unknown(""))?;
+    let person = work.desk.roster.person(&person.id).ok_or_else(|| unknown(""))?;
     // All words are known and allowed before the first is carried out.
     let mut rows = Vec::new();
     for line in &parsed.lines {
@@ -333,14 +295,7 @@ fn carry_out<'d>(
         "journal_number": head.number,
         "journal_hash": head.hash,
     });
-    answer(
-        &mut work,
-        letter,
-        person,
-        Purpose::Transcript,
-        "transcript",
-        facts,
-    );
+    answer(&mut work, letter, person, Purpose::Transcript, "transcript", facts);
     Ok(work)
 }
 
@@ -352,10 +307,7 @@ fn pass_text_on(
     signed: &Signed,
     text: &str,
 ) {
-    let own = Letter {
-        text: text.to_owned(),
-        ..letter.clone()
-    };
+    let own = Letter { text: text.to_owned(), ..letter.clone() };
     debug_assert_eq!(letter.verdict.signed(), Some(signed));
     join(work, &own, Author::Person(person.id.clone()));
     relay::mail(work, &own, Some(person), &person.name);
@@ -377,18 +329,11 @@ fn answer(
         map.insert("handle".to_owned(), handle.into());
         map.insert(
             "ref".to_owned(),
-            work.reference(super::roster::Party::Person(&person.id))
-                .into(),
+            work.reference(super::roster::Party::Person(&person.id)).into(),
         );
     }
     let written = work.write(template, &facts);
-    work.tell_written(
-        person,
-        purpose,
-        written,
-        Vec::new(),
-        letter.message_id.clone(),
-    );
+    work.tell_written(person, purpose, written, Vec::new(), letter.message_id.clone());
 }
 
 /// Nothing happens, and the person whose key signed is told why; nobody else.
@@ -412,16 +357,10 @@ fn refuse(
         .filter_map(|line| keyword(&line.word))
         .map(|row| row.word.to_owned())
         .collect();
-    work.add(Event::Refused {
-        words,
-        why: refusal.reason.clone(),
-    });
+    work.add(Event::Refused { words, why: refusal.reason.clone() });
     let head = desk.head;
-    let understood: Vec<_> = parsed
-        .lines
-        .iter()
-        .map(|line| clean_line(&line.text(), 200))
-        .collect();
+    let understood: Vec<_> =
+        parsed.lines.iter().map(|line| clean_line(&line.text(), 200)).collect();
     let facts = json!({
         "received": work.say(letter.received),
         "reason": refusal.reason,
@@ -431,13 +370,6 @@ fn refuse(
         "journal_number": head.number,
         "journal_hash": head.hash,
     });
-    answer(
-        &mut work,
-        letter,
-        person,
-        Purpose::Refusal,
-        "refusal",
-        facts,
-    );
+    answer(&mut work, letter, person, Purpose::Refusal, "refusal", facts);
     work.done()
 }

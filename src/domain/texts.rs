@@ -29,112 +29,28 @@ pub enum Class {
 /// The templates: name, class, and the text that comes with the program. An operator's folder may
 /// replace the text. Adding a notice is a file, a row here, and a row of a playbook.
 pub const TEMPLATES: &[(&str, Class, &str)] = &[
-    (
-        "acknowledgement",
-        Class::Clear,
-        include_str!("../../templates/acknowledgement.txt"),
-    ),
-    (
-        "advance",
-        Class::Notice,
-        include_str!("../../templates/advance.txt"),
-    ),
-    (
-        "alert",
-        Class::Sealed,
-        include_str!("../../templates/alert.txt"),
-    ),
-    (
-        "announce",
-        Class::Public,
-        include_str!("../../templates/announce.txt"),
-    ),
-    (
-        "answer",
-        Class::Clear,
-        include_str!("../../templates/answer.txt"),
-    ),
-    (
-        "date-changed",
-        Class::Notice,
-        include_str!("../../templates/date-changed.txt"),
-    ),
-    (
-        "digest",
-        Class::Sealed,
-        include_str!("../../templates/digest.txt"),
-    ),
-    (
-        "final",
-        Class::Notice,
-        include_str!("../../templates/final.txt"),
-    ),
+    ("acknowledgement", Class::Clear, include_str!("../../templates/acknowledgement.txt")),
+    ("advance", Class::Notice, include_str!("../../templates/advance.txt")),
+    ("alert", Class::Sealed, include_str!("../../templates/alert.txt")),
+    ("announce", Class::Public, include_str!("../../templates/announce.txt")),
+    ("answer", Class::Clear, include_str!("../../templates/answer.txt")),
+    ("date-changed", Class::Notice, include_str!("../../templates/date-changed.txt")),
+    ("digest", Class::Sealed, include_str!("../../templates/digest.txt")),
+    ("final", Class::Notice, include_str!("../../templates/final.txt")),
     ("key", Class::Clear, include_str!("../../templates/key.txt")),
-    (
-        "mail",
-        Class::Sealed,
-        include_str!("../../templates/mail.txt"),
-    ),
-    (
-        "preview",
-        Class::Sealed,
-        include_str!("../../templates/preview.txt"),
-    ),
-    (
-        "refusal",
-        Class::Sealed,
-        include_str!("../../templates/refusal.txt"),
-    ),
-    (
-        "reject",
-        Class::Sealed,
-        include_str!("../../templates/reject.txt"),
-    ),
-    (
-        "reminder",
-        Class::Sealed,
-        include_str!("../../templates/reminder.txt"),
-    ),
-    (
-        "reply",
-        Class::Sealed,
-        include_str!("../../templates/reply.txt"),
-    ),
-    (
-        "report",
-        Class::Sealed,
-        include_str!("../../templates/report.txt"),
-    ),
-    (
-        "retrospective",
-        Class::Notice,
-        include_str!("../../templates/retrospective.txt"),
-    ),
-    (
-        "slipped",
-        Class::Notice,
-        include_str!("../../templates/slipped.txt"),
-    ),
-    (
-        "transcript",
-        Class::Sealed,
-        include_str!("../../templates/transcript.txt"),
-    ),
-    (
-        "unreadable",
-        Class::Clear,
-        include_str!("../../templates/unreadable.txt"),
-    ),
-    (
-        "waiting",
-        Class::Clear,
-        include_str!("../../templates/waiting.txt"),
-    ),
-    (
-        "warning",
-        Class::Sealed,
-        include_str!("../../templates/warning.txt"),
-    ),
+    ("mail", Class::Sealed, include_str!("../../templates/mail.txt")),
+    ("preview", Class::Sealed, include_str!("../../templates/preview.txt")),
+    ("refusal", Class::Sealed, include_str!("../../templates/refusal.txt")),
+    ("reject", Class::Sealed, include_str!("../../templates/reject.txt")),
+    ("reminder", Class::Sealed, include_str!("../../templates/reminder.txt")),
+    ("reply", Class::Sealed, include_str!("../../templates/reply.txt")),
+    ("report", Class::Sealed, include_str!("../../templates/report.txt")),
+    ("retrospective", Class::Notice, include_str!("../../templates/retrospective.txt")),
+    ("slipped", Class::Notice, include_str!("../../templates/slipped.txt")),
+    ("transcript", Class::Sealed, include_str!("../../templates/transcript.txt")),
+    ("unreadable", Class::Clear, include_str!("../../templates/unreadable.txt")),
+    ("waiting", Class::Clear, include_str!("../../templates/waiting.txt")),
+    ("warning", Class::Sealed, include_str!("../../templates/warning.txt")),
 ];
 
 // Places that stay open in a frozen text, until the copy for one person is made. They are private
@@ -163,20 +79,14 @@ pub fn clean_line(text: &str, max: usize) -> String {
     if line.chars().count() <= max {
         return line;
     }
-    line.chars()
-        .take(max.saturating_sub(1))
-        .chain(['…'])
-        .collect()
+    line.chars().take(max.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Quotes a text line by line, so that nothing in it can pass for a line of the desk or, in the
 /// answer to it, for a command.
 #[must_use]
 pub fn quote(text: &str) -> String {
-    let lines = text
-        .trim_end()
-        .lines()
-        .map(|line| format!("> {line}").trim_end().to_owned());
+    let lines = text.trim_end().lines().map(|line| format!("> {line}").trim_end().to_owned());
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -220,10 +130,7 @@ impl Written {
                 .replace(REFERENCE, reference)
                 .replace(LATE, late.unwrap_or(""))
         };
-        Self {
-            subject: fill(&self.subject),
-            body: fill(&self.body),
-        }
+        Self { subject: fill(&self.subject), body: fill(&self.body) }
     }
 }
 
@@ -332,11 +239,7 @@ pub struct Problem {
 
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "template `{}`, line {}: {}",
-            self.template, self.line, self.message
-        )
+        write!(f, "template `{}`, line {}: {}", self.template, self.line, self.message)
     }
 }
 
@@ -365,11 +268,7 @@ impl Texts {
         for name in own.keys() {
             if !TEMPLATES.iter().any(|(known, ..)| known == name) {
                 let message = "no mail of this name is ever sent; check the spelling".to_owned();
-                problems.push(Problem {
-                    template: name.clone(),
-                    line: 1,
-                    message,
-                });
+                problems.push(Problem { template: name.clone(), line: 1, message });
             }
         }
         for (name, class, text) in TEMPLATES {
@@ -379,37 +278,24 @@ impl Texts {
                 problems.push(problem(name, &error));
                 continue;
             }
-            let trial = Self {
-                env: env.clone(),
-                digests: BTreeMap::new(),
-            };
+            let trial = Self { env: env.clone(), digests: BTreeMap::new() };
             if let Err(problem) = trial.render(name, &sample(*class, fields)) {
                 problems.push(problem);
             }
         }
-        if problems.is_empty() {
-            Ok(Self { env, digests })
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(Self { env, digests }) } else { Err(problems) }
     }
 
     /// What a template of this name may say.
     #[must_use]
     pub fn class(name: &str) -> Option<Class> {
-        TEMPLATES
-            .iter()
-            .find(|(known, ..)| *known == name)
-            .map(|(_, class, _)| *class)
+        TEMPLATES.iter().find(|(known, ..)| *known == name).map(|(_, class, _)| *class)
     }
 
     /// The hash of a template's text, which a frozen draft remembers.
     #[must_use]
     pub fn digest(&self, name: &str) -> Digest {
-        self.digests
-            .get(name)
-            .copied()
-            .unwrap_or_else(|| Digest::of(b""))
+        self.digests.get(name).copied().unwrap_or_else(|| Digest::of(b""))
     }
 
     fn render(&self, name: &str, facts: &Value) -> Result<Written, Problem> {
@@ -431,10 +317,7 @@ impl Texts {
         if body.trim().is_empty() {
             return Err(wrong("has an empty body"));
         }
-        Ok(Written {
-            subject: keep_places(subject),
-            body: tidy(body),
-        })
+        Ok(Written { subject: keep_places(subject), body: tidy(body) })
     }
 
     /// Renders a text that leaves sealed to one key.
@@ -452,14 +335,9 @@ impl Texts {
     pub fn clear(&self, name: &str, facts: &ClearFacts) -> Result<ClearText, Problem> {
         if Self::class(name) != Some(Class::Clear) {
             let message = "may not leave in clear".to_owned();
-            return Err(Problem {
-                template: name.to_owned(),
-                line: 1,
-                message,
-            });
+            return Err(Problem { template: name.to_owned(), line: 1, message });
         }
-        self.render(name, &with_sealed(facts, &SealedFacts::default()))
-            .map(ClearText)
+        self.render(name, &with_sealed(facts, &SealedFacts::default())).map(ClearText)
     }
 
     /// Renders a content-free text with what may be added when it is sealed.
@@ -498,15 +376,9 @@ fn problem(name: &str, error: &minijinja::Error) -> Problem {
         minijinja::ErrorKind::UndefinedError => {
             "names a field that this mail does not have".to_owned()
         }
-        _ => error
-            .detail()
-            .map_or_else(|| error.kind().to_string(), str::to_owned),
+        _ => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
     };
-    Problem {
-        template: name.to_owned(),
-        line,
-        message,
-    }
+    Problem { template: name.to_owned(), line, message }
 }
 
 /// One line, with the open places kept.
@@ -521,11 +393,7 @@ fn tidy(text: &str) -> String {
     for line in text.trim_matches('\n').lines().map(str::trim_end) {
         // The separator before a signature is "-- " with its blank (RFC 3676, 4.3).
         let line = if line == "--" { "-- " } else { line };
-        empty = if line.is_empty() {
-            empty.saturating_add(1)
-        } else {
-            0
-        };
+        empty = if line.is_empty() { empty.saturating_add(1) } else { 0 };
         if empty < 2 {
             out.push_str(line);
             out.push('\n');
@@ -563,10 +431,8 @@ fn open_places(facts: &impl Serialize) -> Value {
 
 /// Facts of the right shape, for trying a template at start.
 fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
-    let fields: BTreeMap<_, _> = fields
-        .iter()
-        .map(|field| (field.clone(), "x".to_owned()))
-        .collect();
+    let fields: BTreeMap<_, _> =
+        fields.iter().map(|field| (field.clone(), "x".to_owned())).collect();
     let public = PublicFacts {
         desk: "Desk".into(),
         address: "security@example.org".into(),
@@ -624,10 +490,7 @@ mod tests {
     use super::*;
 
     fn fields() -> BTreeSet<String> {
-        super::super::playbook::COMMON_FIELDS
-            .iter()
-            .map(|(id, _)| (*id).to_owned())
-            .collect()
+        super::super::playbook::COMMON_FIELDS.iter().map(|(id, _)| (*id).to_owned()).collect()
     }
 
     #[test]
@@ -692,10 +555,7 @@ mod tests {
             copy.body
         );
         assert!(
-            frozen
-                .for_recipient("Ann", "Ref: H/1", None)
-                .body
-                .starts_with("TLP:RED\n\nTo Ann")
+            frozen.for_recipient("Ann", "Ref: H/1", None).body.starts_with("TLP:RED\n\nTo Ann")
         );
     }
 }

@@ -26,10 +26,8 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
     let Some(incident) = work.incident.clone() else {
         return work.done();
     };
-    let due: Vec<_> = schedule::duties(&incident)
-        .into_iter()
-        .filter(|(at, _)| *at <= now)
-        .collect();
+    let due: Vec<_> =
+        schedule::duties(&incident).into_iter().filter(|(at, _)| *at <= now).collect();
     let mut tasks = Vec::new();
     let mut told = BTreeSet::new();
     // The highest reminder speaks for those below it, so that a desk that was down says a thing
@@ -85,10 +83,7 @@ pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
     let handles: Vec<Handle> = handles.into_iter().cloned().collect();
     let mut people: Vec<&Person> = Vec::new();
     let mut rows = Vec::new();
-    for incident in handles
-        .iter()
-        .filter_map(|handle| desk.incidents.get(handle))
-    {
+    for incident in handles.iter().filter_map(|handle| desk.incidents.get(handle)) {
         for person in desk.roster.holders(&incident.playbook.intake) {
             if !people.iter().any(|known| known.id == person.id) {
                 people.push(person);
@@ -148,18 +143,12 @@ fn leave(work: &mut Work<'_>, id: &TaskId, moment: Moment) {
                     task.word()
                 ),
             );
-            work.add(Event::Reminded {
-                what: schedule::stale_mark(id, moment),
-            });
+            work.add(Event::Reminded { what: schedule::stale_mark(id, moment) });
             return;
         }
         Err(_) => return,
     }
-    let Some(number) = incident
-        .notices
-        .get(id)
-        .and_then(|n| n.draft())
-        .map(|draft| draft.number)
+    let Some(number) = incident.notices.get(id).and_then(|n| n.draft()).map(|draft| draft.number)
     else {
         return;
     };
@@ -169,12 +158,7 @@ fn leave(work: &mut Work<'_>, id: &TaskId, moment: Moment) {
         .map(|audience| notice::recipients(work, audience))
         .unwrap_or_default();
     let late = schedule::is_late(&incident, task, work.now);
-    work.add(Event::Released {
-        notice: id.clone(),
-        number,
-        late,
-        recipients,
-    });
+    work.add(Event::Released { notice: id.clone(), number, late, recipients });
 }
 
 /// Puts the next copies of released notices in the outbox. Sealed now, not before; at most so many
@@ -200,10 +184,7 @@ fn copies(work: &mut Work<'_>) {
                 .into_iter()
                 .map(|to| {
                     let message_id = work.message_id();
-                    let purpose = Purpose::Notice {
-                        notice: id.clone(),
-                        number: *number,
-                    };
+                    let purpose = Purpose::Notice { notice: id.clone(), number: *number };
                     let posted = copy_for(work, &incident, &to, task, draft.body, late.clone())
                         .map(|(address, key, words)| {
                             let answers = incident.root_mails.get(&to).cloned();
@@ -222,32 +203,16 @@ fn copies(work: &mut Work<'_>) {
                             });
                         })
                         .is_some();
-                    let state = if posted {
-                        Delivery::Queued
-                    } else {
-                        Delivery::Withdrawn
-                    };
-                    Copy {
-                        to,
-                        message_id,
-                        state,
-                    }
+                    let state = if posted { Delivery::Queued } else { Delivery::Withdrawn };
+                    Copy { to, message_id, state }
                 })
                 .collect();
-            work.add(Event::Sent {
-                notice: id.clone(),
-                number: *number,
-                copies,
-            });
+            work.add(Event::Sent { notice: id.clone(), number: *number, copies });
         }
     }
 }
 
-type Posting = (
-    super::names::Address,
-    Option<super::names::Fingerprint>,
-    Words,
-);
+type Posting = (super::names::Address, Option<super::names::Fingerprint>, Words);
 
 /// The words for one recipient, if they are still entitled to them.
 fn copy_for(
@@ -265,17 +230,8 @@ fn copy_for(
                 return None;
             }
             let reference = work.reference(Party::Person(id));
-            let words = Words::Frozen {
-                draft,
-                name: person.name.clone(),
-                reference,
-                late,
-            };
-            Some((
-                person.address.clone(),
-                Some(person.fingerprint.clone()),
-                words,
-            ))
+            let words = Words::Frozen { draft, name: person.name.clone(), reference, late };
+            Some((person.address.clone(), Some(person.fingerprint.clone()), words))
         }
         Recipient::List(address) => {
             let task = task?;
@@ -320,27 +276,16 @@ pub fn leaves(desk: &Desk, label: &Label) -> Leave {
     let Purpose::Notice { notice, .. } = &label.purpose else {
         return Leave::Now;
     };
-    let Some(incident) = label
-        .about
-        .as_ref()
-        .and_then(|handle| desk.incidents.get(handle))
-    else {
+    let Some(incident) = label.about.as_ref().and_then(|handle| desk.incidents.get(handle)) else {
         return Leave::Now;
     };
     if incident.is_held(notice) {
         return Leave::Held;
     }
-    let task = incident
-        .playbook
-        .tasks
-        .iter()
-        .find(|task| task.id == *notice);
+    let task = incident.playbook.tasks.iter().find(|task| task.id == *notice);
     match &label.to {
         Recipient::Person(id) => {
-            let entitled = desk
-                .roster
-                .person(id)
-                .is_some_and(|person| is_entitled(person, task));
+            let entitled = desk.roster.person(id).is_some_and(|person| is_entitled(person, task));
             if entitled { Leave::Now } else { Leave::Never }
         }
         Recipient::List(_) | Recipient::Reporter | Recipient::Outsider(_) => Leave::Now,
@@ -359,11 +304,8 @@ fn remind(work: &mut Work<'_>, role: &str, heading: &str, lines: &[String], next
 }
 
 fn reminder_facts(work: &Work<'_>, heading: &str, lines: &[String], next: &str) -> Value {
-    let title = work
-        .incident
-        .as_ref()
-        .and_then(|incident| incident.title.clone())
-        .unwrap_or_default();
+    let title =
+        work.incident.as_ref().and_then(|incident| incident.title.clone()).unwrap_or_default();
     json!({ "heading": heading, "lines": lines, "next": next, "title": title })
 }
 
@@ -375,32 +317,17 @@ fn human(work: &mut Work<'_>, lapsed: bool) {
     let next =
         "reply with `| /accept`, `| /reject REASON`, `| /unreadable`, or `| /reply` and your text.";
     if !lapsed {
-        let lines = [format!(
-            "Nobody has answered the reporter yet. An answer is owed by {due}."
-        )];
+        let lines = [format!("Nobody has answered the reporter yet. An answer is owed by {due}.")];
         let intake = incident.playbook.intake.clone();
-        remind(
-            work,
-            &intake,
-            "The reporter waits for an answer",
-            &lines,
-            next,
-        );
+        remind(work, &intake, "The reporter waits for an answer", &lines, next);
         return;
     }
-    let lines = [format!(
-        "The time for a person's answer to the reporter ended on {due}. None was sent."
-    )];
+    let lines =
+        [format!("The time for a person's answer to the reporter ended on {due}. None was sent.")];
     let mut people: Vec<&Person> = Vec::new();
-    let roles = incident
-        .playbook
-        .human_answer
-        .escalate
-        .iter()
-        .chain([&incident.playbook.intake]);
-    for person in roles
-        .flat_map(|role| work.desk.roster.holders(role))
-        .chain(work.desk.roster.operators())
+    let roles = incident.playbook.human_answer.escalate.iter().chain([&incident.playbook.intake]);
+    for person in
+        roles.flat_map(|role| work.desk.roster.holders(role)).chain(work.desk.roster.operators())
     {
         if !people.iter().any(|known| known.id == person.id) {
             people.push(person);
@@ -418,27 +345,20 @@ fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
         return;
     };
     let word = task.word();
-    let newest = incident
-        .notices
-        .get(id)
-        .and_then(|n| n.draft())
-        .map_or(0, |draft| draft.number);
+    let newest = incident.notices.get(id).and_then(|n| n.draft()).map_or(0, |draft| draft.number);
     let (why, next) = match may_leave(&incident, task, work.now) {
         Ok(()) | Err(Block::Over | Block::Early(_) | Block::NoMoment) => return,
         Err(Block::NoDraft) => ("it has no draft".to_owned(), format!("| /preview {word}")),
-        Err(Block::OtherDate) => (
-            "its draft speaks of another date".to_owned(),
-            format!("| /preview {word}"),
-        ),
-        Err(Block::Approvals(more)) => (
-            format!("{more} more must approve it"),
-            format!("| /approve {word}@{newest}"),
-        ),
+        Err(Block::OtherDate) => {
+            ("its draft speaks of another date".to_owned(), format!("| /preview {word}"))
+        }
+        Err(Block::Approvals(more)) => {
+            (format!("{more} more must approve it"), format!("| /approve {word}@{newest}"))
+        }
         Err(Block::Held) => ("it is held".to_owned(), format!("| /resume {word}")),
-        Err(Block::Stale) => (
-            "its moment is long past".to_owned(),
-            format!("| /approve {word}@{newest}"),
-        ),
+        Err(Block::Stale) => {
+            ("its moment is long past".to_owned(), format!("| /approve {word}@{newest}"))
+        }
         Err(Block::Before(tasks)) => {
             let words: Vec<_> = incident
                 .playbook
@@ -458,11 +378,7 @@ fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
     } else {
         format!("Notice {word} is not ready")
     };
-    let tail = if percent >= 100 {
-        " It leaves, marked late, once that is done."
-    } else {
-        ""
-    };
+    let tail = if percent >= 100 { " It leaves, marked late, once that is done." } else { "" };
     let lines = [format!(
         "The notice `{word}` is to leave on {}, and {why}.{tail}",
         notice::moment(work, task)
@@ -480,19 +396,13 @@ fn task_reminders(work: &mut Work<'_>, ids: &[TaskId]) {
     let Some(incident) = work.incident.clone() else {
         return;
     };
-    let tasks: Vec<&Task> = incident
-        .playbook
-        .tasks
-        .iter()
-        .filter(|task| ids.contains(&task.id))
-        .collect();
+    let tasks: Vec<&Task> =
+        incident.playbook.tasks.iter().filter(|task| ids.contains(&task.id)).collect();
     let roles: BTreeSet<&str> = tasks.iter().map(|task| task.role.as_str()).collect();
     for role in roles {
         let own: Vec<_> = tasks.iter().filter(|task| task.role == role).collect();
-        let lines: Vec<_> = own
-            .iter()
-            .map(|task| format!("  {:<14}{}", task.word(), task.title))
-            .collect();
+        let lines: Vec<_> =
+            own.iter().map(|task| format!("  {:<14}{}", task.word(), task.title)).collect();
         let first = own.first().map_or("", |task| task.word().as_str());
         let next = format!(
             "do them, and say so with `| /done {first}`, without the bar; `| /agenda` shows all."
@@ -511,17 +421,10 @@ fn slipped(work: &mut Work<'_>) {
         return;
     }
     let t = incident.t().map_or_else(String::new, |t| work.say(t));
-    let lines = [format!(
-        "T was {t}, and nobody has said that it is public. The embargo stays in force."
-    )];
+    let lines =
+        [format!("T was {t}, and nobody has said that it is public. The embargo stays in force.")];
     let next = "reply with `| /published` if it is public, or `| /disclose WHEN` for a new date.";
-    remind(
-        work,
-        &incident.playbook.intake.clone(),
-        "T has passed",
-        &lines,
-        next,
-    );
+    remind(work, &incident.playbook.intake.clone(), "T has passed", &lines, next);
     let holders: BTreeSet<Recipient> = incident.holders_of_a_date().into_keys().collect();
     if holders.is_empty() {
         return;
@@ -532,12 +435,7 @@ fn slipped(work: &mut Work<'_>) {
             let draft = notice::freeze(work, &id, "slipped", &written, holders.clone(), None);
             let number = draft.number;
             work.add(Event::Frozen(Box::new(draft)));
-            work.add(Event::Released {
-                notice: id,
-                number,
-                late: false,
-                recipients: holders,
-            });
+            work.add(Event::Released { notice: id, number, late: false, recipients: holders });
         }
         Err(problem) => work.fault(problem.to_string()),
     }
@@ -559,10 +457,7 @@ pub fn delivered(
     let mut work = Work::on(desk, label.about.as_ref(), now, fresh);
     let matters = matters(&label.purpose);
     if work.incident.is_some() && (matters || outcome != Delivery::Accepted) {
-        work.add(Event::Delivered {
-            message_id: message_id.clone(),
-            outcome,
-        });
+        work.add(Event::Delivered { message_id: message_id.clone(), outcome });
     }
     // An alert that cannot be delivered must not make another one.
     if label.purpose == Purpose::Alert {
@@ -572,9 +467,8 @@ pub fn delivered(
     let reply = super::texts::clean_line(reply, 200);
     match outcome {
         Delivery::Dead => {
-            let lines = [format!(
-                "Our mail to {who} was refused for good. The server said: {reply}"
-            )];
+            let lines =
+                [format!("Our mail to {who} was refused for good. The server said: {reply}")];
             relay::alert(
                 &mut work,
                 "A mail could not be delivered",
@@ -586,12 +480,7 @@ pub fn delivered(
             let lines = [format!(
                 "Twice the connection broke after our mail to {who} was handed over. They may have it twice, or not."
             )];
-            relay::alert(
-                &mut work,
-                "It is not known whether a mail left",
-                &lines,
-                "ask them.",
-            );
+            relay::alert(&mut work, "It is not known whether a mail left", &lines, "ask them.");
         }
         Delivery::Queued | Delivery::Accepted | Delivery::Withheld | Delivery::Withdrawn => {}
     }
@@ -611,10 +500,7 @@ pub fn withheld(desk: &Desk, mail: &Mail, why: &str, now: Moment, fresh: Fresh) 
     let mut work = Work::on(desk, mail.about.as_ref(), now, fresh);
     if work.incident.is_some() {
         let message_id = mail.message_id.clone();
-        work.add(Event::Delivered {
-            message_id,
-            outcome: Delivery::Withheld,
-        });
+        work.add(Event::Delivered { message_id, outcome: Delivery::Withheld });
     }
     work.fault(format!(
         "a mail for {} was withheld: {why}",
@@ -652,12 +538,7 @@ pub fn withheld(desk: &Desk, mail: &Mail, why: &str, now: Moment, fresh: Fresh) 
             "A mail for {} could not be encrypted: {why}. It was not sent.",
             relay::who(desk, &mail.to)
         )];
-        relay::alert(
-            &mut work,
-            "A mail was withheld",
-            &lines,
-            "ask them for a usable key.",
-        );
+        relay::alert(&mut work, "A mail was withheld", &lines, "ask them for a usable key.");
     }
     work.done()
 }

@@ -34,17 +34,8 @@ impl<'a> Work<'a> {
     /// Begins a decision, on an incident if it is about one.
     #[must_use]
     pub fn on(desk: &'a Desk, handle: Option<&Handle>, now: Moment, fresh: Fresh) -> Self {
-        let incident = handle
-            .and_then(|handle| desk.incidents.get(handle))
-            .cloned();
-        Self {
-            desk,
-            now,
-            fresh,
-            incident,
-            by: None,
-            decision: Decision::default(),
-        }
+        let incident = handle.and_then(|handle| desk.incidents.get(handle)).cloned();
+        Self { desk, now, fresh, incident, by: None, decision: Decision::default() }
     }
 
     /// Adds a fact about the incident.
@@ -52,24 +43,13 @@ impl<'a> Work<'a> {
         if let Some(incident) = &mut self.incident {
             incident.apply(self.now, self.by.as_ref(), &event);
         }
-        let incident = self
-            .incident
-            .as_ref()
-            .map(|incident| incident.handle.clone());
-        self.decision.entries.push(Entry {
-            incident,
-            by: self.by.clone(),
-            event,
-        });
+        let incident = self.incident.as_ref().map(|incident| incident.handle.clone());
+        self.decision.entries.push(Entry { incident, by: self.by.clone(), event });
     }
 
     /// Adds a fact about the desk as a whole.
     pub fn add_to_desk(&mut self, event: Event) {
-        self.decision.entries.push(Entry {
-            incident: None,
-            by: self.by.clone(),
-            event,
-        });
+        self.decision.entries.push(Entry { incident: None, by: self.by.clone(), event });
     }
 
     /// Adds the fact that opens an incident, and goes on with it.
@@ -81,11 +61,7 @@ impl<'a> Work<'a> {
     ) {
         self.incident = Some(Incident::open(handle.clone(), self.now, &opening, playbook));
         let event = Event::Opened(Box::new(opening));
-        self.decision.entries.push(Entry {
-            incident: Some(handle),
-            by: self.by.clone(),
-            event,
-        });
+        self.decision.entries.push(Entry { incident: Some(handle), by: self.by.clone(), event });
     }
 
     /// Notes something for the operator. Never content.
@@ -109,11 +85,7 @@ impl<'a> Work<'a> {
     /// The body that this decision keeps under a name.
     #[must_use]
     pub fn kept(&self, name: Blob) -> Option<&str> {
-        self.decision
-            .bodies
-            .iter()
-            .find(|body| body.name == name)
-            .map(|body| body.text.as_str())
+        self.decision.bodies.iter().find(|body| body.name == name).map(|body| body.text.as_str())
     }
 
     /// The line that brings an answer to this incident.
@@ -122,10 +94,7 @@ impl<'a> Work<'a> {
         let Some(incident) = &self.incident else {
             return String::new();
         };
-        let token = self
-            .desk
-            .ref_key
-            .token(&self.desk.settings.address, &incident.handle, party);
+        let token = self.desk.ref_key.token(&self.desk.settings.address, &incident.handle, party);
         format!("Ref: {}/{token}", incident.handle)
     }
 
@@ -152,16 +121,13 @@ impl<'a> Work<'a> {
         if let (Value::Object(all), Value::Object(facts)) = (&mut all, facts) {
             all.extend(facts.clone());
         }
-        self.desk
-            .texts
-            .sealed(template, &all)
-            .unwrap_or_else(|problem| {
-                self.fault(problem.to_string());
-                Written {
-                    subject: "A template of the desk is broken".to_owned(),
-                    body: format!("{problem}\n\nWhat to do: mend it and run `embargod check`.\n"),
-                }
-            })
+        self.desk.texts.sealed(template, &all).unwrap_or_else(|problem| {
+            self.fault(problem.to_string());
+            Written {
+                subject: "A template of the desk is broken".to_owned(),
+                body: format!("{problem}\n\nWhat to do: mend it and run `embargod check`.\n"),
+            }
+        })
     }
 
     /// Sends a person a sealed mail.
@@ -185,10 +151,7 @@ impl<'a> Work<'a> {
     ) {
         let mail = Mail {
             message_id: self.message_id(),
-            about: self
-                .incident
-                .as_ref()
-                .map(|incident| incident.handle.clone()),
+            about: self.incident.as_ref().map(|incident| incident.handle.clone()),
             to: Recipient::Person(person.id.clone()),
             address: person.address.clone(),
             key: Some(person.fingerprint.clone()),
@@ -205,23 +168,13 @@ impl<'a> Work<'a> {
     /// The first mail on the incident that this recipient got: what later ones answer, so that
     /// a mail program shows one thread.
     fn root_for(&self, to: &Recipient) -> Option<MessageId> {
-        let pending = self
-            .decision
-            .mails
-            .iter()
-            .find(|mail| mail.to == *to && mail.about.is_some());
+        let pending =
+            self.decision.mails.iter().find(|mail| mail.to == *to && mail.about.is_some());
         let incident = self.incident.as_ref()?;
         if *to == Recipient::Reporter {
-            return incident
-                .letters
-                .first()
-                .and_then(|letter| letter.message_id.clone());
+            return incident.letters.first().and_then(|letter| letter.message_id.clone());
         }
-        incident
-            .root_mails
-            .get(to)
-            .cloned()
-            .or_else(|| pending.map(|mail| mail.message_id.clone()))
+        incident.root_mails.get(to).cloned().or_else(|| pending.map(|mail| mail.message_id.clone()))
     }
 
     /// Sends several people the same news, each a sealed copy of their own.
@@ -252,17 +205,9 @@ impl<'a> Work<'a> {
         let Some(address) = incident.reporter.address.clone() else {
             return;
         };
-        let key = incident
-            .reporter
-            .key
-            .as_ref()
-            .map(|key| key.fingerprint.clone());
+        let key = incident.reporter.key.as_ref().map(|key| key.fingerprint.clone());
         let words = match &key {
-            Some(_) => self
-                .desk
-                .texts
-                .clear_but_sealed(template, facts, more)
-                .map(Words::Sealed),
+            Some(_) => self.desk.texts.clear_but_sealed(template, facts, more).map(Words::Sealed),
             None => self.desk.texts.clear(template, facts).map(Words::Clear),
         };
         match words {
@@ -283,10 +228,7 @@ impl<'a> Work<'a> {
     ) {
         let mail = Mail {
             message_id: self.message_id(),
-            about: self
-                .incident
-                .as_ref()
-                .map(|incident| incident.handle.clone()),
+            about: self.incident.as_ref().map(|incident| incident.handle.clone()),
             to: Recipient::Reporter,
             address,
             key,
@@ -342,12 +284,7 @@ impl<'a> Work<'a> {
     /// The holders of a role.
     #[must_use]
     pub fn holders(&self, role: &str) -> Vec<&'a Person> {
-        self.desk
-            .roster
-            .people
-            .values()
-            .filter(|person| person.roles.contains(role))
-            .collect()
+        self.desk.roster.people.values().filter(|person| person.roles.contains(role)).collect()
     }
 
     /// The finished decision, with the mails on the incident as a fact of their own.
@@ -374,12 +311,8 @@ impl Desk {
     /// The holders of any role that a playbook knows.
     #[must_use]
     pub fn team(&self, playbook: &Playbook) -> Vec<&Person> {
-        let knows = |person: &&Person| {
-            person
-                .roles
-                .iter()
-                .any(|role| playbook.roles.contains_key(role))
-        };
+        let knows =
+            |person: &&Person| person.roles.iter().any(|role| playbook.roles.contains_key(role));
         self.roster.people.values().filter(knows).collect()
     }
 }

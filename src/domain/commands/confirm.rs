@@ -19,12 +19,7 @@ fn no_such(nonce: &str) -> Refusal {
 pub fn confirm(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     needs(arguments, "confirm", "NONCE")?;
     let hash = nonce_hash(arguments);
-    let ask = turn
-        .incident()?
-        .asks
-        .get(&hash)
-        .filter(|ask| ask.person == turn.person.id)
-        .cloned();
+    let ask = turn.incident()?.asks.get(&hash).filter(|ask| ask.person == turn.person.id).cloned();
     let ask = ask.ok_or_else(|| no_such(arguments))?;
     if turn.work.now > ask.until {
         return Err(Refusal::new(
@@ -49,12 +44,7 @@ pub fn confirm(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 pub fn cancel(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     needs(arguments, "cancel", "NONCE")?;
     let hash = nonce_hash(arguments);
-    let ask = turn
-        .incident()?
-        .asks
-        .get(&hash)
-        .filter(|ask| ask.person == turn.person.id)
-        .cloned();
+    let ask = turn.incident()?.asks.get(&hash).filter(|ask| ask.person == turn.person.id).cloned();
     let ask = ask.ok_or_else(|| no_such(arguments))?;
     turn.work.add(Event::Cancelled { nonce: hash });
     Ok(format!("Called off: {}", ask.line.trim_start_matches('/')))

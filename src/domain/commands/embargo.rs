@@ -31,24 +31,26 @@ pub fn parse_when(
     if let Ok(moment) = text.parse::<chrono::DateTime<chrono::FixedOffset>>() {
         return Ok(moment.to_utc());
     }
-    let spaced = text.replacen('T', " ", 1);
+    // `2026-12-16T16:00Z` is what machines write without the seconds.
+    let spaced = match (text.split_once('T'), text.strip_suffix('Z')) {
+        (Some((date, time)), Some(_)) if date.len() == 10 => {
+            format!("{date} {} UTC", time.trim_end_matches('Z'))
+        }
+        _ => text.to_owned(),
+    };
     let mut words = spaced.split_whitespace();
     let wrong =
         || format!("`{text}` is no moment; write `2026-12-16`, `2026-12-16 16:00 UTC` or `+7d`");
-    let date = words
-        .next()
-        .and_then(|word| word.parse::<chrono::NaiveDate>().ok())
-        .ok_or_else(wrong)?;
+    let date =
+        words.next().and_then(|word| word.parse::<chrono::NaiveDate>().ok()).ok_or_else(wrong)?;
     if !(2000..2200).contains(&chrono::Datelike::year(&date)) {
         return Err(wrong());
     }
     let time = match (words.next(), rule.at) {
-        (Some(word), _) => parse_time(word.trim_end_matches('Z'))?,
+        (Some(word), _) => parse_time(word)?,
         (None, Some(at)) => at,
         (None, None) => {
-            return Err(format!(
-                "say the time of day as well, like `{date} 16:00 UTC`"
-            ));
+            return Err(format!("say the time of day as well, like `{date} 16:00 UTC`"));
         }
     };
     let calendar = match words.next() {
@@ -72,11 +74,7 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         ));
     }
     if incident.published().is_some() {
-        return Err(Refusal::new(
-            "public already",
-            "it is public; there is no date to set.",
-            "",
-        ));
+        return Err(Refusal::new("public already", "it is public; there is no date to set.", ""));
     }
     needs(arguments, "disclose", "WHEN")?;
     let playbook = incident.playbook.clone();
@@ -97,21 +95,13 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let old = incident.t();
     let holders: Vec<_> = incident.holders_of_a_date().into_keys().collect();
     if old == Some(t) {
-        return Err(Refusal::new(
-            "the same date",
-            "T is that moment already.",
-            "",
-        ));
+        return Err(Refusal::new("the same date", "T is that moment already.", ""));
     }
     turn.line = format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"));
     let doubts = doubts(turn, &playbook, t, old);
     if doubts.is_empty() {
         turn.work.add(Event::TSet { t });
-        return Ok(format!(
-            "T is {}.\n{}",
-            turn.work.say(t),
-            plan(turn, &playbook)
-        ));
+        return Ok(format!("T is {}.\n{}", turn.work.say(t), plan(turn, &playbook)));
     }
     let mut what = format!("T would be {}.\n", turn.work.say(t));
     for doubt in &doubts {
@@ -127,11 +117,7 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         tell_new_date(turn, holders.iter().cloned().collect())?;
         told = format!("The {} who had the old date are told now.\n", holders.len());
     }
-    Ok(format!(
-        "T is {}.\n{told}{}",
-        turn.work.say(t),
-        plan(turn, &playbook)
-    ))
+    Ok(format!("T is {}.\n{told}{}", turn.work.say(t), plan(turn, &playbook)))
 }
 
 /// Why a date needs a confirmation.
@@ -146,18 +132,12 @@ fn doubts(turn: &Turn<'_, '_>, playbook: &Playbook, t: Moment, old: Option<Momen
         && !days.contains(chrono::Datelike::weekday(&local))
     {
         let better = turn.work.say(calendar.snap(t, days));
-        doubts.push(format!(
-            "the process asks for a day from {days}; the next is {better}"
-        ));
+        doubts.push(format!("the process asks for a day from {days}; the next is {better}"));
     }
     if let Some(at) = playbook.t.at
         && local.time() != at
     {
-        doubts.push(format!(
-            "the process asks for {} {}",
-            at.format("%H:%M"),
-            calendar.zone
-        ));
+        doubts.push(format!("the process asks for {} {}", at.format("%H:%M"), calendar.zone));
     }
     if t < playbook.t.min_lead.from(turn.work.now, calendar) {
         doubts.push(format!(
@@ -217,16 +197,8 @@ fn tell_new_date(
     let draft = freeze(turn.work, &id, "date-changed", &written, to.clone(), by);
     let number = draft.number;
     turn.work.add(Event::Frozen(Box::new(draft)));
-    turn.work.add(Event::Approved {
-        notice: id.clone(),
-        number,
-    });
-    turn.work.add(Event::Released {
-        notice: id,
-        number,
-        late: false,
-        recipients: to,
-    });
+    turn.work.add(Event::Approved { notice: id.clone(), number });
+    turn.work.add(Event::Released { notice: id, number, late: false, recipients: to });
     Ok(())
 }
 
@@ -240,17 +212,10 @@ fn plan(turn: &Turn<'_, '_>, playbook: &Playbook) -> String {
             .as_ref()
             .and_then(|i| i.notices.get(&task.id))
             .is_some_and(|n| n.has_left());
-        let span = turn
-            .work
-            .incident
-            .as_ref()
-            .and_then(|incident| schedule::span_of(incident, task));
+        let span =
+            turn.work.incident.as_ref().and_then(|incident| schedule::span_of(incident, task));
         if let (false, Some(_)) = (left, span) {
-            out.push_str(&format!(
-                "  {:<14}{}\n",
-                task.word(),
-                notice::moment(turn.work, task)
-            ));
+            out.push_str(&format!("  {:<14}{}\n", task.word(), notice::moment(turn.work, task)));
         }
     }
     if out.is_empty() {
@@ -279,46 +244,30 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let task = notice_task(turn, arguments)?;
     let incident = turn.incident()?;
     let word = task.word().to_string();
-    if incident
-        .notices
-        .get(&task.id)
-        .is_some_and(super::super::incident::Notice::has_left)
-    {
+    if incident.notices.get(&task.id).is_some_and(super::super::incident::Notice::has_left) {
         return Err(Refusal::new(
             "it has left",
             format!("the notice `{word}` has left already."),
             "",
         ));
     }
-    let missing: Vec<_> = schedule::missing(incident, &task)
-        .map(ToOwned::to_owned)
-        .collect();
+    let missing: Vec<_> = schedule::missing(incident, &task).map(ToOwned::to_owned).collect();
     if !missing.is_empty() {
         return Err(Refusal::new(
             "the record is incomplete",
-            format!(
-                "the notice `{word}` needs these in the record first: {}.",
-                missing.join(", ")
-            ),
+            format!("the notice `{word}` needs these in the record first: {}.", missing.join(", ")),
             "set them with `| /set FIELD VALUE`, `| /cve ID` or `| /cvss VECTOR`, without the bar.",
         ));
     }
     let template = task.template.clone().unwrap_or_default();
     let written = render(turn.work, &template, task.audience.as_ref()).map_err(broken)?;
-    let to = task
-        .audience
-        .as_ref()
-        .map(|a| notice::recipients(turn.work, a))
-        .unwrap_or_default();
+    let to = task.audience.as_ref().map(|a| notice::recipients(turn.work, a)).unwrap_or_default();
     let by = Some(turn.person.id.clone());
     let draft = freeze(turn.work, &task.id, &template, &written, to.clone(), by);
     let number = draft.number;
     turn.work.add(Event::Frozen(Box::new(draft)));
     let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
-    let audience = task
-        .audience
-        .as_ref()
-        .map_or_else(String::new, |a| label(turn, a));
+    let audience = task.audience.as_ref().map_or_else(String::new, |a| label(turn, a));
     let facts = json!({
         "by": turn.person.name, "notice": word, "number": number,
         "moment": notice::moment(turn.work, &task), "audience": audience, "recipients": to.len(),
@@ -330,8 +279,7 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         .into_iter()
         .filter(|person| person.id != turn.person.id)
         .collect();
-    turn.work
-        .tell_all(&others, &Purpose::Relay, "preview", &facts);
+    turn.work.tell_all(&others, &Purpose::Relay, "preview", &facts);
     let editor = if task.approvals > 1 {
         " You changed it last, so you do not count among them."
     } else {
@@ -407,10 +355,7 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     if newest.t != incident.t() {
         return refuse(
             "the draft has another date",
-            format!(
-                "{word}@{} speaks of a date that has moved since.",
-                newest.number
-            ),
+            format!("{word}@{} speaks of a date that has moved since.", newest.number),
             next,
         );
     }
@@ -426,31 +371,21 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             "others must approve it.".into(),
         );
     }
-    turn.work.add(Event::Approved {
-        notice: task.id.clone(),
-        number,
-    });
+    turn.work.add(Event::Approved { notice: task.id.clone(), number });
     let incident = turn.incident()?;
-    let missing = incident
-        .notices
-        .get(&task.id)
-        .map_or(0, |notice| approvals_missing(notice, &task));
+    let missing =
+        incident.notices.get(&task.id).map_or(0, |notice| approvals_missing(notice, &task));
     if missing > 0 {
         return Ok(format!("You approve {word}@{number}. {missing} more must."));
     }
-    let before: Vec<_> = schedule::open_before(incident, &task)
-        .map(ToString::to_string)
-        .collect();
+    let before: Vec<_> = schedule::open_before(incident, &task).map(ToString::to_string).collect();
     let blocked = if before.is_empty() {
         String::new()
     } else {
         format!("\nIt still waits for {}.", before.join(", "))
     };
-    let held = if incident.is_held(&task.id) {
-        "\nIt is held; `| /resume` lets it go."
-    } else {
-        ""
-    };
+    let held =
+        if incident.is_held(&task.id) { "\nIt is held; `| /resume` lets it go." } else { "" };
     Ok(format!(
         "{word}@{number} is approved. It leaves on\n{}.{blocked}{held}",
         notice::moment(turn.work, &task)
@@ -469,10 +404,7 @@ fn scope(
     let playbook = &turn.incident()?.playbook;
     let known = playbook.notices().find(|task| task.is_called(arguments));
     let task = known.ok_or_else(|| {
-        let words: Vec<_> = playbook
-            .notices()
-            .map(|task| task.word().as_str())
-            .collect();
+        let words: Vec<_> = playbook.notices().map(|task| task.word().as_str()).collect();
         Refusal::new(
             "no such notice",
             format!("there is no notice `{arguments}`."),
@@ -500,10 +432,9 @@ pub fn resume(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     let held = format!("{:?}", incident.held);
     let (notice, name) = scope(turn, arguments, "resume")?;
-    if let Some(ask) = turn.confirmed(
-        &format!("This lets go: {name}. What is due leaves at once."),
-        &[&held],
-    )? {
+    if let Some(ask) =
+        turn.confirmed(&format!("This lets go: {name}. What is due leaves at once."), &[&held])?
+    {
         return Ok(ask);
     }
     turn.work.add(Event::Resumed { notice });
@@ -514,20 +445,12 @@ pub fn resume(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let incident = turn.open_incident()?;
     if incident.published().is_some() {
-        return Err(Refusal::new(
-            "public already",
-            "that it is public was recorded before.",
-            "",
-        ));
+        return Err(Refusal::new("public already", "that it is public was recorded before.", ""));
     }
-    let early = incident
-        .t()
-        .is_none_or(|t| t > later(turn.work.now, super::super::names::Span::zero()));
-    let when = if early {
-        " T has not come: this says that it is public all the same."
-    } else {
-        ""
-    };
+    let early =
+        incident.t().is_none_or(|t| t > later(turn.work.now, super::super::names::Span::zero()));
+    let when =
+        if early { " T has not come: this says that it is public all the same." } else { "" };
     let what = format!("This records that it is public and ends the embargo.{when}");
     if let Some(ask) = turn.confirmed(&what, &[])? {
         return Ok(ask);
@@ -572,10 +495,7 @@ mod tests {
             "2026-12-16 16:00 UTC now",
             "9999999-01-01",
         ] {
-            assert!(
-                parse_when(bad, now, &rule(Some("16:00")), &calendar).is_err(),
-                "{bad}"
-            );
+            assert!(parse_when(bad, now, &rule(Some("16:00")), &calendar).is_err(), "{bad}");
         }
         assert!(
             parse_when("2026-12-16", now, &rule(None), &calendar).is_err(),

@@ -68,9 +68,7 @@ impl<'d> Turn<'_, 'd> {
     /// # Errors
     /// When there is none of that name, or the person does not hold its role.
     pub fn task<'a>(&self, arguments: &'a str) -> Result<(Task, &'a str), Refusal> {
-        let (word, rest) = arguments
-            .split_once(char::is_whitespace)
-            .unwrap_or((arguments, ""));
+        let (word, rest) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
         let task = self.find_task(word)?;
         let roles = std::iter::once(&task.role).chain(&task.agree);
         if roles.clone().any(|role| self.person.roles.contains(role)) {
@@ -102,10 +100,7 @@ impl<'d> Turn<'_, 'd> {
         let why = if word.is_empty() {
             "the line does not say which task or notice.".to_owned()
         } else {
-            format!(
-                "the playbook `{}` has no task or notice `{word}`.",
-                playbook.id
-            )
+            format!("the playbook `{}` has no task or notice `{word}`.", playbook.id)
         };
         Err(Refusal::new("no such task", why, next))
     }
@@ -117,11 +112,7 @@ impl<'d> Turn<'_, 'd> {
     /// Never a refusal in the strict sense: `Ok(Some(text))` is the question to the person.
     pub fn confirmed(&mut self, what: &str, basis: &[&str]) -> Result<Option<String>, Refusal> {
         let incident = self.incident()?;
-        let mut parts = vec![
-            incident.handle.as_str(),
-            self.person.id.as_str(),
-            self.line.as_str(),
-        ];
+        let mut parts = vec![incident.handle.as_str(), self.person.id.as_str(), self.line.as_str()];
         parts.extend(basis);
         let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
         let basis = Digest::of_parts(&parts);
@@ -132,24 +123,13 @@ impl<'d> Turn<'_, 'd> {
             return Err(Refusal::new(
                 "what was to be confirmed has changed",
                 "since you were asked, something changed that your confirmation rests on.",
-                format!(
-                    "send the command again: `| {}`, without the bar.",
-                    self.line
-                ),
+                format!("send the command again: `| {}`, without the bar.", self.line),
             ));
         }
         let nonce = base32(&self.work.fresh.draw(), 16);
         let until = later(self.work.now, Span::hours(24));
-        let ask = Ask {
-            person: self.person.id.clone(),
-            line: self.line.clone(),
-            basis,
-            until,
-        };
-        self.work.add(Event::ConfirmAsked {
-            nonce: nonce_hash(&nonce),
-            ask,
-        });
+        let ask = Ask { person: self.person.id.clone(), line: self.line.clone(), basis, until };
+        self.work.add(Event::ConfirmAsked { nonce: nonce_hash(&nonce), ask });
         Ok(Some(format!(
             "Not done yet. {what}\nTo do it, reply by {} with:\n\n  | /confirm {nonce}\n\nTo call it off:\n\n  | /cancel {nonce}\n",
             self.work.say(until)

@@ -15,12 +15,7 @@ type Answer = Result<String, Refusal>;
 
 fn explain(row: &Keyword) -> String {
     let line = format!("| /{} {}", row.word, row.arguments);
-    format!(
-        "{}\n    {} For {}.",
-        line.trim_end(),
-        row.help,
-        row.needs.words()
-    )
+    format!("{}\n    {} For {}.", line.trim_end(), row.help, row.needs.words())
 }
 
 /// `/help [WORD]`
@@ -54,14 +49,8 @@ pub fn ping(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         Protection::Signed => "signed, not encrypted",
         Protection::None => "neither signed nor encrypted",
     };
-    let key = verdict
-        .signed()
-        .map_or_else(String::new, |signed| signed.fingerprint.spaced());
-    let subject = if turn.letter.subject_protected {
-        "protected"
-    } else {
-        "readable on the way"
-    };
+    let key = verdict.signed().map_or_else(String::new, |signed| signed.fingerprint.spaced());
+    let subject = if turn.letter.subject_protected { "protected" } else { "readable on the way" };
     Ok(format!(
         "Your mail came {protected}.\nSigned by {key}, pinned for {}.\nIts subject was {subject}.\n\
          Commands in it count.",
@@ -79,29 +68,15 @@ pub fn list(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let desk = turn.work.desk;
     let mut out = String::new();
     for incident in desk.open() {
-        if !desk
-            .team(&incident.playbook)
-            .iter()
-            .any(|person| person.id == turn.person.id)
-        {
+        if !desk.team(&incident.playbook).iter().any(|person| person.id == turn.person.id) {
             continue;
         }
-        let t = incident
-            .t()
-            .map_or_else(|| "no T".to_owned(), |t| format!("T {}", turn.work.say(t)));
+        let t =
+            incident.t().map_or_else(|| "no T".to_owned(), |t| format!("T {}", turn.work.say(t)));
         let title = incident.title.as_deref().unwrap_or("(no title)");
-        let _ = writeln!(
-            out,
-            "{}  {}  {t}\n    {title}",
-            incident.handle,
-            incident.status.word()
-        );
+        let _ = writeln!(out, "{}  {}  {t}\n    {title}", incident.handle, incident.status.word());
     }
-    Ok(if out.is_empty() {
-        "There is no open incident.".to_owned()
-    } else {
-        out
-    })
+    Ok(if out.is_empty() { "There is no open incident.".to_owned() } else { out })
 }
 
 /// `/status`
@@ -109,48 +84,25 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let incident = turn.incident()?;
     let say = |moment| turn.work.say(moment);
     let or = |text: Option<String>, none: &str| text.unwrap_or_else(|| none.to_owned());
-    let mut out = format!(
-        "{}  {}\n",
-        incident.handle,
-        or(incident.title.clone(), "(no title)")
-    );
+    let mut out = format!("{}  {}\n", incident.handle, or(incident.title.clone(), "(no title)"));
     let answered = match incident.answered {
         Some(at) => format!("answered {}", say(at)),
-        None => format!(
-            "a person's answer is owed by {}",
-            say(schedule::human_due(incident))
-        ),
+        None => format!("a person's answer is owed by {}", say(schedule::human_due(incident))),
     };
     let rows = [
         ("state", incident.status.word().to_owned()),
         ("reporter", answered),
-        (
-            "lead",
-            or(incident.lead.as_ref().map(ToString::to_string), "nobody"),
-        ),
+        ("lead", or(incident.lead.as_ref().map(ToString::to_string), "nobody")),
         (
             "severity",
-            or(
-                incident
-                    .score
-                    .as_ref()
-                    .map(super::super::incident::Score::say),
-                "not scored",
-            ),
+            or(incident.score.as_ref().map(super::super::incident::Score::say), "not scored"),
         ),
-        (
-            "CVE",
-            or((!incident.cves.is_empty()).then(|| cves(incident)), "none"),
-        ),
+        ("CVE", or((!incident.cves.is_empty()).then(|| cves(incident)), "none")),
         ("T", or(incident.t().map(say), "not set")),
         ("public", or(incident.published().map(say), "no")),
         (
             "held",
-            if incident.held.is_empty() {
-                "nothing".into()
-            } else {
-                "notices are held".into()
-            },
+            if incident.held.is_empty() { "nothing".into() } else { "notices are held".into() },
         ),
     ];
     for (name, value) in rows {
@@ -204,12 +156,7 @@ pub fn show(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     }
     for (at, by, note) in &incident.notes {
         let by = by.as_ref().map_or("the desk", |by| by.as_str());
-        let _ = writeln!(
-            out,
-            "\nNote of {by}, {}\n{}",
-            turn.work.say(*at),
-            blob_place(*note)
-        );
+        let _ = writeln!(out, "\nNote of {by}, {}\n{}", turn.work.say(*at), blob_place(*note));
     }
     for (n, letter) in incident.letters.iter().enumerate() {
         let what = if n == 0 { "Report" } else { "Mail" };
@@ -239,11 +186,7 @@ pub fn agenda(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
             (State::BlockedBy(tasks), _) => {
                 format!(
                     "by {}",
-                    tasks
-                        .iter()
-                        .map(ToString::to_string)
-                        .collect::<Vec<_>>()
-                        .join(", ")
+                    tasks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
                 )
             }
             (_, Some(due)) => turn.work.say(due),

@@ -22,9 +22,7 @@ pub fn lead(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     } else {
         person_id(turn, arguments)?
     };
-    turn.work.add(Event::LeadSet {
-        person: person.clone(),
-    });
+    turn.work.add(Event::LeadSet { person: person.clone() });
     Ok(format!("{person} leads."))
 }
 
@@ -33,18 +31,14 @@ pub fn title(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     needs(arguments, "title", "TEXT")?;
     let title = clean_line(arguments, 120);
-    turn.work.add(Event::Titled {
-        title: title.clone(),
-    });
+    turn.work.add(Event::Titled { title: title.clone() });
     Ok(format!("Title: {title}"))
 }
 
 /// `/set FIELD VALUE`
 pub fn set(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let incident = turn.open_incident()?;
-    let (field, value) = arguments
-        .split_once(char::is_whitespace)
-        .unwrap_or((arguments, ""));
+    let (field, value) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
     let fields = &incident.playbook.fields;
     let field = field.to_ascii_lowercase();
     if !fields.contains_key(&field) {
@@ -63,10 +57,7 @@ pub fn set(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
                     .map(|f| format!("did you mean `{f}`?"))
             })
             .unwrap_or_else(|| {
-                format!(
-                    "write one of {}.",
-                    fields.keys().cloned().collect::<Vec<_>>().join(", ")
-                )
+                format!("write one of {}.", fields.keys().cloned().collect::<Vec<_>>().join(", "))
             });
         return Err(Refusal::new(
             "no such field",
@@ -76,10 +67,7 @@ pub fn set(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     needs(value, "set", "FIELD VALUE")?;
     let value = clean_line(value, VALUE_MAX);
-    turn.work.add(Event::FieldSet {
-        field: field.clone(),
-        value: value.clone(),
-    });
+    turn.work.add(Event::FieldSet { field: field.clone(), value: value.clone() });
     Ok(format!("{field}: {value}"))
 }
 
@@ -95,10 +83,7 @@ pub fn cvss(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         )
     })?;
     // Tenths, so that a threshold of 4.0 compares exactly (STANDARDS 12).
-    let tenths = format!("{:.1}", vector.score())
-        .replace('.', "")
-        .parse()
-        .unwrap_or(0);
+    let tenths = format!("{:.1}", vector.score()).replace('.', "").parse().unwrap_or(0);
     let band = match tenths {
         0 => "None",
         1..=39 => "Low",
@@ -106,16 +91,8 @@ pub fn cvss(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         70..=89 => "High",
         _ => "Critical",
     };
-    turn.work.add(Event::Scored {
-        vector: vector.to_string(),
-        tenths,
-        band: band.to_owned(),
-    });
-    let score = turn
-        .incident()?
-        .score
-        .as_ref()
-        .map_or_else(String::new, |score| score.say());
+    turn.work.add(Event::Scored { vector: vector.to_string(), tenths, band: band.to_owned() });
+    let score = turn.incident()?.score.as_ref().map_or_else(String::new, |score| score.say());
     Ok(format!("Severity: {score}"))
 }
 
@@ -124,11 +101,8 @@ pub fn cve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     let cve = arguments.to_ascii_uppercase();
     let mut parts = cve.splitn(3, '-');
-    let (head, year, number) = (
-        parts.next(),
-        parts.next().unwrap_or(""),
-        parts.next().unwrap_or(""),
-    );
+    let (head, year, number) =
+        (parts.next(), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let fits = head == Some("CVE")
         && year.len() == 4
@@ -188,23 +162,16 @@ pub fn done(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             next,
         );
     }
-    let missing: Vec<_> = schedule::missing(incident, &task)
-        .map(ToOwned::to_owned)
-        .collect();
+    let missing: Vec<_> = schedule::missing(incident, &task).map(ToOwned::to_owned).collect();
     if !missing.is_empty() {
-        let why = format!(
-            "`{word}` needs these in the record first: {}.",
-            missing.join(", ")
-        );
+        let why = format!("`{word}` needs these in the record first: {}.", missing.join(", "));
         return refuse(
             "the record is incomplete",
             why,
             "set them with `| /set`, `| /cve` or `| /cvss`.".into(),
         );
     }
-    let before: Vec<_> = schedule::open_before(incident, &task)
-        .map(ToString::to_string)
-        .collect();
+    let before: Vec<_> = schedule::open_before(incident, &task).map(ToString::to_string).collect();
     if !before.is_empty() {
         return refuse(
             "others come first",
@@ -223,11 +190,7 @@ pub fn done(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         return agree(turn, &task);
     }
     let evidence = (!evidence.is_empty()).then(|| clean_line(evidence, VALUE_MAX));
-    turn.work.add(Event::TaskDone {
-        task: task.id.clone(),
-        evidence,
-        sets: task.sets,
-    });
+    turn.work.add(Event::TaskDone { task: task.id.clone(), evidence, sets: task.sets });
     Ok(format!("Done: {}", task.title))
 }
 
@@ -253,23 +216,12 @@ fn agree(turn: &mut Turn<'_, '_>, task: &super::super::playbook::Task) -> Answer
             "ask somebody who holds them.",
         ));
     };
-    turn.work.add(Event::Agreed {
-        task: task.id.clone(),
-        role,
-    });
-    let agreed = turn
-        .incident()?
-        .agreed
-        .get(&task.id)
-        .map_or(0, std::collections::BTreeMap::len);
+    turn.work.add(Event::Agreed { task: task.id.clone(), role });
+    let agreed = turn.incident()?.agreed.get(&task.id).map_or(0, std::collections::BTreeMap::len);
     let missing = task.agree.len().saturating_sub(agreed);
     if missing > 0 {
         return Ok(format!("You agree. {missing} more role must."));
     }
-    turn.work.add(Event::TaskDone {
-        task: task.id.clone(),
-        evidence: None,
-        sets: task.sets,
-    });
+    turn.work.add(Event::TaskDone { task: task.id.clone(), evidence: None, sets: task.sets });
     Ok(format!("All agree: {}", task.title))
 }

@@ -29,28 +29,16 @@ fn told(work: &Work<'_>) -> &'static str {
 pub fn accept(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let incident = turn.open_incident()?;
     if incident.status == Status::Accepted {
-        return Err(Refusal::new(
-            "accepted already",
-            "it was accepted before.",
-            "",
-        ));
+        return Err(Refusal::new("accepted already", "it was accepted before.", ""));
     }
     turn.work.add(Event::Accepted);
     let lead = turn.incident()?.lead.clone();
     if lead.is_none() && turn.person.roles.contains("lead") {
-        turn.work.add(Event::LeadSet {
-            person: turn.person.id.clone(),
-        });
+        turn.work.add(Event::LeadSet { person: turn.person.id.clone() });
     }
     let facts = turn.work.clear_facts();
     let now = turn.work.now;
-    turn.work.write_reporter(
-        Purpose::Answer,
-        "answer",
-        &facts,
-        &SealedFacts::default(),
-        now,
-    );
+    turn.work.write_reporter(Purpose::Answer, "answer", &facts, &SealedFacts::default(), now);
     Ok(format!("Accepted. {}", told(turn.work)))
 }
 
@@ -76,17 +64,8 @@ pub fn unreadable(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     turn.work.add(Event::Unreadable);
     let facts = turn.work.clear_facts();
     let now = turn.work.now;
-    turn.work.write_reporter(
-        Purpose::Answer,
-        "unreadable",
-        &facts,
-        &SealedFacts::default(),
-        now,
-    );
-    Ok(format!(
-        "The reporter is asked to send it again. {}",
-        told(turn.work)
-    ))
+    turn.work.write_reporter(Purpose::Answer, "unreadable", &facts, &SealedFacts::default(), now);
+    Ok(format!("The reporter is asked to send it again. {}", told(turn.work)))
 }
 
 /// `/spam`
@@ -112,10 +91,7 @@ pub fn close(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let what = if left.is_empty() {
         "This closes the incident; nothing is open.".to_owned()
     } else {
-        format!(
-            "This closes the incident with these still open: {}.",
-            left.join(", ")
-        )
+        format!("This closes the incident with these still open: {}.", left.join(", "))
     };
     if let Some(ask) = turn.confirmed(&what, &[&left.join(",")])? {
         return Ok(ask);
@@ -144,11 +120,7 @@ pub fn reply(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 /// Sends the reporter words with content: sealed to a key that is known to be theirs, or not at
 /// all. Without one the reporter is told, without content, what to do.
 fn content_for_reporter(work: &mut Work<'_>, template: &str, facts: &serde_json::Value) -> String {
-    let Some(reporter) = work
-        .incident
-        .as_ref()
-        .map(|incident| incident.reporter.clone())
-    else {
+    let Some(reporter) = work.incident.as_ref().map(|incident| incident.reporter.clone()) else {
         return String::new();
     };
     let Some(address) = reporter.address else {
@@ -163,25 +135,12 @@ fn content_for_reporter(work: &mut Work<'_>, template: &str, facts: &serde_json:
             }
             let written = work.write(template, &facts);
             let words = Words::Sealed(written);
-            work.post_reporter(
-                Purpose::Answer,
-                address,
-                Some(key.fingerprint),
-                words,
-                now,
-                false,
-            );
+            work.post_reporter(Purpose::Answer, address, Some(key.fingerprint), words, now, false);
             "Sent to the reporter, sealed to their key.".to_owned()
         }
         _ => {
             let facts = work.clear_facts();
-            work.write_reporter(
-                Purpose::Answer,
-                "answer",
-                &facts,
-                &SealedFacts::default(),
-                now,
-            );
+            work.write_reporter(Purpose::Answer, "answer", &facts, &SealedFacts::default(), now);
             "NOT sent: we have no proven key of the reporter, and content leaves sealed only. The \
              reporter was asked, without content, for a key. Send it again when it is there."
                 .to_owned()
@@ -192,25 +151,14 @@ fn content_for_reporter(work: &mut Work<'_>, template: &str, facts: &serde_json:
 /// A person's id, from what a command says.
 pub(crate) fn person_id(turn: &Turn<'_, '_>, word: &str) -> Result<PersonId, Refusal> {
     let roster = &turn.work.desk.roster;
-    let id = PersonId::parse(word).filter(|id| {
-        roster
-            .person(id)
-            .is_some_and(super::super::roster::Person::is_maintainer)
-    });
+    let id = PersonId::parse(word)
+        .filter(|id| roster.person(id).is_some_and(super::super::roster::Person::is_maintainer));
     id.ok_or_else(|| {
-        let known = roster
-            .people
-            .values()
-            .filter(|p| p.is_maintainer())
-            .map(|p| p.id.as_str());
+        let known = roster.people.values().filter(|p| p.is_maintainer()).map(|p| p.id.as_str());
         let next = super::nearest(word, known.clone()).map_or_else(
             || format!("write one of {}.", known.collect::<Vec<_>>().join(", ")),
             |hint| format!("did you mean `{hint}`?"),
         );
-        Refusal::new(
-            "no such person",
-            format!("the roster has no maintainer `{word}`."),
-            next,
-        )
+        Refusal::new("no such person", format!("the roster has no maintainer `{word}`."), next)
     })
 }

@@ -1,0 +1,463 @@
+//! Reading a mail: its parts, and where each begins and ends in the bytes as they came.
+//!
+//! The only file that names mail-parser. Limits come before parsing; a signature is checked over
+//! the raw bytes and never over a tree that was written out again (RFC 3156, 5).
+
+use std::sync::Arc;
+
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::html::html_to_text;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+use mail_parser::{
+    Address as Addresses, Encoding, HeaderName, HeaderValue, Message, MessageParser, MessagePart,
+    MimeHeaders, PartType,
+};
+
+use crate::domain::letter::{Attachment, Shape};
+use crate::domain::names::{Address, MessageId};
+use crate::domain::texts::{clean, clean_line};
+
+/// The most bytes of headers that are read.
+const HEADERS_MAX: usize = 256 * 1024;
+/// The most parts.
+const PARTS_MAX: usize = 500;
+/// The deepest nesting of multiparts.
+const DEPTH_MAX: usize = 20;
+
+/// Why a mail is not taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooComplex;
+
+/// A mail, taken apart.
+pub struct Mime<'a> {
+    message: Message<'a>,
+}
+
+/// A part, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part(usize);
+
+impl<'a> Mime<'a> {
+    /// Takes a mail apart. Never panics and never fails on odd input; what is too much is refused.
+    ///
+    /// # Errors
+    /// When headers, parts or nesting are more than a mail needs.
+    pub fn parse(raw: &'a [u8]) -> Result<Self, TooComplex> {
+        if header_bytes(raw) > HEADERS_MAX || nesting(raw) > DEPTH_MAX {
+            return Err(TooComplex);
+        }
+        let message = MessageParser::default().parse(raw).ok_or(TooComplex)?;
+        if message.parts.len() > PARTS_MAX {
+            return Err(TooComplex);
+        }
+        let mime = Self { message };
+        if mime.depth(Part(0), 0) > DEPTH_MAX { Err(TooComplex) } else { Ok(mime) }
+    }
+
+    fn depth(&self, part: Part, so_far: usize) -> usize {
+        if so_far > DEPTH_MAX {
+            return so_far;
+        }
+        let deeper = self.children(part).into_iter().map(|child| self.depth(child, so_far.saturating_add(1)));
+        deeper.max().unwrap_or(so_far)
+    }
+
+    fn part(&self, part: Part) -> Option<&MessagePart<'a>> {
+        self.message.parts.get(part.0)
+    }
+
+    /// The outermost part.
+    #[must_use]
+    pub fn root(&self) -> Part {
+        Part(0)
+    }
+
+    /// The parts directly inside a multipart.
+    #[must_use]
+    pub fn children(&self, part: Part) -> Vec<Part> {
+        match self.part(part).map(|part| &part.body) {
+            Some(PartType::Multipart(ids)) => ids.iter().filter_map(|id| usize::try_from(*id).ok()).map(Part).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The media type, lower case; `text/plain` where none is given.
+    #[must_use]
+    pub fn media(&self, part: Part) -> String {
+        let Some(kind) = self.part(part).and_then(MimeHeaders::content_type) else {
+            return "text/plain".to_owned();
+        };
+        format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("plain")).to_ascii_lowercase()
+    }
+
+    /// A parameter of the media type.
+    #[must_use]
+    pub fn parameter(&self, part: Part, name: &str) -> Option<String> {
+        let kind = self.part(part).and_then(MimeHeaders::content_type)?;
+        kind.attribute(name).map(|value| value.trim().to_ascii_lowercase())
+    }
+
+    /// The bytes of a part as they came, headers and body, without the line end that belongs to
+    /// the boundary.
+    #[must_use]
+    pub fn raw(&self, part: Part) -> &[u8] {
+        let Some(part) = self.part(part) else { return &[] };
+        let (from, to) = (usize_of(part.offset_header), usize_of(part.offset_end));
+        self.message.raw_message.get(from..to).unwrap_or(&[])
+    }
+
+    /// The body of a part, its transfer encoding undone and nothing else.
+    #[must_use]
+    pub fn bytes(&self, part: Part) -> Vec<u8> {
+        let Some(part) = self.part(part) else { return Vec::new() };
+        let (from, to) = (usize_of(part.offset_body), usize_of(part.offset_end));
+        let raw = self.message.raw_message.get(from..to).unwrap_or(&[]);
+        match part.encoding {
+            Encoding::None => raw.to_vec(),
+            Encoding::Base64 => base64_decode(raw).unwrap_or_else(|| part.contents().to_vec()),
+            Encoding::QuotedPrintable => {
+                quoted_printable_decode(raw).unwrap_or_else(|| part.contents().to_vec())
+            }
+        }
+    }
+
+    /// The text of a part, in Unicode.
+    #[must_use]
+    pub fn text_of(&self, part: Part) -> String {
+        let flowed = self.parameter(part, "format").as_deref() == Some("flowed");
+        let delsp = self.parameter(part, "delsp").as_deref() == Some("yes");
+        let legacy = self.parameter(part, "hp-legacy-display").is_some();
+        let text = match self.part(part).map(|part| &part.body) {
+            Some(PartType::Text(text)) => text.to_string(),
+            Some(PartType::Html(html)) => html_to_text(html),
+            _ => String::from_utf8_lossy(&self.bytes(part)).into_owned(),
+        };
+        let text = clean(&text);
+        // A legacy display is a copy of the headers for old mail programs (RFC 9788, 2.1.2).
+        let text = match text.split_once("\n\n") {
+            Some((_, rest)) if legacy => rest.to_owned(),
+            _ => text,
+        };
+        if flowed { unflow(&text, delsp) } else { text }
+    }
+
+    /// The body: all plain text that is not an attachment, or HTML reduced to text.
+    #[must_use]
+    pub fn body(&self) -> Body {
+        let mut body = Body::default();
+        self.collect(self.root(), &mut body, 0);
+        if body.plain.is_empty() {
+            body.html_only = !body.html.is_empty();
+            body.plain = std::mem::take(&mut body.html);
+        }
+        body
+    }
+
+    fn collect(&self, part: Part, body: &mut Body, depth: usize) {
+        let media = self.media(part);
+        let children = self.children(part);
+        if !children.is_empty() {
+            for child in children {
+                if depth < DEPTH_MAX {
+                    self.collect(child, body, depth.saturating_add(1));
+                }
+            }
+            return;
+        }
+        let disposition = self.part(part).and_then(MimeHeaders::content_disposition);
+        let attached = disposition.is_some_and(|d| d.ctype().eq_ignore_ascii_case("attachment"));
+        let named = self.part(part).and_then(MimeHeaders::attachment_name).is_some();
+        match (media.as_str(), attached || named) {
+            ("text/plain", false) => body.plain.push(self.text_of(part)),
+            ("text/html", false) => body.html.push(self.text_of(part)),
+            // Old protected headers: shown by the mail program, not a part of the content.
+            ("text/rfc822-headers", _) => {}
+            _ => body.attachments.push(self.attachment(part, &media)),
+        }
+    }
+
+    fn attachment(&self, part: Part, media: &str) -> Attachment {
+        let name = self.part(part).and_then(MimeHeaders::attachment_name).unwrap_or("");
+        Attachment {
+            name: file_name(name, self.part(part).map_or(0, |part| part.offset_header)),
+            media: if media.len() <= 100 && media.is_ascii() { media.to_owned() } else { "application/octet-stream".into() },
+            bytes: Arc::from(self.bytes(part)),
+        }
+    }
+
+    //-------- Headers ----------------------------------------------------------------------------
+
+    fn values(&self, name: &HeaderName<'static>) -> impl Iterator<Item = &HeaderValue<'a>> {
+        let name = name.clone();
+        let root = self.message.parts.first();
+        root.into_iter().flat_map(|part| &part.headers).filter(move |h| h.name == name).map(|h| &h.value)
+    }
+
+    fn raw_values(&self, wanted: &str) -> Vec<String> {
+        let raw = &self.message.raw_message;
+        let root = self.message.parts.first();
+        let headers = root.into_iter().flat_map(|part| &part.headers);
+        headers
+            .filter(|header| header.name().eq_ignore_ascii_case(wanted))
+            .filter_map(|header| raw.get(usize_of(header.offset_start)..usize_of(header.offset_end)))
+            .map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned())
+            .collect()
+    }
+
+    /// How often a header stands in the mail.
+    #[must_use]
+    pub fn count(&self, name: &str) -> usize {
+        self.raw_values(name).len()
+    }
+
+    /// A header of the outermost part as it came, unfolded; the first one of its name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.raw_values(name).first().map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
+    /// The subject, decoded.
+    #[must_use]
+    pub fn subject(&self) -> Option<String> {
+        self.message.subject().map(|subject| clean_line(subject, 300))
+    }
+
+    /// The addresses of From, and From as it reads.
+    #[must_use]
+    pub fn from(&self) -> (Vec<Address>, String) {
+        let mut addresses = Vec::new();
+        let mut text = Vec::new();
+        for value in self.values(&HeaderName::From) {
+            if let HeaderValue::Address(list) = value {
+                for one in all(list) {
+                    let address = one.address.as_deref().unwrap_or("");
+                    text.push(match &one.name {
+                        Some(name) => format!("{} <{address}>", clean_line(name, 80)),
+                        None => address.to_owned(),
+                    });
+                    // An address that is none still counts: the mail has more than one author.
+                    addresses.push(Address::parse(address));
+                }
+            }
+        }
+        let all_good = addresses.iter().all(Option::is_some);
+        let good = addresses.into_iter().flatten().collect();
+        (if all_good { good } else { Vec::new() }, clean_line(&text.join(", "), 200))
+    }
+
+    /// Addresses that the mail was sent or delivered to, as far as headers say.
+    #[must_use]
+    pub fn to(&self) -> Vec<Address> {
+        let mut to: Vec<Address> = ["Delivered-To", "X-Original-To", "Envelope-To"]
+            .iter()
+            .flat_map(|name| self.raw_values(name))
+            .filter_map(|value| Address::parse(value.trim_matches(['<', '>'])))
+            .collect();
+        for name in [HeaderName::To, HeaderName::Cc] {
+            for value in self.values(&name) {
+                if let HeaderValue::Address(list) = value {
+                    to.extend(all(list).iter().filter_map(|one| Address::parse(one.address.as_deref()?)));
+                }
+            }
+        }
+        to.truncate(100);
+        to
+    }
+
+    /// The envelope sender that the last server wrote down; `Some(None)` for the null path.
+    #[must_use]
+    pub fn return_path(&self) -> Option<Option<Address>> {
+        let value = self.raw_values("Return-Path").into_iter().next()?;
+        let path = value.trim().trim_start_matches('<').trim_end_matches('>').trim();
+        if path.is_empty() { Some(None) } else { Address::parse(path).map(Some) }
+    }
+
+    /// The mail's own id, and the ids that it answers.
+    #[must_use]
+    pub fn ids(&self) -> (Option<MessageId>, Vec<MessageId>) {
+        let own = self.message.message_id().and_then(MessageId::parse);
+        let mut answers = Vec::new();
+        for name in [HeaderName::InReplyTo, HeaderName::References] {
+            for value in self.values(&name) {
+                match value {
+                    HeaderValue::Text(one) => answers.extend(MessageId::parse(one)),
+                    HeaderValue::TextList(list) => answers.extend(list.iter().rev().take(50).filter_map(|id| MessageId::parse(id))),
+                    _ => {}
+                }
+            }
+        }
+        (own, answers)
+    }
+
+    /// Whether it breaks a rule that every mail keeps: one From with one address, one Date, at
+    /// most one of each that names it (RFC 5322, 3.6).
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        self.count("From") != 1
+            || self.from().0.len() != 1
+            || self.count("Date") != 1
+            || ["To", "Subject", "Message-ID", "Sender", "Reply-To"].iter().any(|name| self.count(name) > 1)
+    }
+
+    /// Report or automatic answer, by structure and by the headers that machines set.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        let is_report = self.media(self.root()) == "multipart/report"
+            && self.children(self.root()).iter().any(|part| self.media(*part) == "message/delivery-status");
+        let automatic = self
+            .header("Auto-Submitted")
+            .is_some_and(|value| !value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("no"));
+        match (is_report, automatic || self.return_path() == Some(None)) {
+            (true, _) => Shape::DeliveryReport,
+            (false, true) => Shape::Automatic,
+            (false, false) => Shape::Mail,
+        }
+    }
+
+    /// Whether a delivery report says that delivery failed for good (RFC 3464, 2.3.3).
+    #[must_use]
+    pub fn failed_for_good(&self) -> bool {
+        let status = self.children(self.root()).into_iter().find(|part| self.media(*part) == "message/delivery-status");
+        let text = status.map(|part| String::from_utf8_lossy(&self.bytes(part)).to_ascii_lowercase());
+        text.is_some_and(|text| text.lines().any(|line| {
+            line.strip_prefix("action:").is_some_and(|action| action.trim() == "failed")
+        }))
+    }
+
+    /// Whether some part below the root is signed: then the mail is partly signed at best.
+    #[must_use]
+    pub fn has_signed_part(&self) -> bool {
+        (0..self.message.parts.len()).map(Part).any(|part| {
+            let media = self.media(part);
+            media == "multipart/signed" || media == "application/pgp-signature"
+        }) || self.body().plain.iter().any(|text| text.contains("-----BEGIN PGP SIGNED MESSAGE-----"))
+    }
+}
+
+/// Undoes base64 as mail uses it.
+#[must_use]
+pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    base64_decode(text)
+}
+
+/// What a mail says and carries.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// The plain texts, in order; or the reduced HTML where there are none.
+    pub plain: Vec<String>,
+    html: Vec<String>,
+    /// Whether there was HTML only.
+    pub html_only: bool,
+    /// Everything else.
+    pub attachments: Vec<Attachment>,
+}
+
+fn usize_of(offset: u32) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+fn all<'a>(list: &'a Addresses<'a>) -> Vec<&'a mail_parser::Addr<'a>> {
+    match list {
+        Addresses::List(list) => list.iter().take(100).collect(),
+        Addresses::Group(groups) => groups.iter().flat_map(|group| &group.addresses).take(100).collect(),
+    }
+}
+
+fn header_bytes(raw: &[u8]) -> usize {
+    let end = raw.windows(2).position(|pair| pair == b"\n\n");
+    let crlf = raw.windows(4).position(|four| four == b"\r\n\r\n");
+    end.into_iter().chain(crlf).min().unwrap_or(raw.len())
+}
+
+/// A bound on how deep multiparts nest, before anything is parsed: the number of different
+/// boundaries that are declared and opened.
+fn nesting(raw: &[u8]) -> usize {
+    const SEARCHED: &[u8] = b"multipart/";
+    raw.windows(SEARCHED.len()).filter(|w| w.eq_ignore_ascii_case(SEARCHED)).take(PARTS_MAX).count() / 8
+}
+
+/// A file name that is safe to print and to write: no path, no control characters, never empty,
+/// never an option.
+fn file_name(name: &str, number: u32) -> String {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or("");
+    let name: String = clean_line(last, 100)
+        .chars()
+        .map(|c| if c.is_control() || "<>:\"|?*".contains(c) { '_' } else { c })
+        .collect();
+    let name = name.trim_start_matches(['.', '-', ' ']).trim();
+    if name.is_empty() { format!("part-{number}") } else { name.to_owned() }
+}
+
+/// Joins the lines that a mail program broke softly (RFC 3676, 4.1).
+fn unflow(text: &str, delsp: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut joining: Option<usize> = None;
+    for line in text.lines() {
+        let depth = line.bytes().take_while(|b| *b == b'>').count();
+        let content = line.get(depth..).unwrap_or("");
+        let stuffed = content.strip_prefix(' ').unwrap_or(content);
+        if joining == Some(depth) {
+            out.push_str(stuffed);
+        } else {
+            if joining.is_some() {
+                out.push('\n');
+            }
+            out.push_str(&">".repeat(depth));
+            if depth > 0 && !stuffed.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(stuffed);
+        }
+        if stuffed.ends_with(' ') && stuffed != "-- " {
+            if delsp {
+                out.pop();
+            }
+            joining = Some(depth);
+        } else {
+            out.push('\n');
+            joining = None;
+        }
+    }
+    if joining.is_some() {
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flowed_lines_are_joined_and_signatures_are_not() {
+        assert_eq!(unflow("/title a \nb\n-- \nme\n> q \n> r\n", false), "/title a b\n-- \nme\n> q r\n");
+        assert_eq!(unflow("a \n> b\n", false), "a \n> b\n");
+        assert_eq!(unflow(" >not quoted\n", false), ">not quoted\n");
+    }
+
+    #[test]
+    fn file_names_are_names_and_nothing_else() {
+        for (given, safe) in [
+            ("../../etc/passwd", "passwd"),
+            ("C:\\x\\poc.py", "poc.py"),
+            ("-rf", "rf"),
+            ("", "part-7"),
+            ("a\u{202e}gpj.exe", "agpj.exe"),
+        ] {
+            assert_eq!(file_name(given, 7), safe);
+        }
+    }
+
+    #[test]
+    fn parts_keep_their_bytes() {
+        let mail = b"From: a@b.test\r\nDate: x\r\nContent-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\
+            Content-Type: text/plain\r\n\r\nhello\r\n--q\r\nContent-Type: text/x-c; charset=latin1; name=a.c\r\n\
+            Content-Transfer-Encoding: base64\r\n\r\n/+78\r\n--q--\r\n";
+        let mime = Mime::parse(mail).unwrap();
+        let body = mime.body();
+        assert_eq!(body.plain, ["hello"]);
+        assert_eq!(&*body.attachments[0].bytes, [0xff, 0xee, 0xfc]);
+        let first = mime.children(mime.root())[0];
+        assert_eq!(mime.raw(first), b"Content-Type: text/plain\r\n\r\nhello");
+    }
+}

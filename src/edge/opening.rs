@@ -1,0 +1,445 @@
+//! From raw bytes to a [`Letter`]: what a mail is, whether it is encrypted and signed, and what it
+//! says. By the rules of DESIGN, "What comes in": at the MIME root and nowhere else.
+
+use crate::domain::letter::{
+    Attachment, Failure, FoundKey, KeyRank, Letter, Protection, Shape, Signature, Verdict,
+};
+use crate::domain::names::{Address, Digest, Moment};
+
+use super::mime::{Mime, Part};
+use super::pgp::{self, Certificate, Keyring, Known, Limits};
+
+/// A mail as it came from the server.
+#[derive(Debug, Clone)]
+pub struct RawMail {
+    /// Its bytes; of an oversize mail the headers and the beginning.
+    pub bytes: Vec<u8>,
+    /// When the mail server took it.
+    pub received: Moment,
+    /// When we had it.
+    pub arrived: Moment,
+    /// Whether the rest stays on the server because it is too large.
+    pub oversize: bool,
+}
+
+/// Opens mails. Holds no state, so mails are opened in parallel.
+#[derive(Clone, Copy)]
+pub struct Opener<'a> {
+    /// Our keys.
+    pub keyring: &'a Keyring,
+    /// Certificates that signatures are checked against.
+    pub known: &'a dyn Known,
+    /// Our address, by which a return path of ours is recognised.
+    pub address: Option<&'a Address>,
+    /// How much may come out.
+    pub limits: Limits,
+}
+
+/// A certificate, and where it was found.
+struct Found {
+    rank: KeyRank,
+    certificate: Certificate,
+}
+
+/// The most certificates of one mail that are looked at.
+const CERTIFICATES_MAX: usize = 5;
+/// The largest that is kept for a reporter.
+const CERTIFICATE_MAX: usize = 64 * 1024;
+
+/// The content of a mail once its protection is off.
+struct Content {
+    bytes: Option<Vec<u8>>,
+    verdict: Verdict,
+    signer: Option<Certificate>,
+    /// The content of an inline block has no headers of its own.
+    is_entity: bool,
+}
+
+impl Content {
+    fn plain(verdict: Verdict) -> Self {
+        Self { bytes: None, verdict, signer: None, is_entity: true }
+    }
+
+    fn failed(failure: Failure, message: Option<&[u8]>) -> Self {
+        let mut verdict = Verdict::plain();
+        verdict.failure = Some(failure);
+        verdict.openpgp = message.map(Digest::of);
+        Self::plain(verdict)
+    }
+}
+
+impl Opener<'_> {
+    /// Opens a mail. Whatever it holds, a letter comes out; what could not be opened says so.
+    #[must_use]
+    pub fn open(&self, raw: &RawMail) -> Letter {
+        let Ok(outer) = Mime::parse(&raw.bytes) else {
+            return self.unread(raw, Failure::TooComplex);
+        };
+        let at = raw.received;
+        let mut found = self.outer_keys(&outer);
+        let outside: Vec<_> = found.iter().map(|found| found.certificate.clone()).collect();
+        let mut content = if raw.oversize {
+            Content::failed(Failure::TooLarge, None)
+        } else {
+            self.content(&outer, &outside, at)
+        };
+        let encrypted = content.verdict.protection.is_encrypted();
+        let bytes = content.bytes.take();
+        let Some(inner) = bytes.as_deref().filter(|_| content.is_entity) else {
+            let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            return self.letter(raw, &outer, None, content, text, found);
+        };
+        let Ok(inner) = Mime::parse(inner) else {
+            content.verdict.failure = Some(Failure::TooComplex);
+            return self.letter(raw, &outer, None, content, Some(String::new()), found);
+        };
+        found.extend(self.inner_keys(&inner, encrypted));
+        if content.verdict.signature == Signature::UnknownKey
+            || (encrypted && content.verdict.signature == Signature::None)
+        {
+            self.look_again(&outer, &inner, &mut content, &found, at);
+        }
+        self.letter(raw, &outer, Some(&inner), content, None, found)
+    }
+
+    /// The signature may be by a key that came along inside, or may be one layer further in
+    /// (RFC 3156, 6.1: a signed entity inside the encryption).
+    fn look_again(&self, outer: &Mime<'_>, inner: &Mime<'_>, content: &mut Content, found: &[Found], at: Moment) {
+        let more: Vec<_> = found.iter().map(|found| found.certificate.clone()).collect();
+        if content.verdict.signature == Signature::None {
+            if let Some((signature, signer)) = self.signed_root(inner, &more, at) {
+                content.verdict.signature = signature;
+                content.signer = signer;
+                content.verdict.protection = Protection::Both;
+            }
+            return;
+        }
+        if let Some(message) = encrypted_message(outer).ok().flatten()
+            && let Ok(opened) = pgp::open(self.keyring, self.known, &more, &message.bytes, at, self.limits)
+        {
+            content.verdict.signature = opened.signature;
+            content.signer = opened.signer;
+        }
+    }
+
+    fn content(&self, outer: &Mime<'_>, outside: &[Certificate], at: Moment) -> Content {
+        let root = outer.root();
+        let media = outer.media(root);
+        if matches!(media.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
+            || outer.parameter(root, "protocol").is_some_and(|p| p.contains("pkcs7"))
+        {
+            return Content::failed(Failure::Smime, None);
+        }
+        match encrypted_message(outer) {
+            Err(failure) => return Content::failed(failure, None),
+            Ok(Some(message)) => return self.encrypted(&message, at),
+            Ok(None) => {}
+        }
+        if let Some((signature, signer)) = self.signed_root(outer, outside, at) {
+            let mut verdict = Verdict::plain();
+            verdict.protection = Protection::Signed;
+            verdict.signature = signature;
+            let bytes = outer.children(root).first().map(|part| outer.raw(*part).to_vec());
+            return Content { bytes, verdict, signer, is_entity: true };
+        }
+        if let Some(content) = self.inline(outer, at) {
+            return content;
+        }
+        let mut verdict = Verdict::plain();
+        if outer.has_signed_part() {
+            verdict.signature = Signature::Partial;
+        }
+        Content::plain(verdict)
+    }
+
+    fn encrypted(&self, message: &Encrypted, at: Moment) -> Content {
+        let opened = match pgp::open(self.keyring, self.known, &[], &message.bytes, at, self.limits) {
+            Ok(opened) => opened,
+            Err(failure) => {
+                let mut content = Content::failed(failure, Some(&message.bytes));
+                content.verdict.inline = message.inline;
+                content.verdict.repaired = message.repaired;
+                return content;
+            }
+        };
+        let signed = opened.signature != Signature::None;
+        let verdict = Verdict {
+            protection: if signed { Protection::Both } else { Protection::Encrypted },
+            inline: message.inline,
+            repaired: message.repaired,
+            signature: opened.signature,
+            failure: None,
+            session: Some(opened.session),
+            openpgp: Some(Digest::of(&message.bytes)),
+        };
+        let is_entity = !message.inline;
+        Content { bytes: Some(opened.content), verdict, signer: opened.signer, is_entity }
+    }
+
+    /// A signature over the whole of an entity: `multipart/signed` at its root, exactly two parts
+    /// (RFC 3156, 5).
+    fn signed_root(&self, mime: &Mime<'_>, more: &[Certificate], at: Moment) -> Option<(Signature, Option<Certificate>)> {
+        let root = mime.root();
+        if mime.media(root) != "multipart/signed" {
+            return None;
+        }
+        let parts = mime.children(root);
+        let (content, signature) = match parts.as_slice() {
+            [content, signature] if mime.media(*signature) == "application/pgp-signature" => (*content, *signature),
+            _ => return Some((Signature::Invalid, None)),
+        };
+        let entity = crlf(mime.raw(content));
+        Some(pgp::verify_detached(Some(self.keyring), self.known, more, &entity, &mime.bytes(signature), at))
+    }
+
+    /// An inline block that is the whole body of a mail of one part.
+    fn inline(&self, outer: &Mime<'_>, at: Moment) -> Option<Content> {
+        let text = whole_text(outer)?;
+        if !text.starts_with("-----BEGIN PGP SIGNED MESSAGE-----") {
+            return None;
+        }
+        // What stands after the signature is not covered by it.
+        let end = "-----END PGP SIGNATURE-----";
+        if text.matches(end).count() != 1 || !text.ends_with(end) {
+            let mut verdict = Verdict::plain();
+            verdict.signature = Signature::Partial;
+            return Some(Content::plain(verdict));
+        }
+        let (content, signature, signer) =
+            pgp::verify_inline(Some(self.keyring), self.known, text.as_bytes(), at, self.limits)?;
+        let mut verdict = Verdict::plain();
+        verdict.protection = Protection::Signed;
+        verdict.inline = true;
+        verdict.signature = signature;
+        Some(Content { bytes: Some(content), verdict, signer, is_entity: false })
+    }
+
+    //-------- Keys that came along ---------------------------------------------------------------
+
+    fn outer_keys(&self, outer: &Mime<'_>) -> Vec<Found> {
+        let mut found = attached_keys(outer, KeyRank::Outside);
+        found.extend(autocrypt(outer, KeyRank::Outside));
+        found
+    }
+
+    fn inner_keys(&self, inner: &Mime<'_>, encrypted: bool) -> Vec<Found> {
+        let (attached, header) = if encrypted {
+            (KeyRank::Inside, KeyRank::ProtectedHeader)
+        } else {
+            (KeyRank::Outside, KeyRank::Outside)
+        };
+        let mut found = attached_keys(inner, attached);
+        found.extend(autocrypt(inner, header));
+        found
+    }
+
+    //-------- The letter -------------------------------------------------------------------------
+
+    fn unread(&self, raw: &RawMail, failure: Failure) -> Letter {
+        // Headers of a mail that is not taken apart are not trusted either; it is kept and shown.
+        Letter {
+            received: raw.received.min(raw.arrived),
+            arrived: raw.arrived,
+            raw: Digest::of(&raw.bytes),
+            message_id: None,
+            from: Vec::new(),
+            from_text: "(not read)".to_owned(),
+            return_path: None,
+            to: Vec::new(),
+            subject: "(not read)".to_owned(),
+            subject_protected: false,
+            answers: Vec::new(),
+            shape: Shape::Mail,
+            failed_for_good: false,
+            malformed: true,
+            verdict: Verdict { failure: Some(failure), ..Verdict::plain() },
+            text: String::new(),
+            html_only: false,
+            attachments: Vec::new(),
+            keys: Vec::new(),
+            return_token: None,
+        }
+    }
+
+    fn letter(
+        &self,
+        raw: &RawMail,
+        outer: &Mime<'_>,
+        inner: Option<&Mime<'_>>,
+        content: Content,
+        text: Option<String>,
+        found: Vec<Found>,
+    ) -> Letter {
+        let verdict = content.verdict;
+        let body_of = inner.unwrap_or(outer);
+        let mut body = body_of.body();
+        if inner.is_none() && (verdict.openpgp.is_some() || text.is_some()) {
+            // The armor itself is nobody's text.
+            body.plain.clear();
+        }
+        if verdict.failure == Some(Failure::TooLarge) {
+            body.attachments.clear();
+        }
+        let protected = inner.filter(|inner| is_protected(inner));
+        let subject = protected.and_then(Mime::subject);
+        let (message_id, mut answers) = outer.ids();
+        if let Some(inner) = protected {
+            answers.splice(0..0, inner.ids().1);
+        }
+        let (from, from_text) = outer.from();
+        let to = outer.to();
+        let keys = ranked(found, content.signer, &verdict, raw.received);
+        Letter {
+            received: raw.received.min(raw.arrived),
+            arrived: raw.arrived,
+            raw: Digest::of(&raw.bytes),
+            message_id,
+            from,
+            from_text,
+            return_path: outer.return_path(),
+            subject_protected: subject.is_some(),
+            subject: subject.or_else(|| outer.subject()).unwrap_or_default(),
+            answers,
+            shape: outer.shape(),
+            failed_for_good: outer.failed_for_good(),
+            malformed: outer.is_malformed(),
+            verdict,
+            text: text.map_or_else(|| body.plain.join("\n"), |text| crate::domain::texts::clean(&text)),
+            html_only: body.html_only,
+            attachments: without_protocol(body.attachments),
+            keys,
+            return_token: self.address.and_then(|address| return_token(address, &to)),
+            to,
+        }
+    }
+}
+
+/// An encrypted message, found at the root of a mail.
+struct Encrypted {
+    bytes: Vec<u8>,
+    inline: bool,
+    repaired: bool,
+}
+
+/// Finds the encrypted message that is the whole of a mail. Ciphertext anywhere else is an
+/// attachment and is left alone: decrypting what is found is how captured mail is read back.
+fn encrypted_message(outer: &Mime<'_>) -> Result<Option<Encrypted>, Failure> {
+    let root = outer.root();
+    let parts = outer.children(root);
+    let media: Vec<String> = parts.iter().map(|part| outer.media(*part)).collect();
+    let media: Vec<&str> = media.iter().map(String::as_str).collect();
+    let pgp_mime = |part: Part, repaired| Encrypted { bytes: outer.bytes(part), inline: false, repaired };
+    match (outer.media(root).as_str(), media.as_slice(), parts.as_slice()) {
+        ("multipart/encrypted", ["application/pgp-encrypted", "application/octet-stream"], [_, data]) => {
+            return Ok(Some(pgp_mime(*data, false)));
+        }
+        ("multipart/encrypted", ..) => return Err(Failure::Malformed),
+        // What Exchange makes of it: an empty text, the control part, the ciphertext, nothing else.
+        (
+            "multipart/mixed",
+            ["text/plain", "application/pgp-encrypted", "application/octet-stream"],
+            [text, _, data],
+        ) if outer.text_of(*text).trim().is_empty() => return Ok(Some(pgp_mime(*data, true))),
+        _ => {}
+    }
+    let Some(text) = whole_text(outer) else { return Ok(None) };
+    let (begin, end) = ("-----BEGIN PGP MESSAGE-----", "-----END PGP MESSAGE-----");
+    let whole = text.starts_with(begin) && text.ends_with(end) && text.matches(begin).count() == 1;
+    Ok(whole.then(|| Encrypted { bytes: text.into_bytes(), inline: true, repaired: false }))
+}
+
+/// The text of a mail that is one plain text and nothing else.
+fn whole_text(outer: &Mime<'_>) -> Option<String> {
+    let root = outer.root();
+    let is_text = outer.children(root).is_empty() && outer.media(root) == "text/plain";
+    is_text.then(|| String::from_utf8_lossy(&outer.bytes(root)).trim().to_owned())
+}
+
+/// Line ends as they were signed (RFC 3156, 5): a server may have made them bare.
+fn crlf(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut before = 0;
+    for byte in bytes {
+        if *byte == b'\n' && before != b'\r' {
+            out.push(b'\r');
+        }
+        out.push(*byte);
+        before = *byte;
+    }
+    out
+}
+
+fn is_protected(inner: &Mime<'_>) -> bool {
+    let root = inner.root();
+    inner.parameter(root, "hp").is_some() || inner.parameter(root, "protected-headers").is_some()
+}
+
+fn attached_keys(mime: &Mime<'_>, rank: KeyRank) -> Vec<Found> {
+    mime.body()
+        .attachments
+        .iter()
+        .filter(|a| a.media == "application/pgp-keys" || a.name.to_ascii_lowercase().ends_with(".asc"))
+        .filter(|attachment| attachment.bytes.len() <= CERTIFICATE_MAX)
+        .take(CERTIFICATES_MAX)
+        .filter_map(|attachment| Certificate::read(&attachment.bytes).ok())
+        .map(|certificate| Found { rank, certificate })
+        .collect()
+}
+
+/// The key of an `Autocrypt` header, if there is exactly one that is valid (Autocrypt 1.1, 2.3).
+fn autocrypt(mime: &Mime<'_>, rank: KeyRank) -> Option<Found> {
+    if mime.count("Autocrypt") != 1 || mime.from().0.len() != 1 {
+        return None;
+    }
+    let header = mime.header("Autocrypt")?;
+    let (mut address, mut data) = (None, None);
+    for attribute in header.split(';') {
+        let (name, value) = attribute.split_once('=')?;
+        match name.trim() {
+            "addr" => address = Address::parse(value),
+            "keydata" => data = Some(value.chars().filter(|c| !c.is_whitespace()).collect::<String>()),
+            "prefer-encrypt" => {}
+            // An attribute that is not known and not marked as optional makes the header invalid.
+            other if other.starts_with('_') => {}
+            _ => return None,
+        }
+    }
+    let same = mime.from().0.first().zip(address.as_ref()).is_some_and(|(from, addr)| from.same_box(addr));
+    let bytes = super::mime::base64(data?.as_bytes())?;
+    let certificate = Certificate::read(&bytes).ok().filter(|_| same && bytes.len() <= CERTIFICATE_MAX)?;
+    Some(Found { rank, certificate })
+}
+
+/// The certificates that came along, best rank first, usable ones only.
+fn ranked(found: Vec<Found>, signer: Option<Certificate>, verdict: &Verdict, at: Moment) -> Vec<FoundKey> {
+    let mut all = Vec::new();
+    if let Some(certificate) = signer.filter(|_| verdict.protection == Protection::Both) {
+        all.push(Found { rank: KeyRank::Signer, certificate });
+    }
+    all.extend(found);
+    all.sort_by_key(|found| found.rank);
+    let mut keys: Vec<FoundKey> = Vec::new();
+    for Found { rank, certificate } in all {
+        let fingerprint = certificate.fingerprint();
+        let known = keys.iter().any(|key| key.fingerprint == fingerprint);
+        if !known && certificate.check(at).is_ok() && keys.len() < CERTIFICATES_MAX {
+            keys.push(FoundKey { rank, fingerprint, certificate: certificate.armored() });
+        }
+    }
+    keys
+}
+
+/// What PGP/MIME itself needs is not an attachment.
+fn without_protocol(mut attachments: Vec<Attachment>) -> Vec<Attachment> {
+    attachments.retain(|a| !matches!(a.media.as_str(), "application/pgp-encrypted" | "application/pgp-signature"));
+    attachments
+}
+
+/// The token of a return path of ours among the addresses that a mail was delivered to.
+fn return_token(address: &Address, to: &[Address]) -> Option<String> {
+    to.iter().filter(|to| to.domain() == address.domain()).find_map(|to| {
+        let rest = to.local().strip_prefix(address.local())?;
+        let token = rest.strip_prefix("+r-")?;
+        (token.len() == 32).then(|| token.to_ascii_lowercase())
+    })
+}

@@ -1,0 +1,691 @@
+//! OpenPGP: the desk's own keys, opening what comes in, sealing what goes out.
+//!
+//! The only file that names sequoia. It decides nothing: [`Opened`] is what was found, and what
+//! that means is the domain's business. No plaintext leaves this file before its integrity is
+//! known: everything is read to the end, and an error throws all of it away.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use sequoia_openpgp as openpgp;
+
+use openpgp::cert::prelude::*;
+use openpgp::crypto::{Password, SessionKey};
+use openpgp::packet::{PKESK, SKESK, Signature as SignaturePacket};
+use openpgp::parse::stream::{
+    DecryptionHelper, DecryptorBuilder, DetachedVerifierBuilder, GoodChecksum, MessageLayer,
+    MessageStructure, VerificationError, VerificationHelper, VerificationResult, VerifierBuilder,
+};
+use openpgp::parse::Parse;
+use openpgp::policy::StandardPolicy;
+use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message, Recipient, Signer};
+use openpgp::serialize::SerializeInto;
+use openpgp::types::{HashAlgorithm, SymmetricAlgorithm};
+use openpgp::{Cert, KeyHandle};
+
+use crate::domain::letter::{Failure, Signature, Signed};
+use crate::domain::names::{Digest, Fingerprint, Moment};
+
+/// What is accepted as secure. Sequoia's standard, unchanged: what it refuses (SHA-1, short RSA,
+/// messages without integrity protection) is refused here.
+fn policy() -> StandardPolicy<'static> {
+    StandardPolicy::new()
+}
+
+fn time_of(moment: Moment) -> std::time::SystemTime {
+    moment.into()
+}
+
+/// A certificate, parsed and checked once.
+#[derive(Clone)]
+pub struct Certificate(Cert);
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({})", self.0.fingerprint())
+    }
+}
+
+/// The largest certificate that is read: a reporter's key with a few user ids is a tenth of it.
+const CERTIFICATE_MAX: usize = 256 * 1024;
+
+impl Certificate {
+    /// Reads one certificate, armored or not. Secret parts are dropped.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() > CERTIFICATE_MAX {
+            return Err("it is larger than any certificate should be".to_owned());
+        }
+        let cert = Cert::from_bytes(bytes).map_err(|_| "it is no OpenPGP certificate".to_owned())?;
+        Ok(Self(cert.strip_secret_key_material()))
+    }
+
+    /// Its primary fingerprint.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        fingerprint_of(&self.0)
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn armored(&self) -> String {
+        let bytes = SerializeInto::to_vec(&self.0.armored()).unwrap_or_default();
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// Why no mail can be sealed to it at a moment, if so.
+    ///
+    /// # Errors
+    /// A sentence for the operator and for its owner.
+    pub fn check(&self, at: Moment) -> Result<(), String> {
+        let policy = policy();
+        recipient_key(&self.0, &policy, at).map(|_| ())
+    }
+
+    /// When the last key that can be encrypted to expires, if it does.
+    #[must_use]
+    pub fn expires(&self, at: Moment) -> Option<Moment> {
+        let policy = policy();
+        let valid = self.0.with_policy(&policy, time_of(at)).ok()?;
+        let primary = valid.primary_key().key_expiration_time();
+        let mut subkeys = valid
+            .keys()
+            .alive()
+            .revoked(false)
+            .for_transport_encryption()
+            .map(|key| key.key_expiration_time())
+            .collect::<Vec<_>>();
+        subkeys.sort_by_key(|at| at.map_or(i64::MAX, |at| Moment::from(at).timestamp()));
+        let last = subkeys.last().copied().flatten();
+        last.into_iter().chain(primary).min().map(Moment::from)
+    }
+
+    fn answers_to(&self, id: &KeyHandle) -> bool {
+        self.0.keys().any(|key| key.key().key_handle().aliases(id))
+    }
+}
+
+fn fingerprint_of(cert: &Cert) -> Fingerprint {
+    let hex = cert.fingerprint().to_hex();
+    // A fingerprint prints as 40 or 64 hex digits, so this cannot fail; a value that can never
+    // match keeps it a total function.
+    Fingerprint::parse(&hex).unwrap_or_else(|| Fingerprint::nobody())
+}
+
+/// The one key of a certificate that a mail is sealed to: the newest that may be encrypted to.
+fn recipient_key<'a>(
+    cert: &'a Cert,
+    policy: &'a StandardPolicy<'a>,
+    at: Moment,
+) -> Result<Recipient<'a>, String> {
+    let valid = cert.with_policy(policy, time_of(at)).map_err(|error| {
+        format!("the certificate is not valid ({})", root_cause(&error))
+    })?;
+    if let openpgp::types::RevocationStatus::Revoked(_) = valid.revocation_status() {
+        return Err("the certificate is revoked".to_owned());
+    }
+    valid.alive().map_err(|_| "the certificate has expired, or is not valid yet".to_owned())?;
+    let newest = valid
+        .keys()
+        .supported()
+        .alive()
+        .revoked(false)
+        .for_transport_encryption()
+        .max_by_key(|key| key.key().creation_time());
+    newest
+        .map(Recipient::from)
+        .ok_or_else(|| "it has no key to encrypt to that is valid now".to_owned())
+}
+
+fn root_cause(error: &openpgp::anyhow::Error) -> String {
+    error.root_cause().to_string().lines().next().unwrap_or("").to_owned()
+}
+
+//------------ The desk's own keys ----------------------------------------------------------------
+
+/// The desk's secret keys: the present one, and old ones that still open what was encrypted to
+/// them.
+pub struct Keyring {
+    current: Cert,
+    old: Vec<Cert>,
+    signer: openpgp::crypto::KeyPair,
+    session_salt: [u8; 32],
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Keyring({})", self.current.fingerprint())
+    }
+}
+
+/// A passphrase; never printed.
+#[derive(Clone)]
+pub struct Passphrase(Password);
+
+impl Passphrase {
+    /// Takes a passphrase as a file or a prompt gave it; a final line end is not part of it.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(Password::from(text.trim_end_matches(['\r', '\n'])))
+    }
+
+    /// Runs a function on its bytes.
+    pub fn with<T>(&self, run: impl FnOnce(&[u8]) -> T) -> T {
+        self.0.map(|bytes| run(bytes))
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(..)")
+    }
+}
+
+fn unlock(cert: Cert, passphrase: Option<&Passphrase>) -> Result<Cert, String> {
+    let mut packets = Vec::new();
+    for key in cert.keys().secret() {
+        let key = key.key().clone();
+        if key.has_unencrypted_secret() {
+            continue;
+        }
+        let Some(passphrase) = passphrase else {
+            return Err("it is locked and no passphrase was given".to_owned());
+        };
+        let primary = key.fingerprint() == cert.fingerprint();
+        let open = key
+            .decrypt_secret(&passphrase.0)
+            .map_err(|_| "the passphrase does not open it".to_owned())?;
+        packets.push(if primary {
+            openpgp::Packet::from(open.role_into_primary())
+        } else {
+            openpgp::Packet::from(open.role_into_subordinate())
+        });
+    }
+    let (cert, _) = cert.insert_packets(packets).map_err(|error| root_cause(&error))?;
+    Ok(cert)
+}
+
+impl Keyring {
+    /// Takes the desk's secret keys, the present one first, and opens them.
+    ///
+    /// # Errors
+    /// A sentence that says which key cannot be used, and why.
+    pub fn open(
+        keys: &[Vec<u8>],
+        passphrase: Option<&Passphrase>,
+        session_salt: [u8; 32],
+        now: Moment,
+    ) -> Result<Self, String> {
+        let mut certs = Vec::new();
+        for bytes in keys {
+            let cert = Cert::from_bytes(bytes).map_err(|_| "it is no OpenPGP key".to_owned())?;
+            if !cert.is_tsk() {
+                return Err("it is a certificate without its secret key".to_owned());
+            }
+            certs.push(unlock(cert, passphrase)?);
+        }
+        let mut certs = certs.into_iter();
+        let current = certs.next().ok_or_else(|| "there is no key".to_owned())?;
+        let policy = policy();
+        recipient_key(&current, &policy, now)?;
+        let signer = current
+            .keys()
+            .with_policy(&policy, time_of(now))
+            .supported()
+            .alive()
+            .revoked(false)
+            .for_signing()
+            .unencrypted_secret()
+            .next()
+            .ok_or_else(|| "it has no key to sign with that is valid now".to_owned())?;
+        let signer = signer.key().clone().into_keypair().map_err(|error| root_cause(&error))?;
+        Ok(Self { current, old: certs.collect(), signer, session_salt })
+    }
+
+    /// The desk's present certificate.
+    #[must_use]
+    pub fn certificate(&self) -> Certificate {
+        Certificate(self.current.clone().strip_secret_key_material())
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Cert> {
+        std::iter::once(&self.current).chain(&self.old)
+    }
+
+    /// Signs and encrypts a finished MIME entity to one certificate: one message, one recipient,
+    /// one key, armored. SEIPDv2 where the certificate allows it.
+    ///
+    /// # Errors
+    /// Why the certificate cannot be encrypted to at that moment. Nothing was produced.
+    pub fn seal(&self, to: &Certificate, entity: &[u8], at: Moment) -> Result<Vec<u8>, String> {
+        let policy = policy();
+        let key = recipient_key(&to.0, &policy, at)?;
+        let text = |error: openpgp::anyhow::Error| root_cause(&error);
+        let mut sealed = Vec::with_capacity(entity.len().saturating_mul(3) / 2 + 2048);
+        let message = Message::new(&mut sealed);
+        let message = Armorer::new(message).build().map_err(text)?;
+        let message = Encryptor::for_recipients(message, [key]).build().map_err(text)?;
+        let message = Signer::new(message, self.signer.clone())
+            .map_err(text)?
+            .hash_algo(HashAlgorithm::SHA256)
+            .map_err(text)?
+            .creation_time(time_of(at))
+            .add_intended_recipient(&to.0)
+            .build()
+            .map_err(text)?;
+        let mut message = LiteralWriter::new(message).build().map_err(text)?;
+        message.write_all(entity).map_err(|error| error.to_string())?;
+        message.finalize().map_err(text)?;
+        if sealed.is_empty() {
+            return Err("sealing gave nothing".to_owned());
+        }
+        Ok(sealed)
+    }
+
+    /// A detached signature over a finished MIME entity, armored. Its hash is SHA-256.
+    ///
+    /// # Errors
+    /// What the library says; the mail is not sent (FAILURES L17).
+    pub fn sign(&self, entity: &[u8], at: Moment) -> Result<Vec<u8>, String> {
+        let text = |error: openpgp::anyhow::Error| root_cause(&error);
+        let mut signature = Vec::new();
+        let message = Message::new(&mut signature);
+        let message = Armorer::new(message)
+            .kind(openpgp::armor::Kind::Signature)
+            .build()
+            .map_err(text)?;
+        let mut message = Signer::new(message, self.signer.clone())
+            .map_err(text)?
+            .hash_algo(HashAlgorithm::SHA256)
+            .map_err(text)?
+            .creation_time(time_of(at))
+            .detached()
+            .build()
+            .map_err(text)?;
+        message.write_all(entity).map_err(|error| error.to_string())?;
+        message.finalize().map_err(text)?;
+        Ok(signature)
+    }
+}
+
+/// Makes a new secret key for an address: one certificate that GnuPG reads (version 4,
+/// Ed25519 and X25519), locked with the passphrase, and its revocation certificate.
+///
+/// # Errors
+/// What the library says.
+pub fn generate(
+    name: &str,
+    address: &str,
+    passphrase: Option<&Passphrase>,
+    years: Option<u64>,
+    created: Moment,
+) -> Result<(Vec<u8>, Vec<u8>), String> {
+    let text = |error: openpgp::anyhow::Error| root_cause(&error);
+    let (cert, revocation) = CertBuilder::new()
+        .set_creation_time(Some(time_of(created)))
+        .set_cipher_suite(CipherSuite::Cv25519)
+        .add_userid(format!("{name} <{address}>"))
+        .add_signing_subkey()
+        .add_transport_encryption_subkey()
+        .set_validity_period(years.map(|y| std::time::Duration::from_secs(y * 365 * 86_400)))
+        .set_password(passphrase.map(|passphrase| passphrase.0.clone()))
+        .generate()
+        .map_err(text)?;
+    let secret = SerializeInto::to_vec(&cert.as_tsk().armored()).map_err(text)?;
+    let revocation = revocation_text(&cert, revocation)?;
+    Ok((secret, revocation))
+}
+
+fn revocation_text(cert: &Cert, revocation: SignaturePacket) -> Result<Vec<u8>, String> {
+    use openpgp::serialize::Marshal;
+    let mut out = Vec::new();
+    let head = [("Comment", format!("Revocation of {}. Keep it off the machine.", cert.fingerprint()))];
+    let mut writer = openpgp::armor::Writer::with_headers(&mut out, openpgp::armor::Kind::PublicKey, head)
+        .map_err(|error| error.to_string())?;
+    openpgp::Packet::from(revocation).serialize(&mut writer).map_err(|error| root_cause(&error))?;
+    writer.finalize().map_err(|error| error.to_string())?;
+    Ok(out)
+}
+
+/// Reads a secret key file and says which key it is, without opening it.
+///
+/// # Errors
+/// A sentence that says what is wrong with the file.
+pub fn secret_fingerprint(path: &Path) -> Result<Fingerprint, String> {
+    let cert = Cert::from_file(path).map_err(|_| "it is no OpenPGP key".to_owned())?;
+    if !cert.is_tsk() {
+        return Err("it is a certificate without its secret key".to_owned());
+    }
+    Ok(fingerprint_of(&cert))
+}
+
+//------------ Opening ----------------------------------------------------------------------------
+
+/// Certificates that signatures are checked against.
+pub trait Known: Sync {
+    /// The certificates that have a key of this id.
+    fn certificates(&self, id: &KeyHandle) -> Vec<Certificate>;
+    /// Whether a fingerprint is pinned for a person of the roster.
+    fn is_pinned(&self, fingerprint: &Fingerprint) -> bool;
+}
+
+/// A plain list of certificates.
+#[derive(Default)]
+pub struct Certificates {
+    /// Pinned ones and others.
+    pub list: Vec<(Certificate, bool)>,
+}
+
+impl Known for Certificates {
+    fn certificates(&self, id: &KeyHandle) -> Vec<Certificate> {
+        self.list.iter().filter(|(cert, _)| cert.answers_to(id)).map(|(cert, _)| cert.clone()).collect()
+    }
+    fn is_pinned(&self, fingerprint: &Fingerprint) -> bool {
+        self.list.iter().any(|(cert, pinned)| *pinned && cert.fingerprint() == *fingerprint)
+    }
+}
+
+/// Certificates that came along with a mail, besides the known ones.
+struct Also<'a> {
+    known: &'a dyn Known,
+    more: &'a [Certificate],
+}
+
+impl Also<'_> {
+    fn certificates(&self, id: &KeyHandle) -> Vec<Cert> {
+        let more = self.more.iter().filter(|cert| cert.answers_to(id)).cloned();
+        self.known.certificates(id).into_iter().chain(more).map(|cert| cert.0).collect()
+    }
+}
+
+/// What opening an OpenPGP message gave.
+#[derive(Debug)]
+pub struct Opened {
+    /// The content, to the last byte, with its integrity known.
+    pub content: Vec<u8>,
+    /// The signature over it.
+    pub signature: Signature,
+    /// A keyed hash of the session key.
+    pub session: Digest,
+    /// Which of the certificates that came along made the signature.
+    pub signer: Option<Certificate>,
+}
+
+/// How much may come out of one message, and how many keys are tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of content.
+    pub content_max: u64,
+    /// Times the size of the message that the content may be: a decompression bomb has thousands.
+    pub ratio_max: u64,
+}
+
+/// The most packets with an encrypted session key that are looked at.
+const SESSION_KEYS_MAX: usize = 128;
+/// The most of those that hide their recipient and are tried with each of our keys.
+const HIDDEN_MAX: usize = 8;
+
+struct Helper<'a> {
+    keyring: Option<&'a Keyring>,
+    also: Also<'a>,
+    names_us: Vec<openpgp::Fingerprint>,
+    session: Option<Digest>,
+    signature: Signature,
+    signer: Option<Cert>,
+    to_us: bool,
+    any_recipient: bool,
+}
+
+impl<'a> Helper<'a> {
+    fn new(keyring: Option<&'a Keyring>, also: Also<'a>) -> Self {
+        let names_us = keyring.iter().flat_map(|ring| ring.all().map(Cert::fingerprint)).collect();
+        Self {
+            keyring,
+            also,
+            names_us,
+            session: None,
+            signature: Signature::None,
+            signer: None,
+            to_us: false,
+            any_recipient: false,
+        }
+    }
+
+    /// What a group of signatures over the same bytes comes to.
+    fn judge(&mut self, results: Vec<VerificationResult<'_>>) {
+        let mut good: Vec<(Signed, Cert)> = Vec::new();
+        let (mut unknown, mut invalid) = (false, false);
+        for result in results {
+            match result {
+                Ok(GoodChecksum { sig, ka, .. }) => {
+                    let cert = ka.cert();
+                    if let Some(signed) = self.signed(sig, cert)
+                        && !good.iter().any(|(known, _)| known.fingerprint == signed.fingerprint)
+                    {
+                        good.push((signed, cert.clone()));
+                    }
+                }
+                Err(VerificationError::MissingKey { .. }) => unknown = true,
+                Err(_) => invalid = true,
+            }
+        }
+        // Of several signers exactly one pinned person may speak; among strangers nobody does.
+        let pinned: Vec<_> =
+            good.iter().filter(|(signed, _)| self.also.known.is_pinned(&signed.fingerprint)).cloned().collect();
+        let speaks = match (pinned.as_slice(), good.as_slice()) {
+            ([one], _) => Some(one.clone()),
+            ([], [one]) if !invalid => Some(one.clone()),
+            _ => None,
+        };
+        self.signature = match speaks {
+            Some((signed, cert)) => {
+                self.signer = Some(cert);
+                Signature::Valid(signed)
+            }
+            None if good.len() > 1 => Signature::Several,
+            None if invalid => Signature::Invalid,
+            None if unknown => Signature::UnknownKey,
+            None => Signature::None,
+        };
+    }
+
+    fn signed(&self, sig: &SignaturePacket, cert: &Cert) -> Option<Signed> {
+        let hash = sig.computed_digest()?;
+        let made = sig.signature_creation_time()?;
+        let mut names_us = false;
+        let mut names_others = false;
+        for recipient in sig.intended_recipients() {
+            let us = self.names_us.contains(recipient);
+            names_us |= us;
+            names_others |= !us;
+        }
+        // Signed for somebody else and brought to us by whoever got it.
+        if names_others && !names_us && self.keyring.is_some() {
+            return None;
+        }
+        Some(Signed {
+            fingerprint: fingerprint_of(cert),
+            made: Moment::from(made),
+            hash: Digest::of(hash),
+            names_us,
+        })
+    }
+}
+
+impl VerificationHelper for &mut Helper<'_> {
+    fn get_certs(&mut self, ids: &[KeyHandle]) -> openpgp::Result<Vec<Cert>> {
+        Ok(ids.iter().take(32).flat_map(|id| self.also.certificates(id)).collect())
+    }
+
+    fn check(&mut self, structure: MessageStructure<'_>) -> openpgp::Result<()> {
+        // enc( [compressed] signed( literal ) ), each at most once and in this order. Anything
+        // else is refused whole: what is nested deeper could be read two ways.
+        let mut step = 0;
+        for layer in structure {
+            let this = match layer {
+                MessageLayer::Encryption { .. } => 1,
+                MessageLayer::Compression { .. } => 2,
+                MessageLayer::SignatureGroup { results } => {
+                    self.judge(results);
+                    3
+                }
+            };
+            // Compression inside the signature is what no program makes.
+            if this <= step {
+                return Err(openpgp::anyhow::anyhow!("nested layers"));
+            }
+            step = this;
+        }
+        Ok(())
+    }
+}
+
+impl DecryptionHelper for &mut Helper<'_> {
+    fn decrypt(
+        &mut self,
+        pkesks: &[PKESK],
+        skesks: &[SKESK],
+        sym_algo: Option<SymmetricAlgorithm>,
+        decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
+    ) -> openpgp::Result<Option<Cert>> {
+        self.any_recipient = !pkesks.is_empty() || skesks.is_empty();
+        let Some(keyring) = self.keyring else {
+            return Err(openpgp::anyhow::anyhow!("no key"));
+        };
+        let mut hidden = 0;
+        for pkesk in pkesks.iter().take(SESSION_KEYS_MAX) {
+            let recipient = pkesk.recipient();
+            if recipient.is_none() {
+                hidden += 1;
+                if hidden > HIDDEN_MAX {
+                    continue;
+                }
+            }
+            for cert in keyring.all() {
+                for key in cert.keys().unencrypted_secret() {
+                    let named = recipient.as_ref().is_some_and(|id| key.key().key_handle().aliases(id));
+                    if recipient.is_some() && !named {
+                        continue;
+                    }
+                    self.to_us |= named;
+                    let Ok(mut pair) = key.key().clone().into_keypair() else { continue };
+                    let Some((algo, session)) = pkesk.decrypt(&mut pair, sym_algo) else { continue };
+                    if decrypt(algo, &session) {
+                        let digest = Digest::of_parts(&[&keyring.session_salt, &session]);
+                        self.session = Some(digest);
+                        self.to_us = true;
+                        return Ok(Some(cert.clone()));
+                    }
+                }
+            }
+        }
+        Err(openpgp::anyhow::anyhow!("no session key"))
+    }
+}
+
+/// Opens an encrypted OpenPGP message, armored or not.
+///
+/// # Errors
+/// One word for whatever went wrong inside; only what anyone can see (to whom it is encrypted) is
+/// told apart.
+pub fn open(
+    keyring: &Keyring,
+    known: &dyn Known,
+    more: &[Certificate],
+    message: &[u8],
+    at: Moment,
+    limits: Limits,
+) -> Result<Opened, Failure> {
+    let mut helper = Helper::new(Some(keyring), Also { known, more });
+    let content = read_encrypted(&mut helper, message, at, limits);
+    match (content, helper.session) {
+        (Some(content), Some(session)) => {
+            Ok(Opened { content, signature: helper.signature, session, signer: helper.signer.map(Certificate) })
+        }
+        _ if !helper.any_recipient => Err(Failure::PasswordOnly),
+        _ if helper.session.is_none() && !helper.to_us && helper.any_recipient && is_openpgp(message) => {
+            Err(Failure::NotToUs)
+        }
+        _ => Err(Failure::CannotDecrypt),
+    }
+}
+
+fn read_encrypted(helper: &mut Helper<'_>, message: &[u8], at: Moment, limits: Limits) -> Option<Vec<u8>> {
+    let policy = policy();
+    let decryptor = DecryptorBuilder::from_bytes(message)
+        .ok()?
+        // The library's own buffer is for those who stream. We read to the end and throw all of
+        // it away on any error, so the smaller one, which is faster for small mails, is enough.
+        .buffer_size(64 * 1024)
+        .with_policy(&policy, time_of(at), helper);
+    read_to_end(decryptor.ok()?, message.len(), limits)
+}
+
+fn read_to_end(reader: impl Read, size: usize, limits: Limits) -> Option<Vec<u8>> {
+    let by_ratio = u64::try_from(size).unwrap_or(u64::MAX).saturating_mul(limits.ratio_max);
+    // Small messages compress well without being bombs.
+    let max = limits.content_max.min(by_ratio.max(1024 * 1024));
+    let mut content = Vec::new();
+    let read = reader.take(max.saturating_add(1)).read_to_end(&mut content).ok()?;
+    (u64::try_from(read).unwrap_or(u64::MAX) <= max).then_some(content)
+}
+
+/// Whether the bytes are an OpenPGP message with an encrypted session key at their head: what
+/// anyone can see without any secret.
+fn is_openpgp(message: &[u8]) -> bool {
+    let Ok(openpgp::parse::PacketParserResult::Some(parser)) = openpgp::parse::PacketParser::from_bytes(message)
+    else {
+        return false;
+    };
+    matches!(parser.packet, openpgp::Packet::PKESK(_) | openpgp::Packet::SKESK(_))
+}
+
+/// Checks a detached signature over the exact bytes of a MIME entity.
+#[must_use]
+pub fn verify_detached(
+    keyring: Option<&Keyring>,
+    known: &dyn Known,
+    more: &[Certificate],
+    entity: &[u8],
+    signature: &[u8],
+    at: Moment,
+) -> (Signature, Option<Certificate>) {
+    let mut helper = Helper::new(keyring, Also { known, more });
+    let policy = policy();
+    let done = DetachedVerifierBuilder::from_bytes(signature)
+        .and_then(|builder| builder.with_policy(&policy, time_of(at), &mut helper))
+        .and_then(|mut verifier| verifier.verify_bytes(entity))
+        .is_ok();
+    finish(done, helper)
+}
+
+/// Checks a clear-signed (or an unencrypted, signed) inline message and gives its content.
+#[must_use]
+pub fn verify_inline(
+    keyring: Option<&Keyring>,
+    known: &dyn Known,
+    message: &[u8],
+    at: Moment,
+    limits: Limits,
+) -> Option<(Vec<u8>, Signature, Option<Certificate>)> {
+    let mut helper = Helper::new(keyring, Also { known, more: &[] });
+    let policy = policy();
+    let verifier = VerifierBuilder::from_bytes(message)
+        .ok()?
+        .with_policy(&policy, time_of(at), &mut helper)
+        .ok()?;
+    let content = read_to_end(verifier, message.len(), limits)?;
+    let (signature, signer) = finish(true, helper);
+    Some((content, signature, signer))
+}
+
+fn finish(done: bool, helper: Helper<'_>) -> (Signature, Option<Certificate>) {
+    match (done, helper.signature) {
+        // A signature that did not verify leaves an error behind; it says what it was.
+        (false, Signature::None | Signature::Valid(_)) => (Signature::Invalid, None),
+        (_, signature) => (signature, helper.signer.map(Certificate)),
+    }
+}
