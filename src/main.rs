@@ -1,1 +1,5 @@
-fn main() {}
+//! The `embargod` program; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    embargod::cli::main()
+}

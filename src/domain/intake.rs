@@ -365,7 +365,8 @@ const KEY_REQUEST_MAX: usize = 400;
 
 /// Whether a mail asks for our key and says nothing else. Narrow on purpose: what is taken for one
 /// opens no incident, so a report must never pass for it.
-fn is_key_request(letter: &Letter) -> bool {
+#[must_use]
+pub fn is_key_request(letter: &Letter) -> bool {
     let text = format!("{} {}", letter.subject, letter.text).to_lowercase();
     let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
     letter.verdict.openpgp.is_none()

@@ -1,5 +1,49 @@
 //! Everything that waits, reads, writes, asks the clock or draws a random number.
 
+pub mod clock;
+pub mod compose;
+pub mod imap;
 pub mod mime;
 pub mod opening;
 pub mod pgp;
+pub mod pool;
+pub mod smtp;
+pub mod store;
+pub mod tls;
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::domain::names::Fresh;
+use crate::error::{Fault, Place};
+
+/// Draws random bytes from the system.
+///
+/// # Errors
+/// When the system has none; nothing is done without.
+pub fn random<const N: usize>() -> Result<[u8; N], Fault> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).at(|| "drawing random numbers".to_owned())?;
+    Ok(bytes)
+}
+
+/// Randomness for one decision.
+///
+/// # Errors
+/// As [`random`].
+pub fn fresh() -> Result<Fresh, Fault> {
+    random().map(Fresh::new)
+}
+
+/// Writes a file that only its owner may read. Never over one that is there.
+///
+/// # Errors
+/// When it exists or cannot be written.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let place = || format!("writing {}", path.display());
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).at(place)?;
+    file.write_all(bytes).at(place)?;
+    file.sync_all().at(place)
+}

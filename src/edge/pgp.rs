@@ -4,6 +4,7 @@
 //! that means is the domain's business. No plaintext leaves this file before its integrity is
 //! known: everything is read to the end, and an error throws all of it away.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -151,7 +152,7 @@ fn root_cause(error: &openpgp::anyhow::Error) -> String {
 pub struct Keyring {
     current: Cert,
     old: Vec<Cert>,
-    signer: openpgp::crypto::KeyPair,
+    signer: Option<openpgp::crypto::KeyPair>,
     session_salt: [u8; 32],
 }
 
@@ -219,19 +220,12 @@ impl Keyring {
         session_salt: [u8; 32],
         now: Moment,
     ) -> Result<Self, String> {
-        let mut certs = Vec::new();
-        for bytes in keys {
-            let cert = Cert::from_bytes(bytes).map_err(|_| "it is no OpenPGP key".to_owned())?;
-            if !cert.is_tsk() {
-                return Err("it is a certificate without its secret key".to_owned());
-            }
-            certs.push(unlock(cert, passphrase)?);
-        }
-        let mut certs = certs.into_iter();
-        let current = certs.next().ok_or_else(|| "there is no key".to_owned())?;
+        let mut ring = Self::for_looking(keys, passphrase)?;
+        ring.session_salt = session_salt;
         let policy = policy();
-        recipient_key(&current, &policy, now)?;
-        let signer = current
+        recipient_key(&ring.current, &policy, now)?;
+        let signer = ring
+            .current
             .keys()
             .with_policy(&policy, time_of(now))
             .supported()
@@ -242,7 +236,31 @@ impl Keyring {
             .next()
             .ok_or_else(|| "it has no key to sign with that is valid now".to_owned())?;
         let signer = signer.key().clone().into_keypair().map_err(|error| root_cause(&error))?;
-        Ok(Self { current, old: certs.collect(), signer, session_salt })
+        ring.signer = Some(signer);
+        Ok(ring)
+    }
+
+    /// Takes secret keys that only open mails, whatever their state: nothing can be sealed with
+    /// this keyring.
+    ///
+    /// # Errors
+    /// A sentence that says which key cannot be used, and why.
+    pub fn for_looking(keys: &[Vec<u8>], passphrase: Option<&Passphrase>) -> Result<Self, String> {
+        let mut certs = Vec::new();
+        for bytes in keys {
+            let cert = Cert::from_bytes(bytes).map_err(|_| "it is no OpenPGP key".to_owned())?;
+            if !cert.is_tsk() {
+                return Err("it is a certificate without its secret key".to_owned());
+            }
+            certs.push(unlock(cert, passphrase)?);
+        }
+        let mut certs = certs.into_iter();
+        let current = certs.next().ok_or_else(|| "there is no key".to_owned())?;
+        Ok(Self { current, old: certs.collect(), signer: None, session_salt: [0; 32] })
+    }
+
+    fn signer(&self) -> Result<openpgp::crypto::KeyPair, String> {
+        self.signer.clone().ok_or_else(|| "this keyring only opens".to_owned())
     }
 
     /// The desk's present certificate.
@@ -268,7 +286,7 @@ impl Keyring {
         let message = Message::new(&mut sealed);
         let message = Armorer::new(message).build().map_err(text)?;
         let message = Encryptor::for_recipients(message, [key]).build().map_err(text)?;
-        let message = Signer::new(message, self.signer.clone())
+        let message = Signer::new(message, self.signer()?)
             .map_err(text)?
             .hash_algo(HashAlgorithm::SHA256)
             .map_err(text)?
@@ -297,7 +315,7 @@ impl Keyring {
             .kind(openpgp::armor::Kind::Signature)
             .build()
             .map_err(text)?;
-        let mut message = Signer::new(message, self.signer.clone())
+        let mut message = Signer::new(message, self.signer()?)
             .map_err(text)?
             .hash_algo(HashAlgorithm::SHA256)
             .map_err(text)?
@@ -372,19 +390,38 @@ pub trait Known: Sync {
     fn is_pinned(&self, fingerprint: &Fingerprint) -> bool;
 }
 
-/// A plain list of certificates.
-#[derive(Default)]
-pub struct Certificates {
-    /// Pinned ones and others.
-    pub list: Vec<(Certificate, bool)>,
+/// The certificates that the desk knows, found by the ids of their keys.
+#[derive(Debug, Default)]
+pub struct Directory {
+    certificates: BTreeMap<Fingerprint, (Certificate, bool)>,
+    ids: BTreeMap<openpgp::KeyID, BTreeSet<Fingerprint>>,
 }
 
-impl Known for Certificates {
+impl Directory {
+    /// Adds a certificate; `pinned` if the roster names it.
+    pub fn add(&mut self, certificate: Certificate, pinned: bool) {
+        let fingerprint = certificate.fingerprint();
+        for key in certificate.0.keys() {
+            self.ids.entry(key.key().keyid()).or_default().insert(fingerprint.clone());
+        }
+        let pinned = pinned || self.is_pinned(&fingerprint);
+        self.certificates.insert(fingerprint, (certificate, pinned));
+    }
+
+    /// The certificate with this fingerprint.
+    #[must_use]
+    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Certificate> {
+        self.certificates.get(fingerprint).map(|(certificate, _)| certificate)
+    }
+}
+
+impl Known for Directory {
     fn certificates(&self, id: &KeyHandle) -> Vec<Certificate> {
-        self.list.iter().filter(|(cert, _)| cert.answers_to(id)).map(|(cert, _)| cert.clone()).collect()
+        let named = self.ids.get(&openpgp::KeyID::from(id)).into_iter().flatten();
+        named.filter_map(|fpr| self.get(fpr)).filter(|cert| cert.answers_to(id)).cloned().collect()
     }
     fn is_pinned(&self, fingerprint: &Fingerprint) -> bool {
-        self.list.iter().any(|(cert, pinned)| *pinned && cert.fingerprint() == *fingerprint)
+        self.certificates.get(fingerprint).is_some_and(|(_, pinned)| *pinned)
     }
 }
 

@@ -1,0 +1,115 @@
+//! `embargod check`: everything that can be known before it matters.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::config::{self, Config, Finding};
+use crate::domain::names::{Moment, Span, later};
+use crate::edge::imap;
+use crate::edge::pgp::Certificate;
+use crate::edge::smtp::Courier;
+use crate::edge::store::Store;
+use crate::engine::replay;
+use crate::error::{Fault, Place};
+
+use super::{Done, json, say};
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Print one JSON array.
+    #[arg(long)]
+    json: bool,
+    /// Do not log in to the servers.
+    #[arg(long)]
+    offline: bool,
+}
+
+impl Check {
+    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        let mut findings = match config::read(path, now) {
+            Ok(config) => self.look(path, &config, now)?,
+            Err(findings) => findings,
+        };
+        findings.sort_by_key(|finding| !finding.fatal);
+        let fatal = findings.iter().filter(|finding| finding.fatal).count();
+        if self.json {
+            say(&json(&findings)?);
+        } else {
+            for finding in &findings {
+                say(&finding.to_string());
+            }
+            say(&match fatal {
+                0 => "All is in order. Next: embargod run".to_owned(),
+                1 => "1 thing is wrong.".to_owned(),
+                n => format!("{n} things are wrong."),
+            });
+        }
+        Ok(if fatal == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn look(&self, path: &Path, config: &Config, now: Moment) -> Result<Vec<Finding>, Fault> {
+        let ok = |place: String, what: String| Finding { place, what, next: String::new(), fatal: false };
+        let settings = &config.sources.settings;
+        let people = config.sources.roster.people.len();
+        let mut findings = vec![
+            ok(path.display().to_string(), format!("read; {people} people; playbook `{}`", settings.playbook)),
+            ok("the desk's key".to_owned(), settings.fingerprint.spaced()),
+        ];
+        findings.extend(expiries(config, now));
+        findings.push(match Store::open(&config.store, &config.passphrase).and_then(|store| replay(&store, settings.clone())) {
+            Ok((desk, _)) => ok(config.store.display().to_string(), format!("opens; journal of {} records", desk.head.number)),
+            Err(fault) => Finding { place: config.store.display().to_string(), what: fault.what, next: fault.next, fatal: true },
+        });
+        if !self.offline {
+            findings.extend(servers(config)?);
+        }
+        Ok(findings)
+    }
+}
+
+/// Keys that expire within ninety days.
+fn expiries(config: &Config, now: Moment) -> Vec<Finding> {
+    let soon = later(now, Span::days(90));
+    let own = (config.sources.settings.name.clone(), config.sources.settings.certificate.clone());
+    let people = config.sources.roster.people.values().map(|p| (p.id.to_string(), p.certificate.clone()));
+    std::iter::once(own)
+        .chain(people)
+        .filter_map(|(who, text)| {
+            let expires = Certificate::read(text.as_bytes()).ok()?.expires(now)?;
+            (expires < soon).then(|| Finding {
+                place: format!("the key of {who}"),
+                what: format!("expires on {}", expires.format("%Y-%m-%d")),
+                next: "see to a new one in time".to_owned(),
+                fatal: false,
+            })
+        })
+        .collect()
+}
+
+fn servers(config: &Config) -> Result<Vec<Finding>, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().at(|| "runtime".to_owned())?;
+    let mut findings = Vec::new();
+    let mut add = |what: &str, server: &imap::Server, result: Result<(), String>| {
+        let place = format!("[{what}] {}:{}", server.host, server.port);
+        findings.push(match result {
+            Ok(()) => Finding { place, what: "logged in over TLS".into(), next: String::new(), fatal: false },
+            Err(why) => {
+                let next = format!("look at host, port, tls, user, password_file and ca_file in [{what}]");
+                Finding { place, what: why, next, fatal: true }
+            }
+        });
+    };
+    let result = runtime.block_on(imap::connect(&config.mailbox.server));
+    add("imap", &config.mailbox.server, result.map(drop).map_err(|error| error.to_string()));
+    let mut courier = Courier::new(config.smtp.clone(), config.sources.settings.address.clone());
+    let result = runtime.block_on(async {
+        let result = courier.connect().await;
+        courier.close().await;
+        result
+    });
+    add("smtp", &config.smtp, result.map_err(|error| error.to_string()));
+    Ok(findings)
+}

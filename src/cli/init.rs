@@ -1,0 +1,116 @@
+//! `embargod init`: a new desk in a folder.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::config::SAMPLE;
+use crate::domain::names::{Address, Moment, base32, is_prefix};
+use crate::edge::pgp::{Passphrase, generate, secret_fingerprint};
+use crate::edge::store::Store;
+use crate::edge::{random, write_private};
+use crate::error::{Fault, Place};
+
+use super::{Done, say};
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// The folder; it is made if it is not there.
+    folder: PathBuf,
+    /// The mailbox's address.
+    #[arg(long, value_name = "ADDRESS")]
+    address: String,
+    /// What mails call the desk.
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// The first part of every handle; taken from the name when not given.
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<String>,
+    /// An existing secret key, locked with the passphrase that is asked for or made.
+    #[arg(long, value_name = "SECRET.asc")]
+    key: Option<PathBuf>,
+    /// Read the passphrase from this file; without it one is made and written down.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl Init {
+    pub(super) fn run(&self, now: Moment) -> Done {
+        let address = Address::parse(&self.address)
+            .ok_or_else(|| Fault::new(format!("`{}` is no mail address", self.address), "write it like security@example.org"))?;
+        let prefix = self.prefix.clone().unwrap_or_else(|| prefix_from(&self.name));
+        if !is_prefix(&prefix) {
+            return Err(Fault::new(format!("`{prefix}` is no prefix"), "give one with --prefix: 2 to 12 capital letters or digits"));
+        }
+        let keys = self.folder.join("keys");
+        std::fs::create_dir_all(&keys).at(|| keys.display().to_string())?;
+        let passphrase_path = keys.join("passphrase");
+        let text = match &self.passphrase_file {
+            Some(path) => std::fs::read_to_string(path).at(|| path.display().to_string())?,
+            // 160 bits: nobody types it, systemd or the file holds it.
+            None => base32(&random::<20>()?, 32),
+        };
+        let passphrase = Passphrase::new(&text);
+        write_private(&passphrase_path, text.as_bytes())?;
+        let secret_path = keys.join("desk.asc");
+        let made = self.key(&keys, &secret_path, &address, &passphrase, now)?;
+        let config = self.folder.join("embargod.toml");
+        let sample = filled(&self.name, &address, &prefix);
+        write_private(&config, sample.as_bytes())?;
+        Store::create(&self.folder.join("embargod.db"), &passphrase, now)?;
+        let fingerprint = secret_fingerprint(&secret_path).at(|| "the desk's key".to_owned())?;
+        say(&format!("Made a desk in {}.", self.folder.display()));
+        say(&format!("  key          {}", fingerprint.spaced()));
+        say("  passphrase   keys/passphrase; keep a copy off this machine, nothing opens without it");
+        if made {
+            say("  revocation   keys/revocation.asc; move it off this machine now");
+        }
+        say(&format!("\nNext: fill in [imap], [smtp] and the people in {}, then run\n  embargod --config {} check", config.display(), config.display()));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Takes the given key, or makes one; says whether it made one.
+    fn key(&self, keys: &Path, secret: &Path, address: &Address, passphrase: &Passphrase, now: Moment) -> Result<bool, Fault> {
+        if let Some(path) = &self.key {
+            let bytes = std::fs::read(path).at(|| path.display().to_string())?;
+            crate::edge::pgp::Keyring::open(&[bytes.clone()], Some(passphrase), [0; 32], now)
+                .at(|| path.display().to_string())?;
+            write_private(secret, &bytes)?;
+            return Ok(false);
+        }
+        let (key, revocation) = generate(&self.name, address.as_str(), Some(passphrase), Some(3), now)
+            .at(|| "making a key".to_owned())?;
+        write_private(secret, &key)?;
+        write_private(&keys.join("revocation.asc"), &revocation)?;
+        Ok(true)
+    }
+}
+
+fn prefix_from(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphabetic).take(4).collect::<String>().to_ascii_uppercase()
+}
+
+/// The documented sample with this desk's words in it.
+fn filled(name: &str, address: &Address, prefix: &str) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace(['"', '\\', '\n'], ""));
+    let mut out = String::new();
+    for line in SAMPLE.lines() {
+        let line = match line.split_once(" = ") {
+            Some(("name", rest)) => with(rest, "name", &quoted(name)),
+            Some(("address", rest)) => with(rest, "address", &quoted(address.as_str())),
+            Some(("prefix", rest)) => with(rest, "prefix", &quoted(prefix)),
+            Some(("user", rest)) => with(rest, "user", &quoted(address.as_str())),
+            _ => line.to_owned(),
+        };
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+fn with(rest: &str, key: &str, value: &str) -> String {
+    let comment = rest.split_once('#').map_or(String::new(), |(_, comment)| format!("  #{comment}"));
+    format!("{key} = {value}{comment}")
+}

@@ -1,0 +1,374 @@
+//! The commands that look at the store: `status`, `show`, `agenda`, `journal`, `aside`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::config;
+use crate::domain::desk::Desk;
+use crate::domain::incident::{Incident, Score};
+use crate::domain::names::{Digest, Handle, Moment};
+use crate::domain::offset::Calendar;
+use crate::domain::schedule;
+use crate::edge::store::{Counts, Store, read_journal};
+use crate::engine::replay;
+use crate::error::Fault;
+
+use super::{Done, json, say};
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// The incident.
+    handle: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `agenda`.
+#[derive(Debug, Args)]
+pub(super) struct AgendaOf {
+    /// Only this incident; all open ones otherwise.
+    handle: Option<String>,
+    /// Print one JSON array.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `journal`.
+#[derive(Debug, Args)]
+pub(super) struct Journal {
+    #[command(subcommand)]
+    what: JournalCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum JournalCommand {
+    /// Check the chain of hashes, the bodies it names, and that it can be replayed.
+    Verify,
+}
+
+/// Arguments of `aside`.
+#[derive(Debug, Args)]
+pub(super) struct Aside {
+    /// Try them once more at the next run.
+    #[arg(long)]
+    retry: bool,
+}
+
+fn open(path: &Path, now: Moment) -> Result<(Store, Desk), Fault> {
+    let config = config::read_or_fault(path, now)?;
+    let store = Store::open(&config.store, &config.passphrase)?;
+    let (desk, _) = replay(&store, config.sources.settings)?;
+    Ok((store, desk))
+}
+
+#[derive(Serialize)]
+struct StatusReport {
+    incidents_open: usize,
+    incidents: usize,
+    journal: u64,
+    journal_hash: Digest,
+    next_due: Option<Moment>,
+    #[serde(flatten)]
+    counts: Counts,
+    alarms: Vec<String>,
+}
+
+impl Status {
+    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        let (store, desk) = open(path, now)?;
+        let counts = store.counts()?;
+        let mut alarms = Vec::new();
+        let mut alarm = |count: u64, what: &str| {
+            if count > 0 {
+                alarms.push(format!("{count} {what}"));
+            }
+        };
+        alarm(counts.inbox_aside, "mails were set aside; look at them and run `embargod aside --retry`");
+        alarm(counts.outbox_dead, "mails were refused for good");
+        alarm(counts.outbox_unknown, "mails may or may not have left");
+        for incident in desk.open() {
+            if incident.answered.is_none() && schedule::human_due(incident) < now {
+                alarms.push(format!("{} has had no answer by a person in time", incident.handle));
+            }
+        }
+        let report = StatusReport {
+            incidents_open: desk.open().count(),
+            incidents: desk.incidents.len(),
+            journal: desk.head.number,
+            journal_hash: desk.head.hash,
+            next_due: desk.next_due(),
+            counts,
+            alarms,
+        };
+        if self.json {
+            say(&json(&report)?);
+        } else {
+            say(&text(&report, &desk));
+        }
+        Ok(if report.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn text(report: &StatusReport, desk: &Desk) -> String {
+    let calendar = Calendar::plain(desk.settings.zone);
+    let next = report.next_due.map_or_else(|| "nothing".to_owned(), |at| calendar.say(at));
+    let mut out = format!(
+        "incidents  {} open, {} in all\ninbox      {} waiting, {} set aside\noutbox     {} waiting, {} refused, {} unknown\njournal    {} records, {}\nnext due   {next}\n",
+        report.incidents_open,
+        report.incidents,
+        report.counts.inbox_waiting,
+        report.counts.inbox_aside,
+        report.counts.outbox_waiting,
+        report.counts.outbox_dead,
+        report.counts.outbox_unknown,
+        report.journal,
+        report.journal_hash.short(),
+    );
+    for incident in desk.open() {
+        let t = incident.t().map_or_else(|| "no T".to_owned(), |t| calendar.say(t));
+        let _ = writeln!(out, "  {}  {:<9} {t}", incident.handle, incident.status.word());
+    }
+    for alarm in &report.alarms {
+        let _ = writeln!(out, "ALARM      {alarm}");
+    }
+    out
+}
+
+fn find<'a>(desk: &'a Desk, handle: &str) -> Result<&'a Incident, Fault> {
+    let found = Handle::parse(handle).and_then(|handle| desk.incidents.get(&handle));
+    found.ok_or_else(|| Fault::new(format!("there is no incident `{handle}`"), "run `embargod status` to see the open ones"))
+}
+
+#[derive(Serialize)]
+struct ShowReport<'a> {
+    handle: &'a Handle,
+    status: &'static str,
+    title: Option<&'a str>,
+    opened: Moment,
+    human_answer_due: Moment,
+    answered: Option<Moment>,
+    lead: Option<&'a str>,
+    severity: Option<String>,
+    vector: Option<&'a str>,
+    cve: Vec<&'a str>,
+    t: Option<Moment>,
+    published: Option<Moment>,
+    fields: &'a std::collections::BTreeMap<String, String>,
+    notices: Vec<NoticeReport>,
+    letters: usize,
+}
+
+#[derive(Serialize)]
+struct NoticeReport {
+    notice: String,
+    number: u32,
+    released: Moment,
+    late: bool,
+    copies: Vec<(String, crate::domain::incident::Delivery)>,
+}
+
+impl Show {
+    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        let (_, desk) = open(path, now)?;
+        let incident = find(&desk, &self.handle)?;
+        let report = ShowReport {
+            handle: &incident.handle,
+            status: incident.status.word(),
+            title: incident.title.as_deref(),
+            opened: incident.opened,
+            human_answer_due: schedule::human_due(incident),
+            answered: incident.answered,
+            lead: incident.lead.as_ref().map(|lead| lead.as_str()),
+            severity: incident.score.as_ref().map(Score::say),
+            vector: incident.score.as_ref().map(|score| score.vector.as_str()),
+            cve: incident.cves.iter().map(String::as_str).collect(),
+            t: incident.t(),
+            published: incident.published(),
+            fields: &incident.fields,
+            notices: notices(&desk, incident),
+            letters: incident.letters.len(),
+        };
+        say(&if self.json { json(&report)? } else { shown(&report, &desk) });
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn notices(desk: &Desk, incident: &Incident) -> Vec<NoticeReport> {
+    let mut list = Vec::new();
+    for (id, notice) in &incident.notices {
+        for (number, release) in &notice.releases {
+            let who = |to| crate::domain::relay::who(desk, to);
+            list.push(NoticeReport {
+                notice: id.to_string(),
+                number: *number,
+                released: release.at,
+                late: release.late,
+                copies: release.copies.iter().map(|(to, delivery)| (who(to), *delivery)).collect(),
+            });
+        }
+    }
+    list
+}
+
+fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
+    let calendar = Calendar::plain(desk.settings.zone);
+    let when = |at: Option<Moment>| at.map_or_else(|| "-".to_owned(), |at| calendar.say(at));
+    let mut out = format!("{}  {}  {}\n", report.handle, report.status, report.title.unwrap_or("(no title)"));
+    let rows = [
+        ("opened", when(Some(report.opened))),
+        ("answered", match report.answered {
+            Some(at) => calendar.say(at),
+            None => format!("no; owed by {}", calendar.say(report.human_answer_due)),
+        }),
+        ("lead", report.lead.unwrap_or("-").to_owned()),
+        ("severity", report.severity.clone().unwrap_or_else(|| "-".to_owned())),
+        ("CVE", if report.cve.is_empty() { "-".to_owned() } else { report.cve.join(", ") }),
+        ("T", when(report.t)),
+        ("published", when(report.published)),
+        ("letters", report.letters.to_string()),
+    ];
+    for (name, value) in rows {
+        let _ = writeln!(out, "  {name:<10}{value}");
+    }
+    for (field, value) in report.fields {
+        let _ = writeln!(out, "  {field:<10}{value}");
+    }
+    for notice in &report.notices {
+        let late = if notice.late { "  LATE" } else { "" };
+        let _ = writeln!(out, "  notice {}@{}  {}{late}", notice.notice, notice.number, calendar.say(notice.released));
+        for (who, delivery) in &notice.copies {
+            let _ = writeln!(out, "    {who}: {delivery:?}");
+        }
+    }
+    out
+}
+
+#[derive(Serialize)]
+struct AgendaRow<'a> {
+    incident: &'a Handle,
+    task: &'a str,
+    title: &'a str,
+    phase: &'a str,
+    role: &'a str,
+    state: &'static str,
+    earliest: Option<Moment>,
+    due: Option<Moment>,
+    done: Option<Moment>,
+    waiting_for: Option<String>,
+}
+
+impl AgendaOf {
+    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        let (_, desk) = open(path, now)?;
+        let incidents: Vec<&Incident> = match &self.handle {
+            Some(handle) => vec![find(&desk, handle)?],
+            None => desk.open().collect(),
+        };
+        let mut rows = Vec::new();
+        for incident in incidents {
+            for item in schedule::agenda(incident, &incident.playbook, now) {
+                rows.push(row(incident, &item));
+            }
+        }
+        if self.json {
+            say(&json(&rows)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let calendar = Calendar::plain(desk.settings.zone);
+        let mut out = String::new();
+        let mut before = None;
+        for row in &rows {
+            if before != Some(row.incident) {
+                before = Some(row.incident);
+                let _ = writeln!(out, "{}", row.incident);
+            }
+            let when = match (row.done, &row.waiting_for, row.due) {
+                (Some(at), _, _) | (None, None, Some(at)) => calendar.say(at),
+                (None, Some(what), _) => what.clone(),
+                (None, None, None) => String::new(),
+            };
+            let _ = writeln!(out, "  {:<9}{:<14}{when}  {}", row.state, row.task, row.title);
+        }
+        say(if out.is_empty() { "No incident is open." } else { &out });
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn row<'a>(incident: &'a Incident, item: &schedule::Item<'a>) -> AgendaRow<'a> {
+    use schedule::State;
+    let (done, waiting_for) = match &item.state {
+        State::Done(at) => (Some(*at), None),
+        State::WaitingFor(what) => (None, Some(format!("waits for {what}"))),
+        State::BlockedBy(tasks) => {
+            let tasks: Vec<_> = tasks.iter().map(ToString::to_string).collect();
+            (None, Some(format!("blocked by {}", tasks.join(", "))))
+        }
+        State::Always | State::Upcoming | State::Due | State::Late | State::Moot => (None, None),
+    };
+    AgendaRow {
+        incident: &incident.handle,
+        task: item.task.word().as_str(),
+        title: &item.task.title,
+        phase: &item.task.phase,
+        role: &item.task.role,
+        state: item.state.word(),
+        earliest: item.earliest,
+        due: item.due,
+        done,
+        waiting_for,
+    }
+}
+
+impl Journal {
+    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        match self.what {
+            JournalCommand::Verify => {
+                let config = config::read_or_fault(path, now)?;
+                let store = Store::open(&config.store, &config.passphrase)?;
+                let head = read_journal(&store, |_, _| {})?;
+                let mut bodies = 0_u64;
+                let mut damaged = Vec::new();
+                store.bodies(|name, salt, text| {
+                    bodies = bodies.saturating_add(1);
+                    if Digest::of_parts(&[salt, text.as_bytes()]).to_string() != name {
+                        damaged.push(name.to_owned());
+                    }
+                })?;
+                if let Some(name) = damaged.first() {
+                    let what = format!("body {name} was changed: its hash does not fit");
+                    return Err(Fault::new(what, "restore a backup"));
+                }
+                replay(&store, config.sources.settings)?;
+                say(&format!("The journal is whole: {} records, {bodies} bodies, head {}", head.number, head.hash));
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+impl Aside {
+    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        let (mut store, _) = open(path, now)?;
+        if self.retry {
+            let count = store.retry_aside()?;
+            say(&format!("{count} mails are tried once more."));
+        } else {
+            say(&format!("{} mails are set aside.", store.counts()?.inbox_aside));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

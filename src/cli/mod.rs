@@ -1,0 +1,93 @@
+//! The command line.
+
+mod check;
+mod init;
+mod look;
+mod open;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::edge::clock::{Clock, WallClock};
+use crate::error::Fault;
+
+/// A security@ mailbox that acknowledges, records, and keeps embargoes on time, steered by signed
+/// mail.
+#[derive(Debug, Parser)]
+#[command(name = "embargod", version, about, max_term_width = 100)]
+struct Arguments {
+    /// The config file.
+    #[arg(long, global = true, default_value = "embargod.toml", value_name = "FILE")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a folder with a documented config, the desk's key, and an empty database.
+    Init(init::Init),
+    /// Check config, keys, playbooks and templates, and log in to both servers.
+    Check(check::Check),
+    /// Run the desk.
+    Run(run::Run),
+    /// Show how the desk stands; the exit code is 1 while something needs the operator.
+    Status(look::Status),
+    /// Show an incident.
+    Show(look::Show),
+    /// Show what is due when.
+    Agenda(look::AgendaOf),
+    /// Look after the journal.
+    Journal(look::Journal),
+    /// Look after mails that were set aside.
+    Aside(look::Aside),
+    /// Open mails and print what they are; nothing is stored or sent.
+    Open(open::Open),
+}
+
+/// Runs a command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = arguments.config;
+    let now = WallClock::start().now();
+    let done = match arguments.command {
+        Command::Init(init) => init.run(now),
+        Command::Check(check) => check.run(&config, now),
+        Command::Run(run) => run.run(&config, now),
+        Command::Status(status) => status.run(&config, now),
+        Command::Show(show) => show.run(&config, now),
+        Command::Agenda(agenda) => agenda.run(&config, now),
+        Command::Journal(journal) => journal.run(&config, now),
+        Command::Aside(aside) => aside.run(&config, now),
+        Command::Open(open) => open.run(&config, now),
+    };
+    match done {
+        Ok(code) => code,
+        Err(fault) => {
+            say_error(&format!("embargod: {fault}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+type Done = Result<ExitCode, Fault>;
+
+/// Prints a line for a person or a machine: the one place that does.
+#[expect(clippy::print_stdout, reason = "a command line prints")]
+fn say(text: &str) {
+    println!("{}", text.trim_end_matches('\n'));
+}
+
+#[expect(clippy::print_stderr, reason = "a command line prints")]
+fn say_error(text: &str) {
+    eprintln!("{text}");
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Fault> {
+    use crate::error::Place;
+    serde_json::to_string(value).at(|| "writing JSON".to_owned())
+}

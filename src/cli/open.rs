@@ -1,0 +1,208 @@
+//! `embargod open`: what a mail is, without a desk.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::config;
+use crate::domain::letter::{Failure, Letter, Protection, Shape, Signature};
+use crate::domain::names::{Digest, Moment};
+use crate::edge::opening::{Opener, RawMail};
+use crate::edge::pgp::{Certificate, Directory, Keyring, Limits, Passphrase};
+use crate::error::{Fault, Place};
+
+use super::{Done, json, say};
+
+/// Arguments of `open`.
+#[derive(Debug, Args)]
+pub(super) struct Open {
+    /// The mails, as files.
+    #[arg(required = true, value_name = "FILE.eml")]
+    files: Vec<PathBuf>,
+    /// Print one JSON object a mail, each on a line.
+    #[arg(long)]
+    json: bool,
+    /// A secret key to open with; the config is not read then.
+    #[arg(long, value_name = "SECRET.asc")]
+    key: Vec<PathBuf>,
+    /// The file with the key's passphrase.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    passphrase_file: Option<PathBuf>,
+    /// A certificate that counts as pinned.
+    #[arg(long, value_name = "PINNED.asc")]
+    cert: Vec<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Opened<'a> {
+    file: &'a Path,
+    kind: &'static str,
+    protection: Protection,
+    inline: bool,
+    repaired: bool,
+    signature: &'static str,
+    fingerprint: Option<String>,
+    pinned: bool,
+    signed_at: Option<Moment>,
+    intended_for_us: bool,
+    failure: Option<Failure>,
+    subject: &'a str,
+    subject_protected: bool,
+    from: Vec<&'a str>,
+    malformed: bool,
+    text: &'a str,
+    html_only: bool,
+    attachments: Vec<Part<'a>>,
+    keys: Vec<Key<'a>>,
+    session: Option<Digest>,
+    sha256: Digest,
+}
+
+#[derive(Serialize)]
+struct Part<'a> {
+    name: &'a str,
+    r#type: &'a str,
+    size: usize,
+    sha256: Digest,
+}
+
+#[derive(Serialize)]
+struct Key<'a> {
+    rank: crate::domain::letter::KeyRank,
+    fingerprint: &'a str,
+}
+
+impl Open {
+    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        let (keyring, mut directory) = self.keys(path, now)?;
+        for file in &self.cert {
+            let bytes = std::fs::read(file).at(|| file.display().to_string())?;
+            directory.add(Certificate::read(&bytes).at(|| file.display().to_string())?, true);
+        }
+        let opener = Opener {
+            keyring: &keyring,
+            known: &directory,
+            address: None,
+            limits: Limits { content_max: 256 * 1024 * 1024, ratio_max: 1_000 },
+        };
+        let mut code = ExitCode::SUCCESS;
+        for file in &self.files {
+            let bytes = match std::fs::read(file) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    super::say_error(&format!("{}: {error}", file.display()));
+                    code = ExitCode::from(2);
+                    continue;
+                }
+            };
+            let raw = RawMail { bytes, received: now, arrived: now, oversize: false };
+            let letter = opener.open(&raw);
+            say(&if self.json { json(&report(file, &letter, &directory))? } else { text(file, &letter) });
+        }
+        Ok(code)
+    }
+
+    fn keys(&self, path: &Path, now: Moment) -> Result<(Keyring, Directory), Fault> {
+        let mut directory = Directory::default();
+        if self.key.is_empty() {
+            let config = config::read_or_fault(path, now)?;
+            for person in config.sources.roster.people.values() {
+                let certificate = Certificate::read(person.certificate.as_bytes()).at(|| person.id.to_string())?;
+                directory.add(certificate, true);
+            }
+            return Ok((config::keyring(&config, [0; 32], now)?, directory));
+        }
+        let passphrase = match &self.passphrase_file {
+            Some(file) => Some(std::fs::read_to_string(file).at(|| file.display().to_string())?),
+            None => None,
+        };
+        let passphrase = passphrase.as_deref().map(Passphrase::new);
+        let keys: Vec<Vec<u8>> = self
+            .key
+            .iter()
+            .map(|file| std::fs::read(file).at(|| file.display().to_string()))
+            .collect::<Result<_, _>>()?;
+        let keyring = Keyring::for_looking(&keys, passphrase.as_ref()).at(|| "the secret key".to_owned())?;
+        Ok((keyring, directory))
+    }
+}
+
+fn signature(signature: &Signature) -> &'static str {
+    match signature {
+        Signature::None => "none",
+        Signature::Partial => "partial",
+        Signature::UnknownKey => "unknown_key",
+        Signature::Invalid => "invalid",
+        Signature::Valid(_) => "valid",
+        Signature::Several => "several",
+    }
+}
+
+/// What a mail is by its own structure; what it means to a desk only that desk knows.
+fn kind(letter: &Letter) -> &'static str {
+    match letter.shape {
+        Shape::DeliveryReport => "bounce",
+        Shape::Automatic => "auto",
+        Shape::Mail if crate::domain::intake::is_key_request(letter) => "key_request",
+        Shape::Mail if !letter.answers.is_empty() => "reply",
+        Shape::Mail => "report",
+    }
+}
+
+fn report<'a>(file: &'a Path, letter: &'a Letter, known: &Directory) -> Opened<'a> {
+    use crate::edge::pgp::Known;
+    let verdict = &letter.verdict;
+    let signed = verdict.signed();
+    Opened {
+        file,
+        kind: kind(letter),
+        protection: verdict.protection,
+        inline: verdict.inline,
+        repaired: verdict.repaired,
+        signature: signature(&verdict.signature),
+        fingerprint: signed.map(|signed| signed.fingerprint.to_string()),
+        pinned: signed.is_some_and(|signed| known.is_pinned(&signed.fingerprint)),
+        signed_at: signed.map(|signed| signed.made),
+        intended_for_us: signed.is_some_and(|signed| signed.names_us),
+        failure: verdict.failure,
+        subject: &letter.subject,
+        subject_protected: letter.subject_protected,
+        from: letter.from.iter().map(crate::domain::names::Address::as_str).collect(),
+        malformed: letter.malformed,
+        text: &letter.text,
+        html_only: letter.html_only,
+        attachments: letter
+            .attachments
+            .iter()
+            .map(|a| Part { name: &a.name, r#type: &a.media, size: a.bytes.len(), sha256: Digest::of(&a.bytes) })
+            .collect(),
+        keys: letter.keys.iter().map(|key| Key { rank: key.rank, fingerprint: key.fingerprint.as_str() }).collect(),
+        session: verdict.session,
+        sha256: letter.raw,
+    }
+}
+
+fn text(file: &Path, letter: &Letter) -> String {
+    use std::fmt::Write as _;
+    let verdict = &letter.verdict;
+    let mut out = format!("{}\n", file.display());
+    let mut row = |name: &str, value: String| {
+        let _ = writeln!(out, "  {name:<11}{value}");
+    };
+    row("kind", kind(letter).to_owned());
+    row("protection", format!("{:?}{}{}", verdict.protection, if verdict.inline { ", inline" } else { "" }, if verdict.repaired { ", repaired" } else { "" }));
+    let by = verdict.signed().map_or_else(String::new, |signed| format!(" by {}", signed.fingerprint.spaced()));
+    row("signature", format!("{}{by}", signature(&verdict.signature)));
+    if let Some(failure) = verdict.failure {
+        row("failure", format!("{failure:?}"));
+    }
+    row("from", letter.from_text.clone());
+    row("subject", format!("{}{}", letter.subject, if letter.subject_protected { " (protected)" } else { "" }));
+    for a in &letter.attachments {
+        row("attached", format!("{} ({}, {} bytes, sha256 {})", a.name, a.media, a.bytes.len(), Digest::of(&a.bytes).short()));
+    }
+    let _ = write!(out, "\n{}", crate::domain::texts::quote(&letter.text));
+    out
+}

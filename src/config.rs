@@ -1,0 +1,550 @@
+//! The config file: read whole, checked whole, refused whole, with the place of each problem.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::domain::desk::Settings;
+use crate::domain::names::{Address, Moment, PersonId, is_id, is_prefix};
+use crate::domain::offset::parse_zone;
+use crate::domain::playbook::{self, BUILTIN};
+use crate::domain::roster::{Person, Roster};
+use crate::domain::texts::Texts;
+use crate::edge::imap::{Mailbox, Server};
+use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
+use crate::engine::Sources;
+use crate::error::{Fault, Place};
+
+/// The documented sample, which `init` writes and a test holds against the fields below.
+pub const SAMPLE: &str = include_str!("../config/embargod.toml");
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    desk: Spanned<DeskPart>,
+    keys: Spanned<KeysPart>,
+    store: Spanned<StorePart>,
+    imap: Spanned<ImapPart>,
+    smtp: Spanned<SmtpPart>,
+    #[serde(default)]
+    limits: LimitsPart,
+    #[serde(default)]
+    files: FilesPart,
+    #[serde(default, rename = "person")]
+    people: Vec<Spanned<PersonPart>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeskPart {
+    name: String,
+    address: String,
+    prefix: String,
+    #[serde(default)]
+    zone: Option<String>,
+    playbook: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeysPart {
+    secret: PathBuf,
+    #[serde(default)]
+    old: Vec<PathBuf>,
+    passphrase_file: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StorePart {
+    path: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Tls {
+    Implicit,
+    Starttls,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImapPart {
+    host: String,
+    port: u16,
+    tls: Tls,
+    user: String,
+    password_file: String,
+    ca_file: Option<PathBuf>,
+    #[serde(default = "inbox")]
+    folder: String,
+    #[serde(default = "full_look")]
+    full_look_s: u64,
+    #[serde(default = "letter_bytes")]
+    letter_bytes_max: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SmtpPart {
+    host: String,
+    port: u16,
+    tls: Tls,
+    user: String,
+    password_file: String,
+    ca_file: Option<PathBuf>,
+    #[serde(default = "connections")]
+    connections: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsPart {
+    tick_s: u32,
+    plain_per_hour: u32,
+    acknowledgements_per_hour: u32,
+}
+
+impl Default for LimitsPart {
+    fn default() -> Self {
+        Self { tick_s: 2, plain_per_hour: 10, acknowledgements_per_hour: 60 }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct FilesPart {
+    templates: Option<PathBuf>,
+    playbooks: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PersonPart {
+    id: String,
+    name: String,
+    address: String,
+    certificate: PathBuf,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    groups: Vec<String>,
+}
+
+fn inbox() -> String {
+    "INBOX".to_owned()
+}
+fn full_look() -> u64 {
+    120
+}
+fn letter_bytes() -> u32 {
+    30 * 1024 * 1024
+}
+fn connections() -> usize {
+    2
+}
+
+/// Something that is wrong, or a word of praise, with its place and the next step.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// File and line, or the server.
+    pub place: String,
+    /// What was found.
+    pub what: String,
+    /// What to do; empty where all is well.
+    pub next: String,
+    /// Whether the desk cannot run like this.
+    pub fatal: bool,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.fatal { "wrong" } else { "ok   " };
+        write!(f, "{mark} {}: {}", self.place, self.what)?;
+        if self.next.is_empty() { Ok(()) } else { write!(f, "\n      next: {}", self.next) }
+    }
+}
+
+/// A config, read and checked, with everything that it points to.
+#[derive(Debug)]
+pub struct Config {
+    /// What the journal is told.
+    pub sources: Sources,
+    /// The secret keys, still locked.
+    pub keys: Vec<Vec<u8>>,
+    /// Opens keys and database.
+    pub passphrase: Passphrase,
+    /// The database.
+    pub store: PathBuf,
+    /// The mailbox.
+    pub mailbox: Mailbox,
+    /// The mail server.
+    pub smtp: Server,
+    /// How many connections to it are kept.
+    pub connections: usize,
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    findings: Vec<Finding>,
+}
+
+impl Reader<'_> {
+    fn place(&self, at: usize) -> String {
+        let line = self.text.bytes().take(at).filter(|b| *b == b'\n').count().saturating_add(1);
+        format!("{}:{line}", self.path.display())
+    }
+
+    /// The place of a key inside a section, as near as the text tells.
+    fn key_place(&self, section: usize, key: &str) -> String {
+        let rest = self.text.get(section..).unwrap_or("");
+        let offset = rest
+            .match_indices(key)
+            .find(|(at, _)| rest.get(..*at).is_none_or(|before| before.ends_with('\n') || before.is_empty()))
+            .map_or(0, |(at, _)| at);
+        self.place(section.saturating_add(offset))
+    }
+
+    fn wrong(&mut self, place: String, what: impl Into<String>, next: impl Into<String>) {
+        self.findings.push(Finding { place, what: what.into(), next: next.into(), fatal: true });
+    }
+
+    fn full(&self, path: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    fn secret(&mut self, section: usize, key: &str, value: &str) -> Option<String> {
+        let place = self.key_place(section, key);
+        let path = match value.strip_prefix("credential:") {
+            Some(name) if is_id(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
+                Some(folder) => PathBuf::from(folder).join(name),
+                None => {
+                    let next = "start embargod from a systemd unit with LoadCredential=, or name a file";
+                    self.wrong(place, format!("`{value}` is asked for, and systemd gave no credentials"), next);
+                    return None;
+                }
+            },
+            Some(name) => {
+                self.wrong(place, format!("`{name}` is no name of a credential"), "use letters, digits, `-` and `_`");
+                return None;
+            }
+            None => self.full(Path::new(value)),
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
+            Err(error) => {
+                self.wrong(place, format!("{}: {error}", path.display()), "write the secret into that file, readable by its owner only");
+                None
+            }
+        }
+    }
+
+    fn address(&mut self, section: usize, text: &str) -> Option<Address> {
+        let address = Address::parse(text);
+        if address.is_none() {
+            let place = self.key_place(section, "address");
+            self.wrong(place, format!("`{text}` is no mail address"), "write it like security@example.org");
+        }
+        address
+    }
+
+    fn folder(&mut self, folder: Option<&PathBuf>, ending: &str) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        let Some(folder) = folder.map(|folder| self.full(folder)) else { return texts };
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.wrong(folder.display().to_string(), error.to_string(), "make the folder, or take it out of [files]");
+                return texts;
+            }
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+            let Some(stem) = name.strip_suffix(ending) else { continue };
+            match std::fs::read_to_string(&path) {
+                Ok(text) => {
+                    texts.insert(stem.to_owned(), text);
+                }
+                Err(error) => self.wrong(path.display().to_string(), error.to_string(), "mend or remove the file"),
+            }
+        }
+        texts
+    }
+
+    fn playbooks(&mut self, folder: Option<&PathBuf>) -> BTreeMap<String, String> {
+        let own = self.folder(folder, ".toml");
+        let mut texts: BTreeMap<String, String> =
+            BUILTIN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        let shown = folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
+        for (name, text) in own {
+            match playbook::load(&text) {
+                Ok(_) => {
+                    texts.insert(name, text);
+                }
+                Err(problems) => {
+                    for problem in problems {
+                        let place = format!("{shown}/{name}.toml:{}", problem.line);
+                        self.wrong(place, problem.message, "mend the playbook");
+                    }
+                }
+            }
+        }
+        texts
+    }
+
+    fn person(&mut self, part: Spanned<PersonPart>, known: &Roster, now: Moment) -> Option<Person> {
+        let at = part.span().start;
+        let part = part.into_inner();
+        let id = PersonId::parse(&part.id);
+        if id.as_ref().is_none_or(|id| known.person(id).is_some()) {
+            let place = self.key_place(at, "id");
+            self.wrong(place, format!("`{}` is no id, or is used twice", part.id), "give each person a short id of letters and digits");
+        }
+        let address = self.address(at, &part.address);
+        let path = self.full(&part.certificate);
+        let place = self.key_place(at, "certificate");
+        let certificate = std::fs::read(&path).map_err(|error| error.to_string());
+        let certificate = match certificate.and_then(|bytes| Certificate::read(&bytes)) {
+            Ok(certificate) => certificate,
+            Err(why) => {
+                self.wrong(place, format!("{}: {why}", path.display()), "export it with `gpg --export --armor ADDRESS`");
+                return None;
+            }
+        };
+        // An expired key is a finding and no reason not to start: the others must be served, and
+        // what cannot be sealed is withheld and said so.
+        if let Err(why) = certificate.check(now) {
+            self.wrong(place, format!("the key of `{}`: {why}", part.id), "ask them for their present certificate");
+        }
+        if part.roles.is_empty() && part.groups.is_empty() {
+            let place = self.place(at);
+            self.wrong(place, format!("`{}` has neither a role nor a group", part.id), "give them one, or take them out");
+        }
+        let fingerprint = certificate.fingerprint();
+        if let Some(other) = known.by_fingerprint(&fingerprint) {
+            let place = self.place(at);
+            self.wrong(place, format!("`{}` and `{}` have the same key", part.id, other.id), "a key stands for one person");
+        }
+        Some(Person {
+            id: id?,
+            name: crate::domain::texts::clean_line(&part.name, 80),
+            address: address?,
+            fingerprint,
+            certificate: certificate.armored(),
+            roles: part.roles.into_iter().collect(),
+            groups: part.groups.into_iter().collect(),
+        })
+    }
+
+    fn server(&mut self, section: usize, host: String, port: u16, tls: Tls, user: String, password_file: &str, ca_file: Option<&PathBuf>) -> Option<Server> {
+        let password = self.secret(section, "password_file", password_file)?;
+        let ca_file = ca_file.map(|path| self.full(path));
+        if let Some(path) = ca_file.as_ref().filter(|path| !path.exists()) {
+            let place = self.key_place(section, "ca_file");
+            self.wrong(place, format!("{} is not there", path.display()), "give a PEM file, or take the line out");
+        }
+        Some(Server { host, port, implicit_tls: tls == Tls::Implicit, ca_file, user, password })
+    }
+}
+
+/// Reads a config and everything it points to.
+///
+/// # Errors
+/// All that is wrong, each with its place and the next step.
+pub fn read(path: &Path, now: Moment) -> Result<Config, Vec<Finding>> {
+    let one = |what: String, next: &str, place: String| {
+        vec![Finding { place, what, next: next.to_owned(), fatal: true }]
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        one(error.to_string(), "run `embargod init FOLDER`, or name the file with --config", path.display().to_string())
+    })?;
+    let file: File = toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count().saturating_add(1));
+        let next = "compare with the sample that `embargod init` writes";
+        one(error.message().to_owned(), next, format!("{}:{line}", path.display()))
+    })?;
+    let mut reader = Reader { path, text: &text, findings: Vec::new() };
+    let config = reader.config(file, now);
+    match config {
+        Some(config) if reader.findings.is_empty() => Ok(config),
+        _ => Err(reader.findings),
+    }
+}
+
+impl Reader<'_> {
+    #[expect(clippy::too_many_lines, reason = "one step for each section, in the order of the file")]
+    fn config(&mut self, file: File, now: Moment) -> Option<Config> {
+        let keys_at = file.keys.span().start;
+        let keys = file.keys.into_inner();
+        let passphrase = self.secret(keys_at, "passphrase_file", &keys.passphrase_file).map(|text| Passphrase::new(&text));
+        let mut secret_keys = Vec::new();
+        for (n, path) in std::iter::once(&keys.secret).chain(&keys.old).enumerate() {
+            let path = self.full(path);
+            let place = self.key_place(keys_at, if n == 0 { "secret" } else { "old" });
+            let read = secret_fingerprint(&path).and_then(|_| std::fs::read(&path).map_err(|e| e.to_string()));
+            match read {
+                Ok(bytes) => secret_keys.push(bytes),
+                Err(why) => self.wrong(place, format!("{}: {why}", path.display()), "run `embargod init` to make a key"),
+            }
+        }
+        let keyring = match (&passphrase, secret_keys.is_empty()) {
+            (Some(passphrase), false) => match Keyring::open(&secret_keys, Some(passphrase), [0; 32], now) {
+                Ok(keyring) => Some(keyring),
+                Err(why) => {
+                    let place = self.key_place(keys_at, "secret");
+                    self.wrong(place, format!("the desk's key: {why}"), "look at `passphrase_file`, or make a new key");
+                    None
+                }
+            },
+            _ => None,
+        };
+        let playbooks = self.playbooks(file.files.playbooks.as_ref());
+        let templates = self.folder(file.files.templates.as_ref(), ".txt");
+        self.templates(&templates, &playbooks, file.files.templates.as_ref());
+        let mut roster = Roster::default();
+        for part in file.people {
+            if let Some(person) = self.person(part, &roster, now) {
+                roster.people.insert(person.id.clone(), person);
+            }
+        }
+        let desk_at = file.desk.span().start;
+        let desk = file.desk.into_inner();
+        self.desk(desk_at, &desk, &playbooks, &roster);
+        let address = self.address(desk_at, &desk.address);
+        let zone = parse_zone(desk.zone.as_deref().unwrap_or("UTC")).ok();
+        let imap_at = file.imap.span().start;
+        let imap = file.imap.into_inner();
+        let server = self.server(imap_at, imap.host, imap.port, imap.tls, imap.user, &imap.password_file, imap.ca_file.as_ref());
+        let smtp_at = file.smtp.span().start;
+        let smtp = file.smtp.into_inner();
+        let connections = smtp.connections;
+        if !(1..=20).contains(&connections) {
+            let place = self.key_place(smtp_at, "connections");
+            self.wrong(place, "connections are 1 to 20", "2 is enough for most");
+        }
+        let smtp = self.server(smtp_at, smtp.host, smtp.port, smtp.tls, smtp.user, &smtp.password_file, smtp.ca_file.as_ref());
+        let store = self.full(&file.store.into_inner().path);
+        let certificate = keyring?.certificate();
+        let settings = Settings {
+            name: crate::domain::texts::clean_line(&desk.name, 80),
+            address: address?,
+            prefix: desk.prefix,
+            zone: zone?,
+            playbook: desk.playbook,
+            fingerprint: certificate.fingerprint(),
+            certificate: certificate.armored(),
+            tick_s: file.limits.tick_s.clamp(1, 60),
+            plain_per_hour: file.limits.plain_per_hour,
+            acknowledgements_per_hour: file.limits.acknowledgements_per_hour.max(1),
+        };
+        Some(Config {
+            sources: Sources { settings, roster, templates, playbooks },
+            keys: secret_keys,
+            passphrase: passphrase?,
+            store,
+            mailbox: Mailbox {
+                server: server?,
+                folder: imap.folder,
+                full_look: Duration::from_secs(imap.full_look_s.clamp(5, 3_600)),
+                size_max: imap.letter_bytes_max.clamp(64 * 1024, 200 * 1024 * 1024),
+                since: None,
+            },
+            smtp: smtp?,
+            connections: connections.clamp(1, 20),
+        })
+    }
+
+    fn desk(&mut self, at: usize, desk: &DeskPart, playbooks: &BTreeMap<String, String>, roster: &Roster) {
+        if !is_prefix(&desk.prefix) {
+            let place = self.key_place(at, "prefix");
+            self.wrong(place, format!("`{}` is no prefix", desk.prefix), "use 2 to 12 capital letters or digits, a letter first");
+        }
+        if let Err(why) = parse_zone(desk.zone.as_deref().unwrap_or("UTC")) {
+            let place = self.key_place(at, "zone");
+            self.wrong(place, why, "");
+        }
+        let place = self.key_place(at, "playbook");
+        let Some(text) = playbooks.get(&desk.playbook) else {
+            let known: Vec<_> = playbooks.keys().cloned().collect();
+            self.wrong(place, format!("there is no playbook `{}`", desk.playbook), format!("write one of {}", known.join(", ")));
+            return;
+        };
+        let Ok(playbook) = playbook::load(text) else { return };
+        if roster.holders(&playbook.intake).next().is_none() {
+            let what = format!("nobody has the role `{}`, so no report would reach anybody", playbook.intake);
+            self.wrong(place, what, "give it to somebody: add a [[person]] with that role");
+        }
+        for person in roster.people.values() {
+            for role in person.roles.iter().filter(|role| !playbook.roles.contains_key(*role) && *role != "operator") {
+                let what = format!("`{}` has the role `{role}`, which playbook `{}` does not know", person.id, playbook.id);
+                let known: Vec<_> = playbook.roles.keys().cloned().collect();
+                self.wrong(self.path.display().to_string(), what, format!("write one of {}", known.join(", ")));
+            }
+            for group in person.groups.iter().filter(|group| !playbook.groups.contains_key(*group)) {
+                let what = format!("`{}` is in the group `{group}`, which playbook `{}` does not know", person.id, playbook.id);
+                let known: Vec<_> = playbook.groups.keys().cloned().collect();
+                self.wrong(self.path.display().to_string(), what, format!("write one of {}", known.join(", ")));
+            }
+        }
+    }
+
+    fn templates(&mut self, own: &BTreeMap<String, String>, playbooks: &BTreeMap<String, String>, folder: Option<&PathBuf>) {
+        let fields = playbooks.values().filter_map(|text| playbook::load(text).ok());
+        let fields = fields.flat_map(|playbook| playbook.fields.into_keys()).collect();
+        if let Err(problems) = Texts::load(own, &fields) {
+            let shown = folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
+            for problem in problems {
+                let place = format!("{shown}/{}.txt:{}", problem.template, problem.line);
+                self.wrong(place, problem.message, "mend the template, or remove it to use the program's own");
+            }
+        }
+    }
+}
+
+/// Reads a config, or says everything that is wrong with it as one fault.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_or_fault(path: &Path, now: Moment) -> Result<Config, Fault> {
+    read(path, now).map_err(|findings| {
+        let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        Fault::new(format!("the configuration is not in order:\n{}", lines.join("\n")), "mend it and run `embargod check`")
+    })
+}
+
+/// Opens the keys of a config.
+///
+/// # Errors
+/// When they do not open.
+pub fn keyring(config: &Config, session_salt: [u8; 32], now: Moment) -> Result<Keyring, Fault> {
+    Keyring::open(&config.keys, Some(&config.passphrase), session_salt, now).at(|| "the desk's key".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_names_every_key_and_no_other() {
+        let people = SAMPLE.replace("\n# [[person]]", "\n[[person]]");
+        let mut inside = false;
+        let open: String = people
+            .lines()
+            .map(|line| {
+                inside |= line.starts_with("[[person]]");
+                let bare = line.strip_prefix("# ").unwrap_or(line);
+                let is_setting = bare.contains(" = ") || bare.starts_with('[');
+                format!("{}\n", if is_setting && (inside || line.starts_with("# ca_file") || line.starts_with("# [files]") || line.starts_with("# templates") || line.starts_with("# playbooks")) { bare } else { line })
+            })
+            .collect();
+        let file: File = toml::from_str(&open).unwrap();
+        assert_eq!(file.people.len(), 2);
+        assert!(file.files.templates.is_some() && file.imap.get_ref().ca_file.is_some());
+    }
+}

@@ -1,0 +1,102 @@
+//! The one place that asks what time it is, and whether the answer may be trusted.
+
+use chrono::{DateTime, Utc};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::domain::names::{Moment, Span};
+
+/// Where the time comes from.
+pub trait Clock: Send {
+    /// The present moment.
+    fn now(&self) -> Moment;
+
+    /// Whether notices may leave on this clock now (DESIGN, promise 2): it has not jumped since it
+    /// was first looked at, and is not behind what the journal has seen.
+    ///
+    /// # Errors
+    /// Why not, for the operator.
+    fn vouch(&self, newest_record: Option<Moment>) -> Result<(), String>;
+}
+
+/// The machine's clock, held against the time since it was started, which nobody sets.
+pub struct WallClock {
+    wall: Moment,
+    boot: Span,
+}
+
+/// How far the two may drift apart: what a time service corrects without anyone noticing.
+const DRIFT_MAX: Span = Span::seconds(5);
+
+impl WallClock {
+    /// Looks at both clocks for the first time.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { wall: wall(), boot: boot() }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that asks")]
+fn wall() -> Moment {
+    DateTime::<Utc>::from(std::time::SystemTime::now())
+}
+
+fn boot() -> Span {
+    let since = clock_gettime(ClockId::Boottime);
+    let nanos = u32::try_from(since.tv_nsec).unwrap_or(0);
+    Span::new(since.tv_sec, nanos).unwrap_or_default()
+}
+
+impl Clock for WallClock {
+    fn now(&self) -> Moment {
+        wall()
+    }
+
+    fn vouch(&self, newest_record: Option<Moment>) -> Result<(), String> {
+        let now = wall();
+        let gone_wall = now.signed_duration_since(self.wall);
+        let gone_boot = boot().checked_sub(&self.boot).unwrap_or_default();
+        let apart = gone_wall.checked_sub(&gone_boot).unwrap_or(Span::MAX);
+        if apart.abs() > DRIFT_MAX {
+            return Err(format!(
+                "the clock was set by {} seconds while the desk was running; restart it once the time is right",
+                apart.num_seconds()
+            ));
+        }
+        match newest_record {
+            Some(newest) if now < newest => Err(format!(
+                "the clock is {} seconds behind the journal's newest record",
+                newest.signed_duration_since(now).num_seconds()
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A clock that stands where it is put: for rehearsals that jump from one due moment to the next.
+#[derive(Debug, Clone)]
+pub struct SetClock(pub std::sync::Arc<std::sync::Mutex<Moment>>);
+
+impl SetClock {
+    /// A clock at a moment.
+    #[must_use]
+    pub fn at(moment: Moment) -> Self {
+        Self(std::sync::Arc::new(std::sync::Mutex::new(moment)))
+    }
+
+    /// Puts it to another moment.
+    pub fn set(&self, moment: Moment) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = moment;
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Moment {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+    fn vouch(&self, newest_record: Option<Moment>) -> Result<(), String> {
+        match newest_record {
+            Some(newest) if self.now() < newest => Err("the clock is behind the journal".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Writing a mail: the MIME entity, its protected headers, and the sealed or signed whole.
+//!
+//! A [`Sealed`] is made here and nowhere else: encrypted to one key, or signed and made from a
+//! content-free or public text. What an outsider sees of a sealed mail is two addresses, a date,
+//! an id that says nothing, and a size.
+
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue, Headers};
+use lettre::message::{Attachment as Attached, Body, MultiPart, SinglePart};
+
+use crate::domain::incident::Purpose;
+use crate::domain::letter::Attachment;
+use crate::domain::names::{Moment, base32};
+use crate::domain::outbox::{Label, Mail, Words};
+use crate::domain::texts::Written;
+use crate::error::{Fault, Place};
+
+use super::pgp::{Certificate, Keyring};
+use super::store::Sealed;
+
+/// Who we are, for the headers.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    /// The desk's name.
+    pub name: String,
+    /// The desk's address.
+    pub address: String,
+    /// The desk's certificate, armored.
+    pub certificate: String,
+}
+
+/// Why a mail was not made.
+#[derive(Debug)]
+pub enum Unsealed {
+    /// It cannot be sealed to its recipient's key.
+    Key(String),
+    /// Something of ours is broken.
+    Fault(Fault),
+}
+
+impl From<Fault> for Unsealed {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Makes the bytes of a mail. `written` are its words with everything filled in.
+///
+/// # Errors
+/// When the recipient's key cannot be used, or a text that must be sealed has no key: then there
+/// are no bytes, in clear or otherwise (FAILURES L5, L11).
+pub fn make(
+    keyring: &Keyring,
+    sender: &Sender,
+    mail: &Mail,
+    written: &Written,
+    certificate: Option<&Certificate>,
+    at: Moment,
+) -> Result<Sealed, Unsealed> {
+    let bytes = match (&mail.words, certificate) {
+        (_, Some(certificate)) if mail.key.is_some() => {
+            encrypted(keyring, sender, mail, written, certificate, at)?
+        }
+        (Words::Clear(_) | Words::Public { .. }, _) if mail.key.is_none() => {
+            signed(keyring, sender, mail, written, at)?
+        }
+        _ => return Err(Unsealed::Key("there is no key for it".to_owned())),
+    };
+    Ok(Sealed {
+        message_id: mail.message_id.to_string(),
+        label: Label { about: mail.about.clone(), to: mail.to.clone(), purpose: mail.purpose.clone() },
+        return_token: base32(&super::random::<20>()?, 32).to_ascii_lowercase(),
+        recipient: mail.address.to_string(),
+        bytes,
+        not_before: mail.not_before,
+    })
+}
+
+fn line(name: &'static str, value: &str) -> String {
+    let mut headers = Headers::new();
+    headers.insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
+    headers.to_string()
+}
+
+/// The headers that everyone on the way sees.
+fn envelope(sender: &Sender, mail: &Mail, subject: &str, at: Moment, named: bool) -> Vec<(&'static str, String)> {
+    let from = if named { mailbox(&sender.name, &sender.address) } else { sender.address.clone() };
+    let mut headers = vec![
+        ("From", from),
+        ("To", mail.address.to_string()),
+        ("Subject", subject.to_owned()),
+        ("Date", at.to_rfc2822()),
+        ("Message-ID", format!("<{}>", mail.message_id)),
+    ];
+    // RFC 3834, 5: what a machine answers, what a machine sends by itself; a person's words carry
+    // neither.
+    match &mail.purpose {
+        Purpose::Acknowledgement | Purpose::Key | Purpose::Transcript | Purpose::Refusal => {
+            headers.push(("Auto-Submitted", "auto-replied".to_owned()));
+        }
+        Purpose::Answer => {}
+        Purpose::Relay | Purpose::Reminder | Purpose::Notice { .. } | Purpose::Waiting | Purpose::Alert => {
+            headers.push(("Auto-Submitted", "auto-generated".to_owned()));
+        }
+    }
+    headers
+}
+
+fn mailbox(name: &str, address: &str) -> String {
+    let plain: String = name.chars().filter(|c| c.is_alphanumeric() || " -.".contains(*c)).collect();
+    if plain.is_ascii() { format!("\"{plain}\" <{address}>") } else { address.to_owned() }
+}
+
+fn threading(mail: &Mail) -> Vec<(&'static str, String)> {
+    let answers = mail.answers.as_ref().map(|id| format!("<{id}>"));
+    answers.map_or_else(Vec::new, |id| vec![("In-Reply-To", id.clone()), ("References", id)])
+}
+
+fn block(headers: &[(&'static str, String)]) -> String {
+    headers.iter().map(|(name, value)| line(name, value)).collect()
+}
+
+/// The entity that is protected: headers that count, text, attachments.
+fn entity(
+    sender: &Sender,
+    mail: &Mail,
+    written: &Written,
+    headers: &str,
+    protection: &str,
+) -> Result<Vec<u8>, Fault> {
+    let place = || "composing a mail".to_owned();
+    let kind = |text: &str| ContentType::parse(text).at(place);
+    // Quoted-printable whatever the text: seven bits, no blank at a line's end (RFC 3156, 3).
+    let body = Body::new_with_encoding(written.body.clone(), ContentTransferEncoding::QuotedPrintable)
+        .map_err(|_| Fault::new("a text cannot be encoded", ""))?;
+    let root = format!("{protection}; protected-headers=\"v1\"");
+    let mut attachments: Vec<SinglePart> =
+        mail.attachments.iter().map(attached).collect::<Result<_, _>>()?;
+    if mail.with_our_key {
+        let name = "openpgp-key.asc".to_owned();
+        let key = Attached::new(name).body(sender.certificate.clone(), kind("application/pgp-keys")?);
+        attachments.push(key);
+    }
+    let formatted = if attachments.is_empty() {
+        let kind = kind(&format!("text/plain; charset=utf-8; {root}"))?;
+        SinglePart::builder().header(kind).body(body).formatted()
+    } else {
+        let text = SinglePart::builder().header(kind("text/plain; charset=utf-8")?).body(body);
+        let boundary = base32(&super::random::<20>()?, 32);
+        let kind = kind(&format!("multipart/mixed; boundary=\"{boundary}\"; {root}"))?;
+        let parts = MultiPart::mixed().header(kind).singlepart(text);
+        attachments.into_iter().fold(parts, MultiPart::singlepart).formatted()
+    };
+    let mut entity = headers.as_bytes().to_vec();
+    entity.extend(formatted);
+    Ok(entity)
+}
+
+fn attached(attachment: &Attachment) -> Result<SinglePart, Fault> {
+    // A type that would be interpreted on its way (RFC 2046: message/*, multipart/*) travels as
+    // bytes, so that it arrives as it left.
+    let opaque = attachment.media.starts_with("message/") || attachment.media.starts_with("multipart/");
+    let media = if opaque { "application/octet-stream" } else { &attachment.media };
+    let kind = ContentType::parse(media)
+        .or_else(|_| ContentType::parse("application/octet-stream"))
+        .at(|| "composing an attachment".to_owned())?;
+    let body = Body::new_with_encoding(attachment.bytes.to_vec(), ContentTransferEncoding::Base64)
+        .map_err(|_| Fault::new("an attachment cannot be encoded", ""))?;
+    Ok(Attached::new(attachment.name.clone()).body(body, kind))
+}
+
+fn encrypted(
+    keyring: &Keyring,
+    sender: &Sender,
+    mail: &Mail,
+    written: &Written,
+    to: &Certificate,
+    at: Moment,
+) -> Result<Vec<u8>, Unsealed> {
+    let outer = envelope(sender, mail, "[...]", at, false);
+    // Everything that counts is inside, with a note of what stood outside (RFC 9788, 2.2); the
+    // threading headers are inside only, since outside they would show an incident's size.
+    let mut inner = envelope(sender, mail, &written.subject, at, true);
+    inner.extend(threading(mail));
+    let seen = outer.iter().map(|(name, value)| ("HP-Outer", format!("{name}: {value}")));
+    let mut headers = block(&inner);
+    headers.push_str(&block(&seen.collect::<Vec<_>>()));
+    let entity = entity(sender, mail, written, &headers, "hp=\"cipher\"")?;
+    let message = keyring.seal(to, &entity, at).map_err(Unsealed::Key)?;
+    let message = String::from_utf8(message).at(|| "sealing".to_owned())?;
+    let boundary = base32(&super::random::<20>()?, 32);
+    let mut mail = block(&outer);
+    mail.push_str(&format!(
+        "MIME-Version: 1.0\r\nContent-Type: multipart/encrypted; \
+         protocol=\"application/pgp-encrypted\";\r\n boundary=\"{boundary}\"\r\n\r\n\
+         --{boundary}\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n\
+         --{boundary}\r\nContent-Type: application/octet-stream; name=\"encrypted.asc\"\r\n\
+         Content-Disposition: inline; filename=\"encrypted.asc\"\r\n\r\n"
+    ));
+    for line in message.lines() {
+        mail.push_str(line);
+        mail.push_str("\r\n");
+    }
+    mail.push_str(&format!("--{boundary}--\r\n"));
+    Ok(mail.into_bytes())
+}
+
+fn signed(keyring: &Keyring, sender: &Sender, mail: &Mail, written: &Written, at: Moment) -> Result<Vec<u8>, Unsealed> {
+    let mut headers = envelope(sender, mail, &written.subject, at, true);
+    headers.extend(threading(mail));
+    let headers = block(&headers);
+    let entity = entity(sender, mail, written, &headers, "hp=\"clear\"")?;
+    // The line end before a boundary belongs to the boundary (RFC 3156, 5).
+    let entity = entity.strip_suffix(b"\r\n").unwrap_or(&entity);
+    let signature = keyring.sign(entity, at).map_err(|why| Fault::new(format!("signing: {why}"), ""))?;
+    let signature = String::from_utf8(signature).at(|| "signing".to_owned())?.replace("\r\n", "\n").replace('\n', "\r\n");
+    let boundary = base32(&super::random::<20>()?, 32);
+    let head = format!(
+        "{headers}MIME-Version: 1.0\r\nContent-Type: multipart/signed; \
+         protocol=\"application/pgp-signature\";\r\n micalg=pgp-sha256; boundary=\"{boundary}\"\r\n\r\n\
+         --{boundary}\r\n"
+    );
+    let mut mail = head.into_bytes();
+    mail.extend(entity);
+    mail.extend(
+        format!(
+            "\r\n--{boundary}\r\nContent-Type: application/pgp-signature; name=\"signature.asc\"\r\n\r\n\
+             {signature}\r\n--{boundary}--\r\n"
+        )
+        .into_bytes(),
+    );
+    Ok(mail)
+}

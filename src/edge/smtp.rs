@@ -1,0 +1,168 @@
+//! The courier: handing mails to the mail server, one recipient each, over connections that are
+//! kept.
+//!
+//! The commands are sent one by one rather than by the library's `send`, because the store has to
+//! know when the last bytes are about to leave: only between them and the server's answer is it
+//! unknown whether a mail left.
+
+use std::time::Duration;
+
+use lettre::Address;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::Response;
+
+use crate::domain::names;
+use crate::domain::outbox::Outcome;
+use crate::error::{Fault, Place, Setback};
+
+use super::imap::Server;
+use super::store::Outgoing;
+
+/// How long the server may take for one answer. The answer to the last bytes may take longer,
+/// since some servers look through a mail before they take it (RFC 5321, 4.5.3.2.6: 10 minutes).
+const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE_DATA: Duration = Duration::from_secs(600);
+
+/// A connection to the mail server, kept between mails.
+pub struct Courier {
+    server: Server,
+    own: names::Address,
+    connection: Option<AsyncSmtpConnection>,
+}
+
+fn tls(server: &Server) -> Result<TlsParameters, Fault> {
+    let mut tls = TlsParameters::builder(server.host.clone());
+    if let Some(path) = &server.ca_file {
+        let place = || format!("CA file {}", path.display());
+        let pem = std::fs::read(path).at(place)?;
+        // Only these: a private mail server's name must not be vouched for by anyone else.
+        tls = tls.certificate_store(lettre::transport::smtp::client::CertificateStore::None);
+        tls = tls.add_root_certificate(Certificate::from_pem(&pem).at(place)?);
+    }
+    tls.build_rustls().at(|| "TLS for the mail server".to_owned())
+}
+
+impl Courier {
+    /// A courier of a desk; connects when there is something to hand over.
+    #[must_use]
+    pub fn new(server: Server, own: names::Address) -> Self {
+        Self { server, own, connection: None }
+    }
+
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// What the server or the network said.
+    pub async fn connect(&mut self) -> Result<(), Setback> {
+        let setback = |error: lettre::transport::smtp::Error| Setback(describe(&error));
+        let tls = tls(&self.server).map_err(|fault| Setback(fault.to_string()))?;
+        let hello = ClientId::Domain(self.own.domain().to_owned());
+        let implicit = self.server.implicit_tls.then(|| tls.clone());
+        let address = (self.server.host.as_str(), self.server.port);
+        let mut connection = AsyncSmtpConnection::connect_tokio1(address, Some(PATIENCE), &hello, implicit, None)
+            .await
+            .map_err(setback)?;
+        if !self.server.implicit_tls {
+            // Never in clear: a server without STARTTLS gets nothing.
+            connection.starttls(tls, &hello).await.map_err(setback)?;
+        }
+        let credentials = Credentials::new(self.server.user.clone(), self.server.password.clone());
+        connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(setback)?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    async fn ready(&mut self) -> Result<&mut AsyncSmtpConnection, Setback> {
+        let alive = match &mut self.connection {
+            Some(connection) => {
+                !connection.has_broken()
+                    && matches!(tokio::time::timeout(PATIENCE, connection.command(Noop)).await, Ok(Ok(_)))
+            }
+            None => false,
+        };
+        if !alive {
+            self.connection = None;
+            tokio::time::timeout(PATIENCE, self.connect())
+                .await
+                .map_err(|_| Setback("the mail server did not answer".to_owned()))??;
+        }
+        self.connection.as_mut().ok_or_else(|| Setback("no connection".to_owned()))
+    }
+
+    /// Hands one mail over. `last_bytes` is called just before they are sent, and must have
+    /// written that down.
+    pub async fn hand_over(&mut self, row: &Outgoing, last_bytes: impl Future<Output = Result<(), Fault>>) -> Outcome {
+        let from = format!("{}+r-{}@{}", self.own.local(), row.return_token, self.own.domain());
+        let (Ok(from), Ok(to)) = (from.parse::<Address>(), row.recipient.parse::<Address>()) else {
+            return Outcome::Refused("the address cannot be used in SMTP".to_owned());
+        };
+        let outcome = self.try_to(from, to, row, last_bytes).await;
+        if !matches!(outcome, Outcome::Accepted | Outcome::Refused(_)) {
+            // Whatever state the dialogue is in, the next mail begins a new one.
+            self.connection = None;
+        }
+        outcome
+    }
+
+    async fn try_to(
+        &mut self,
+        from: Address,
+        to: Address,
+        row: &Outgoing,
+        last_bytes: impl Future<Output = Result<(), Fault>>,
+    ) -> Outcome {
+        let connection = match self.ready().await {
+            Ok(connection) => connection,
+            Err(Setback(why)) => return Outcome::Later(why),
+        };
+        let commands = async {
+            connection.command(Mail::new(Some(from), vec![])).await?;
+            connection.command(Rcpt::new(to, vec![])).await?;
+            connection.command(Data).await
+        };
+        match tokio::time::timeout(PATIENCE, commands).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                let outcome = refused(&error);
+                // A refused recipient leaves a dialogue that must be reset before the next mail.
+                self.connection = None;
+                return outcome;
+            }
+            Err(_) => return Outcome::Later("the mail server did not answer".to_owned()),
+        }
+        if let Err(fault) = last_bytes.await {
+            return Outcome::Later(fault.to_string());
+        }
+        let Some(connection) = self.connection.as_mut() else { return Outcome::Later("no connection".to_owned()) };
+        match tokio::time::timeout(PATIENCE_DATA, connection.message(&row.bytes)).await {
+            Ok(Ok(_)) => Outcome::Accepted,
+            Ok(Err(error)) if error.is_transient() || error.is_permanent() => refused(&error),
+            Ok(Err(_)) | Err(_) => Outcome::Unknown,
+        }
+    }
+
+    /// Ends the connection in order.
+    pub async fn close(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            let quit: Result<Response, _> = connection.quit().await;
+            drop(quit);
+        }
+    }
+}
+
+fn refused(error: &lettre::transport::smtp::Error) -> Outcome {
+    if error.is_permanent() { Outcome::Refused(describe(error)) } else { Outcome::Later(describe(error)) }
+}
+
+fn describe(error: &lettre::transport::smtp::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,50 @@
+//! TLS for the mailbox: rustls with ring, the host name always checked, the system's authorities
+//! or one file of the operator's.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+
+use crate::error::{Fault, Place};
+
+/// A connector that trusts the file's authorities, or the system's where no file is given.
+///
+/// # Errors
+/// When the file cannot be read or holds none.
+pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, Fault> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = ca_file {
+        let place = || format!("CA file {}", path.display());
+        for certificate in CertificateDer::pem_file_iter(path).at(place)? {
+            roots.add(certificate.at(place)?).at(place)?;
+        }
+        if roots.is_empty() {
+            return Err(Fault::new(format!("{} holds no certificate", place()), "give a PEM file"));
+        }
+    } else {
+        // Single broken certificates in the system's store are skipped; none at all is a fault.
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            return Err(Fault::new("the system has no certificate authorities", "install ca-certificates, or set `ca_file`"));
+        }
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .at(|| "TLS".to_owned())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// The name that the server's certificate must bear.
+///
+/// # Errors
+/// When it is no host name.
+pub fn server_name(host: &str) -> Result<ServerName<'static>, Fault> {
+    ServerName::try_from(host.to_owned()).at(|| format!("`{host}` is no host name"))
+}

@@ -1,0 +1,540 @@
+//! The engine: takes mails and moments in, asks the domain, and commits what it decides in one
+//! transaction.
+//!
+//! It holds the one copy of the state, and everything goes through it one after the other, so that
+//! no two decisions can cross. It is synchronous; the sockets around it live in `edge`. The same
+//! engine runs in the daemon and in `embargod demo`, where a post office in the same process
+//! stands for the servers and the clock jumps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::domain::desk::{Body, Decision, Desk, Record, Settings};
+use crate::domain::incident::{Delivery, Event};
+use crate::domain::intake::{self, Arrival};
+use crate::domain::letter::Letter;
+use crate::domain::names::{Digest, MessageId, Moment};
+use crate::domain::outbox::{Mail, Next, Outcome, Words, after, next_attempt};
+use crate::domain::roster::{RefKey, Roster};
+use crate::domain::texts::{Written, fill_blobs};
+use crate::domain::watch::{self, Leave};
+use crate::edge::clock::Clock;
+use crate::edge::compose::{self, Sender, Unsealed};
+use crate::edge::opening::{Opener, RawMail};
+use crate::edge::pgp::{Certificate, Directory, Keyring, Limits};
+use crate::edge::store::{Commit, Location, Outgoing, Sealed, Settled, Store, chain, read_journal};
+use crate::edge::{fresh, pool};
+use crate::error::{Fault, Place};
+
+/// What config, roster, templates and playbooks say at start.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The desk itself.
+    pub settings: Settings,
+    /// Who is who.
+    pub roster: Roster,
+    /// Templates that replace the program's own.
+    pub templates: BTreeMap<String, String>,
+    /// Playbooks by name.
+    pub playbooks: BTreeMap<String, String>,
+}
+
+/// The store, shared with those who only touch columns of the inbox and the outbox.
+pub type SharedStore = Arc<Mutex<Store>>;
+
+/// Takes the store for a moment.
+pub fn lock(store: &SharedStore) -> MutexGuard<'_, Store> {
+    // A panic elsewhere aborts the release build; in a test the store is still what was committed.
+    store.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The most mails that are opened together.
+const BATCH: u32 = 32;
+/// A mail that stopped the desk so often is set aside.
+const ATTEMPTS_MAX: u32 = 3;
+/// Text that comes out of one mail at most, and times its size.
+const LIMITS: Limits = Limits { content_max: 64 * 1024 * 1024, ratio_max: 200 };
+
+/// The engine.
+pub struct Engine {
+    desk: Desk,
+    store: SharedStore,
+    keyring: Keyring,
+    directory: Directory,
+    sender: Sender,
+    clock: Box<dyn Clock>,
+    newest: Option<Moment>,
+    busy: BTreeSet<i64>,
+    unvouched: Option<String>,
+}
+
+/// Replays a store's journal.
+///
+/// # Errors
+/// When the chain is broken or a text is missing.
+pub fn replay(store: &Store, settings: Settings) -> Result<(Desk, Option<Moment>), Fault> {
+    let secrets = store.secrets()?;
+    let mut desk = Desk::new(RefKey(secrets.ref_key), settings).map_err(|why| Fault::new(why, ""))?;
+    for text in store.shelf()? {
+        desk.shelve(&text);
+    }
+    let mut newest = None;
+    read_journal(store, |record, hash| {
+        newest = newest.max(Some(record.at));
+        desk.apply(&record, hash);
+    })?;
+    match desk.faults.first() {
+        Some(fault) => Err(Fault::new(fault.clone(), "restore a backup of the store")),
+        None => Ok((desk, newest)),
+    }
+}
+
+impl Engine {
+    /// Replays the journal, and journals what config, roster, templates and playbooks say if that
+    /// has changed.
+    ///
+    /// # Errors
+    /// When the journal or one of the sources is not in order; nothing was changed then.
+    pub fn start(store: Store, keyring: Keyring, sources: &Sources, clock: Box<dyn Clock>) -> Result<Self, Fault> {
+        let (desk, newest) = replay(&store, sources.settings.clone())?;
+        let sender = Sender {
+            name: sources.settings.name.clone(),
+            address: sources.settings.address.to_string(),
+            certificate: sources.settings.certificate.clone(),
+        };
+        let mut engine = Self {
+            desk,
+            store: Arc::new(Mutex::new(store)),
+            keyring,
+            directory: Directory::default(),
+            sender,
+            clock,
+            newest,
+            busy: BTreeSet::new(),
+            unvouched: None,
+        };
+        engine.configure(sources)?;
+        engine.fill_directory()?;
+        engine.settle_what_was_in_flight()?;
+        Ok(engine)
+    }
+
+    /// The desk, for looking at.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// The store, for those who keep mails and mark outbox rows.
+    #[must_use]
+    pub fn store(&self) -> SharedStore {
+        Arc::clone(&self.store)
+    }
+
+    fn configure(&mut self, sources: &Sources) -> Result<(), Fault> {
+        let place = || "writing down the configuration".to_owned();
+        let settings = serde_json::to_string(&sources.settings).at(place)?;
+        let roster = serde_json::to_string(&sources.roster).at(place)?;
+        let templates = serde_json::to_string(&sources.templates).at(place)?;
+        let mut shelf = Vec::new();
+        let mut lay = |text: &str| {
+            let digest = Digest::of(text.as_bytes());
+            shelf.push((digest, text.to_owned()));
+            digest
+        };
+        let event = Event::Configured {
+            settings: lay(&settings),
+            roster: lay(&roster),
+            templates: lay(&templates),
+            playbooks: sources.playbooks.iter().map(|(name, text)| (name.clone(), lay(text))).collect(),
+        };
+        if self.desk.configured.as_ref() == Some(&event) {
+            return Ok(());
+        }
+        // Tried on a copy first: what does not load must not be in the journal.
+        let mut trial = self.desk.clone();
+        for (_, text) in &shelf {
+            trial.shelve(text);
+            self.desk.shelve(text);
+        }
+        let record = self.record(&event, None, None, self.now());
+        trial.apply(&record.0, record.1);
+        if let Some(fault) = trial.faults.first() {
+            return Err(Fault::new(fault.clone(), "run `embargod check`"));
+        }
+        self.desk.apply(&record.0, record.1);
+        lock(&self.store).commit(&Commit { records: &[record], shelf: &shelf, ..Commit::default() })
+    }
+
+    fn fill_directory(&mut self) -> Result<(), Fault> {
+        let mut directory = Directory::default();
+        for person in self.desk.roster.people.values() {
+            let certificate = Certificate::read(person.certificate.as_bytes())
+                .map_err(|why| Fault::new(format!("the certificate of `{}`: {why}", person.id), ""))?;
+            directory.add(certificate, true);
+        }
+        // Reporters of closed incidents are not loaded: what starts must not grow with them.
+        for incident in self.desk.open() {
+            let Some(key) = &incident.reporter.key else { continue };
+            let text = lock(&self.store).body(key.certificate)?;
+            if let Some(certificate) = text.and_then(|text| Certificate::read(text.as_bytes()).ok()) {
+                directory.add(certificate, false);
+            }
+        }
+        self.directory = directory;
+        Ok(())
+    }
+
+    /// Mails whose last bytes were on their way when the desk stopped may have left: the one
+    /// window that SMTP leaves open.
+    fn settle_what_was_in_flight(&mut self) -> Result<(), Fault> {
+        let rows = lock(&self.store).left_in_flight()?;
+        for row in rows {
+            self.settle(&row, &Outcome::Unknown)?;
+        }
+        Ok(())
+    }
+
+    //-------- What comes in ----------------------------------------------------------------------
+
+    /// Keeps mails as they came. Once this returns they are durable, and the server may be told.
+    ///
+    /// # Errors
+    /// When they could not be written.
+    pub fn take_in(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault> {
+        lock(&self.store).take_in(mails)
+    }
+
+    /// Opens and decides on the mails that wait, a batch at a time; says how many it did.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the mails are still there then.
+    pub fn work_inbox(&mut self) -> Result<usize, Fault> {
+        let batch = lock(&self.store).waiting(BATCH)?;
+        let ids: Vec<i64> = batch.iter().map(|row| row.id).collect();
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        if let [row] = batch.as_slice()
+            && row.attempts >= ATTEMPTS_MAX
+        {
+            lock(&self.store).set_aside(row.id, "stopped the desk three times")?;
+            tracing::error!(inbox = row.id, "A mail stopped the desk three times and was set aside.");
+            return Ok(1);
+        }
+        lock(&self.store).charge(&ids)?;
+        let settings = self.desk.settings.clone();
+        let opener = Opener {
+            keyring: &self.keyring,
+            known: &self.directory,
+            address: Some(&settings.address),
+            limits: LIMITS,
+        };
+        let letters: Vec<Letter> = pool::map(&batch, |row| opener.open(&row.mail));
+        for (row, letter) in batch.iter().zip(&letters) {
+            self.receive(row.id, letter)?;
+        }
+        Ok(batch.len())
+    }
+
+    fn receive(&mut self, inbox: i64, letter: &Letter) -> Result<(), Fault> {
+        let (ours, returned) = {
+            let store = lock(&self.store);
+            let ours = letter.message_id.as_ref().map(|id| store.is_ours(id.as_str())).transpose()?;
+            let returned = letter.return_token.as_deref().map(|token| store.returned(token)).transpose()?;
+            (ours.unwrap_or(false), returned.flatten())
+        };
+        let arrival = Arrival { letter, ours, returned: returned.as_ref() };
+        let now = self.now();
+        let decision = intake::receive(&self.desk, arrival, now, fresh()?);
+        let what = decision.disposition;
+        tracing::info!(inbox, what, "A mail was taken in.");
+        for found in &letter.keys {
+            if let Ok(certificate) = Certificate::read(found.certificate.as_bytes()) {
+                self.directory.add(certificate, false);
+            }
+        }
+        self.carry_out(decision, now, Some(letter.raw), Some((inbox, what)), None)
+    }
+
+    //-------- What time brings -------------------------------------------------------------------
+
+    fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// The next moment at which the engine itself has something to do: an agenda, or the outbox.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn next_due(&self) -> Result<Option<Moment>, Fault> {
+        let mail = if self.busy.is_empty() { lock(&self.store).next_mail()? } else { None };
+        Ok(self.desk.next_due().into_iter().chain(mail).min())
+    }
+
+    /// Does everything that is due. Level-triggered: it looks at what is due, whatever woke it.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn work_due(&mut self) -> Result<(), Fault> {
+        let now = self.now();
+        let vouched = self.vouched();
+        if self.desk.digest().is_some_and(|(at, _)| at <= now) {
+            let decision = watch::digest(&self.desk, now, fresh()?);
+            self.carry_out(decision, now, None, None, None)?;
+        }
+        for handle in self.desk.due(now) {
+            // A bound, since a rule that never rests must not stop the others.
+            for _ in 0..10_000 {
+                let decision = watch::due(&self.desk, &handle, vouched, now, fresh()?);
+                if decision.entries.is_empty() {
+                    break;
+                }
+                self.carry_out(decision, now, None, None, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether notices may leave on the clock as it is. Said once each time that changes.
+    fn vouched(&mut self) -> bool {
+        match (self.clock.vouch(self.newest), &self.unvouched) {
+            (Ok(()), None) => true,
+            (Ok(()), Some(_)) => {
+                tracing::info!("The clock is right again; notices go on.");
+                self.unvouched = None;
+                true
+            }
+            (Err(why), before) => {
+                if before.as_ref() != Some(&why) {
+                    tracing::error!(why, "Notices are held: the clock cannot be trusted.");
+                    self.unvouched = Some(why);
+                }
+                false
+            }
+        }
+    }
+
+    //-------- What leaves ------------------------------------------------------------------------
+
+    /// Hands out mails that may leave now: their attempt is counted and the next one written down
+    /// before anyone dials. Each row is with one courier at a time.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is handed out then.
+    pub fn dispatch(&mut self, max: usize) -> Result<Vec<Outgoing>, Fault> {
+        let now = self.now();
+        let room = max.saturating_sub(self.busy.len());
+        if room == 0 {
+            return Ok(Vec::new());
+        }
+        let wanted = u32::try_from(room.saturating_add(self.busy.len())).unwrap_or(u32::MAX);
+        let rows = lock(&self.store).due_mails(now, wanted)?;
+        let mut attempts = Vec::new();
+        let mut out = Vec::new();
+        for row in rows {
+            if self.busy.contains(&row.id) {
+                continue;
+            }
+            let next = next_attempt(row.attempts.saturating_add(1), now);
+            match watch::leaves(&self.desk, &row.label) {
+                Leave::Now => {
+                    attempts.push((row.id, next));
+                    self.busy.insert(row.id);
+                    out.push(row);
+                }
+                Leave::Held => self.postpone(&row, now)?,
+                Leave::Never => self.withdraw(&row, now)?,
+            }
+        }
+        lock(&self.store).attempt(&attempts)?;
+        Ok(out)
+    }
+
+    /// A held mail is looked at again soon; `/resume` has no need to know where it lies.
+    fn postpone(&self, row: &Outgoing, now: Moment) -> Result<(), Fault> {
+        let soon = crate::domain::names::later(now, crate::domain::names::Span::seconds(2));
+        let settled = Settled {
+            id: row.id,
+            state: "waiting",
+            next_attempt: soon,
+            unknowns: row.unknowns,
+            reply: String::new(),
+        };
+        lock(&self.store).commit(&Commit { outbox: Some(&settled), ..Commit::default() })
+    }
+
+    fn withdraw(&mut self, row: &Outgoing, now: Moment) -> Result<(), Fault> {
+        let settled = Settled {
+            id: row.id,
+            state: "withdrawn",
+            next_attempt: now,
+            unknowns: row.unknowns,
+            reply: String::new(),
+        };
+        self.delivered(row, Delivery::Withdrawn, "", &settled, now)
+    }
+
+    /// Writes down that the last bytes of a mail are about to be sent.
+    ///
+    /// # Errors
+    /// When it cannot be written; then they must not be sent.
+    pub fn in_flight(store: &SharedStore, row: &Outgoing) -> Result<(), Fault> {
+        lock(store).in_flight(row.id)
+    }
+
+    /// Takes in how an attempt ended.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn settle(&mut self, row: &Outgoing, outcome: &Outcome) -> Result<(), Fault> {
+        self.busy.remove(&row.id);
+        let now = self.now();
+        let unknowns = row.unknowns.saturating_add(u32::from(*outcome == Outcome::Unknown));
+        let attempts = row.attempts.saturating_add(1);
+        let (state, next_attempt, delivery) = match after(outcome, attempts, unknowns, row.written, now) {
+            Next::Sent => ("sent", now, Some(Delivery::Accepted)),
+            Next::Dead => ("dead", now, Some(Delivery::Dead)),
+            Next::Unknown => ("unknown", now, Some(Delivery::Unknown)),
+            Next::Again(at) => ("waiting", at, None),
+        };
+        let reply = match outcome {
+            Outcome::Later(reply) | Outcome::Refused(reply) => {
+                crate::domain::texts::clean_line(reply, 200)
+            }
+            Outcome::Accepted | Outcome::Unknown => String::new(),
+        };
+        tracing::info!(outbox = row.id, state, attempts, "A mail was handed over, or not.");
+        let settled = Settled { id: row.id, state, next_attempt, unknowns, reply: reply.clone() };
+        match delivery {
+            Some(delivery) => self.delivered(row, delivery, &reply, &settled, now),
+            None => lock(&self.store).commit(&Commit { outbox: Some(&settled), ..Commit::default() }),
+        }
+    }
+
+    fn delivered(&mut self, row: &Outgoing, delivery: Delivery, reply: &str, settled: &Settled, now: Moment) -> Result<(), Fault> {
+        let id = MessageId::parse(&row.message_id)
+            .ok_or_else(|| Fault::new(format!("outbox row {} has no Message-ID", row.id), ""))?;
+        let decision = watch::delivered(&self.desk, &id, &row.label, delivery, reply, now, fresh()?);
+        self.carry_out(decision, now, None, None, Some(settled))
+    }
+
+    //-------- Carrying out -----------------------------------------------------------------------
+
+    fn record(
+        &self,
+        event: &Event,
+        entry: Option<&crate::domain::desk::Entry>,
+        cause: Option<Digest>,
+        now: Moment,
+    ) -> (Record, Digest) {
+        let head = self.desk.head;
+        let record = Record {
+            number: head.number.saturating_add(1),
+            at: now,
+            incident: entry.and_then(|entry| entry.incident.clone()),
+            by: entry.and_then(|entry| entry.by.clone()),
+            cause,
+            event: event.clone(),
+        };
+        let json = serde_json::to_string(&record).unwrap_or_default();
+        let hash = chain(head.hash, &json);
+        (record, hash)
+    }
+
+    /// Takes a decision's facts in, seals its mails, and commits all of it. The state in memory is
+    /// ahead of the store only until the commit; should that fail the caller stops the desk, and
+    /// the next start replays what was committed.
+    fn carry_out(
+        &mut self,
+        decision: Decision,
+        now: Moment,
+        cause: Option<Digest>,
+        inbox: Option<(i64, &str)>,
+        outbox: Option<&Settled>,
+    ) -> Result<(), Fault> {
+        let mut records = Vec::new();
+        let mut bodies = Vec::new();
+        let mut sealed = Vec::new();
+        let mut next = Some(decision);
+        // A mail that cannot be sealed leads to others that say so; those are bounded, since what
+        // says so is content-free or an alert, and an alert makes no further one.
+        for _ in 0..4 {
+            let Some(decision) = next.take() else { break };
+            for fault in &decision.faults {
+                tracing::error!("{fault}");
+            }
+            for entry in &decision.entries {
+                let record = self.record(&entry.event, Some(entry), cause, now);
+                self.desk.apply(&record.0, record.1);
+                records.push(record);
+            }
+            bodies.extend(decision.bodies);
+            let (made, withheld) = self.seal(&decision.mails, &bodies, now)?;
+            sealed.extend(made);
+            let mut follow_up = Decision::default();
+            for (mail, why) in withheld {
+                let more = watch::withheld(&self.desk, &mail, &why, now, fresh()?);
+                follow_up.entries.extend(more.entries);
+                follow_up.bodies.extend(more.bodies);
+                follow_up.mails.extend(more.mails);
+                follow_up.faults.extend(more.faults);
+            }
+            if !follow_up.entries.is_empty() || !follow_up.mails.is_empty() {
+                next = Some(follow_up);
+            }
+        }
+        if let Some((record, _)) = records.last() {
+            self.newest = self.newest.max(Some(record.at));
+        }
+        let commit = Commit { records: &records, bodies: &bodies, shelf: &[], mails: &sealed, inbox, outbox };
+        lock(&self.store).commit(&commit)
+    }
+
+    /// Seals mails on all cores. What cannot be sealed comes back with the reason.
+    #[expect(clippy::type_complexity, reason = "two lists: made, and withheld with why")]
+    fn seal(&self, mails: &[Mail], bodies: &[Body], now: Moment) -> Result<(Vec<Sealed>, Vec<(Mail, String)>), Fault> {
+        let mut jobs = Vec::new();
+        for mail in mails {
+            let certificate = mail.key.as_ref().and_then(|fingerprint| self.directory.get(fingerprint));
+            jobs.push((mail, self.words(mail, bodies)?, certificate));
+        }
+        let (keyring, sender) = (&self.keyring, &self.sender);
+        let results = pool::map(&jobs, |(mail, written, certificate)| {
+            compose::make(keyring, sender, mail, written, *certificate, now)
+        });
+        let mut made = Vec::new();
+        let mut withheld = Vec::new();
+        for (mail, result) in mails.iter().zip(results) {
+            match result {
+                Ok(sealed) => made.push(sealed),
+                Err(Unsealed::Key(why)) => withheld.push((mail.clone(), why)),
+                Err(Unsealed::Fault(fault)) => return Err(fault),
+            }
+        }
+        Ok((made, withheld))
+    }
+
+    /// The words of a mail with everything filled in.
+    fn words(&self, mail: &Mail, bodies: &[Body]) -> Result<Written, Fault> {
+        let fetch = |name: Digest| -> Option<String> {
+            let fresh = bodies.iter().find(|body| body.name == name).map(|body| body.text.clone());
+            fresh.or_else(|| lock(&self.store).body(name).ok().flatten())
+        };
+        let frozen = |name: Digest| -> Result<Written, Fault> {
+            let text = fetch(name).ok_or_else(|| Fault::new("a frozen draft is gone", "freeze it again"))?;
+            serde_json::from_str(&text).at(|| "a frozen draft".to_owned())
+        };
+        match &mail.words {
+            Words::Sealed(written) => Ok(Written {
+                subject: written.subject.clone(),
+                body: fill_blobs(&written.body, fetch),
+            }),
+            Words::Clear(text) => Ok(text.written().clone()),
+            Words::Frozen { draft, name, reference, late } => {
+                Ok(frozen(*draft)?.for_recipient(name, reference, late.as_deref()))
+            }
+            Words::Public { draft, late, gate: _ } => Ok(frozen(*draft)?.for_recipient("", "", late.as_deref())),
+        }
+    }
+}
