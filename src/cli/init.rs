@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::config::SAMPLE;
 use crate::domain::names::{Address, Moment, base32, is_prefix};
-use crate::edge::pgp::{Passphrase, generate, secret_fingerprint};
+use crate::edge::pgp::{Certificate, Passphrase, generate, secret_fingerprint};
 use crate::edge::store::Store;
 use crate::edge::{random, write_private};
 use crate::error::{Fault, Place};
@@ -56,6 +56,9 @@ impl Init {
         write_private(&passphrase_path, text.as_bytes())?;
         let secret_path = keys.join("desk.asc");
         let made = self.key(&keys, &secret_path, &address, &passphrase, now)?;
+        let secret = std::fs::read(&secret_path).at(|| secret_path.display().to_string())?;
+        let public = Certificate::read(&secret).at(|| secret_path.display().to_string())?.armored();
+        write_private(&keys.join("desk.public.asc"), public.as_bytes())?;
         let config = self.folder.join("embargod.toml");
         let sample = filled(&self.name, &address, &prefix);
         write_private(&config, sample.as_bytes())?;
@@ -63,6 +66,7 @@ impl Init {
         let fingerprint = secret_fingerprint(&secret_path).at(|| "the desk's key".to_owned())?;
         say(&format!("Made a desk in {}.", self.folder.display()));
         say(&format!("  key          {}", fingerprint.spaced()));
+        say("  certificate  keys/desk.public.asc; publish this one, and the fingerprint");
         say("  passphrase   keys/passphrase; keep a copy off this machine, nothing opens without it");
         if made {
             say("  revocation   keys/revocation.asc; move it off this machine now");

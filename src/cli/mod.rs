@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod demo;
 mod init;
 mod look;
 mod open;
@@ -44,6 +45,8 @@ enum Command {
     Journal(look::Journal),
     /// Look after mails that were set aside.
     Aside(look::Aside),
+    /// Play a story from the first report to the retrospective; needs no server and no set-up.
+    Demo(demo::Demo),
     /// Open mails and print what they are; nothing is stored or sent.
     Open(open::Open),
 }
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Agenda(agenda) => agenda.run(&config, now),
         Command::Journal(journal) => journal.run(&config, now),
         Command::Aside(aside) => aside.run(&config, now),
+        Command::Demo(demo) => demo.run(now),
         Command::Open(open) => open.run(&config, now),
     };
     match done {

@@ -160,6 +160,8 @@ pub struct Task {
     pub audience: Option<Audience>,
     /// How many people must approve a notice; from two on the last editor does not count.
     pub approvals: usize,
+    /// Whether the last editor does not count even where one approval is enough.
+    pub four_eyes: bool,
     /// The line or lines of the document this row comes from.
     pub src: Option<String>,
 }
@@ -419,6 +421,8 @@ mod file {
         pub(super) template: Option<String>,
         pub(super) audience: Option<String>,
         pub(super) approvals: Option<usize>,
+        #[serde(default)]
+        pub(super) four_eyes: bool,
         pub(super) src: Option<String>,
         pub(super) origin: Option<Origin>,
         // Known to the format and not executed by this version: refused with a reason, so that
@@ -698,6 +702,7 @@ impl Loader<'_> {
             template: row.template,
             audience,
             approvals,
+            four_eyes: row.four_eyes,
             src: row.src,
         }
     }
@@ -775,7 +780,7 @@ impl Loader<'_> {
     ) -> (Option<Audience>, usize) {
         let id = &row.id;
         if row.kind != Kind::Draft {
-            if row.template.is_some() || row.audience.is_some() || row.approvals.is_some() {
+            if row.template.is_some() || row.audience.is_some() || row.approvals.is_some() || row.four_eyes {
                 self.wrong(
                     at,
                     format!("task `{id}`: template, audience and approvals belong to kind `draft`"),

@@ -241,9 +241,15 @@ fn ready(incident: &Incident, task: &Task) -> Result<(), Block> {
 #[must_use]
 pub fn approvals_missing(notice: &Notice, task: &Task) -> usize {
     let editor = notice.draft().and_then(|draft| draft.by.as_ref());
-    let counts = |person: &&PersonId| task.approvals < 2 || Some(*person) != editor;
+    let counts = |person: &&PersonId| !excludes_editor(task) || Some(*person) != editor;
     let have = notice.approvals.keys().filter(counts).count();
     task.approvals.saturating_sub(have)
+}
+
+/// Whether whoever changed the draft last does not count among its approvers.
+#[must_use]
+pub fn excludes_editor(task: &Task) -> bool {
+    task.four_eyes || task.approvals > 1
 }
 
 /// Whether a notice that leaves now is late, and must say so.

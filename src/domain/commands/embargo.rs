@@ -280,7 +280,7 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         .filter(|person| person.id != turn.person.id)
         .collect();
     turn.work.tell_all(&others, &Purpose::Relay, "preview", &facts);
-    let editor = if task.approvals > 1 {
+    let editor = if schedule::excludes_editor(&task) {
         " You changed it last, so you do not count among them."
     } else {
         ""
@@ -360,7 +360,7 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         );
     }
     let number = newest.number;
-    let editor = task.approvals > 1 && newest.by.as_ref() == Some(&turn.person.id);
+    let editor = schedule::excludes_editor(&task) && newest.by.as_ref() == Some(&turn.person.id);
     if editor {
         return refuse(
             "you changed it last",

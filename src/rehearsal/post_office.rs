@@ -1,0 +1,325 @@
+//! The stage without servers: the real engine, a real store, real OpenPGP, and a post office in
+//! this process. The clock jumps to whatever is due next.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::domain::desk::Settings;
+use crate::domain::names::{Address, Moment, PersonId, Span, later};
+use crate::domain::offset::{Calendar, WeekDays};
+use crate::domain::outbox::Outcome;
+use crate::domain::playbook::BUILTIN;
+use crate::domain::roster::{Person, Roster};
+use crate::edge::clock::SetClock;
+use crate::edge::opening::{Opener, RawMail};
+use crate::edge::pgp::{Certificate, Directory, Keyring, Limits, Passphrase, generate};
+use crate::edge::store::Store;
+use crate::engine::{Engine, Sources};
+use crate::error::{Fault, Place};
+
+use super::mail::{Draft, Guard, Protected, Read, write_file};
+use super::story::Pace;
+use super::{DESK, Stage, Who};
+
+/// How far ahead the story waits for something before it gives up.
+const PATIENCE: Span = Span::days(2);
+
+/// The post office, with everybody in it.
+pub struct PostOffice {
+    engine: Engine,
+    clock: SetClock,
+    limit: Moment,
+    people: BTreeMap<Who, Keyring>,
+    boxes: BTreeMap<Who, Vec<Read>>,
+    desk: Certificate,
+    folder: PathBuf,
+    count: u32,
+    pace: Pace,
+    narrate: Box<dyn FnMut(&str)>,
+}
+
+fn address(text: &str) -> Result<Address, Fault> {
+    Address::parse(text).ok_or_else(|| Fault::new(format!("`{text}` is no address"), ""))
+}
+
+impl PostOffice {
+    /// Makes people, keys and a desk in an empty folder.
+    ///
+    /// # Errors
+    /// When something cannot be made or written.
+    pub fn open(folder: &Path, start: Moment, narrate: Box<dyn FnMut(&str)>) -> Result<Self, Fault> {
+        let place = || "setting the stage".to_owned();
+        for name in ["mails", "keys"] {
+            let path = folder.join(name);
+            std::fs::create_dir_all(&path).at(|| path.display().to_string())?;
+        }
+        let born = later(start, Span::days(-1));
+        let passphrase = Passphrase::new("a rehearsal needs no secret");
+        let (desk_key, _) = generate("Demo Desk", DESK, None, None, born).at(place)?;
+        write_file(&folder.join("keys/desk.secret.asc"), &desk_key)?;
+        let mut people = BTreeMap::new();
+        let mut roster = Roster::default();
+        for who in Who::WITH_KEY {
+            let (secret, _) = generate(who.id(), &who.address(), None, None, born).at(place)?;
+            write_file(&folder.join(format!("keys/{}.secret.asc", who.id())), &secret)?;
+            let keyring = Keyring::open(&[secret], None, [0; 32], start).at(place)?;
+            if let Some(person) = person(who, &keyring.certificate())? {
+                roster.people.insert(person.id.clone(), person);
+            }
+            people.insert(who, keyring);
+        }
+        let clock = SetClock::at(start);
+        let store = Store::create(&folder.join("embargod.db"), &passphrase, start)?;
+        let keyring = Keyring::open(&[desk_key], None, store.secrets()?.session_salt, start).at(place)?;
+        let desk = keyring.certificate();
+        let sources = Sources {
+            settings: settings(&desk)?,
+            roster,
+            templates: BTreeMap::new(),
+            playbooks: BUILTIN.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect(),
+        };
+        let engine = Engine::start(store, keyring, &sources, Box::new(clock.clone()))?;
+        Ok(Self {
+            engine,
+            clock,
+            limit: later(start, PATIENCE),
+            people,
+            boxes: BTreeMap::new(),
+            desk,
+            folder: folder.to_owned(),
+            count: 0,
+            pace: pace(start),
+            narrate,
+        })
+    }
+
+    /// The engine, for looking at.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The present moment on this stage.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        use crate::edge::clock::Clock;
+        self.clock.now()
+    }
+
+    /// Puts a mail that was made elsewhere into the desk's mailbox.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn deliver(&mut self, from: &str, bytes: Vec<u8>) -> Result<(), Fault> {
+        let now = later(self.now(), Span::seconds(30));
+        self.clock.set(now);
+        self.limit = later(now, PATIENCE);
+        let mut mail = format!("Return-Path: <{from}>\r\nDelivered-To: {DESK}\r\n").into_bytes();
+        mail.extend(bytes);
+        self.file(from, DESK, &mail)?;
+        let raw = RawMail { bytes: mail, received: now, arrived: now, oversize: false };
+        self.engine.take_in(&[(None, raw)])
+    }
+
+    /// A person's keyring.
+    ///
+    /// # Errors
+    /// When the person has none.
+    pub fn keyring(&self, who: Who) -> Result<&Keyring, Fault> {
+        self.people.get(&who).ok_or_else(|| Fault::new(format!("{} has no key", who.id()), ""))
+    }
+
+    /// The desk's certificate.
+    #[must_use]
+    pub fn desk(&self) -> &Certificate {
+        &self.desk
+    }
+
+    fn file(&mut self, from: &str, to: &str, bytes: &[u8]) -> Result<(), Fault> {
+        self.count = self.count.saturating_add(1);
+        let short = |address: &str| match address.split_once('@') {
+            Some((local, "desk.test")) if local.starts_with("security") => "desk".to_owned(),
+            Some((local, _)) => local.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect(),
+            None => "x".to_owned(),
+        };
+        let name = format!("mails/{:03}-{}-to-{}.eml", self.count, short(from), short(to));
+        write_file(&self.folder.join(name), bytes)
+    }
+
+    /// Everything that can be done now; says whether anything was.
+    fn work(&mut self) -> Result<bool, Fault> {
+        let mut any = false;
+        while self.engine.work_inbox()? > 0 {
+            any = true;
+        }
+        self.engine.work_due()?;
+        for row in self.engine.dispatch(100)? {
+            any = true;
+            Engine::in_flight(&self.engine.store(), &row)?;
+            let outcome = self.hand_over(&row.recipient, &row.bytes)?;
+            self.engine.settle(&row, &outcome)?;
+        }
+        Ok(any)
+    }
+
+    fn hand_over(&mut self, to: &str, bytes: &[u8]) -> Result<Outcome, Fault> {
+        self.file(DESK, to, bytes)?;
+        let list = self.list_address();
+        let who = Who::ALL.into_iter().find(|who| who.address() == to || (*who == Who::List && to == list));
+        let Some(who) = who else { return Ok(Outcome::Refused("550 no such person".to_owned())) };
+        let read = self.read(who, bytes)?;
+        self.boxes.entry(who).or_default().push(read);
+        Ok(Outcome::Accepted)
+    }
+
+    fn list_address(&self) -> String {
+        let playbook = self.engine.desk().playbooks.get(self.pace.playbook);
+        let list = playbook.and_then(|p| p.groups.values().find_map(|group| group.public.first()));
+        list.map_or_else(String::new, ToString::to_string)
+    }
+
+    /// Opens a mail with the person's own key, and the desk's certificate pinned.
+    fn read(&self, who: Who, bytes: &[u8]) -> Result<Read, Fault> {
+        let mut known = Directory::default();
+        known.add(self.desk.clone(), true);
+        // Somebody without a key reads with anybody's: what is in clear needs none.
+        let keyring = self.people.get(&who).or_else(|| self.people.get(&Who::Rita));
+        let keyring = keyring.ok_or_else(|| Fault::new("nobody has a key", ""))?;
+        let limits = Limits { content_max: 1 << 26, ratio_max: 1_000 };
+        let opener = Opener { keyring, known: &known, address: None, limits };
+        let now = self.now();
+        let raw = RawMail { bytes: bytes.to_vec(), received: now, arrived: now, oversize: false };
+        let letter = opener.open(&raw);
+        let outer = crate::edge::mime::Mime::parse(bytes).map_err(|_| Fault::new("a mail is too complex", ""))?;
+        Ok(Read {
+            message_id: letter.message_id.as_ref().map(ToString::to_string),
+            subject: letter.subject.clone(),
+            outer_subject: outer.subject().unwrap_or_default(),
+            text: letter.text.clone(),
+            protection: letter.verdict.protection,
+            by_desk: letter.verdict.signed().is_some_and(|s| s.fingerprint == self.desk.fingerprint()),
+            attachments: letter.attachments.iter().map(|a| (a.name.clone(), a.bytes.to_vec())).collect(),
+        })
+    }
+}
+
+fn person(who: Who, certificate: &Certificate) -> Result<Option<Person>, Fault> {
+    let Some(text) = who.config("x") else { return Ok(None) };
+    // The same words as in the config file of the live stage.
+    let value: toml::Value = toml::from_str(&text).at(|| "the story's people".to_owned())?;
+    let row = value.get("person").and_then(|people| people.get(0)).cloned();
+    let row = row.ok_or_else(|| Fault::new("the story's people", ""))?;
+    let list = |key: &str| -> std::collections::BTreeSet<String> {
+        let items = row.get(key).and_then(toml::Value::as_array).cloned().unwrap_or_default();
+        items.iter().filter_map(toml::Value::as_str).map(ToOwned::to_owned).collect()
+    };
+    let name = row.get("name").and_then(toml::Value::as_str).unwrap_or("").to_owned();
+    Ok(Some(Person {
+        id: PersonId::parse(who.id()).ok_or_else(|| Fault::new("the story's people", ""))?,
+        name,
+        address: address(&who.address())?,
+        fingerprint: certificate.fingerprint(),
+        certificate: certificate.armored(),
+        roles: list("roles"),
+        groups: list("groups"),
+    }))
+}
+
+fn settings(desk: &Certificate) -> Result<Settings, Fault> {
+    Ok(Settings {
+        name: "Demo Desk".to_owned(),
+        address: address(DESK)?,
+        prefix: "DEMO".to_owned(),
+        zone: chrono_tz::Europe::Berlin,
+        playbook: "minder".to_owned(),
+        fingerprint: desk.fingerprint(),
+        certificate: desk.armored(),
+        tick_s: 2,
+        plain_per_hour: 10,
+        acknowledgements_per_hour: 60,
+    })
+}
+
+/// The story at the playbook's own pace: a T in two weeks, moved by some days.
+fn pace(start: Moment) -> Pace {
+    let calendar = Calendar::plain(chrono_tz::Tz::UTC);
+    let at = chrono::NaiveTime::from_hms_opt(16, 0, 0).unwrap_or_default();
+    let days = WeekDays::parse("mon-thu").ok();
+    let day = |n| {
+        let moment = calendar.at(later(start, Span::days(n)), at);
+        days.map_or(moment, |days| calendar.snap(moment, days))
+    };
+    let (t, moved) = (day(14), day(20));
+    let hour = Span::hours(1);
+    let past_advance = later(t, Span::days(-7)).signed_duration_since(start);
+    let past_final = later(moved, Span::hours(-24)).signed_duration_since(later(t, Span::days(-7)));
+    Pace {
+        playbook: "minder",
+        t: t.format("%Y-%m-%d").to_string(),
+        t_moved: moved.format("%Y-%m-%d").to_string(),
+        past_advance: past_advance.checked_add(&hour).unwrap_or(past_advance),
+        past_final,
+        a_while: Span::days(30),
+        past_retrospective: Span::hours(25),
+    }
+}
+
+impl Stage for PostOffice {
+    fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    fn say(&mut self, line: &str) {
+        let when = Calendar::plain(chrono_tz::Tz::UTC).say(self.now());
+        (self.narrate)(&format!("{when:<30}{line}"));
+    }
+
+    fn write(&mut self, who: Who, mail: &Draft) -> Result<(), Fault> {
+        let now = self.now();
+        let key = self.people.get(&who);
+        let certificate = key.map(|key| key.certificate().armored());
+        let entity = mail.entity(certificate.as_deref());
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).at(|| "armor".to_owned());
+        let protected = match (mail.guard, key) {
+            (Guard::Both, Some(key)) => {
+                Protected::Encrypted(text(key.seal(&self.desk, &entity, now).at(|| "sealing".to_owned())?)?)
+            }
+            (Guard::Signed, Some(key)) => {
+                let signature = key.sign(&entity, now).at(|| "signing".to_owned())?;
+                Protected::Signed(entity, text(signature)?)
+            }
+            (Guard::Plain, _) => Protected::Clear(entity),
+            _ => return Err(Fault::new("this stage has no such mail", "")),
+        };
+        let id = format!("{}-{}@people.test", who.id(), self.count);
+        let whole = mail.whole(&who.address(), &id, &now.to_rfc2822(), &protected);
+        self.deliver(&who.address(), whole)
+    }
+
+    fn mailbox(&mut self, who: Who) -> Result<Vec<Read>, Fault> {
+        Ok(self.boxes.get(&who).cloned().unwrap_or_default())
+    }
+
+    fn step(&mut self) -> Result<bool, Fault> {
+        if self.work()? {
+            return Ok(true);
+        }
+        match self.engine.next_due()? {
+            Some(next) if next <= self.limit => {
+                self.clock.set(next.max(later(self.now(), Span::milliseconds(1))));
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn pass(&mut self, span: Span) -> Result<(), Fault> {
+        let until = later(self.now(), span);
+        self.limit = until;
+        while self.step()? {}
+        self.clock.set(until.max(self.now()));
+        self.limit = later(until, PATIENCE);
+        while self.work()? {}
+        Ok(())
+    }
+}
