@@ -205,7 +205,9 @@ impl Reader<'_> {
         let rest = self.text.get(section..).unwrap_or("");
         let offset = rest
             .match_indices(key)
-            .find(|(at, _)| rest.get(..*at).is_none_or(|before| before.ends_with('\n') || before.is_empty()))
+            .find(|(at, _)| {
+                rest.get(..*at).is_none_or(|before| before.ends_with('\n') || before.is_empty())
+            })
             .map_or(0, |(at, _)| at);
         self.place(section.saturating_add(offset))
     }
@@ -224,13 +226,22 @@ impl Reader<'_> {
             Some(name) if is_id(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
                 Some(folder) => PathBuf::from(folder).join(name),
                 None => {
-                    let next = "start embargod from a systemd unit with LoadCredential=, or name a file";
-                    self.wrong(place, format!("`{value}` is asked for, and systemd gave no credentials"), next);
+                    let next =
+                        "start embargod from a systemd unit with LoadCredential=, or name a file";
+                    self.wrong(
+                        place,
+                        format!("`{value}` is asked for, and systemd gave no credentials"),
+                        next,
+                    );
                     return None;
                 }
             },
             Some(name) => {
-                self.wrong(place, format!("`{name}` is no name of a credential"), "use letters, digits, `-` and `_`");
+                self.wrong(
+                    place,
+                    format!("`{name}` is no name of a credential"),
+                    "use letters, digits, `-` and `_`",
+                );
                 return None;
             }
             None => self.full(Path::new(value)),
@@ -238,7 +249,11 @@ impl Reader<'_> {
         match std::fs::read_to_string(&path) {
             Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
             Err(error) => {
-                self.wrong(place, format!("{}: {error}", path.display()), "write the secret into that file, readable by its owner only");
+                self.wrong(
+                    place,
+                    format!("{}: {error}", path.display()),
+                    "write the secret into that file, readable by its owner only",
+                );
                 None
             }
         }
@@ -248,7 +263,11 @@ impl Reader<'_> {
         let address = Address::parse(text);
         if address.is_none() {
             let place = self.key_place(section, "address");
-            self.wrong(place, format!("`{text}` is no mail address"), "write it like security@example.org");
+            self.wrong(
+                place,
+                format!("`{text}` is no mail address"),
+                "write it like security@example.org",
+            );
         }
         address
     }
@@ -259,7 +278,11 @@ impl Reader<'_> {
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) => {
-                self.wrong(folder.display().to_string(), error.to_string(), "make the folder, or take it out of [files]");
+                self.wrong(
+                    folder.display().to_string(),
+                    error.to_string(),
+                    "make the folder, or take it out of [files]",
+                );
                 return texts;
             }
         };
@@ -271,7 +294,11 @@ impl Reader<'_> {
                 Ok(text) => {
                     texts.insert(stem.to_owned(), text);
                 }
-                Err(error) => self.wrong(path.display().to_string(), error.to_string(), "mend or remove the file"),
+                Err(error) => self.wrong(
+                    path.display().to_string(),
+                    error.to_string(),
+                    "mend or remove the file",
+                ),
             }
         }
         texts
@@ -281,7 +308,8 @@ impl Reader<'_> {
         let own = self.folder(folder, ".toml");
         let mut texts: BTreeMap<String, String> =
             BUILTIN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        let shown = folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
+        let shown =
+            folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
         for (name, text) in own {
             match playbook::load(&text) {
                 Ok(_) => {
@@ -304,7 +332,11 @@ impl Reader<'_> {
         let id = PersonId::parse(&part.id);
         if id.as_ref().is_none_or(|id| known.person(id).is_some()) {
             let place = self.key_place(at, "id");
-            self.wrong(place, format!("`{}` is no id, or is used twice", part.id), "give each person a short id of letters and digits");
+            self.wrong(
+                place,
+                format!("`{}` is no id, or is used twice", part.id),
+                "give each person a short id of letters and digits",
+            );
         }
         let address = self.address(at, &part.address);
         let path = self.full(&part.certificate);
@@ -313,23 +345,39 @@ impl Reader<'_> {
         let certificate = match certificate.and_then(|bytes| Certificate::read(&bytes)) {
             Ok(certificate) => certificate,
             Err(why) => {
-                self.wrong(place, format!("{}: {why}", path.display()), "export it with `gpg --export --armor ADDRESS`");
+                self.wrong(
+                    place,
+                    format!("{}: {why}", path.display()),
+                    "export it with `gpg --export --armor ADDRESS`",
+                );
                 return None;
             }
         };
         // An expired key is a finding and no reason not to start: the others must be served, and
         // what cannot be sealed is withheld and said so.
         if let Err(why) = certificate.check(now) {
-            self.wrong(place, format!("the key of `{}`: {why}", part.id), "ask them for their present certificate");
+            self.wrong(
+                place,
+                format!("the key of `{}`: {why}", part.id),
+                "ask them for their present certificate",
+            );
         }
         if part.roles.is_empty() && part.groups.is_empty() {
             let place = self.place(at);
-            self.wrong(place, format!("`{}` has neither a role nor a group", part.id), "give them one, or take them out");
+            self.wrong(
+                place,
+                format!("`{}` has neither a role nor a group", part.id),
+                "give them one, or take them out",
+            );
         }
         let fingerprint = certificate.fingerprint();
         if let Some(other) = known.by_fingerprint(&fingerprint) {
             let place = self.place(at);
-            self.wrong(place, format!("`{}` and `{}` have the same key", part.id, other.id), "a key stands for one person");
+            self.wrong(
+                place,
+                format!("`{}` and `{}` have the same key", part.id, other.id),
+                "a key stands for one person",
+            );
         }
         Some(Person {
             id: id?,
@@ -342,12 +390,25 @@ impl Reader<'_> {
         })
     }
 
-    fn server(&mut self, section: usize, host: String, port: u16, tls: Tls, user: String, password_file: &str, ca_file: Option<&PathBuf>) -> Option<Server> {
+    fn server(
+        &mut self,
+        section: usize,
+        host: String,
+        port: u16,
+        tls: Tls,
+        user: String,
+        password_file: &str,
+        ca_file: Option<&PathBuf>,
+    ) -> Option<Server> {
         let password = self.secret(section, "password_file", password_file)?;
         let ca_file = ca_file.map(|path| self.full(path));
         if let Some(path) = ca_file.as_ref().filter(|path| !path.exists()) {
             let place = self.key_place(section, "ca_file");
-            self.wrong(place, format!("{} is not there", path.display()), "give a PEM file, or take the line out");
+            self.wrong(
+                place,
+                format!("{} is not there", path.display()),
+                "give a PEM file, or take the line out",
+            );
         }
         Some(Server { host, port, implicit_tls: tls == Tls::Implicit, ca_file, user, password })
     }
@@ -362,10 +423,16 @@ pub fn read(path: &Path, now: Moment) -> Result<Config, Vec<Finding>> {
         vec![Finding { place, what, next: next.to_owned(), fatal: true }]
     };
     let text = std::fs::read_to_string(path).map_err(|error| {
-        one(error.to_string(), "run `embargod init FOLDER`, or name the file with --config", path.display().to_string())
+        one(
+            error.to_string(),
+            "run `embargod init FOLDER`, or name the file with --config",
+            path.display().to_string(),
+        )
     })?;
     let file: File = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text.bytes().take(span.start).filter(|b| *b == b'\n').count().saturating_add(1));
+        let line = error.span().map_or(1, |span| {
+            text.bytes().take(span.start).filter(|b| *b == b'\n').count().saturating_add(1)
+        });
         let next = "compare with the sample that `embargod init` writes";
         one(error.message().to_owned(), next, format!("{}:{line}", path.display()))
     })?;
@@ -378,30 +445,46 @@ pub fn read(path: &Path, now: Moment) -> Result<Config, Vec<Finding>> {
 }
 
 impl Reader<'_> {
-    #[expect(clippy::too_many_lines, reason = "one step for each section, in the order of the file")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one step for each section, in the order of the file"
+    )]
     fn config(&mut self, file: File, now: Moment) -> Option<Config> {
         let keys_at = file.keys.span().start;
         let keys = file.keys.into_inner();
-        let passphrase = self.secret(keys_at, "passphrase_file", &keys.passphrase_file).map(|text| Passphrase::new(&text));
+        let passphrase = self
+            .secret(keys_at, "passphrase_file", &keys.passphrase_file)
+            .map(|text| Passphrase::new(&text));
         let mut secret_keys = Vec::new();
         for (n, path) in std::iter::once(&keys.secret).chain(&keys.old).enumerate() {
             let path = self.full(path);
             let place = self.key_place(keys_at, if n == 0 { "secret" } else { "old" });
-            let read = secret_fingerprint(&path).and_then(|_| std::fs::read(&path).map_err(|e| e.to_string()));
+            let read = secret_fingerprint(&path)
+                .and_then(|_| std::fs::read(&path).map_err(|e| e.to_string()));
             match read {
                 Ok(bytes) => secret_keys.push(bytes),
-                Err(why) => self.wrong(place, format!("{}: {why}", path.display()), "run `embargod init` to make a key"),
+                Err(why) => self.wrong(
+                    place,
+                    format!("{}: {why}", path.display()),
+                    "run `embargod init` to make a key",
+                ),
             }
         }
         let keyring = match (&passphrase, secret_keys.is_empty()) {
-            (Some(passphrase), false) => match Keyring::open(&secret_keys, Some(passphrase), [0; 32], now) {
-                Ok(keyring) => Some(keyring),
-                Err(why) => {
-                    let place = self.key_place(keys_at, "secret");
-                    self.wrong(place, format!("the desk's key: {why}"), "look at `passphrase_file`, or make a new key");
-                    None
+            (Some(passphrase), false) => {
+                match Keyring::open(&secret_keys, Some(passphrase), [0; 32], now) {
+                    Ok(keyring) => Some(keyring),
+                    Err(why) => {
+                        let place = self.key_place(keys_at, "secret");
+                        self.wrong(
+                            place,
+                            format!("the desk's key: {why}"),
+                            "look at `passphrase_file`, or make a new key",
+                        );
+                        None
+                    }
                 }
-            },
+            }
             _ => None,
         };
         let playbooks = self.playbooks(file.files.playbooks.as_ref());
@@ -420,7 +503,15 @@ impl Reader<'_> {
         let zone = parse_zone(desk.zone.as_deref().unwrap_or("UTC")).ok();
         let imap_at = file.imap.span().start;
         let imap = file.imap.into_inner();
-        let server = self.server(imap_at, imap.host, imap.port, imap.tls, imap.user, &imap.password_file, imap.ca_file.as_ref());
+        let server = self.server(
+            imap_at,
+            imap.host,
+            imap.port,
+            imap.tls,
+            imap.user,
+            &imap.password_file,
+            imap.ca_file.as_ref(),
+        );
         let smtp_at = file.smtp.span().start;
         let smtp = file.smtp.into_inner();
         let connections = smtp.connections;
@@ -428,7 +519,15 @@ impl Reader<'_> {
             let place = self.key_place(smtp_at, "connections");
             self.wrong(place, "connections are 1 to 20", "2 is enough for most");
         }
-        let smtp = self.server(smtp_at, smtp.host, smtp.port, smtp.tls, smtp.user, &smtp.password_file, smtp.ca_file.as_ref());
+        let smtp = self.server(
+            smtp_at,
+            smtp.host,
+            smtp.port,
+            smtp.tls,
+            smtp.user,
+            &smtp.password_file,
+            smtp.ca_file.as_ref(),
+        );
         let store = self.full(&file.store.into_inner().path);
         let certificate = keyring?.certificate();
         let settings = Settings {
@@ -460,10 +559,20 @@ impl Reader<'_> {
         })
     }
 
-    fn desk(&mut self, at: usize, desk: &DeskPart, playbooks: &BTreeMap<String, String>, roster: &Roster) {
+    fn desk(
+        &mut self,
+        at: usize,
+        desk: &DeskPart,
+        playbooks: &BTreeMap<String, String>,
+        roster: &Roster,
+    ) {
         if !is_prefix(&desk.prefix) {
             let place = self.key_place(at, "prefix");
-            self.wrong(place, format!("`{}` is no prefix", desk.prefix), "use 2 to 12 capital letters or digits, a letter first");
+            self.wrong(
+                place,
+                format!("`{}` is no prefix", desk.prefix),
+                "use 2 to 12 capital letters or digits, a letter first",
+            );
         }
         if let Err(why) = parse_zone(desk.zone.as_deref().unwrap_or("UTC")) {
             let place = self.key_place(at, "zone");
@@ -472,36 +581,72 @@ impl Reader<'_> {
         let place = self.key_place(at, "playbook");
         let Some(text) = playbooks.get(&desk.playbook) else {
             let known: Vec<_> = playbooks.keys().cloned().collect();
-            self.wrong(place, format!("there is no playbook `{}`", desk.playbook), format!("write one of {}", known.join(", ")));
+            self.wrong(
+                place,
+                format!("there is no playbook `{}`", desk.playbook),
+                format!("write one of {}", known.join(", ")),
+            );
             return;
         };
         let Ok(playbook) = playbook::load(text) else { return };
         if roster.holders(&playbook.intake).next().is_none() {
-            let what = format!("nobody has the role `{}`, so no report would reach anybody", playbook.intake);
+            let what = format!(
+                "nobody has the role `{}`, so no report would reach anybody",
+                playbook.intake
+            );
             self.wrong(place, what, "give it to somebody: add a [[person]] with that role");
         }
         for person in roster.people.values() {
-            for role in person.roles.iter().filter(|role| !playbook.roles.contains_key(*role) && *role != "operator") {
-                let what = format!("`{}` has the role `{role}`, which playbook `{}` does not know", person.id, playbook.id);
+            for role in person
+                .roles
+                .iter()
+                .filter(|role| !playbook.roles.contains_key(*role) && *role != "operator")
+            {
+                let what = format!(
+                    "`{}` has the role `{role}`, which playbook `{}` does not know",
+                    person.id, playbook.id
+                );
                 let known: Vec<_> = playbook.roles.keys().cloned().collect();
-                self.wrong(self.path.display().to_string(), what, format!("write one of {}", known.join(", ")));
+                self.wrong(
+                    self.path.display().to_string(),
+                    what,
+                    format!("write one of {}", known.join(", ")),
+                );
             }
-            for group in person.groups.iter().filter(|group| !playbook.groups.contains_key(*group)) {
-                let what = format!("`{}` is in the group `{group}`, which playbook `{}` does not know", person.id, playbook.id);
+            for group in person.groups.iter().filter(|group| !playbook.groups.contains_key(*group))
+            {
+                let what = format!(
+                    "`{}` is in the group `{group}`, which playbook `{}` does not know",
+                    person.id, playbook.id
+                );
                 let known: Vec<_> = playbook.groups.keys().cloned().collect();
-                self.wrong(self.path.display().to_string(), what, format!("write one of {}", known.join(", ")));
+                self.wrong(
+                    self.path.display().to_string(),
+                    what,
+                    format!("write one of {}", known.join(", ")),
+                );
             }
         }
     }
 
-    fn templates(&mut self, own: &BTreeMap<String, String>, playbooks: &BTreeMap<String, String>, folder: Option<&PathBuf>) {
+    fn templates(
+        &mut self,
+        own: &BTreeMap<String, String>,
+        playbooks: &BTreeMap<String, String>,
+        folder: Option<&PathBuf>,
+    ) {
         let fields = playbooks.values().filter_map(|text| playbook::load(text).ok());
         let fields = fields.flat_map(|playbook| playbook.fields.into_keys()).collect();
         if let Err(problems) = Texts::load(own, &fields) {
-            let shown = folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
+            let shown =
+                folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
             for problem in problems {
                 let place = format!("{shown}/{}.txt:{}", problem.template, problem.line);
-                self.wrong(place, problem.message, "mend the template, or remove it to use the program's own");
+                self.wrong(
+                    place,
+                    problem.message,
+                    "mend the template, or remove it to use the program's own",
+                );
             }
         }
     }
@@ -514,7 +659,10 @@ impl Reader<'_> {
 pub fn read_or_fault(path: &Path, now: Moment) -> Result<Config, Fault> {
     read(path, now).map_err(|findings| {
         let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
-        Fault::new(format!("the configuration is not in order:\n{}", lines.join("\n")), "mend it and run `embargod check`")
+        Fault::new(
+            format!("the configuration is not in order:\n{}", lines.join("\n")),
+            "mend it and run `embargod check`",
+        )
     })
 }
 
@@ -523,7 +671,8 @@ pub fn read_or_fault(path: &Path, now: Moment) -> Result<Config, Fault> {
 /// # Errors
 /// When they do not open.
 pub fn keyring(config: &Config, session_salt: [u8; 32], now: Moment) -> Result<Keyring, Fault> {
-    Keyring::open(&config.keys, Some(&config.passphrase), session_salt, now).at(|| "the desk's key".to_owned())
+    Keyring::open(&config.keys, Some(&config.passphrase), session_salt, now)
+        .at(|| "the desk's key".to_owned())
 }
 
 #[cfg(test)]
@@ -540,7 +689,20 @@ mod tests {
                 inside |= line.starts_with("[[person]]");
                 let bare = line.strip_prefix("# ").unwrap_or(line);
                 let is_setting = bare.contains(" = ") || bare.starts_with('[');
-                format!("{}\n", if is_setting && (inside || line.starts_with("# ca_file") || line.starts_with("# [files]") || line.starts_with("# templates") || line.starts_with("# playbooks")) { bare } else { line })
+                format!(
+                    "{}\n",
+                    if is_setting
+                        && (inside
+                            || line.starts_with("# ca_file")
+                            || line.starts_with("# [files]")
+                            || line.starts_with("# templates")
+                            || line.starts_with("# playbooks"))
+                    {
+                        bare
+                    } else {
+                        line
+                    }
+                )
             })
             .collect();
         let file: File = toml::from_str(&open).unwrap();

@@ -74,7 +74,8 @@ pub struct Engine {
 /// When the chain is broken or a text is missing.
 pub fn replay(store: &Store, settings: Settings) -> Result<(Desk, Option<Moment>), Fault> {
     let secrets = store.secrets()?;
-    let mut desk = Desk::new(RefKey(secrets.ref_key), settings).map_err(|why| Fault::new(why, ""))?;
+    let mut desk =
+        Desk::new(RefKey(secrets.ref_key), settings).map_err(|why| Fault::new(why, ""))?;
     for text in store.shelf()? {
         desk.shelve(&text);
     }
@@ -95,7 +96,12 @@ impl Engine {
     ///
     /// # Errors
     /// When the journal or one of the sources is not in order; nothing was changed then.
-    pub fn start(store: Store, keyring: Keyring, sources: &Sources, clock: Box<dyn Clock>) -> Result<Self, Fault> {
+    pub fn start(
+        store: Store,
+        keyring: Keyring,
+        sources: &Sources,
+        clock: Box<dyn Clock>,
+    ) -> Result<Self, Fault> {
         let (desk, newest) = replay(&store, sources.settings.clone())?;
         let sender = Sender {
             name: sources.settings.name.clone(),
@@ -146,7 +152,11 @@ impl Engine {
             settings: lay(&settings),
             roster: lay(&roster),
             templates: lay(&templates),
-            playbooks: sources.playbooks.iter().map(|(name, text)| (name.clone(), lay(text))).collect(),
+            playbooks: sources
+                .playbooks
+                .iter()
+                .map(|(name, text)| (name.clone(), lay(text)))
+                .collect(),
         };
         if self.desk.configured.as_ref() == Some(&event) {
             return Ok(());
@@ -169,15 +179,17 @@ impl Engine {
     fn fill_directory(&mut self) -> Result<(), Fault> {
         let mut directory = Directory::default();
         for person in self.desk.roster.people.values() {
-            let certificate = Certificate::read(person.certificate.as_bytes())
-                .map_err(|why| Fault::new(format!("the certificate of `{}`: {why}", person.id), ""))?;
+            let certificate = Certificate::read(person.certificate.as_bytes()).map_err(|why| {
+                Fault::new(format!("the certificate of `{}`: {why}", person.id), "")
+            })?;
             directory.add(certificate, true);
         }
         // Reporters of closed incidents are not loaded: what starts must not grow with them.
         for incident in self.desk.open() {
             let Some(key) = &incident.reporter.key else { continue };
             let text = lock(&self.store).body(key.certificate)?;
-            if let Some(certificate) = text.and_then(|text| Certificate::read(text.as_bytes()).ok()) {
+            if let Some(certificate) = text.and_then(|text| Certificate::read(text.as_bytes()).ok())
+            {
                 directory.add(certificate, false);
             }
         }
@@ -219,7 +231,10 @@ impl Engine {
             && row.attempts >= ATTEMPTS_MAX
         {
             lock(&self.store).set_aside(row.id, "stopped the desk three times")?;
-            tracing::error!(inbox = row.id, "A mail stopped the desk three times and was set aside.");
+            tracing::error!(
+                inbox = row.id,
+                "A mail stopped the desk three times and was set aside."
+            );
             return Ok(1);
         }
         lock(&self.store).charge(&ids)?;
@@ -240,8 +255,10 @@ impl Engine {
     fn receive(&mut self, inbox: i64, letter: &Letter) -> Result<(), Fault> {
         let (ours, returned) = {
             let store = lock(&self.store);
-            let ours = letter.message_id.as_ref().map(|id| store.is_ours(id.as_str())).transpose()?;
-            let returned = letter.return_token.as_deref().map(|token| store.returned(token)).transpose()?;
+            let ours =
+                letter.message_id.as_ref().map(|id| store.is_ours(id.as_str())).transpose()?;
+            let returned =
+                letter.return_token.as_deref().map(|token| store.returned(token)).transpose()?;
             (ours.unwrap_or(false), returned.flatten())
         };
         let arrival = Arrival { letter, ours, returned: returned.as_ref() };
@@ -392,12 +409,13 @@ impl Engine {
         let now = self.now();
         let unknowns = row.unknowns.saturating_add(u32::from(*outcome == Outcome::Unknown));
         let attempts = row.attempts.saturating_add(1);
-        let (state, next_attempt, delivery) = match after(outcome, attempts, unknowns, row.written, now) {
-            Next::Sent => ("sent", now, Some(Delivery::Accepted)),
-            Next::Dead => ("dead", now, Some(Delivery::Dead)),
-            Next::Unknown => ("unknown", now, Some(Delivery::Unknown)),
-            Next::Again(at) => ("waiting", at, None),
-        };
+        let (state, next_attempt, delivery) =
+            match after(outcome, attempts, unknowns, row.written, now) {
+                Next::Sent => ("sent", now, Some(Delivery::Accepted)),
+                Next::Dead => ("dead", now, Some(Delivery::Dead)),
+                Next::Unknown => ("unknown", now, Some(Delivery::Unknown)),
+                Next::Again(at) => ("waiting", at, None),
+            };
         let reply = match outcome {
             Outcome::Later(reply) | Outcome::Refused(reply) => {
                 crate::domain::texts::clean_line(reply, 200)
@@ -408,14 +426,24 @@ impl Engine {
         let settled = Settled { id: row.id, state, next_attempt, unknowns, reply: reply.clone() };
         match delivery {
             Some(delivery) => self.delivered(row, delivery, &reply, &settled, now),
-            None => lock(&self.store).commit(&Commit { outbox: Some(&settled), ..Commit::default() }),
+            None => {
+                lock(&self.store).commit(&Commit { outbox: Some(&settled), ..Commit::default() })
+            }
         }
     }
 
-    fn delivered(&mut self, row: &Outgoing, delivery: Delivery, reply: &str, settled: &Settled, now: Moment) -> Result<(), Fault> {
+    fn delivered(
+        &mut self,
+        row: &Outgoing,
+        delivery: Delivery,
+        reply: &str,
+        settled: &Settled,
+        now: Moment,
+    ) -> Result<(), Fault> {
         let id = MessageId::parse(&row.message_id)
             .ok_or_else(|| Fault::new(format!("outbox row {} has no Message-ID", row.id), ""))?;
-        let decision = watch::delivered(&self.desk, &id, &row.label, delivery, reply, now, fresh()?);
+        let decision =
+            watch::delivered(&self.desk, &id, &row.label, delivery, reply, now, fresh()?);
         self.carry_out(decision, now, None, None, Some(settled))
     }
 
@@ -487,16 +515,29 @@ impl Engine {
         if let Some((record, _)) = records.last() {
             self.newest = self.newest.max(Some(record.at));
         }
-        let commit = Commit { records: &records, bodies: &bodies, shelf: &[], mails: &sealed, inbox, outbox };
+        let commit = Commit {
+            records: &records,
+            bodies: &bodies,
+            shelf: &[],
+            mails: &sealed,
+            inbox,
+            outbox,
+        };
         lock(&self.store).commit(&commit)
     }
 
     /// Seals mails on all cores. What cannot be sealed comes back with the reason.
     #[expect(clippy::type_complexity, reason = "two lists: made, and withheld with why")]
-    fn seal(&self, mails: &[Mail], bodies: &[Body], now: Moment) -> Result<(Vec<Sealed>, Vec<(Mail, String)>), Fault> {
+    fn seal(
+        &self,
+        mails: &[Mail],
+        bodies: &[Body],
+        now: Moment,
+    ) -> Result<(Vec<Sealed>, Vec<(Mail, String)>), Fault> {
         let mut jobs = Vec::new();
         for mail in mails {
-            let certificate = mail.key.as_ref().and_then(|fingerprint| self.directory.get(fingerprint));
+            let certificate =
+                mail.key.as_ref().and_then(|fingerprint| self.directory.get(fingerprint));
             jobs.push((mail, self.words(mail, bodies)?, certificate));
         }
         let (keyring, sender) = (&self.keyring, &self.sender);
@@ -522,7 +563,8 @@ impl Engine {
             fresh.or_else(|| lock(&self.store).body(name).ok().flatten())
         };
         let frozen = |name: Digest| -> Result<Written, Fault> {
-            let text = fetch(name).ok_or_else(|| Fault::new("a frozen draft is gone", "freeze it again"))?;
+            let text = fetch(name)
+                .ok_or_else(|| Fault::new("a frozen draft is gone", "freeze it again"))?;
             serde_json::from_str(&text).at(|| "a frozen draft".to_owned())
         };
         match &mail.words {
@@ -534,7 +576,9 @@ impl Engine {
             Words::Frozen { draft, name, reference, late } => {
                 Ok(frozen(*draft)?.for_recipient(name, reference, late.as_deref()))
             }
-            Words::Public { draft, late, gate: _ } => Ok(frozen(*draft)?.for_recipient("", "", late.as_deref())),
+            Words::Public { draft, late, gate: _ } => {
+                Ok(frozen(*draft)?.for_recipient("", "", late.as_deref()))
+            }
         }
     }
 }

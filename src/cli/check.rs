@@ -51,18 +51,38 @@ impl Check {
     }
 
     fn look(&self, path: &Path, config: &Config, now: Moment) -> Result<Vec<Finding>, Fault> {
-        let ok = |place: String, what: String| Finding { place, what, next: String::new(), fatal: false };
+        let ok = |place: String, what: String| Finding {
+            place,
+            what,
+            next: String::new(),
+            fatal: false,
+        };
         let settings = &config.sources.settings;
         let people = config.sources.roster.people.len();
         let mut findings = vec![
-            ok(path.display().to_string(), format!("read; {people} people; playbook `{}`", settings.playbook)),
+            ok(
+                path.display().to_string(),
+                format!("read; {people} people; playbook `{}`", settings.playbook),
+            ),
             ok("the desk's key".to_owned(), settings.fingerprint.spaced()),
         ];
         findings.extend(expiries(config, now));
-        findings.push(match Store::open(&config.store, &config.passphrase).and_then(|store| replay(&store, settings.clone())) {
-            Ok((desk, _)) => ok(config.store.display().to_string(), format!("opens; journal of {} records", desk.head.number)),
-            Err(fault) => Finding { place: config.store.display().to_string(), what: fault.what, next: fault.next, fatal: true },
-        });
+        findings.push(
+            match Store::open(&config.store, &config.passphrase)
+                .and_then(|store| replay(&store, settings.clone()))
+            {
+                Ok((desk, _)) => ok(
+                    config.store.display().to_string(),
+                    format!("opens; journal of {} records", desk.head.number),
+                ),
+                Err(fault) => Finding {
+                    place: config.store.display().to_string(),
+                    what: fault.what,
+                    next: fault.next,
+                    fatal: true,
+                },
+            },
+        );
         if !self.offline {
             findings.extend(servers(config)?);
         }
@@ -74,7 +94,8 @@ impl Check {
 fn expiries(config: &Config, now: Moment) -> Vec<Finding> {
     let soon = later(now, Span::days(90));
     let own = (config.sources.settings.name.clone(), config.sources.settings.certificate.clone());
-    let people = config.sources.roster.people.values().map(|p| (p.id.to_string(), p.certificate.clone()));
+    let people =
+        config.sources.roster.people.values().map(|p| (p.id.to_string(), p.certificate.clone()));
     std::iter::once(own)
         .chain(people)
         .filter_map(|(who, text)| {
@@ -90,14 +111,23 @@ fn expiries(config: &Config, now: Moment) -> Vec<Finding> {
 }
 
 fn servers(config: &Config) -> Result<Vec<Finding>, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().at(|| "runtime".to_owned())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .at(|| "runtime".to_owned())?;
     let mut findings = Vec::new();
     let mut add = |what: &str, server: &imap::Server, result: Result<(), String>| {
         let place = format!("[{what}] {}:{}", server.host, server.port);
         findings.push(match result {
-            Ok(()) => Finding { place, what: "logged in over TLS".into(), next: String::new(), fatal: false },
+            Ok(()) => Finding {
+                place,
+                what: "logged in over TLS".into(),
+                next: String::new(),
+                fatal: false,
+            },
             Err(why) => {
-                let next = format!("look at host, port, tls, user, password_file and ca_file in [{what}]");
+                let next =
+                    format!("look at host, port, tls, user, password_file and ca_file in [{what}]");
                 Finding { place, what: why, next, fatal: true }
             }
         });

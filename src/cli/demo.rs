@@ -33,9 +33,13 @@ impl Demo {
     pub(super) fn run(&self, now: Moment) -> Done {
         let folder = self.folder.clone().unwrap_or_else(new_folder);
         if folder.join("embargod.db").exists() || folder.join("desk").exists() {
-            return Err(Fault::new(format!("{} holds an earlier rehearsal", folder.display()), "name another --folder"));
+            return Err(Fault::new(
+                format!("{} holds an earlier rehearsal", folder.display()),
+                "name another --folder",
+            ));
         }
-        std::fs::create_dir_all(&folder).map_err(|error| Fault::new(format!("{}: {error}", folder.display()), ""))?;
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Fault::new(format!("{}: {error}", folder.display()), ""))?;
         let narrate = Box::new(|line: &str| say(line));
         match &self.live {
             None => {
@@ -52,7 +56,10 @@ impl Demo {
                 let mut stage = Live::open(&folder, Servers::read(file)?, killer, narrate)?;
                 story::play(&mut stage)?;
                 if killer.is_some() {
-                    say(&format!("The daemon was killed {} times; {} mails came twice, with one Message-ID.", stage.kills, stage.doubles));
+                    say(&format!(
+                        "The daemon was killed {} times; {} mails came twice, with one Message-ID.",
+                        stage.kills, stage.doubles
+                    ));
                 }
                 stage.stop()?;
                 say(&format!("\nThe desk's folder is {}.", stage.desk().display()));
@@ -63,7 +70,13 @@ impl Demo {
 }
 
 fn new_folder() -> PathBuf {
-    let name = |n: u32| PathBuf::from(if n == 1 { "embargod-demo".to_owned() } else { format!("embargod-demo-{n}") });
+    let name = |n: u32| {
+        PathBuf::from(if n == 1 {
+            "embargod-demo".to_owned()
+        } else {
+            format!("embargod-demo-{n}")
+        })
+    };
     (1..1_000).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(1_000))
 }
 

@@ -38,11 +38,18 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) fn run(&self, now: Moment) -> Done {
-        let address = Address::parse(&self.address)
-            .ok_or_else(|| Fault::new(format!("`{}` is no mail address", self.address), "write it like security@example.org"))?;
+        let address = Address::parse(&self.address).ok_or_else(|| {
+            Fault::new(
+                format!("`{}` is no mail address", self.address),
+                "write it like security@example.org",
+            )
+        })?;
         let prefix = self.prefix.clone().unwrap_or_else(|| prefix_from(&self.name));
         if !is_prefix(&prefix) {
-            return Err(Fault::new(format!("`{prefix}` is no prefix"), "give one with --prefix: 2 to 12 capital letters or digits"));
+            return Err(Fault::new(
+                format!("`{prefix}` is no prefix"),
+                "give one with --prefix: 2 to 12 capital letters or digits",
+            ));
         }
         let keys = self.folder.join("keys");
         std::fs::create_dir_all(&keys).at(|| keys.display().to_string())?;
@@ -67,16 +74,29 @@ impl Init {
         say(&format!("Made a desk in {}.", self.folder.display()));
         say(&format!("  key          {}", fingerprint.spaced()));
         say("  certificate  keys/desk.public.asc; publish this one, and the fingerprint");
-        say("  passphrase   keys/passphrase; keep a copy off this machine, nothing opens without it");
+        say(
+            "  passphrase   keys/passphrase; keep a copy off this machine, nothing opens without it",
+        );
         if made {
             say("  revocation   keys/revocation.asc; move it off this machine now");
         }
-        say(&format!("\nNext: fill in [imap], [smtp] and the people in {}, then run\n  embargod --config {} check", config.display(), config.display()));
+        say(&format!(
+            "\nNext: fill in [imap], [smtp] and the people in {}, then run\n  embargod --config {} check",
+            config.display(),
+            config.display()
+        ));
         Ok(ExitCode::SUCCESS)
     }
 
     /// Takes the given key, or makes one; says whether it made one.
-    fn key(&self, keys: &Path, secret: &Path, address: &Address, passphrase: &Passphrase, now: Moment) -> Result<bool, Fault> {
+    fn key(
+        &self,
+        keys: &Path,
+        secret: &Path,
+        address: &Address,
+        passphrase: &Passphrase,
+        now: Moment,
+    ) -> Result<bool, Fault> {
         if let Some(path) = &self.key {
             let bytes = std::fs::read(path).at(|| path.display().to_string())?;
             crate::edge::pgp::Keyring::open(&[bytes.clone()], Some(passphrase), [0; 32], now)
@@ -84,8 +104,9 @@ impl Init {
             write_private(secret, &bytes)?;
             return Ok(false);
         }
-        let (key, revocation) = generate(&self.name, address.as_str(), Some(passphrase), Some(3), now)
-            .at(|| "making a key".to_owned())?;
+        let (key, revocation) =
+            generate(&self.name, address.as_str(), Some(passphrase), Some(3), now)
+                .at(|| "making a key".to_owned())?;
         write_private(secret, &key)?;
         write_private(&keys.join("revocation.asc"), &revocation)?;
         Ok(true)
@@ -115,6 +136,7 @@ fn filled(name: &str, address: &Address, prefix: &str) -> String {
 }
 
 fn with(rest: &str, key: &str, value: &str) -> String {
-    let comment = rest.split_once('#').map_or(String::new(), |(_, comment)| format!("  #{comment}"));
+    let comment =
+        rest.split_once('#').map_or(String::new(), |(_, comment)| format!("  #{comment}"));
     format!("{key} = {value}{comment}")
 }

@@ -97,7 +97,10 @@ impl Status {
                 alarms.push(format!("{count} {what}"));
             }
         };
-        alarm(counts.inbox_aside, "mails were set aside; look at them and run `embargod aside --retry`");
+        alarm(
+            counts.inbox_aside,
+            "mails were set aside; look at them and run `embargod aside --retry`",
+        );
         alarm(counts.outbox_dead, "mails were refused for good");
         alarm(counts.outbox_unknown, "mails may or may not have left");
         for incident in desk.open() {
@@ -150,7 +153,12 @@ fn text(report: &StatusReport, desk: &Desk) -> String {
 
 fn find<'a>(desk: &'a Desk, handle: &str) -> Result<&'a Incident, Fault> {
     let found = Handle::parse(handle).and_then(|handle| desk.incidents.get(&handle));
-    found.ok_or_else(|| Fault::new(format!("there is no incident `{handle}`"), "run `embargod status` to see the open ones"))
+    found.ok_or_else(|| {
+        Fault::new(
+            format!("there is no incident `{handle}`"),
+            "run `embargod status` to see the open ones",
+        )
+    })
 }
 
 #[derive(Serialize)]
@@ -227,13 +235,17 @@ fn notices(desk: &Desk, incident: &Incident) -> Vec<NoticeReport> {
 fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
     let calendar = Calendar::plain(desk.settings.zone);
     let when = |at: Option<Moment>| at.map_or_else(|| "-".to_owned(), |at| calendar.say(at));
-    let mut out = format!("{}  {}  {}\n", report.handle, report.status, report.title.unwrap_or("(no title)"));
+    let mut out =
+        format!("{}  {}  {}\n", report.handle, report.status, report.title.unwrap_or("(no title)"));
     let rows = [
         ("opened", when(Some(report.opened))),
-        ("answered", match report.answered {
-            Some(at) => calendar.say(at),
-            None => format!("no; owed by {}", calendar.say(report.human_answer_due)),
-        }),
+        (
+            "answered",
+            match report.answered {
+                Some(at) => calendar.say(at),
+                None => format!("no; owed by {}", calendar.say(report.human_answer_due)),
+            },
+        ),
         ("lead", report.lead.unwrap_or("-").to_owned()),
         ("severity", report.severity.clone().unwrap_or_else(|| "-".to_owned())),
         ("CVE", if report.cve.is_empty() { "-".to_owned() } else { report.cve.join(", ") }),
@@ -249,7 +261,13 @@ fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
     }
     for notice in &report.notices {
         let late = if notice.late { "  LATE" } else { "" };
-        let _ = writeln!(out, "  notice {}@{}  {}{late}", notice.notice, notice.number, calendar.say(notice.released));
+        let _ = writeln!(
+            out,
+            "  notice {}@{}  {}{late}",
+            notice.notice,
+            notice.number,
+            calendar.say(notice.released)
+        );
         for (who, delivery) in &notice.copies {
             let _ = writeln!(out, "    {who}: {delivery:?}");
         }
@@ -353,7 +371,10 @@ impl Journal {
                     return Err(Fault::new(what, "restore a backup"));
                 }
                 replay(&store, config.sources.settings)?;
-                say(&format!("The journal is whole: {} records, {bodies} bodies, head {}", head.number, head.hash));
+                say(&format!(
+                    "The journal is whole: {} records, {bodies} bodies, head {}",
+                    head.number, head.hash
+                ));
                 Ok(ExitCode::SUCCESS)
             }
         }

@@ -99,7 +99,11 @@ impl Open {
             };
             let raw = RawMail { bytes, received: now, arrived: now, oversize: false };
             let letter = opener.open(&raw);
-            say(&if self.json { json(&report(file, &letter, &directory))? } else { text(file, &letter) });
+            say(&if self.json {
+                json(&report(file, &letter, &directory))?
+            } else {
+                text(file, &letter)
+            });
         }
         Ok(code)
     }
@@ -109,7 +113,8 @@ impl Open {
         if self.key.is_empty() {
             let config = config::read_or_fault(path, now)?;
             for person in config.sources.roster.people.values() {
-                let certificate = Certificate::read(person.certificate.as_bytes()).at(|| person.id.to_string())?;
+                let certificate = Certificate::read(person.certificate.as_bytes())
+                    .at(|| person.id.to_string())?;
                 directory.add(certificate, true);
             }
             return Ok((config::keyring(&config, [0; 32], now)?, directory));
@@ -124,7 +129,8 @@ impl Open {
             .iter()
             .map(|file| std::fs::read(file).at(|| file.display().to_string()))
             .collect::<Result<_, _>>()?;
-        let keyring = Keyring::for_looking(&keys, passphrase.as_ref()).at(|| "the secret key".to_owned())?;
+        let keyring =
+            Keyring::for_looking(&keys, passphrase.as_ref()).at(|| "the secret key".to_owned())?;
         Ok((keyring, directory))
     }
 }
@@ -176,9 +182,18 @@ fn report<'a>(file: &'a Path, letter: &'a Letter, known: &Directory) -> Opened<'
         attachments: letter
             .attachments
             .iter()
-            .map(|a| Part { name: &a.name, r#type: &a.media, size: a.bytes.len(), sha256: Digest::of(&a.bytes) })
+            .map(|a| Part {
+                name: &a.name,
+                r#type: &a.media,
+                size: a.bytes.len(),
+                sha256: Digest::of(&a.bytes),
+            })
             .collect(),
-        keys: letter.keys.iter().map(|key| Key { rank: key.rank, fingerprint: key.fingerprint.as_str() }).collect(),
+        keys: letter
+            .keys
+            .iter()
+            .map(|key| Key { rank: key.rank, fingerprint: key.fingerprint.as_str() })
+            .collect(),
         session: verdict.session,
         sha256: letter.raw,
     }
@@ -192,16 +207,38 @@ fn text(file: &Path, letter: &Letter) -> String {
         let _ = writeln!(out, "  {name:<11}{value}");
     };
     row("kind", kind(letter).to_owned());
-    row("protection", format!("{:?}{}{}", verdict.protection, if verdict.inline { ", inline" } else { "" }, if verdict.repaired { ", repaired" } else { "" }));
-    let by = verdict.signed().map_or_else(String::new, |signed| format!(" by {}", signed.fingerprint.spaced()));
+    row(
+        "protection",
+        format!(
+            "{:?}{}{}",
+            verdict.protection,
+            if verdict.inline { ", inline" } else { "" },
+            if verdict.repaired { ", repaired" } else { "" }
+        ),
+    );
+    let by = verdict
+        .signed()
+        .map_or_else(String::new, |signed| format!(" by {}", signed.fingerprint.spaced()));
     row("signature", format!("{}{by}", signature(&verdict.signature)));
     if let Some(failure) = verdict.failure {
         row("failure", format!("{failure:?}"));
     }
     row("from", letter.from_text.clone());
-    row("subject", format!("{}{}", letter.subject, if letter.subject_protected { " (protected)" } else { "" }));
+    row(
+        "subject",
+        format!("{}{}", letter.subject, if letter.subject_protected { " (protected)" } else { "" }),
+    );
     for a in &letter.attachments {
-        row("attached", format!("{} ({}, {} bytes, sha256 {})", a.name, a.media, a.bytes.len(), Digest::of(&a.bytes).short()));
+        row(
+            "attached",
+            format!(
+                "{} ({}, {} bytes, sha256 {})",
+                a.name,
+                a.media,
+                a.bytes.len(),
+                Digest::of(&a.bytes).short()
+            ),
+        );
     }
     let _ = write!(out, "\n{}", crate::domain::texts::quote(&letter.text));
     out

@@ -52,12 +52,17 @@ impl Run {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         log(self.json);
         let mut config = config::read_or_fault(path, now)?;
-        config.mailbox.since = self.since.and_then(|date| date.and_hms_opt(0, 0, 0)).map(|date| date.and_utc());
+        config.mailbox.since =
+            self.since.and_then(|date| date.and_hms_opt(0, 0, 0)).map(|date| date.and_utc());
         let _only_one = only_one(&config.store)?;
         let store = Store::open(&config.store, &config.passphrase)?;
         let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
         let engine = Engine::start(store, keyring, &config.sources, Box::new(WallClock::start()))?;
-        say(&format!("embargod: {} is at its desk, {} incidents open", config.sources.settings.address, engine.desk().open().count()));
+        say(&format!(
+            "embargod: {} is at its desk, {} incidents open",
+            config.sources.settings.address,
+            engine.desk().open().count()
+        ));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -83,7 +88,10 @@ impl Run {
 fn log(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("EMBARGOD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("embargod=info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     if json { log.json().init() } else { log.init() }
 }
 
@@ -91,7 +99,12 @@ fn log(json: bool) {
 fn only_one(store: &Path) -> Result<std::fs::File, Fault> {
     let path = store.with_extension("lock");
     let place = || path.display().to_string();
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).at(place)?;
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .at(place)?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| Fault::new("this desk is running already", "stop the other one first"))?;
     Ok(file)
@@ -99,7 +112,9 @@ fn only_one(store: &Path) -> Result<std::fs::File, Fault> {
 
 async fn stop_on_signal(wake: Sender<Wake>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return;
     };
     tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
@@ -107,15 +122,23 @@ async fn stop_on_signal(wake: Sender<Wake>) {
 }
 
 /// Starts the couriers; each takes the next mail when it is done with one.
-fn hire(config: &config::Config, store: &SharedStore, wake: &Sender<Wake>) -> tokio::sync::mpsc::UnboundedSender<Outgoing> {
+fn hire(
+    config: &config::Config,
+    store: &SharedStore,
+    wake: &Sender<Wake>,
+) -> tokio::sync::mpsc::UnboundedSender<Outgoing> {
     let (hand, mails) = tokio::sync::mpsc::unbounded_channel::<Outgoing>();
     let mails = Arc::new(tokio::sync::Mutex::new(mails));
     for _ in 0..config.connections {
-        let mut courier = Courier::new(config.smtp.clone(), config.sources.settings.address.clone());
+        let mut courier =
+            Courier::new(config.smtp.clone(), config.sources.settings.address.clone());
         let (mails, store, wake) = (Arc::clone(&mails), Arc::clone(store), wake.clone());
         tokio::spawn(async move {
             loop {
-                let next = tokio::time::timeout(Duration::from_secs(60), async { mails.lock().await.recv().await }).await;
+                let next = tokio::time::timeout(Duration::from_secs(60), async {
+                    mails.lock().await.recv().await
+                })
+                .await;
                 let row = match next {
                     Ok(Some(row)) => row,
                     Ok(None) => break,
@@ -127,7 +150,9 @@ fn hire(config: &config::Config, store: &SharedStore, wake: &Sender<Wake>) -> to
                 };
                 let (marking, copy) = (Arc::clone(&store), row.clone());
                 let last_bytes = async move {
-                    let done = tokio::task::spawn_blocking(move || Engine::in_flight(&marking, &copy)).await;
+                    let done =
+                        tokio::task::spawn_blocking(move || Engine::in_flight(&marking, &copy))
+                            .await;
                     done.unwrap_or_else(|_| Err(Fault::new("the store is gone", "")))
                 };
                 let outcome = courier.hand_over(&row, last_bytes).await;
@@ -158,7 +183,9 @@ fn serve(
         let mut next = match woken.recv_timeout(pause(&engine, clock.now())?) {
             Ok(wake) => Some(wake),
             Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return Err(Fault::new("the mailbox and the couriers are gone", "")),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(Fault::new("the mailbox and the couriers are gone", ""));
+            }
         };
         // Whatever else has come meanwhile is taken along, so that mails are opened in batches.
         while let Some(wake) = next {

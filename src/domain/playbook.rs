@@ -780,7 +780,11 @@ impl Loader<'_> {
     ) -> (Option<Audience>, usize) {
         let id = &row.id;
         if row.kind != Kind::Draft {
-            if row.template.is_some() || row.audience.is_some() || row.approvals.is_some() || row.four_eyes {
+            if row.template.is_some()
+                || row.audience.is_some()
+                || row.approvals.is_some()
+                || row.four_eyes
+            {
                 self.wrong(
                     at,
                     format!("task `{id}`: template, audience and approvals belong to kind `draft`"),

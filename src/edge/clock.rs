@@ -95,7 +95,9 @@ impl Clock for SetClock {
     }
     fn vouch(&self, newest_record: Option<Moment>) -> Result<(), String> {
         match newest_record {
-            Some(newest) if self.now() < newest => Err("the clock is behind the journal".to_owned()),
+            Some(newest) if self.now() < newest => {
+                Err("the clock is behind the journal".to_owned())
+            }
             _ => Ok(()),
         }
     }

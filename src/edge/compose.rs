@@ -4,7 +4,9 @@
 //! content-free or public text. What an outsider sees of a sealed mail is two addresses, a date,
 //! an id that says nothing, and a size.
 
-use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue, Headers};
+use lettre::message::header::{
+    ContentTransferEncoding, ContentType, HeaderName, HeaderValue, Headers,
+};
 use lettre::message::{Attachment as Attached, Body, MultiPart, SinglePart};
 
 use crate::domain::incident::Purpose;
@@ -67,7 +69,11 @@ pub fn make(
     };
     Ok(Sealed {
         message_id: mail.message_id.to_string(),
-        label: Label { about: mail.about.clone(), to: mail.to.clone(), purpose: mail.purpose.clone() },
+        label: Label {
+            about: mail.about.clone(),
+            to: mail.to.clone(),
+            purpose: mail.purpose.clone(),
+        },
         return_token: base32(&super::random::<20>()?, 32).to_ascii_lowercase(),
         recipient: mail.address.to_string(),
         bytes,
@@ -82,7 +88,13 @@ fn line(name: &'static str, value: &str) -> String {
 }
 
 /// The headers that everyone on the way sees.
-fn envelope(sender: &Sender, mail: &Mail, subject: &str, at: Moment, named: bool) -> Vec<(&'static str, String)> {
+fn envelope(
+    sender: &Sender,
+    mail: &Mail,
+    subject: &str,
+    at: Moment,
+    named: bool,
+) -> Vec<(&'static str, String)> {
     let from = if named { mailbox(&sender.name, &sender.address) } else { sender.address.clone() };
     let mut headers = vec![
         ("From", from),
@@ -98,7 +110,11 @@ fn envelope(sender: &Sender, mail: &Mail, subject: &str, at: Moment, named: bool
             headers.push(("Auto-Submitted", "auto-replied".to_owned()));
         }
         Purpose::Answer => {}
-        Purpose::Relay | Purpose::Reminder | Purpose::Notice { .. } | Purpose::Waiting | Purpose::Alert => {
+        Purpose::Relay
+        | Purpose::Reminder
+        | Purpose::Notice { .. }
+        | Purpose::Waiting
+        | Purpose::Alert => {
             headers.push(("Auto-Submitted", "auto-generated".to_owned()));
         }
     }
@@ -106,7 +122,8 @@ fn envelope(sender: &Sender, mail: &Mail, subject: &str, at: Moment, named: bool
 }
 
 fn mailbox(name: &str, address: &str) -> String {
-    let plain: String = name.chars().filter(|c| c.is_alphanumeric() || " -.".contains(*c)).collect();
+    let plain: String =
+        name.chars().filter(|c| c.is_alphanumeric() || " -.".contains(*c)).collect();
     if plain.is_ascii() { format!("\"{plain}\" <{address}>") } else { address.to_owned() }
 }
 
@@ -130,14 +147,16 @@ fn entity(
     let place = || "composing a mail".to_owned();
     let kind = |text: &str| ContentType::parse(text).at(place);
     // Quoted-printable whatever the text: seven bits, no blank at a line's end (RFC 3156, 3).
-    let body = Body::new_with_encoding(written.body.clone(), ContentTransferEncoding::QuotedPrintable)
-        .map_err(|_| Fault::new("a text cannot be encoded", ""))?;
+    let body =
+        Body::new_with_encoding(written.body.clone(), ContentTransferEncoding::QuotedPrintable)
+            .map_err(|_| Fault::new("a text cannot be encoded", ""))?;
     let root = format!("{protection}; protected-headers=\"v1\"");
     let mut attachments: Vec<SinglePart> =
         mail.attachments.iter().map(attached).collect::<Result<_, _>>()?;
     if mail.with_our_key {
         let name = "openpgp-key.asc".to_owned();
-        let key = Attached::new(name).body(sender.certificate.clone(), kind("application/pgp-keys")?);
+        let key =
+            Attached::new(name).body(sender.certificate.clone(), kind("application/pgp-keys")?);
         attachments.push(key);
     }
     let formatted = if attachments.is_empty() {
@@ -158,7 +177,8 @@ fn entity(
 fn attached(attachment: &Attachment) -> Result<SinglePart, Fault> {
     // A type that would be interpreted on its way (RFC 2046: message/*, multipart/*) travels as
     // bytes, so that it arrives as it left.
-    let opaque = attachment.media.starts_with("message/") || attachment.media.starts_with("multipart/");
+    let opaque =
+        attachment.media.starts_with("message/") || attachment.media.starts_with("multipart/");
     let media = if opaque { "application/octet-stream" } else { &attachment.media };
     let kind = ContentType::parse(media)
         .or_else(|_| ContentType::parse("application/octet-stream"))
@@ -204,15 +224,25 @@ fn encrypted(
     Ok(mail.into_bytes())
 }
 
-fn signed(keyring: &Keyring, sender: &Sender, mail: &Mail, written: &Written, at: Moment) -> Result<Vec<u8>, Unsealed> {
+fn signed(
+    keyring: &Keyring,
+    sender: &Sender,
+    mail: &Mail,
+    written: &Written,
+    at: Moment,
+) -> Result<Vec<u8>, Unsealed> {
     let mut headers = envelope(sender, mail, &written.subject, at, true);
     headers.extend(threading(mail));
     let headers = block(&headers);
     let entity = entity(sender, mail, written, &headers, "hp=\"clear\"")?;
     // The line end before a boundary belongs to the boundary (RFC 3156, 5).
     let entity = entity.strip_suffix(b"\r\n").unwrap_or(&entity);
-    let signature = keyring.sign(entity, at).map_err(|why| Fault::new(format!("signing: {why}"), ""))?;
-    let signature = String::from_utf8(signature).at(|| "signing".to_owned())?.replace("\r\n", "\n").replace('\n', "\r\n");
+    let signature =
+        keyring.sign(entity, at).map_err(|why| Fault::new(format!("signing: {why}"), ""))?;
+    let signature = String::from_utf8(signature)
+        .at(|| "signing".to_owned())?
+        .replace("\r\n", "\n")
+        .replace('\n', "\r\n");
     let boundary = base32(&super::random::<20>()?, 32);
     let head = format!(
         "{headers}MIME-Version: 1.0\r\nContent-Type: multipart/signed; \

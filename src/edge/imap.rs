@@ -59,7 +59,10 @@ pub enum Ask {
     /// Keep these mails; answered once they are durable.
     Keep(Vec<(Option<Location>, RawMail)>, oneshot::Sender<()>),
     /// A question to the store.
-    Store(Box<dyn FnOnce(&mut super::store::Store) -> Result<(), Fault> + Send>, oneshot::Sender<()>),
+    Store(
+        Box<dyn FnOnce(&mut super::store::Store) -> Result<(), Fault> + Send>,
+        oneshot::Sender<()>,
+    ),
 }
 
 /// The way to the engine.
@@ -86,7 +89,10 @@ fn setback(error: impl std::fmt::Display) -> Setback {
     Setback(error.to_string())
 }
 
-async fn patient<T, E: std::fmt::Display>(what: &str, work: impl Future<Output = Result<T, E>>) -> Result<T, Setback> {
+async fn patient<T, E: std::fmt::Display>(
+    what: &str,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Setback> {
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(done) => done.map_err(|error| Setback(format!("{what}: {error}"))),
         Err(_) => Err(Setback(format!("{what}: the server did not answer"))),
@@ -157,9 +163,9 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let mut session = log_in(&self.mailbox.server).await?;
         let can_idle = patient("capabilities", session.capabilities()).await?.has_str("IDLE");
         let folder = patient("select", session.select(&self.mailbox.folder)).await?;
-        let uidvalidity = folder
-            .uid_validity
-            .ok_or_else(|| Setback("the server gives no UIDVALIDITY, so its mails cannot be told apart".to_owned()))?;
+        let uidvalidity = folder.uid_validity.ok_or_else(|| {
+            Setback("the server gives no UIDVALIDITY, so its mails cannot be told apart".to_owned())
+        })?;
         let can_mark = folder.permanent_flags.contains(&Flag::MayCreate);
         let begin = self.begin(&mut session, uidvalidity, folder.uid_next).await?;
         tracing::info!(uidvalidity, "The mailbox is being watched.");
@@ -192,16 +198,28 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
 
     /// Where to begin in this folder: at its present end on the very first run, from the beginning
     /// of the desk's time when the server has numbered its mails anew (FAILURES D6).
-    async fn begin(&self, session: &mut Link, uidvalidity: u32, uid_next: Option<u32>) -> Result<Begin, Setback> {
+    async fn begin(
+        &self,
+        session: &mut Link,
+        uidvalidity: u32,
+        uid_next: Option<u32>,
+    ) -> Result<Begin, Setback> {
         let folder = self.mailbox.folder.clone();
         let (known, low) = self
-            .ask(move |store| Ok((store.knows_folder(&folder)?, store.low_water(&folder, uidvalidity)?)))
+            .ask(move |store| {
+                Ok((store.knows_folder(&folder)?, store.low_water(&folder, uidvalidity)?))
+            })
             .await?;
         let made = self.ask(|store| store.made()).await?;
         match (known, low) {
-            (_, Some(_)) => Ok(Begin { not_before: if known { Some(later(made, Span::days(-1))) } else { None } }),
+            (_, Some(_)) => Ok(Begin {
+                not_before: if known { Some(later(made, Span::days(-1))) } else { None },
+            }),
             (true, None) => {
-                tracing::warn!(uidvalidity, "The server has numbered the folder anew; its mails are looked at again.");
+                tracing::warn!(
+                    uidvalidity,
+                    "The server has numbered the folder anew; its mails are looked at again."
+                );
                 self.low_water(uidvalidity, 1).await?;
                 Ok(Begin { not_before: Some(self.mailbox.since.unwrap_or(made).min(made)) })
             }
@@ -211,11 +229,22 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                     None => match uid_next {
                         Some(uid) => uid,
                         // A server that does not say: everything that is there now is old.
-                        None => self.uids(session, 1).await?.last().map_or(1, |uid| uid.saturating_add(1)),
+                        None => self
+                            .uids(session, 1)
+                            .await?
+                            .last()
+                            .map_or(1, |uid| uid.saturating_add(1)),
                     },
                 };
-                let old = if first > 1 { self.uids(session, 1).await?.iter().filter(|uid| **uid < first).count() } else { 0 };
-                tracing::info!(left = old, "First run: this many older mails are left where they are.");
+                let old = if first > 1 {
+                    self.uids(session, 1).await?.iter().filter(|uid| **uid < first).count()
+                } else {
+                    0
+                };
+                tracing::info!(
+                    left = old,
+                    "First run: this many older mails are left where they are."
+                );
                 self.low_water(uidvalidity, first).await?;
                 Ok(Begin { not_before: self.mailbox.since })
             }
@@ -237,7 +266,12 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     }
 
     /// Looks at the whole folder above the low-water mark and takes in what is not stored.
-    async fn look(&self, session: &mut Link, uidvalidity: u32, begin: Begin) -> Result<(), Setback> {
+    async fn look(
+        &self,
+        session: &mut Link,
+        uidvalidity: u32,
+        begin: Begin,
+    ) -> Result<(), Setback> {
         let folder = self.mailbox.folder.clone();
         let low = self.ask(move |store| store.low_water(&folder, uidvalidity)).await?.unwrap_or(1);
         let uids = self.uids(session, low).await?;
@@ -253,10 +287,17 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         Ok(())
     }
 
-    async fn take(&self, session: &mut Link, uidvalidity: u32, uids: &[u32], begin: Begin) -> Result<(), Setback> {
+    async fn take(
+        &self,
+        session: &mut Link,
+        uidvalidity: u32,
+        uids: &[u32],
+        begin: Begin,
+    ) -> Result<(), Setback> {
         let set = uid_set(uids);
         let heads: Vec<Fetch> = {
-            let stream = patient("fetch", session.uid_fetch(&set, "(UID RFC822.SIZE INTERNALDATE)")).await?;
+            let stream =
+                patient("fetch", session.uid_fetch(&set, "(UID RFC822.SIZE INTERNALDATE)")).await?;
             patient("fetch", stream.try_collect()).await?
         };
         let mut small: Vec<(u32, Moment)> = Vec::new();
@@ -282,7 +323,12 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         self.take_small(session, uidvalidity, &small).await
     }
 
-    async fn take_small(&self, session: &mut Link, uidvalidity: u32, mails: &[(u32, Moment)]) -> Result<(), Setback> {
+    async fn take_small(
+        &self,
+        session: &mut Link,
+        uidvalidity: u32,
+        mails: &[(u32, Moment)],
+    ) -> Result<(), Setback> {
         if mails.is_empty() {
             return Ok(());
         }
@@ -296,15 +342,27 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let mut keep = Vec::new();
         for mail in &fetched {
             let (Some(uid), Some(bytes)) = (mail.uid, mail.body()) else { continue };
-            let received = mails.iter().find(|(known, _)| *known == uid).map_or(arrived, |(_, at)| *at);
-            let raw = RawMail { bytes: bytes.to_vec(), received: received.min(arrived), arrived, oversize: false };
+            let received =
+                mails.iter().find(|(known, _)| *known == uid).map_or(arrived, |(_, at)| *at);
+            let raw = RawMail {
+                bytes: bytes.to_vec(),
+                received: received.min(arrived),
+                arrived,
+                oversize: false,
+            };
             keep.push((Some(self.location(uidvalidity, uid)), raw));
         }
         self.keep(keep).await
     }
 
     /// A mail that is too large: its headers and its beginning are kept, the rest stays there.
-    async fn take_large(&self, session: &mut Link, uidvalidity: u32, uid: u32, received: Moment) -> Result<(), Setback> {
+    async fn take_large(
+        &self,
+        session: &mut Link,
+        uidvalidity: u32,
+        uid: u32,
+        received: Moment,
+    ) -> Result<(), Setback> {
         let query = format!("(UID BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.{OVERSIZE_BYTES}>)");
         let fetched: Vec<Fetch> = {
             let stream = patient("fetch", session.uid_fetch(uid.to_string(), &query)).await?;
@@ -381,7 +439,9 @@ fn uid_set(uids: &[u32]) -> String {
             _ => ranges.push((*uid, *uid)),
         }
     }
-    let text = |(from, to): &(u32, u32)| if from == to { from.to_string() } else { format!("{from}:{to}") };
+    let text = |(from, to): &(u32, u32)| {
+        if from == to { from.to_string() } else { format!("{from}:{to}") }
+    };
     ranges.iter().map(text).collect::<Vec<_>>().join(",")
 }
 

@@ -58,7 +58,10 @@ impl<'a> Mime<'a> {
         if so_far > DEPTH_MAX {
             return so_far;
         }
-        let deeper = self.children(part).into_iter().map(|child| self.depth(child, so_far.saturating_add(1)));
+        let deeper = self
+            .children(part)
+            .into_iter()
+            .map(|child| self.depth(child, so_far.saturating_add(1)));
         deeper.max().unwrap_or(so_far)
     }
 
@@ -76,7 +79,9 @@ impl<'a> Mime<'a> {
     #[must_use]
     pub fn children(&self, part: Part) -> Vec<Part> {
         match self.part(part).map(|part| &part.body) {
-            Some(PartType::Multipart(ids)) => ids.iter().filter_map(|id| usize::try_from(*id).ok()).map(Part).collect(),
+            Some(PartType::Multipart(ids)) => {
+                ids.iter().filter_map(|id| usize::try_from(*id).ok()).map(Part).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -180,7 +185,11 @@ impl<'a> Mime<'a> {
         let name = self.part(part).and_then(MimeHeaders::attachment_name).unwrap_or("");
         Attachment {
             name: file_name(name, self.part(part).map_or(0, |part| part.offset_header)),
-            media: if media.len() <= 100 && media.is_ascii() { media.to_owned() } else { "application/octet-stream".into() },
+            media: if media.len() <= 100 && media.is_ascii() {
+                media.to_owned()
+            } else {
+                "application/octet-stream".into()
+            },
             bytes: Arc::from(self.bytes(part)),
         }
     }
@@ -190,7 +199,10 @@ impl<'a> Mime<'a> {
     fn values(&self, name: &HeaderName<'static>) -> impl Iterator<Item = &HeaderValue<'a>> {
         let name = name.clone();
         let root = self.message.parts.first();
-        root.into_iter().flat_map(|part| &part.headers).filter(move |h| h.name == name).map(|h| &h.value)
+        root.into_iter()
+            .flat_map(|part| &part.headers)
+            .filter(move |h| h.name == name)
+            .map(|h| &h.value)
     }
 
     fn raw_values(&self, wanted: &str) -> Vec<String> {
@@ -199,7 +211,9 @@ impl<'a> Mime<'a> {
         let headers = root.into_iter().flat_map(|part| &part.headers);
         headers
             .filter(|header| header.name().eq_ignore_ascii_case(wanted))
-            .filter_map(|header| raw.get(usize_of(header.offset_start)..usize_of(header.offset_end)))
+            .filter_map(|header| {
+                raw.get(usize_of(header.offset_start)..usize_of(header.offset_end))
+            })
             .map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned())
             .collect()
     }
@@ -213,7 +227,9 @@ impl<'a> Mime<'a> {
     /// A header of the outermost part as it came, unfolded; the first one of its name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<String> {
-        self.raw_values(name).first().map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "))
+        self.raw_values(name)
+            .first()
+            .map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
     /// The subject, decoded.
@@ -256,7 +272,9 @@ impl<'a> Mime<'a> {
         for name in [HeaderName::To, HeaderName::Cc] {
             for value in self.values(&name) {
                 if let HeaderValue::Address(list) = value {
-                    to.extend(all(list).iter().filter_map(|one| Address::parse(one.address.as_deref()?)));
+                    to.extend(
+                        all(list).iter().filter_map(|one| Address::parse(one.address.as_deref()?)),
+                    );
                 }
             }
         }
@@ -281,7 +299,8 @@ impl<'a> Mime<'a> {
             for value in self.values(&name) {
                 match value {
                     HeaderValue::Text(one) => answers.extend(MessageId::parse(one)),
-                    HeaderValue::TextList(list) => answers.extend(list.iter().rev().take(50).filter_map(|id| MessageId::parse(id))),
+                    HeaderValue::TextList(list) => answers
+                        .extend(list.iter().rev().take(50).filter_map(|id| MessageId::parse(id))),
                     _ => {}
                 }
             }
@@ -296,17 +315,22 @@ impl<'a> Mime<'a> {
         self.count("From") != 1
             || self.from().0.len() != 1
             || self.count("Date") != 1
-            || ["To", "Subject", "Message-ID", "Sender", "Reply-To"].iter().any(|name| self.count(name) > 1)
+            || ["To", "Subject", "Message-ID", "Sender", "Reply-To"]
+                .iter()
+                .any(|name| self.count(name) > 1)
     }
 
     /// Report or automatic answer, by structure and by the headers that machines set.
     #[must_use]
     pub fn shape(&self) -> Shape {
         let is_report = self.media(self.root()) == "multipart/report"
-            && self.children(self.root()).iter().any(|part| self.media(*part) == "message/delivery-status");
-        let automatic = self
-            .header("Auto-Submitted")
-            .is_some_and(|value| !value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("no"));
+            && self
+                .children(self.root())
+                .iter()
+                .any(|part| self.media(*part) == "message/delivery-status");
+        let automatic = self.header("Auto-Submitted").is_some_and(|value| {
+            !value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("no")
+        });
         match (is_report, automatic || self.return_path() == Some(None)) {
             (true, _) => Shape::DeliveryReport,
             (false, true) => Shape::Automatic,
@@ -317,11 +341,17 @@ impl<'a> Mime<'a> {
     /// Whether a delivery report says that delivery failed for good (RFC 3464, 2.3.3).
     #[must_use]
     pub fn failed_for_good(&self) -> bool {
-        let status = self.children(self.root()).into_iter().find(|part| self.media(*part) == "message/delivery-status");
-        let text = status.map(|part| String::from_utf8_lossy(&self.bytes(part)).to_ascii_lowercase());
-        text.is_some_and(|text| text.lines().any(|line| {
-            line.strip_prefix("action:").is_some_and(|action| action.trim() == "failed")
-        }))
+        let status = self
+            .children(self.root())
+            .into_iter()
+            .find(|part| self.media(*part) == "message/delivery-status");
+        let text =
+            status.map(|part| String::from_utf8_lossy(&self.bytes(part)).to_ascii_lowercase());
+        text.is_some_and(|text| {
+            text.lines().any(|line| {
+                line.strip_prefix("action:").is_some_and(|action| action.trim() == "failed")
+            })
+        })
     }
 
     /// Whether some part below the root is signed: then the mail is partly signed at best.
@@ -330,7 +360,11 @@ impl<'a> Mime<'a> {
         (0..self.message.parts.len()).map(Part).any(|part| {
             let media = self.media(part);
             media == "multipart/signed" || media == "application/pgp-signature"
-        }) || self.body().plain.iter().any(|text| text.contains("-----BEGIN PGP SIGNED MESSAGE-----"))
+        }) || self
+            .body()
+            .plain
+            .iter()
+            .any(|text| text.contains("-----BEGIN PGP SIGNED MESSAGE-----"))
     }
 }
 
@@ -359,7 +393,9 @@ fn usize_of(offset: u32) -> usize {
 fn all<'a>(list: &'a Addresses<'a>) -> Vec<&'a mail_parser::Addr<'a>> {
     match list {
         Addresses::List(list) => list.iter().take(100).collect(),
-        Addresses::Group(groups) => groups.iter().flat_map(|group| &group.addresses).take(100).collect(),
+        Addresses::Group(groups) => {
+            groups.iter().flat_map(|group| &group.addresses).take(100).collect()
+        }
     }
 }
 
@@ -373,7 +409,8 @@ fn header_bytes(raw: &[u8]) -> usize {
 /// boundaries that are declared and opened.
 fn nesting(raw: &[u8]) -> usize {
     const SEARCHED: &[u8] = b"multipart/";
-    raw.windows(SEARCHED.len()).filter(|w| w.eq_ignore_ascii_case(SEARCHED)).take(PARTS_MAX).count() / 8
+    raw.windows(SEARCHED.len()).filter(|w| w.eq_ignore_ascii_case(SEARCHED)).take(PARTS_MAX).count()
+        / 8
 }
 
 /// A file name that is safe to print and to write: no path, no control characters, never empty,
@@ -430,7 +467,10 @@ mod tests {
 
     #[test]
     fn flowed_lines_are_joined_and_signatures_are_not() {
-        assert_eq!(unflow("/title a \nb\n-- \nme\n> q \n> r\n", false), "/title a b\n-- \nme\n> q r\n");
+        assert_eq!(
+            unflow("/title a \nb\n-- \nme\n> q \n> r\n", false),
+            "/title a b\n-- \nme\n> q r\n"
+        );
         assert_eq!(unflow("a \n> b\n", false), "a \n> b\n");
         assert_eq!(unflow(" >not quoted\n", false), ">not quoted\n");
     }

@@ -42,8 +42,12 @@ pub fn fresh() -> Result<Fresh, Fault> {
 /// When it exists or cannot be written.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     let place = || format!("writing {}", path.display());
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).at(place)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .at(place)?;
     file.write_all(bytes).at(place)?;
     file.sync_all().at(place)
 }

@@ -104,7 +104,14 @@ impl Opener<'_> {
 
     /// The signature may be by a key that came along inside, or may be one layer further in
     /// (RFC 3156, 6.1: a signed entity inside the encryption).
-    fn look_again(&self, outer: &Mime<'_>, inner: &Mime<'_>, content: &mut Content, found: &[Found], at: Moment) {
+    fn look_again(
+        &self,
+        outer: &Mime<'_>,
+        inner: &Mime<'_>,
+        content: &mut Content,
+        found: &[Found],
+        at: Moment,
+    ) {
         let more: Vec<_> = found.iter().map(|found| found.certificate.clone()).collect();
         if content.verdict.signature == Signature::None {
             if let Some((signature, signer)) = self.signed_root(inner, &more, at) {
@@ -115,7 +122,8 @@ impl Opener<'_> {
             return;
         }
         if let Some(message) = encrypted_message(outer).ok().flatten()
-            && let Ok(opened) = pgp::open(self.keyring, self.known, &more, &message.bytes, at, self.limits)
+            && let Ok(opened) =
+                pgp::open(self.keyring, self.known, &more, &message.bytes, at, self.limits)
         {
             content.verdict.signature = opened.signature;
             content.signer = opened.signer;
@@ -153,7 +161,8 @@ impl Opener<'_> {
     }
 
     fn encrypted(&self, message: &Encrypted, at: Moment) -> Content {
-        let opened = match pgp::open(self.keyring, self.known, &[], &message.bytes, at, self.limits) {
+        let opened = match pgp::open(self.keyring, self.known, &[], &message.bytes, at, self.limits)
+        {
             Ok(opened) => opened,
             Err(failure) => {
                 let mut content = Content::failed(failure, Some(&message.bytes));
@@ -178,18 +187,32 @@ impl Opener<'_> {
 
     /// A signature over the whole of an entity: `multipart/signed` at its root, exactly two parts
     /// (RFC 3156, 5).
-    fn signed_root(&self, mime: &Mime<'_>, more: &[Certificate], at: Moment) -> Option<(Signature, Option<Certificate>)> {
+    fn signed_root(
+        &self,
+        mime: &Mime<'_>,
+        more: &[Certificate],
+        at: Moment,
+    ) -> Option<(Signature, Option<Certificate>)> {
         let root = mime.root();
         if mime.media(root) != "multipart/signed" {
             return None;
         }
         let parts = mime.children(root);
         let (content, signature) = match parts.as_slice() {
-            [content, signature] if mime.media(*signature) == "application/pgp-signature" => (*content, *signature),
+            [content, signature] if mime.media(*signature) == "application/pgp-signature" => {
+                (*content, *signature)
+            }
             _ => return Some((Signature::Invalid, None)),
         };
         let entity = crlf(mime.raw(content));
-        Some(pgp::verify_detached(Some(self.keyring), self.known, more, &entity, &mime.bytes(signature), at))
+        Some(pgp::verify_detached(
+            Some(self.keyring),
+            self.known,
+            more,
+            &entity,
+            &mime.bytes(signature),
+            at,
+        ))
     }
 
     /// An inline block that is the whole body of a mail of one part.
@@ -304,7 +327,8 @@ impl Opener<'_> {
             failed_for_good: outer.failed_for_good(),
             malformed: outer.is_malformed(),
             verdict,
-            text: text.map_or_else(|| body.plain.join("\n"), |text| crate::domain::texts::clean(&text)),
+            text: text
+                .map_or_else(|| body.plain.join("\n"), |text| crate::domain::texts::clean(&text)),
             html_only: body.html_only,
             attachments: without_protocol(body.attachments),
             keys,
@@ -328,9 +352,14 @@ fn encrypted_message(outer: &Mime<'_>) -> Result<Option<Encrypted>, Failure> {
     let parts = outer.children(root);
     let media: Vec<String> = parts.iter().map(|part| outer.media(*part)).collect();
     let media: Vec<&str> = media.iter().map(String::as_str).collect();
-    let pgp_mime = |part: Part, repaired| Encrypted { bytes: outer.bytes(part), inline: false, repaired };
+    let pgp_mime =
+        |part: Part, repaired| Encrypted { bytes: outer.bytes(part), inline: false, repaired };
     match (outer.media(root).as_str(), media.as_slice(), parts.as_slice()) {
-        ("multipart/encrypted", ["application/pgp-encrypted", "application/octet-stream"], [_, data]) => {
+        (
+            "multipart/encrypted",
+            ["application/pgp-encrypted", "application/octet-stream"],
+            [_, data],
+        ) => {
             return Ok(Some(pgp_mime(*data, false)));
         }
         ("multipart/encrypted", ..) => return Err(Failure::Malformed),
@@ -356,7 +385,8 @@ fn whole_text(outer: &Mime<'_>) -> Option<String> {
 }
 
 /// Line ends as they were signed (RFC 3156, 5): a server may have made them bare.
-fn crlf(bytes: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn crlf(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut before = 0;
     for byte in bytes {
@@ -378,7 +408,9 @@ fn attached_keys(mime: &Mime<'_>, rank: KeyRank) -> Vec<Found> {
     mime.body()
         .attachments
         .iter()
-        .filter(|a| a.media == "application/pgp-keys" || a.name.to_ascii_lowercase().ends_with(".asc"))
+        .filter(|a| {
+            a.media == "application/pgp-keys" || a.name.to_ascii_lowercase().ends_with(".asc")
+        })
         .filter(|attachment| attachment.bytes.len() <= CERTIFICATE_MAX)
         .take(CERTIFICATES_MAX)
         .filter_map(|attachment| Certificate::read(&attachment.bytes).ok())
@@ -397,21 +429,30 @@ fn autocrypt(mime: &Mime<'_>, rank: KeyRank) -> Option<Found> {
         let (name, value) = attribute.split_once('=')?;
         match name.trim() {
             "addr" => address = Address::parse(value),
-            "keydata" => data = Some(value.chars().filter(|c| !c.is_whitespace()).collect::<String>()),
+            "keydata" => {
+                data = Some(value.chars().filter(|c| !c.is_whitespace()).collect::<String>())
+            }
             "prefer-encrypt" => {}
             // An attribute that is not known and not marked as optional makes the header invalid.
             other if other.starts_with('_') => {}
             _ => return None,
         }
     }
-    let same = mime.from().0.first().zip(address.as_ref()).is_some_and(|(from, addr)| from.same_box(addr));
+    let same =
+        mime.from().0.first().zip(address.as_ref()).is_some_and(|(from, addr)| from.same_box(addr));
     let bytes = super::mime::base64(data?.as_bytes())?;
-    let certificate = Certificate::read(&bytes).ok().filter(|_| same && bytes.len() <= CERTIFICATE_MAX)?;
+    let certificate =
+        Certificate::read(&bytes).ok().filter(|_| same && bytes.len() <= CERTIFICATE_MAX)?;
     Some(Found { rank, certificate })
 }
 
 /// The certificates that came along, best rank first, usable ones only.
-fn ranked(found: Vec<Found>, signer: Option<Certificate>, verdict: &Verdict, at: Moment) -> Vec<FoundKey> {
+fn ranked(
+    found: Vec<Found>,
+    signer: Option<Certificate>,
+    verdict: &Verdict,
+    at: Moment,
+) -> Vec<FoundKey> {
     let mut all = Vec::new();
     if let Some(certificate) = signer.filter(|_| verdict.protection == Protection::Both) {
         all.push(Found { rank: KeyRank::Signer, certificate });
@@ -431,7 +472,9 @@ fn ranked(found: Vec<Found>, signer: Option<Certificate>, verdict: &Verdict, at:
 
 /// What PGP/MIME itself needs is not an attachment.
 fn without_protocol(mut attachments: Vec<Attachment>) -> Vec<Attachment> {
-    attachments.retain(|a| !matches!(a.media.as_str(), "application/pgp-encrypted" | "application/pgp-signature"));
+    attachments.retain(|a| {
+        !matches!(a.media.as_str(), "application/pgp-encrypted" | "application/pgp-signature")
+    });
     attachments
 }
 

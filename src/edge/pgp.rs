@@ -14,14 +14,14 @@ use sequoia_openpgp as openpgp;
 use openpgp::cert::prelude::*;
 use openpgp::crypto::{Password, SessionKey};
 use openpgp::packet::{PKESK, SKESK, Signature as SignaturePacket};
+use openpgp::parse::Parse;
 use openpgp::parse::stream::{
     DecryptionHelper, DecryptorBuilder, DetachedVerifierBuilder, GoodChecksum, MessageLayer,
     MessageStructure, VerificationError, VerificationHelper, VerificationResult, VerifierBuilder,
 };
-use openpgp::parse::Parse;
 use openpgp::policy::StandardPolicy;
-use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message, Recipient, Signer};
 use openpgp::serialize::SerializeInto;
+use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message, Recipient, Signer};
 use openpgp::types::{HashAlgorithm, SymmetricAlgorithm};
 use openpgp::{Cert, KeyHandle};
 
@@ -60,7 +60,8 @@ impl Certificate {
         if bytes.len() > CERTIFICATE_MAX {
             return Err("it is larger than any certificate should be".to_owned());
         }
-        let cert = Cert::from_bytes(bytes).map_err(|_| "it is no OpenPGP certificate".to_owned())?;
+        let cert =
+            Cert::from_bytes(bytes).map_err(|_| "it is no OpenPGP certificate".to_owned())?;
         Ok(Self(cert.strip_secret_key_material()))
     }
 
@@ -122,9 +123,9 @@ fn recipient_key<'a>(
     policy: &'a StandardPolicy<'a>,
     at: Moment,
 ) -> Result<Recipient<'a>, String> {
-    let valid = cert.with_policy(policy, time_of(at)).map_err(|error| {
-        format!("the certificate is not valid ({})", root_cause(&error))
-    })?;
+    let valid = cert
+        .with_policy(policy, time_of(at))
+        .map_err(|error| format!("the certificate is not valid ({})", root_cause(&error)))?;
     if let openpgp::types::RevocationStatus::Revoked(_) = valid.revocation_status() {
         return Err("the certificate is revoked".to_owned());
     }
@@ -311,10 +312,8 @@ impl Keyring {
         let text = |error: openpgp::anyhow::Error| root_cause(&error);
         let mut signature = Vec::new();
         let message = Message::new(&mut signature);
-        let message = Armorer::new(message)
-            .kind(openpgp::armor::Kind::Signature)
-            .build()
-            .map_err(text)?;
+        let message =
+            Armorer::new(message).kind(openpgp::armor::Kind::Signature).build().map_err(text)?;
         let mut message = Signer::new(message, self.signer()?)
             .map_err(text)?
             .hash_algo(HashAlgorithm::SHA256)
@@ -360,9 +359,11 @@ pub fn generate(
 fn revocation_text(cert: &Cert, revocation: SignaturePacket) -> Result<Vec<u8>, String> {
     use openpgp::serialize::Marshal;
     let mut out = Vec::new();
-    let head = [("Comment", format!("Revocation of {}. Keep it off the machine.", cert.fingerprint()))];
-    let mut writer = openpgp::armor::Writer::with_headers(&mut out, openpgp::armor::Kind::PublicKey, head)
-        .map_err(|error| error.to_string())?;
+    let head =
+        [("Comment", format!("Revocation of {}. Keep it off the machine.", cert.fingerprint()))];
+    let mut writer =
+        openpgp::armor::Writer::with_headers(&mut out, openpgp::armor::Kind::PublicKey, head)
+            .map_err(|error| error.to_string())?;
     openpgp::Packet::from(revocation).serialize(&mut writer).map_err(|error| root_cause(&error))?;
     writer.finalize().map_err(|error| error.to_string())?;
     Ok(out)
@@ -510,8 +511,11 @@ impl<'a> Helper<'a> {
             }
         }
         // Of several signers exactly one pinned person may speak; among strangers nobody does.
-        let pinned: Vec<_> =
-            good.iter().filter(|(signed, _)| self.also.known.is_pinned(&signed.fingerprint)).cloned().collect();
+        let pinned: Vec<_> = good
+            .iter()
+            .filter(|(signed, _)| self.also.known.is_pinned(&signed.fingerprint))
+            .cloned()
+            .collect();
         let speaks = match (pinned.as_slice(), good.as_slice()) {
             ([one], _) => Some(one.clone()),
             ([], [one]) if !invalid => Some(one.clone()),
@@ -603,13 +607,16 @@ impl DecryptionHelper for &mut Helper<'_> {
             }
             for cert in keyring.all() {
                 for key in cert.keys().unencrypted_secret() {
-                    let named = recipient.as_ref().is_some_and(|id| key.key().key_handle().aliases(id));
+                    let named =
+                        recipient.as_ref().is_some_and(|id| key.key().key_handle().aliases(id));
                     if recipient.is_some() && !named {
                         continue;
                     }
                     self.to_us |= named;
                     let Ok(mut pair) = key.key().clone().into_keypair() else { continue };
-                    let Some((algo, session)) = pkesk.decrypt(&mut pair, sym_algo) else { continue };
+                    let Some((algo, session)) = pkesk.decrypt(&mut pair, sym_algo) else {
+                        continue;
+                    };
                     if decrypt(algo, &session) {
                         let digest = Digest::of_parts(&[&keyring.session_salt, &session]);
                         self.session = Some(digest);
@@ -639,18 +646,30 @@ pub fn open(
     let mut helper = Helper::new(Some(keyring), Also { known, more });
     let content = read_encrypted(&mut helper, message, at, limits);
     match (content, helper.session) {
-        (Some(content), Some(session)) => {
-            Ok(Opened { content, signature: helper.signature, session, signer: helper.signer.map(Certificate) })
-        }
+        (Some(content), Some(session)) => Ok(Opened {
+            content,
+            signature: helper.signature,
+            session,
+            signer: helper.signer.map(Certificate),
+        }),
         _ if !helper.any_recipient => Err(Failure::PasswordOnly),
-        _ if helper.session.is_none() && !helper.to_us && helper.any_recipient && is_openpgp(message) => {
+        _ if helper.session.is_none()
+            && !helper.to_us
+            && helper.any_recipient
+            && is_openpgp(message) =>
+        {
             Err(Failure::NotToUs)
         }
         _ => Err(Failure::CannotDecrypt),
     }
 }
 
-fn read_encrypted(helper: &mut Helper<'_>, message: &[u8], at: Moment, limits: Limits) -> Option<Vec<u8>> {
+fn read_encrypted(
+    helper: &mut Helper<'_>,
+    message: &[u8],
+    at: Moment,
+    limits: Limits,
+) -> Option<Vec<u8>> {
     let policy = policy();
     let decryptor = DecryptorBuilder::from_bytes(message)
         .ok()?
@@ -673,7 +692,8 @@ fn read_to_end(reader: impl Read, size: usize, limits: Limits) -> Option<Vec<u8>
 /// Whether the bytes are an OpenPGP message with an encrypted session key at their head: what
 /// anyone can see without any secret.
 fn is_openpgp(message: &[u8]) -> bool {
-    let Ok(openpgp::parse::PacketParserResult::Some(parser)) = openpgp::parse::PacketParser::from_bytes(message)
+    let Ok(openpgp::parse::PacketParserResult::Some(parser)) =
+        openpgp::parse::PacketParser::from_bytes(message)
     else {
         return false;
     };

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Runs `work` on each item, on as many threads as there are cores, and gives the results in the
 /// order of the items. Bounded: no thread outlives the call.
 pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(items.len());
+    let threads =
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(items.len());
     if threads <= 1 {
         return items.iter().map(work).collect();
     }
@@ -19,7 +20,9 @@ pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<
                     && let Some(item) = items.get(n)
                 {
                     let result = work(item);
-                    done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((n, result));
+                    done.lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .push((n, result));
                 }
             });
         }

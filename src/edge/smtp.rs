@@ -62,9 +62,10 @@ impl Courier {
         let hello = ClientId::Domain(self.own.domain().to_owned());
         let implicit = self.server.implicit_tls.then(|| tls.clone());
         let address = (self.server.host.as_str(), self.server.port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(address, Some(PATIENCE), &hello, implicit, None)
-            .await
-            .map_err(setback)?;
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(address, Some(PATIENCE), &hello, implicit, None)
+                .await
+                .map_err(setback)?;
         if !self.server.implicit_tls {
             // Never in clear: a server without STARTTLS gets nothing.
             connection.starttls(tls, &hello).await.map_err(setback)?;
@@ -79,7 +80,10 @@ impl Courier {
         let alive = match &mut self.connection {
             Some(connection) => {
                 !connection.has_broken()
-                    && matches!(tokio::time::timeout(PATIENCE, connection.command(Noop)).await, Ok(Ok(_)))
+                    && matches!(
+                        tokio::time::timeout(PATIENCE, connection.command(Noop)).await,
+                        Ok(Ok(_))
+                    )
             }
             None => false,
         };
@@ -94,7 +98,11 @@ impl Courier {
 
     /// Hands one mail over. `last_bytes` is called just before they are sent, and must have
     /// written that down.
-    pub async fn hand_over(&mut self, row: &Outgoing, last_bytes: impl Future<Output = Result<(), Fault>>) -> Outcome {
+    pub async fn hand_over(
+        &mut self,
+        row: &Outgoing,
+        last_bytes: impl Future<Output = Result<(), Fault>>,
+    ) -> Outcome {
         let from = format!("{}+r-{}@{}", self.own.local(), row.return_token, self.own.domain());
         let (Ok(from), Ok(to)) = (from.parse::<Address>(), row.recipient.parse::<Address>()) else {
             return Outcome::Refused("the address cannot be used in SMTP".to_owned());
@@ -136,7 +144,9 @@ impl Courier {
         if let Err(fault) = last_bytes.await {
             return Outcome::Later(fault.to_string());
         }
-        let Some(connection) = self.connection.as_mut() else { return Outcome::Later("no connection".to_owned()) };
+        let Some(connection) = self.connection.as_mut() else {
+            return Outcome::Later("no connection".to_owned());
+        };
         match tokio::time::timeout(PATIENCE_DATA, connection.message(&row.bytes)).await {
             Ok(Ok(_)) => Outcome::Accepted,
             Ok(Err(error)) if error.is_transient() || error.is_permanent() => refused(&error),
@@ -154,7 +164,11 @@ impl Courier {
 }
 
 fn refused(error: &lettre::transport::smtp::Error) -> Outcome {
-    if error.is_permanent() { Outcome::Refused(describe(error)) } else { Outcome::Later(describe(error)) }
+    if error.is_permanent() {
+        Outcome::Refused(describe(error))
+    } else {
+        Outcome::Later(describe(error))
+    }
 }
 
 fn describe(error: &lettre::transport::smtp::Error) -> String {

@@ -51,7 +51,12 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-fn derive(passphrase: &Passphrase, salt: &[u8], memory_kib: u32, passes: u32) -> Result<[u8; 32], Fault> {
+fn derive(
+    passphrase: &Passphrase,
+    salt: &[u8],
+    memory_kib: u32,
+    passes: u32,
+) -> Result<[u8; 32], Fault> {
     let bounds = (8..=4 * 1024 * 1024).contains(&memory_kib) && (1..=100).contains(&passes);
     let costs = argon2::Params::new(memory_kib, passes, 1, Some(32)).ok().filter(|_| bounds);
     let costs = costs.ok_or_else(|| Fault::new("the key file's costs are out of range", ""))?;
@@ -244,12 +249,14 @@ impl Store {
         let key_file = key_path(path);
         for file in [path, &key_file] {
             if file.exists() {
-                let next = "choose another place, or remove it if you are certain that nothing needs it";
+                let next =
+                    "choose another place, or remove it if you are certain that nothing needs it";
                 return Err(Fault::new(format!("{} exists already", file.display()), next));
             }
         }
         let key = super::random::<32>()?;
-        let text = serde_json::to_string_pretty(&wrap(&key, passphrase)?).at(|| "key file".to_owned())?;
+        let text =
+            serde_json::to_string_pretty(&wrap(&key, passphrase)?).at(|| "key file".to_owned())?;
         super::write_private(&key_file, text.as_bytes())?;
         super::write_private(path, b"")?;
         let store = Self::connect(path, &key)?;
@@ -268,7 +275,10 @@ impl Store {
     /// When a file is missing or damaged, the passphrase is wrong, or the schema is another one.
     pub fn open(path: &Path, passphrase: &Passphrase) -> Result<Self, Fault> {
         if !path.exists() {
-            return Err(Fault::new(format!("there is no database at {}", path.display()), "run `embargod init`"));
+            return Err(Fault::new(
+                format!("there is no database at {}", path.display()),
+                "run `embargod init`",
+            ));
         }
         let key = unwrap(&key_path(path), passphrase)?;
         let store = Self::connect(path, &key)?;
@@ -292,9 +302,13 @@ impl Store {
         )
         .at(place)?;
         // An SQLite without SQLCipher would take the key pragma and write in clear.
-        let cipher: Option<String> = db.query_row("PRAGMA cipher_version", [], |row| row.get(0)).optional().at(place)?;
+        let cipher: Option<String> =
+            db.query_row("PRAGMA cipher_version", [], |row| row.get(0)).optional().at(place)?;
         if cipher.is_none() {
-            return Err(Fault::new("this SQLite has no SQLCipher; nothing was written", "build with the bundled one"));
+            return Err(Fault::new(
+                "this SQLite has no SQLCipher; nothing was written",
+                "build with the bundled one",
+            ));
         }
         Ok(Self { db })
     }
@@ -327,7 +341,9 @@ impl Store {
     /// When it is not known.
     pub fn made(&self) -> Result<Moment, Fault> {
         let value = self.meta("made")?.and_then(|value| value.try_into().ok());
-        value.map(|bytes| moment(i64::from_be_bytes(bytes))).ok_or_else(|| Fault::new("the store has no date", ""))
+        value
+            .map(|bytes| moment(i64::from_be_bytes(bytes)))
+            .ok_or_else(|| Fault::new("the store has no date", ""))
     }
 
     //-------- Journal ----------------------------------------------------------------------------
@@ -336,9 +352,15 @@ impl Store {
     ///
     /// # Errors
     /// When a row cannot be read.
-    pub fn replay(&self, mut take: impl FnMut(i64, &str, &str) -> Result<(), Fault>) -> Result<(), Fault> {
+    pub fn replay(
+        &self,
+        mut take: impl FnMut(i64, &str, &str) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let place = || "journal".to_owned();
-        let mut rows = self.db.prepare("SELECT number, record, hash FROM journal ORDER BY number").at(place)?;
+        let mut rows = self
+            .db
+            .prepare("SELECT number, record, hash FROM journal ORDER BY number")
+            .at(place)?;
         let mut rows = rows.query([]).at(place)?;
         while let Some(row) = rows.next().at(place)? {
             let (number, record, hash): (i64, String, String) =
@@ -365,7 +387,10 @@ impl Store {
     /// When it cannot be read.
     pub fn body(&self, name: Blob) -> Result<Option<String>, Fault> {
         let sql = "SELECT text FROM body WHERE name = ?1";
-        self.db.query_row(sql, [name.to_string()], |row| row.get(0)).optional().at(|| "body".to_owned())
+        self.db
+            .query_row(sql, [name.to_string()], |row| row.get(0))
+            .optional()
+            .at(|| "body".to_owned())
     }
 
     /// All bodies: name, salt, text. For `journal verify`.
@@ -393,7 +418,10 @@ impl Store {
         let tx = self.db.transaction().at(place)?;
         for (digest, text) in commit.shelf {
             let sql = "INSERT OR IGNORE INTO shelf (digest, text) VALUES (?1, ?2)";
-            tx.prepare_cached(sql).at(place)?.execute(params![digest.to_string(), text]).at(place)?;
+            tx.prepare_cached(sql)
+                .at(place)?
+                .execute(params![digest.to_string(), text])
+                .at(place)?;
         }
         for body in commit.bodies {
             let sql = "INSERT INTO body (name, salt, text) VALUES (?1, ?2, ?3)";
@@ -404,14 +432,18 @@ impl Store {
             let json = serde_json::to_string(record).at(place)?;
             let number = i64::try_from(record.number).at(place)?;
             let sql = "INSERT INTO journal (number, record, hash) VALUES (?1, ?2, ?3)";
-            tx.prepare_cached(sql).at(place)?.execute(params![number, json, hash.to_string()]).at(place)?;
+            tx.prepare_cached(sql)
+                .at(place)?
+                .execute(params![number, json, hash.to_string()])
+                .at(place)?;
         }
         for mail in commit.mails {
             let sql = "INSERT INTO outbox (message_id, label, return_token, recipient, bytes, written, next_attempt)
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
             let label = serde_json::to_string(&mail.label).at(place)?;
             let at = millis(mail.not_before);
-            let row = params![mail.message_id, label, mail.return_token, mail.recipient, mail.bytes, at];
+            let row =
+                params![mail.message_id, label, mail.return_token, mail.recipient, mail.bytes, at];
             tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
         }
         if let Some((id, disposition)) = commit.inbox {
@@ -442,7 +474,13 @@ impl Store {
             let raw = Digest::of(&mail.bytes).to_string();
             let sql = "INSERT OR IGNORE INTO inbox (raw, bytes, received, arrived, oversize)
                        VALUES (?1, ?2, ?3, ?4, ?5)";
-            let row = params![raw, mail.bytes, millis(mail.received), millis(mail.arrived), mail.oversize];
+            let row = params![
+                raw,
+                mail.bytes,
+                millis(mail.received),
+                millis(mail.arrived),
+                mail.oversize
+            ];
             tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
             if let Some(at) = location {
                 let sql = "INSERT OR IGNORE INTO place (folder, uidvalidity, uid, raw) VALUES (?1, ?2, ?3, ?4)";
@@ -535,7 +573,8 @@ impl Store {
     /// When it cannot be read.
     pub fn knows_folder(&self, folder: &str) -> Result<bool, Fault> {
         let sql = "SELECT count(*) FROM folder WHERE name = ?1";
-        let count: i64 = self.db.query_row(sql, [folder], |row| row.get(0)).at(|| "folder".to_owned())?;
+        let count: i64 =
+            self.db.query_row(sql, [folder], |row| row.get(0)).at(|| "folder".to_owned())?;
         Ok(count > 0)
     }
 
@@ -546,18 +585,27 @@ impl Store {
     pub fn set_low_water(&mut self, folder: &str, uidvalidity: u32, uid: u32) -> Result<(), Fault> {
         let sql = "INSERT INTO folder (name, uidvalidity, low_water) VALUES (?1, ?2, ?3)
                    ON CONFLICT DO UPDATE SET low_water = max(low_water, excluded.low_water)";
-        self.db.execute(sql, params![folder, uidvalidity, uid]).at(|| "folder".to_owned()).map(|_| ())
+        self.db
+            .execute(sql, params![folder, uidvalidity, uid])
+            .at(|| "folder".to_owned())
+            .map(|_| ())
     }
 
     /// The mails of a folder from a uid on whose place is known.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn known_uids(&self, folder: &str, uidvalidity: u32, from: u32) -> Result<std::collections::BTreeSet<u32>, Fault> {
+    pub fn known_uids(
+        &self,
+        folder: &str,
+        uidvalidity: u32,
+        from: u32,
+    ) -> Result<std::collections::BTreeSet<u32>, Fault> {
         let place = || "place".to_owned();
         let sql = "SELECT uid FROM place WHERE folder = ?1 AND uidvalidity = ?2 AND uid >= ?3";
         let mut rows = self.db.prepare_cached(sql).at(place)?;
-        let uids = rows.query_map(params![folder, uidvalidity, from], |row| row.get(0)).at(place)?;
+        let uids =
+            rows.query_map(params![folder, uidvalidity, from], |row| row.get(0)).at(place)?;
         uids.collect::<Result<_, _>>().at(place)
     }
 
@@ -581,8 +629,12 @@ impl Store {
         let place = || "place".to_owned();
         let tx = self.db.transaction().at(place)?;
         for uid in uids {
-            let sql = "UPDATE place SET marked = 1 WHERE folder = ?1 AND uidvalidity = ?2 AND uid = ?3";
-            tx.prepare_cached(sql).at(place)?.execute(params![folder, uidvalidity, uid]).at(place)?;
+            let sql =
+                "UPDATE place SET marked = 1 WHERE folder = ?1 AND uidvalidity = ?2 AND uid = ?3";
+            tx.prepare_cached(sql)
+                .at(place)?
+                .execute(params![folder, uidvalidity, uid])
+                .at(place)?;
         }
         tx.commit().at(place)
     }
@@ -600,7 +652,11 @@ impl Store {
             .query_map(params![bound, max], |row| {
                 let label: String = row.get(2)?;
                 let label = serde_json::from_str(&label).map_err(|error| {
-                    rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Text, Box::new(error))
+                    rusqlite::Error::FromSqlConversionFailure(
+                        2,
+                        rusqlite::types::Type::Text,
+                        Box::new(error),
+                    )
                 })?;
                 Ok(Outgoing {
                     id: row.get(0)?,
@@ -641,7 +697,8 @@ impl Store {
     /// When it cannot be read.
     pub fn next_mail(&self) -> Result<Option<Moment>, Fault> {
         let sql = "SELECT min(next_attempt) FROM outbox WHERE state = 'waiting'";
-        let at: Option<i64> = self.db.query_row(sql, [], |row| row.get(0)).at(|| "outbox".to_owned())?;
+        let at: Option<i64> =
+            self.db.query_row(sql, [], |row| row.get(0)).at(|| "outbox".to_owned())?;
         Ok(at.map(moment))
     }
 
@@ -674,7 +731,8 @@ impl Store {
     /// When it cannot be read.
     pub fn is_ours(&self, message_id: &str) -> Result<bool, Fault> {
         let sql = "SELECT count(*) FROM outbox WHERE message_id = ?1";
-        let count: i64 = self.db.query_row(sql, [message_id], |row| row.get(0)).at(|| "outbox".to_owned())?;
+        let count: i64 =
+            self.db.query_row(sql, [message_id], |row| row.get(0)).at(|| "outbox".to_owned())?;
         Ok(count > 0)
     }
 
@@ -684,7 +742,11 @@ impl Store {
     /// When it cannot be read.
     pub fn returned(&self, token: &str) -> Result<Option<Label>, Fault> {
         let sql = "SELECT label FROM outbox WHERE return_token = ?1";
-        let label: Option<String> = self.db.query_row(sql, [token], |row| row.get(0)).optional().at(|| "outbox".to_owned())?;
+        let label: Option<String> = self
+            .db
+            .query_row(sql, [token], |row| row.get(0))
+            .optional()
+            .at(|| "outbox".to_owned())?;
         label.map(|label| serde_json::from_str(&label).at(|| "outbox label".to_owned())).transpose()
     }
 
@@ -694,7 +756,8 @@ impl Store {
     /// When they cannot be read.
     pub fn counts(&self) -> Result<Counts, Fault> {
         let count = |sql: &str| -> Result<u64, Fault> {
-            let count: i64 = self.db.query_row(sql, [], |row| row.get(0)).at(|| "counting".to_owned())?;
+            let count: i64 =
+                self.db.query_row(sql, [], |row| row.get(0)).at(|| "counting".to_owned())?;
             Ok(count.unsigned_abs())
         };
         Ok(Counts {
@@ -721,7 +784,10 @@ pub fn read_journal(store: &Store, mut take: impl FnMut(Record, Digest)) -> Resu
     let mut head = Head { number: 0, hash: Digest([0; 32]) };
     store.replay(|number, json, hash| {
         let broken = |what: &str| {
-            Fault::new(format!("journal record {number} {what}"), "restore a backup; compare the hashes in transcripts")
+            Fault::new(
+                format!("journal record {number} {what}"),
+                "restore a backup; compare the hashes in transcripts",
+            )
         };
         let expected = head.number.saturating_add(1);
         if u64::try_from(number).ok() != Some(expected) {
@@ -731,7 +797,8 @@ pub fn read_journal(store: &Store, mut take: impl FnMut(Record, Digest)) -> Resu
         if computed.to_string() != hash {
             return Err(broken("was changed: its hash does not fit"));
         }
-        let record: Record = serde_json::from_str(json).map_err(|error| broken(&format!("cannot be read: {error}")))?;
+        let record: Record = serde_json::from_str(json)
+            .map_err(|error| broken(&format!("cannot be read: {error}")))?;
         if record.number != expected {
             return Err(broken("carries another number inside"));
         }

@@ -30,7 +30,10 @@ pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, Fault> {
         let found = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
-            return Err(Fault::new("the system has no certificate authorities", "install ca-certificates, or set `ca_file`"));
+            return Err(Fault::new(
+                "the system has no certificate authorities",
+                "install ca-certificates, or set `ca_file`",
+            ));
         }
     }
     let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))

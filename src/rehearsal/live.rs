@@ -14,6 +14,7 @@ use crate::domain::letter::Protection;
 use crate::domain::names::{Moment, Span, base32, later};
 use crate::edge::clock::{Clock, WallClock};
 use crate::edge::mime::Mime;
+use crate::edge::opening::crlf;
 use crate::error::{Fault, Place};
 
 use super::mail::{Draft, Guard, Protected, Read, write_file};
@@ -102,11 +103,28 @@ impl Live {
         narrate("Making keys with GnuPG, and a desk with `embargod init`.");
         std::fs::create_dir_all(folder).at(|| folder.display().to_string())?;
         let desk = folder.join("desk");
-        run(Command::new(&program).arg("init").arg(&desk).args(["--address", DESK, "--name", "Demo Desk", "--prefix", "DEMO"]))?;
+        run(Command::new(&program).arg("init").arg(&desk).args([
+            "--address",
+            DESK,
+            "--name",
+            "Demo Desk",
+            "--prefix",
+            "DEMO",
+        ]))?;
         for who in Who::WITH_KEY {
             let home = folder.join(who.id());
             make_home(&home)?;
-            gpg(&home, &["--quick-gen-key", &format!("{} <{}>", who.id(), who.address()), "future-default", "default", "never"], b"")?;
+            gpg(
+                &home,
+                &[
+                    "--quick-gen-key",
+                    &format!("{} <{}>", who.id(), who.address()),
+                    "future-default",
+                    "default",
+                    "never",
+                ],
+                b"",
+            )?;
             let armor = gpg(&home, &["--armor", "--export", &who.address()], b"")?;
             write_file(&desk.join(format!("keys/{}.asc", who.id())), &armor.out)?;
         }
@@ -120,8 +138,22 @@ impl Live {
         configure(&desk, &servers)?;
         let daemon = start(&program, folder)?;
         let clock = WallClock::start();
+        // A new desk begins at the mailbox's present end, so the first mail must come after that.
+        let until = later(clock.now(), Span::seconds(30));
+        while !std::fs::read_to_string(folder.join("daemon.log")).is_ok_and(|log| log.contains("is being watched")) {
+            if clock.now() > until {
+                return Err(Fault::new("the daemon does not watch the mailbox", "look at daemon.log"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let wait = Span::seconds(if killer.is_some() { 90 } else { 45 });
         let slow = killer.is_some();
+        let mut seen = BTreeMap::new();
+        for who in Who::ALL {
+            // What lies there from an earlier rehearsal was sealed to other keys.
+            let names = mail_files(&servers, who)?.into_iter().map(|(_, _, name, _)| name).collect();
+            seen.insert(who, (names, Vec::new()));
+        }
         Ok(Self {
             folder: folder.to_owned(),
             servers,
@@ -131,7 +163,7 @@ impl Live {
             wait,
             killer: killer.map(|killer| (killer, clock.now())),
             clock,
-            seen: BTreeMap::new(),
+            seen,
             kills: 0,
             doubles: 0,
             program,
@@ -160,7 +192,8 @@ impl Live {
         let place = || "sending a mail to the desk".to_owned();
         let port = self.servers.get("SMTP_PORT")?.parse().at(place)?;
         let server = SmtpTransport::builder_dangerous("127.0.0.1").port(port).build();
-        let envelope = Envelope::new(Some(from.parse().at(place)?), vec![DESK.parse().at(place)?]).at(place)?;
+        let envelope = Envelope::new(Some(from.parse().at(place)?), vec![DESK.parse().at(place)?])
+            .at(place)?;
         server.send_raw(&envelope, bytes).at(place)?;
         self.patience = later(self.clock.now(), self.wait);
         Ok(())
@@ -177,7 +210,8 @@ impl Live {
         Ok(match guard {
             Guard::Plain => Protected::Clear(entity.to_vec()),
             Guard::Both => {
-                let args = ["--armor", "--sign", "--local-user", &own, "--encrypt", "--recipient", DESK];
+                let args =
+                    ["--armor", "--sign", "--local-user", &own, "--encrypt", "--recipient", DESK];
                 Protected::Encrypted(text(gpg(&home, &args, entity)?.out)?)
             }
             Guard::Encrypted => {
@@ -223,12 +257,15 @@ impl Live {
                 let opened = gpg(&home, &["--decrypt"], &mime.bytes(*data))?;
                 let fine = opened.status.contains("DECRYPTION_OKAY");
                 if !fine {
-                    return Err(Fault::new(format!("GnuPG does not open a mail to {}", who.id()), ""));
+                    return Err(Fault::new(
+                        format!("GnuPG does not open a mail to {}", who.id()),
+                        "",
+                    ));
                 }
                 Read::of(bytes, &opened.out, Protection::Both, by_desk(&opened.status))
             }
             ("multipart/signed", [content, signature]) => {
-                let (content, file) = (mime.raw(*content).to_vec(), home.join("signature.asc"));
+                let (content, file) = (crlf(mime.raw(*content)), home.join("signature.asc"));
                 write_file(&file, &mime.bytes(*signature))?;
                 let path = file.display().to_string();
                 let checked = gpg(&home, &["--verify", &path, "-"], &content)?;
@@ -262,22 +299,9 @@ impl Live {
     }
 
     fn look(&mut self, who: Who) -> Result<(), Fault> {
-        let root = PathBuf::from(self.servers.get("MAILDIR_ROOT")?).join(who.address()).join("Maildir");
         let known = self.seen.entry(who).or_default().0.clone();
-        let mut new: Vec<(u64, u64, String, PathBuf)> = Vec::new();
-        for part in ["new", "cur"] {
-            let Ok(entries) = std::fs::read_dir(root.join(part)) else { continue };
-            for entry in entries.flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let name = name.split(":2,").next().unwrap_or("").to_owned();
-                if name.starts_with(|c: char| c.is_ascii_digit()) && !known.contains(&name) {
-                    let mut fields = name.split(['.', 'M', 'P']).filter_map(|field| field.parse().ok());
-                    let (seconds, micros) = (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
-                    new.push((seconds, micros, name, entry.path()));
-                }
-            }
-        }
-        new.sort();
+        let mut new = mail_files(&self.servers, who)?;
+        new.retain(|(_, _, name, _)| !known.contains(name));
         for (_, _, name, path) in new {
             let bytes = std::fs::read(&path).at(|| path.display().to_string())?;
             let read = self.read(who, &bytes)?;
@@ -302,7 +326,9 @@ impl Live {
         }
         match self.daemon.try_wait().at(|| "the daemon".to_owned())? {
             None => Ok(()),
-            Some(status) => Err(Fault::new(format!("the daemon ended: {status}"), "look at daemon.log")),
+            Some(status) => {
+                Err(Fault::new(format!("the daemon ended: {status}"), "look at daemon.log"))
+            }
         }
     }
 }
@@ -313,10 +339,34 @@ impl Drop for Live {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
         for home in Who::WITH_KEY.iter().map(|who| who.id()).chain(["nobody"]) {
-            let agent = Command::new("gpgconf").arg("--homedir").arg(self.folder.join(home)).args(["--kill", "all"]).output();
+            let agent = Command::new("gpgconf")
+                .arg("--homedir")
+                .arg(self.folder.join(home))
+                .args(["--kill", "all"])
+                .output();
             drop(agent);
         }
     }
+}
+
+/// The files of a Maildir in the order of delivery: seconds, microseconds, name, path.
+fn mail_files(servers: &Servers, who: Who) -> Result<Vec<(u64, u64, String, PathBuf)>, Fault> {
+    let root = PathBuf::from(servers.get("MAILDIR_ROOT")?).join(who.address()).join("Maildir");
+    let mut files = Vec::new();
+    for part in ["new", "cur"] {
+        let Ok(entries) = std::fs::read_dir(root.join(part)) else { continue };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let name = name.split(":2,").next().unwrap_or("").to_owned();
+            if name.starts_with(|c: char| c.is_ascii_digit()) {
+                let mut fields = name.split(['.', 'M', 'P']).filter_map(|field| field.parse().ok());
+                let (seconds, micros) = (fields.next().unwrap_or(0), fields.next().unwrap_or(0));
+                files.push((seconds, micros, name, entry.path()));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn by_desk(status: &str) -> bool {
@@ -326,11 +376,16 @@ fn by_desk(status: &str) -> bool {
 
 fn make_home(home: &Path) -> Result<(), Fault> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().mode(0o700).recursive(true).create(home).at(|| home.display().to_string())
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(home)
+        .at(|| home.display().to_string())
 }
 
 fn import_desk(home: &Path, desk: &Path) -> Result<(), Fault> {
-    let certificate = std::fs::read(desk.join("keys/desk.public.asc")).at(|| "the desk's certificate".to_owned())?;
+    let certificate = std::fs::read(desk.join("keys/desk.public.asc"))
+        .at(|| "the desk's certificate".to_owned())?;
     gpg(home, &["--import"], &certificate).map(drop)
 }
 
@@ -356,7 +411,11 @@ fn configure(desk: &Path, servers: &Servers) -> Result<(), Fault> {
 
 fn start(program: &Path, folder: &Path) -> Result<Child, Fault> {
     let path = folder.join("daemon.log");
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(&path).at(|| path.display().to_string())?;
+    let log = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .at(|| path.display().to_string())?;
     Command::new(program)
         .arg("--config")
         .arg(folder.join("desk/embargod.toml"))
@@ -395,7 +454,16 @@ pub fn gpg(home: &Path, args: &[&str], input: &[u8]) -> Result<GnuPg, Fault> {
     let mut child = Command::new("gpg")
         .arg("--homedir")
         .arg(home)
-        .args(["--batch", "--quiet", "--yes", "--no-tty", "--trust-model", "always", "--status-fd", "2"])
+        .args([
+            "--batch",
+            "--quiet",
+            "--yes",
+            "--no-tty",
+            "--trust-model",
+            "always",
+            "--status-fd",
+            "2",
+        ])
         .args(["--pinentry-mode", "loopback", "--passphrase", ""])
         .args(args)
         .stdin(Stdio::piped())

@@ -70,7 +70,8 @@ impl Draft {
     #[must_use]
     pub fn entity(&self, key: Option<&str>) -> Vec<u8> {
         let text = self.text.replace('\n', "\r\n");
-        let head = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n";
+        let head =
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n";
         let mut parts = vec![format!("{head}{text}\r\n").into_bytes()];
         for (name, bytes) in &self.attachments {
             let mut part = format!(
@@ -196,9 +197,15 @@ impl Read {
     ///
     /// # Errors
     /// When it is no entity.
-    pub fn of(outer: &[u8], inner: &[u8], protection: Protection, by_desk: bool) -> Result<Self, Fault> {
+    pub fn of(
+        outer: &[u8],
+        inner: &[u8],
+        protection: Protection,
+        by_desk: bool,
+    ) -> Result<Self, Fault> {
         let broken = |_| Fault::new("a mail of the desk cannot be taken apart", "");
-        let (outer, inner) = (Mime::parse(outer).map_err(broken)?, Mime::parse(inner).map_err(broken)?);
+        let (outer, inner) =
+            (Mime::parse(outer).map_err(broken)?, Mime::parse(inner).map_err(broken)?);
         let body = inner.body();
         let outer_subject = outer.subject().unwrap_or_default();
         Ok(Self {

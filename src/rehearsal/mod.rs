@@ -35,10 +35,19 @@ pub enum Who {
 
 impl Who {
     /// Everybody.
-    pub const ALL: [Self; 8] =
-        [Self::Rita, Self::Paul, Self::Mia, Self::Tom, Self::Ann, Self::Bob, Self::Cleo, Self::List];
+    pub const ALL: [Self; 8] = [
+        Self::Rita,
+        Self::Paul,
+        Self::Mia,
+        Self::Tom,
+        Self::Ann,
+        Self::Bob,
+        Self::Cleo,
+        Self::List,
+    ];
     /// Those with a key of their own.
-    pub const WITH_KEY: [Self; 6] = [Self::Rita, Self::Mia, Self::Tom, Self::Ann, Self::Bob, Self::Cleo];
+    pub const WITH_KEY: [Self; 6] =
+        [Self::Rita, Self::Mia, Self::Tom, Self::Ann, Self::Bob, Self::Cleo];
     /// The distributors.
     pub const DISTRIBUTORS: [Self; 3] = [Self::Ann, Self::Bob, Self::Cleo];
 

@@ -47,7 +47,11 @@ impl PostOffice {
     ///
     /// # Errors
     /// When something cannot be made or written.
-    pub fn open(folder: &Path, start: Moment, narrate: Box<dyn FnMut(&str)>) -> Result<Self, Fault> {
+    pub fn open(
+        folder: &Path,
+        start: Moment,
+        narrate: Box<dyn FnMut(&str)>,
+    ) -> Result<Self, Fault> {
         let place = || "setting the stage".to_owned();
         for name in ["mails", "keys"] {
             let path = folder.join(name);
@@ -70,7 +74,8 @@ impl PostOffice {
         }
         let clock = SetClock::at(start);
         let store = Store::create(&folder.join("embargod.db"), &passphrase, start)?;
-        let keyring = Keyring::open(&[desk_key], None, store.secrets()?.session_salt, start).at(place)?;
+        let keyring =
+            Keyring::open(&[desk_key], None, store.secrets()?.session_salt, start).at(place)?;
         let desk = keyring.certificate();
         let sources = Sources {
             settings: settings(&desk)?,
@@ -139,7 +144,9 @@ impl PostOffice {
         self.count = self.count.saturating_add(1);
         let short = |address: &str| match address.split_once('@') {
             Some((local, "desk.test")) if local.starts_with("security") => "desk".to_owned(),
-            Some((local, _)) => local.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect(),
+            Some((local, _)) => {
+                local.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect()
+            }
             None => "x".to_owned(),
         };
         let name = format!("mails/{:03}-{}-to-{}.eml", self.count, short(from), short(to));
@@ -165,7 +172,9 @@ impl PostOffice {
     fn hand_over(&mut self, to: &str, bytes: &[u8]) -> Result<Outcome, Fault> {
         self.file(DESK, to, bytes)?;
         let list = self.list_address();
-        let who = Who::ALL.into_iter().find(|who| who.address() == to || (*who == Who::List && to == list));
+        let who = Who::ALL
+            .into_iter()
+            .find(|who| who.address() == to || (*who == Who::List && to == list));
         let Some(who) = who else { return Ok(Outcome::Refused("550 no such person".to_owned())) };
         let read = self.read(who, bytes)?;
         self.boxes.entry(who).or_default().push(read);
@@ -190,15 +199,23 @@ impl PostOffice {
         let now = self.now();
         let raw = RawMail { bytes: bytes.to_vec(), received: now, arrived: now, oversize: false };
         let letter = opener.open(&raw);
-        let outer = crate::edge::mime::Mime::parse(bytes).map_err(|_| Fault::new("a mail is too complex", ""))?;
+        let outer = crate::edge::mime::Mime::parse(bytes)
+            .map_err(|_| Fault::new("a mail is too complex", ""))?;
         Ok(Read {
             message_id: letter.message_id.as_ref().map(ToString::to_string),
             subject: letter.subject.clone(),
             outer_subject: outer.subject().unwrap_or_default(),
             text: letter.text.clone(),
             protection: letter.verdict.protection,
-            by_desk: letter.verdict.signed().is_some_and(|s| s.fingerprint == self.desk.fingerprint()),
-            attachments: letter.attachments.iter().map(|a| (a.name.clone(), a.bytes.to_vec())).collect(),
+            by_desk: letter
+                .verdict
+                .signed()
+                .is_some_and(|s| s.fingerprint == self.desk.fingerprint()),
+            attachments: letter
+                .attachments
+                .iter()
+                .map(|a| (a.name.clone(), a.bytes.to_vec()))
+                .collect(),
         })
     }
 }
@@ -281,9 +298,9 @@ impl Stage for PostOffice {
         let entity = mail.entity(certificate.as_deref());
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).at(|| "armor".to_owned());
         let protected = match (mail.guard, key) {
-            (Guard::Both, Some(key)) => {
-                Protected::Encrypted(text(key.seal(&self.desk, &entity, now).at(|| "sealing".to_owned())?)?)
-            }
+            (Guard::Both, Some(key)) => Protected::Encrypted(text(
+                key.seal(&self.desk, &entity, now).at(|| "sealing".to_owned())?,
+            )?),
             (Guard::Signed, Some(key)) => {
                 let signature = key.sign(&entity, now).at(|| "signing".to_owned())?;
                 Protected::Signed(entity, text(signature)?)

@@ -68,7 +68,12 @@ impl Story<'_> {
     }
 
     /// Waits until a mail that fits is in somebody's mailbox, and takes note of all before it.
-    fn expect(&mut self, who: Who, what: &str, fits: impl Fn(&Read) -> bool) -> Result<Read, Fault> {
+    fn expect(
+        &mut self,
+        who: Who,
+        what: &str,
+        fits: impl Fn(&Read) -> bool,
+    ) -> Result<Read, Fault> {
         loop {
             let mails = self.stage.mailbox(who)?;
             let found = mails.iter().enumerate().skip(self.seen(who)).find(|(_, mail)| fits(mail));
@@ -80,7 +85,8 @@ impl Story<'_> {
                 return Ok(mail.clone());
             }
             if !self.stage.step()? {
-                let subjects: Vec<_> = mails.iter().skip(self.seen(who)).map(|mail| mail.subject.clone()).collect();
+                let subjects: Vec<_> =
+                    mails.iter().skip(self.seen(who)).map(|mail| mail.subject.clone()).collect();
                 return fail(format!("{} never got {what}; they got {subjects:?}", who.id()));
             }
         }
@@ -133,7 +139,8 @@ impl Story<'_> {
         mail.attachments.push(("poc.bin".to_owned(), (0..=255).collect()));
         mail.with_key = true;
         self.stage.write(Who::Rita, &mail)?;
-        let ack = self.expect(Who::Rita, "an acknowledgement", |mail| mail.subject.contains("We received"))?;
+        let ack = self
+            .expect(Who::Rita, "an acknowledgement", |mail| mail.subject.contains("We received"))?;
         sealed_by_desk(&ack)?;
         let Some(handle) = ack.handle() else { return fail("the acknowledgement names no handle") };
         if ack.text.contains(CANARY) {
@@ -141,10 +148,14 @@ impl Story<'_> {
         }
         let mut first = None;
         for who in [Who::Mia, Who::Tom] {
-            let copy = self.expect(who, "the report", |mail| mail.subject.contains("New report"))?;
+            let copy =
+                self.expect(who, "the report", |mail| mail.subject.contains("New report"))?;
             sealed_by_desk(&copy)?;
             let bytes: Vec<u8> = (0..=255).collect();
-            let whole = copy.attachments.iter().any(|(name, content)| name == "poc.bin" && *content == bytes);
+            let whole = copy
+                .attachments
+                .iter()
+                .any(|(name, content)| name == "poc.bin" && *content == bytes);
             if !copy.text.contains(CANARY) || !whole {
                 return fail(format!("{}'s copy of the report is not whole", who.id()));
             }
@@ -155,20 +166,27 @@ impl Story<'_> {
 
     fn plain_report(&mut self) -> Told {
         self.stage.say("Somebody asks for the key, and then writes in clear.");
-        self.stage.write(Who::Paul, &Draft::plain("PGP key", "Hello, could you send me your public PGP key please?"))?;
+        self.stage.write(
+            Who::Paul,
+            &Draft::plain("PGP key", "Hello, could you send me your public PGP key please?"),
+        )?;
         let key = self.expect(Who::Paul, "the key", |mail| mail.subject.contains("OpenPGP key"))?;
         if key.attachments.is_empty() || !key.by_desk {
             return fail("the key did not come, or not signed");
         }
         let text = "Your login page shows the password in the address bar.\nVersion 3.0.";
         self.stage.write(Who::Paul, &Draft::plain("Password shown", text))?;
-        let ack = self.expect(Who::Paul, "an acknowledgement", |mail| mail.subject.contains("We received"))?;
+        let ack = self
+            .expect(Who::Paul, "an acknowledgement", |mail| mail.subject.contains("We received"))?;
         if ack.protection.is_encrypted() || !ack.by_desk || ack.text.contains("password") {
             return fail("the acknowledgement in clear is not what it should be");
         }
-        let copy = self.expect(Who::Mia, "the second report", |mail| mail.text.contains("address bar"))?;
+        let copy =
+            self.expect(Who::Mia, "the second report", |mail| mail.text.contains("address bar"))?;
         self.command(Who::Mia, &copy, "/reject It is the browser's own behaviour.")?;
-        let told = self.expect(Who::Paul, "a person's answer", |mail| mail.subject.contains("A person has read"))?;
+        let told = self.expect(Who::Paul, "a person's answer", |mail| {
+            mail.subject.contains("A person has read")
+        })?;
         if told.text.contains("browser") {
             return fail("content left in clear");
         }
@@ -179,11 +197,20 @@ impl Story<'_> {
         self.stage.say("The first report is accepted; a person's answer goes out.");
         let text = "/accept\n/title Overflow in nested tables\n/lead mia\n\nI can reproduce it. Tom, can you look at the parser?";
         self.command(Who::Mia, report, text)?;
-        let answer = self.expect(Who::Rita, "a person's answer", |mail| mail.subject.contains("A person has read"))?;
+        let answer = self.expect(Who::Rita, "a person's answer", |mail| {
+            mail.subject.contains("A person has read")
+        })?;
         sealed_by_desk(&answer)?;
-        self.expect(Who::Tom, "Mia's note", |mail| mail.text.contains("can you look at the parser"))?;
-        self.command(Who::Mia, report, "/reply\nThank you, Rita. May we name you when it is published?")?;
-        let reply = self.expect(Who::Rita, "the reply", |mail| mail.text.contains("May we name you"))?;
+        self.expect(Who::Tom, "Mia's note", |mail| {
+            mail.text.contains("can you look at the parser")
+        })?;
+        self.command(
+            Who::Mia,
+            report,
+            "/reply\nThank you, Rita. May we name you when it is published?",
+        )?;
+        let reply =
+            self.expect(Who::Rita, "the reply", |mail| mail.text.contains("May we name you"))?;
         if !reply.subject.contains(handle) {
             return fail("the reply does not name the incident");
         }
@@ -198,7 +225,8 @@ impl Story<'_> {
         let mut forged = Draft::plain("Urgent", &format!("/incident {handle}\n/published\n"));
         forged.from = Some(Who::Mia.address());
         self.stage.write(Who::Paul, &forged)?;
-        let warning = self.expect(Who::Mia, "a warning", |mail| mail.subject.contains("in your name"))?;
+        let warning =
+            self.expect(Who::Mia, "a warning", |mail| mail.subject.contains("in your name"))?;
         sealed_by_desk(&warning)
     }
 
@@ -226,7 +254,8 @@ impl Story<'_> {
         let mia = self.latest(Who::Mia, handle)?;
         let t = self.stage.pace().t.clone();
         self.command(Who::Mia, &mia, &format!("/disclose {t}\n/preview advance"))?;
-        let draft = self.expect(Who::Tom, "the draft", |mail| mail.subject.contains("advance@1"))?;
+        let draft =
+            self.expect(Who::Tom, "the draft", |mail| mail.subject.contains("advance@1"))?;
         self.command(Who::Tom, &draft, "/approve advance@1\n/hold advance")?;
         let past = self.stage.pace().past_advance;
         self.stage.pass(past)?;
@@ -234,7 +263,9 @@ impl Story<'_> {
         let mia = self.latest(Who::Mia, handle)?;
         self.confirmed(Who::Mia, &mia, "/resume advance")?;
         for who in Who::DISTRIBUTORS {
-            let notice = self.expect(who, "the advance notice", |mail| mail.subject.contains("Advance notice"))?;
+            let notice = self.expect(who, "the advance notice", |mail| {
+                mail.subject.contains("Advance notice")
+            })?;
             sealed_by_desk(&notice)?;
             let others = Who::DISTRIBUTORS.iter().filter(|other| **other != who);
             if others.clone().any(|other| notice.text.contains(&other.address())) {
@@ -253,7 +284,8 @@ impl Story<'_> {
         let t = self.stage.pace().t_moved.clone();
         self.confirmed(Who::Mia, &mia, &format!("/disclose {t}"))?;
         for who in Who::DISTRIBUTORS {
-            let told = self.expect(who, "the new date", |mail| mail.subject.contains("Date changed"))?;
+            let told =
+                self.expect(who, "the new date", |mail| mail.subject.contains("Date changed"))?;
             sealed_by_desk(&told)?;
         }
         Ok(())
@@ -269,11 +301,14 @@ impl Story<'_> {
         let past = self.stage.pace().past_final;
         self.stage.pass(past)?;
         self.none(&Who::DISTRIBUTORS, "a notice that nobody approved", |_| true)?;
-        self.expect(Who::Mia, "the word that it is overdue", |mail| mail.subject.contains("OVERDUE"))?;
+        self.expect(Who::Mia, "the word that it is overdue", |mail| {
+            mail.subject.contains("OVERDUE")
+        })?;
         self.stage.say("It is approved late, leaves once, and says so.");
         self.command(Who::Tom, &draft, "/approve final@1")?;
         for who in Who::DISTRIBUTORS {
-            let notice = self.expect(who, "the final notice", |mail| mail.subject.contains("Reminder"))?;
+            let notice =
+                self.expect(who, "the final notice", |mail| mail.subject.contains("Reminder"))?;
             sealed_by_desk(&notice)?;
             if !notice.text.contains("This notice is LATE") {
                 return fail("a late notice does not say so");
@@ -283,11 +318,14 @@ impl Story<'_> {
     }
 
     fn release(&mut self, handle: &str) -> Told {
-        self.stage.say("The day: the gate opens, the announcement leaves, it is recorded as public.");
+        self.stage
+            .say("The day: the gate opens, the announcement leaves, it is recorded as public.");
         self.none(&[Who::List], "an announcement before the gate", |_| true)?;
         let mia = self.latest(Who::Mia, handle)?;
         self.command(Who::Mia, &mia, "/done binaries")?;
-        let public = self.expect(Who::List, "the announcement", |mail| mail.subject.contains("Security release"))?;
+        let public = self.expect(Who::List, "the announcement", |mail| {
+            mail.subject.contains("Security release")
+        })?;
         if public.protection != Protection::Signed || !public.by_desk {
             return fail("the announcement is not signed by the desk");
         }
@@ -305,7 +343,8 @@ impl Story<'_> {
         let past = self.stage.pace().past_retrospective;
         self.stage.pass(past)?;
         for who in [Who::Mia, Who::Tom] {
-            let mail = self.expect(who, "the retrospective", |mail| mail.subject.contains("Retrospective:"))?;
+            let mail = self
+                .expect(who, "the retrospective", |mail| mail.subject.contains("Retrospective:"))?;
             sealed_by_desk(&mail)?;
         }
         self.confirmed(Who::Mia, &mia, "/close")?;
@@ -314,7 +353,12 @@ impl Story<'_> {
         // Each notice came once, whatever happened on the way.
         for who in Who::DISTRIBUTORS {
             for subject in ["Advance notice", "Date changed", "Reminder"] {
-                let count = self.stage.mailbox(who)?.iter().filter(|mail| mail.subject.contains(subject)).count();
+                let count = self
+                    .stage
+                    .mailbox(who)?
+                    .iter()
+                    .filter(|mail| mail.subject.contains(subject))
+                    .count();
                 if count != 1 {
                     return fail(format!("{} got `{subject}` {count} times", who.id()));
                 }
