@@ -38,6 +38,13 @@ fn time_of(moment: Moment) -> std::time::SystemTime {
     moment.into()
 }
 
+/// The time that signatures are looked at from: a day after the mail was received. Keys are judged
+/// at the time of the signature in any case; this only lets a signature from a clock that runs
+/// ahead be seen for what it is, so that the refusal can name the skew instead of calling it bad.
+fn time_to_verify(moment: Moment) -> std::time::SystemTime {
+    time_of(crate::domain::names::later(moment, crate::domain::names::Span::hours(25)))
+}
+
 /// A certificate, parsed and checked once.
 #[derive(Clone)]
 pub struct Certificate(Cert);
@@ -676,7 +683,7 @@ fn read_encrypted(
         // The library's own buffer is for those who stream. We read to the end and throw all of
         // it away on any error, so the smaller one, which is faster for small mails, is enough.
         .buffer_size(64 * 1024)
-        .with_policy(&policy, time_of(at), helper);
+        .with_policy(&policy, time_to_verify(at), helper);
     read_to_end(decryptor.ok()?, message.len(), limits)
 }
 
@@ -713,7 +720,7 @@ pub fn verify_detached(
     let mut helper = Helper::new(keyring, Also { known, more });
     let policy = policy();
     let done = DetachedVerifierBuilder::from_bytes(signature)
-        .and_then(|builder| builder.with_policy(&policy, time_of(at), &mut helper))
+        .and_then(|builder| builder.with_policy(&policy, time_to_verify(at), &mut helper))
         .and_then(|mut verifier| verifier.verify_bytes(entity))
         .is_ok();
     finish(done, helper)
@@ -732,7 +739,7 @@ pub fn verify_inline(
     let policy = policy();
     let verifier = VerifierBuilder::from_bytes(message)
         .ok()?
-        .with_policy(&policy, time_of(at), &mut helper)
+        .with_policy(&policy, time_to_verify(at), &mut helper)
         .ok()?;
     let content = read_to_end(verifier, message.len(), limits)?;
     let (signature, signer) = finish(true, helper);

@@ -1,0 +1,329 @@
+//! Commands that must not count, each as a whole mail to the real engine: nothing happens, and the
+//! refusal goes, sealed, to the pinned key and to nobody else.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use embargod::domain::incident::{Incident, Status};
+use embargod::domain::names::{Handle, Moment, Span};
+use embargod::edge::pgp::{Keyring, generate};
+use embargod::rehearsal::mail::{Draft, Guard, Protected, Read};
+use embargod::rehearsal::post_office::PostOffice;
+use embargod::rehearsal::{Stage, Who};
+
+struct World {
+    stage: PostOffice,
+    handle: Handle,
+    report: Read,
+    _folder: tempfolder::Folder,
+}
+
+mod tempfolder {
+    pub struct Folder(pub std::path::PathBuf);
+    impl Folder {
+        pub fn new() -> Self {
+            let random = embargod::edge::random::<8>().unwrap();
+            let name: String = random.iter().map(|b| format!("{b:02x}")).collect();
+            let path = std::env::temp_dir().join(format!("embargod-test-{name}"));
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+fn start() -> Moment {
+    "2026-03-02T09:00:00Z".parse().unwrap()
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfolder::Folder::new();
+        let mut stage = PostOffice::open(&folder.0, start(), Box::new(|_| {})).unwrap();
+        let report = report(&mut stage);
+        let handle = Handle::parse(&report.handle().unwrap()).unwrap();
+        Self { stage, handle, report, _folder: folder }
+    }
+
+    fn incident(&self) -> &Incident {
+        &self.stage.engine().desk().incidents[&self.handle]
+    }
+
+    /// Delivers a mail, lets everything happen that follows at once, and gives the new mails of
+    /// everybody.
+    fn deliver(&mut self, bytes: Vec<u8>) -> Vec<(Who, Read)> {
+        let before: Vec<usize> = Who::ALL.iter().map(|who| self.stage.mailbox(*who).unwrap().len()).collect();
+        self.stage.deliver("somebody@people.test", bytes).unwrap();
+        self.stage.pass(Span::seconds(10)).unwrap();
+        let mut new = Vec::new();
+        for (who, before) in Who::ALL.into_iter().zip(before) {
+            for mail in self.stage.mailbox(who).unwrap().into_iter().skip(before) {
+                new.push((who, mail));
+            }
+        }
+        new
+    }
+
+    fn seal(&self, who: Who, entity: &[u8]) -> Protected {
+        let key = self.stage.keyring(who).unwrap();
+        Protected::Encrypted(armor(key.seal(self.stage.desk(), entity, self.stage.now()).unwrap()))
+    }
+
+    fn mail(&self, from: Who, id: &str, draft: &Draft, protected: &Protected) -> Vec<u8> {
+        draft.whole(&from.address(), id, &self.stage.now().to_rfc2822(), protected)
+    }
+
+    fn reference(&self) -> String {
+        let line = self.report.text.lines().find(|line| line.starts_with("Ref: ")).unwrap();
+        line.to_owned()
+    }
+
+    /// Nothing happened, and Mia alone was told, sealed, in words that hold this.
+    fn refused(&self, new: &[(Who, Read)], why: &str) {
+        assert_eq!(self.incident().status, Status::Received, "{why}");
+        let [(who, mail)] = new else { panic!("{why}: {:?}", subjects(new)) };
+        assert_eq!(*who, Who::Mia, "{why}");
+        assert!(mail.protection.is_encrypted() && mail.by_desk && mail.outer_subject == "[...]", "{why}");
+        assert!(mail.text.contains(why), "{why} not in: {}", mail.text);
+    }
+}
+
+fn armor(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
+}
+
+fn subjects(mails: &[(Who, Read)]) -> Vec<String> {
+    mails.iter().map(|(who, mail)| format!("{}: {}", who.id(), mail.subject)).collect()
+}
+
+/// A report of Rita's; gives Mia's copy of it.
+fn report(stage: &mut PostOffice) -> Read {
+    let mut mail = Draft::sealed("Something overflows.");
+    mail.with_key = true;
+    let before = stage.mailbox(Who::Mia).unwrap().len();
+    stage.write(Who::Rita, &mail).unwrap();
+    stage.pass(Span::seconds(10)).unwrap();
+    stage.mailbox(Who::Mia).unwrap().into_iter().nth(before).unwrap()
+}
+
+fn accept(world: &World) -> Draft {
+    Draft::answer(&world.report, "/accept")
+}
+
+#[test]
+fn a_command_that_is_right_counts() {
+    let mut world = World::new();
+    let draft = accept(&world);
+    let mail = world.mail(Who::Mia, "1@x", &draft, &world.seal(Who::Mia, &draft.entity(None)));
+    let new = world.deliver(mail);
+    assert_eq!(world.incident().status, Status::Accepted, "{:?}", subjects(&new));
+}
+
+#[test]
+fn an_unsigned_command_in_a_persons_name_is_told_to_that_person() {
+    let mut world = World::new();
+    let mut draft = accept(&world);
+    draft.answers = None;
+    draft.text = format!("/accept\n\n{}", world.reference());
+    let mail = world.mail(Who::Mia, "1@x", &draft, &Protected::Clear(draft.entity(None)));
+    let new = world.deliver(mail);
+    assert_eq!(world.incident().status, Status::Received);
+    let warned: Vec<_> = new.iter().filter(|(_, mail)| mail.subject.contains("in your name")).collect();
+    assert_eq!(warned.len(), 1, "{:?}", subjects(&new));
+    assert_eq!(warned[0].0, Who::Mia);
+    assert!(warned[0].1.protection.is_encrypted() && warned[0].1.text.contains("It is not signed."));
+}
+
+#[test]
+fn a_command_signed_but_not_encrypted_is_refused() {
+    let mut world = World::new();
+    let draft = accept(&world);
+    let entity = draft.entity(None);
+    let key = world.stage.keyring(Who::Mia).unwrap();
+    let signature = armor(key.sign(entity.strip_suffix(b"\r\n").unwrap(), world.stage.now()).unwrap());
+    let body = entity.strip_suffix(b"\r\n").unwrap().to_vec();
+    let mail = world.mail(Who::Mia, "1@x", &draft, &Protected::Signed(body, signature));
+    let new = world.deliver(mail);
+    world.refused(&new, "signed and not encrypted");
+}
+
+#[test]
+fn a_command_signed_by_somebody_else_is_nobodys_command() {
+    let mut world = World::new();
+    let draft = accept(&world);
+    let mut draft = Draft { from: Some(Who::Mia.address()), ..draft };
+    // A distributor is pinned and is no maintainer: their command line is ordinary text.
+    let mail = world.mail(Who::Ann, "1@x", &draft, &world.seal(Who::Ann, &draft.entity(None)));
+    let new = world.deliver(mail);
+    assert_eq!(world.incident().status, Status::Received);
+    assert!(new.iter().all(|(who, _)| matches!(who, Who::Mia | Who::Tom)), "{:?}", subjects(&new));
+    // A stranger in Mia's name: Mia is told.
+    draft.text = format!("/accept\n\n{}", world.reference());
+    let (secret, _) = generate("Mia", &Who::Mia.address(), None, None, start()).unwrap();
+    let stranger = Keyring::open(&[secret], None, [0; 32], world.stage.now()).unwrap();
+    let sealed = stranger.seal(world.stage.desk(), &draft.entity(None), world.stage.now()).unwrap();
+    let mail = world.mail(Who::Mia, "2@x", &draft, &Protected::Encrypted(armor(sealed)));
+    let new = world.deliver(mail);
+    assert_eq!(world.incident().status, Status::Received);
+    let warned = new.iter().filter(|(who, mail)| *who == Who::Mia && mail.subject.contains("in your name"));
+    assert_eq!(warned.count(), 1, "{:?}", subjects(&new));
+}
+
+#[test]
+fn a_replayed_command_is_refused_whatever_is_wrapped_around_it() {
+    let mut world = World::new();
+    let draft = Draft::answer(&world.report, "/note first");
+    let sealed = world.seal(Who::Mia, &draft.entity(None));
+    let mail = world.mail(Who::Mia, "1@x", &draft, &sealed);
+    world.deliver(mail);
+    assert_eq!(world.incident().notes.len(), 1);
+    // The same signed bytes under another Message-ID, another From and another subject.
+    let other = Draft { subject: "Fwd: news".to_owned(), ..draft };
+    let mail = world.mail(Who::Ann, "2@x", &other, &sealed);
+    let new = world.deliver(mail);
+    assert_eq!(world.incident().notes.len(), 1);
+    world.refused(&new, "a mail with this very signature was taken before");
+}
+
+#[test]
+fn an_old_signature_and_one_from_the_future_are_refused() {
+    for (ago, why) in [(Span::hours(49), "49 hours old"), (Span::minutes(-20), "minutes ahead of our clock")] {
+        let mut world = World::new();
+        world.stage.pass(Span::hours(60)).unwrap();
+        let draft = accept(&world);
+        let made = world.stage.now() - ago + Span::seconds(30);
+        let key = world.stage.keyring(Who::Mia).unwrap();
+        let sealed = key.seal(world.stage.desk(), &draft.entity(None), made).unwrap();
+        let mail = world.mail(Who::Mia, "1@x", &draft, &Protected::Encrypted(armor(sealed)));
+        let new = world.deliver(mail);
+        world.refused(&new, why);
+    }
+}
+
+#[test]
+fn a_reference_of_another_incident_or_person_is_refused() {
+    let mut world = World::new();
+    let other = report(&mut world.stage);
+    let other_reference = other.text.lines().find(|line| line.starts_with("Ref: ")).unwrap().to_owned();
+    let toms = world.stage.mailbox(Who::Tom).unwrap();
+    let toms_reference = toms[0].text.lines().find(|line| line.starts_with("Ref: ")).unwrap().to_owned();
+    let token = other_reference.split('/').nth(1).unwrap().to_owned();
+    for (n, (text, why)) in [
+        (format!("/accept\n\n{}\n{other_reference}", world.reference()), "two incidents at once"),
+        (format!("/accept\n\n{toms_reference}"), "not made out to you"),
+        (format!("/accept\n\nRef: {}/{token}", world.handle), "not made out to you"),
+        ("/accept".to_owned(), "names none"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let draft = Draft { answers: None, ..Draft::sealed(&text) };
+        let mail = world.mail(Who::Mia, &format!("{n}@x"), &draft, &world.seal(Who::Mia, &draft.entity(None)));
+        let new = world.deliver(mail);
+        world.refused(&new, why);
+    }
+    // Answering one incident's mail with another one's reference.
+    let mut draft = Draft::sealed(&format!("/accept\n\n{other_reference}"));
+    draft.answers.clone_from(&world.report.message_id);
+    let mail = world.mail(Who::Mia, "9@x", &draft, &world.seal(Who::Mia, &draft.entity(None)));
+    let new = world.deliver(mail);
+    world.refused(&new, "two incidents at once");
+}
+
+#[test]
+fn commands_outside_the_signed_plain_text_do_nothing() {
+    let mut world = World::new();
+    let reference = world.reference();
+    // In the unsigned part of a mixed mail: a signed part inside, the command beside it.
+    let inner = format!("Content-Type: text/plain\r\n\r\nhello\r\n{reference}");
+    let key = world.stage.keyring(Who::Mia).unwrap();
+    let signature = armor(key.sign(inner.as_bytes(), world.stage.now()).unwrap()).replace('\n', "\r\n");
+    let mixed = format!(
+        "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\nContent-Type: text/plain\r\n\r\n/accept\r\n{reference}\r\n--m\r\n\
+         Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; micalg=pgp-sha256; boundary=s\r\n\r\n\
+         --s\r\n{inner}\r\n--s\r\nContent-Type: application/pgp-signature\r\n\r\n{signature}\r\n--s--\r\n--m--\r\n"
+    );
+    let draft = Draft { guard: Guard::Plain, ..Draft::sealed("") };
+    let mail = world.mail(Who::Mia, "1@x", &draft, &Protected::Clear(mixed.into_bytes()));
+    let new = world.deliver(mail);
+    assert_eq!(world.incident().status, Status::Received, "{:?}", subjects(&new));
+    let warned = new.iter().find(|(_, mail)| mail.subject.contains("in your name")).unwrap();
+    assert!(warned.0 == Who::Mia && warned.1.text.contains("Only a part of it is signed."));
+    // In quoted text: it is no command, the mail is a word to the team.
+    let draft = Draft::sealed(&format!("I agree.\n\n> /accept\n> {reference}\n"));
+    let mail = world.mail(Who::Mia, "2@x", &draft, &world.seal(Who::Mia, &draft.entity(None)));
+    let new = world.deliver(mail);
+    assert_eq!(world.incident().status, Status::Received);
+    assert!(new.iter().all(|(who, _)| *who == Who::Tom), "{:?}", subjects(&new));
+    // In HTML only.
+    let html = format!("Content-Type: text/html; charset=utf-8\r\n\r\n<p>/accept</p><p>{reference}</p>\r\n");
+    let draft = Draft::sealed("");
+    let mail = world.mail(Who::Mia, "3@x", &draft, &world.seal(Who::Mia, html.as_bytes()));
+    let new = world.deliver(mail);
+    world.refused(&new, "plain text only");
+}
+
+#[test]
+fn several_commands_happen_together_or_not_at_all() {
+    let mut world = World::new();
+    for (n, (text, why)) in [
+        ("/accept\n/title x\n/frobnicate", "does not know the word `/frobnicate`"),
+        ("/accept\n/cve 2026", "no CVE number"),
+        ("/accept\n/disclose yesterday", "no moment"),
+        ("/accept\n/approve advance@1", "there is no draft of `advance`"),
+        ("/accept\n/set colour red", "no field `colour`"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let draft = Draft::answer(&world.report, text);
+        let mail = world.mail(Who::Mia, &format!("{n}@x"), &draft, &world.seal(Who::Mia, &draft.entity(None)));
+        let new = world.deliver(mail);
+        world.refused(&new, why);
+        assert_eq!(world.incident().title, None);
+    }
+}
+
+#[test]
+fn a_captured_report_gives_its_thief_nothing() {
+    let mut world = World::new();
+    let draft = Draft { with_key: true, ..Draft::sealed("The thief's words around it.") };
+    let original = Draft::sealed("A second secret report.");
+    let sealed = world.seal(Who::Rita, &original.entity(None));
+    let mail = world.mail(Who::Rita, "1@x", &original, &sealed);
+    world.deliver(mail);
+    let incidents = world.stage.engine().desk().incidents.len();
+    // The same ciphertext, from the thief's address.
+    let mail = world.mail(Who::Paul, "2@x", &draft, &sealed);
+    world.stage.deliver(&Who::Paul.address(), mail).unwrap();
+    world.stage.pass(Span::seconds(10)).unwrap();
+    assert_eq!(world.stage.engine().desk().incidents.len(), incidents, "no incident is opened");
+    let paul = world.stage.mailbox(Who::Paul).unwrap();
+    let [ack] = paul.as_slice() else { panic!("{} mails", paul.len()) };
+    assert!(ack.subject.contains("We received your report"), "answered like any other");
+    assert!(!ack.text.contains("second secret"));
+    let handle = Handle::parse(&ack.handle().unwrap()).unwrap();
+    assert!(!world.stage.engine().desk().incidents.contains_key(&handle), "under a name of its own");
+}
+
+#[test]
+fn heaps_of_plain_mail_reach_people_as_one_list_and_none_is_dropped() {
+    let mut world = World::new();
+    let mia = world.stage.mailbox(Who::Mia).unwrap().len();
+    for n in 0..40 {
+        let draft = Draft::plain(&format!("Report {n}"), &format!("Number {n} is a plain report."));
+        let mail = world.mail(Who::Paul, &format!("{n}@heap"), &draft, &Protected::Clear(draft.entity(None)));
+        world.stage.deliver(&Who::Paul.address(), mail).unwrap();
+    }
+    world.stage.pass(Span::hours(2)).unwrap();
+    assert_eq!(world.stage.engine().desk().incidents.len(), 41, "each is an incident of its own");
+    let new: Vec<_> = world.stage.mailbox(Who::Mia).unwrap().into_iter().skip(mia).collect();
+    let one_by_one = new.iter().filter(|mail| mail.subject.contains("New report")).count();
+    let lists: Vec<_> = new.iter().filter(|mail| mail.subject.contains("unencrypted reports")).collect();
+    assert_eq!((one_by_one, lists.len()), (10, 1), "{:?}", new.iter().map(|m| &m.subject).collect::<Vec<_>>());
+    assert_eq!(lists[0].text.matches("from paul@people.test").count(), 30);
+    let answered = world.stage.mailbox(Who::Paul).unwrap();
+    assert_eq!(answered.iter().filter(|mail| mail.subject.contains("We received")).count(), 40);
+}
