@@ -54,7 +54,8 @@ impl World {
     /// Delivers a mail, lets everything happen that follows at once, and gives the new mails of
     /// everybody.
     fn deliver(&mut self, bytes: Vec<u8>) -> Vec<(Who, Read)> {
-        let before: Vec<usize> = Who::ALL.iter().map(|who| self.stage.mailbox(*who).unwrap().len()).collect();
+        let before: Vec<usize> =
+            Who::ALL.iter().map(|who| self.stage.mailbox(*who).unwrap().len()).collect();
         self.stage.deliver("somebody@people.test", bytes).unwrap();
         self.stage.pass(Span::seconds(10)).unwrap();
         let mut new = Vec::new();
@@ -85,7 +86,10 @@ impl World {
         assert_eq!(self.incident().status, Status::Received, "{why}");
         let [(who, mail)] = new else { panic!("{why}: {:?}", subjects(new)) };
         assert_eq!(*who, Who::Mia, "{why}");
-        assert!(mail.protection.is_encrypted() && mail.by_desk && mail.outer_subject == "[...]", "{why}");
+        assert!(
+            mail.protection.is_encrypted() && mail.by_desk && mail.outer_subject == "[...]",
+            "{why}"
+        );
         assert!(mail.text.contains(why), "{why} not in: {}", mail.text);
     }
 }
@@ -130,10 +134,13 @@ fn an_unsigned_command_in_a_persons_name_is_told_to_that_person() {
     let mail = world.mail(Who::Mia, "1@x", &draft, &Protected::Clear(draft.entity(None)));
     let new = world.deliver(mail);
     assert_eq!(world.incident().status, Status::Received);
-    let warned: Vec<_> = new.iter().filter(|(_, mail)| mail.subject.contains("in your name")).collect();
+    let warned: Vec<_> =
+        new.iter().filter(|(_, mail)| mail.subject.contains("in your name")).collect();
     assert_eq!(warned.len(), 1, "{:?}", subjects(&new));
     assert_eq!(warned[0].0, Who::Mia);
-    assert!(warned[0].1.protection.is_encrypted() && warned[0].1.text.contains("It is not signed."));
+    assert!(
+        warned[0].1.protection.is_encrypted() && warned[0].1.text.contains("It is not signed.")
+    );
 }
 
 #[test]
@@ -142,7 +149,8 @@ fn a_command_signed_but_not_encrypted_is_refused() {
     let draft = accept(&world);
     let entity = draft.entity(None);
     let key = world.stage.keyring(Who::Mia).unwrap();
-    let signature = armor(key.sign(entity.strip_suffix(b"\r\n").unwrap(), world.stage.now()).unwrap());
+    let signature =
+        armor(key.sign(entity.strip_suffix(b"\r\n").unwrap(), world.stage.now()).unwrap());
     let body = entity.strip_suffix(b"\r\n").unwrap().to_vec();
     let mail = world.mail(Who::Mia, "1@x", &draft, &Protected::Signed(body, signature));
     let new = world.deliver(mail);
@@ -167,7 +175,8 @@ fn a_command_signed_by_somebody_else_is_nobodys_command() {
     let mail = world.mail(Who::Mia, "2@x", &draft, &Protected::Encrypted(armor(sealed)));
     let new = world.deliver(mail);
     assert_eq!(world.incident().status, Status::Received);
-    let warned = new.iter().filter(|(who, mail)| *who == Who::Mia && mail.subject.contains("in your name"));
+    let warned =
+        new.iter().filter(|(who, mail)| *who == Who::Mia && mail.subject.contains("in your name"));
     assert_eq!(warned.count(), 1, "{:?}", subjects(&new));
 }
 
@@ -189,7 +198,9 @@ fn a_replayed_command_is_refused_whatever_is_wrapped_around_it() {
 
 #[test]
 fn an_old_signature_and_one_from_the_future_are_refused() {
-    for (ago, why) in [(Span::hours(49), "49 hours old"), (Span::minutes(-20), "minutes ahead of our clock")] {
+    for (ago, why) in
+        [(Span::hours(49), "49 hours old"), (Span::minutes(-20), "minutes ahead of our clock")]
+    {
         let mut world = World::new();
         world.stage.pass(Span::hours(60)).unwrap();
         let draft = accept(&world);
@@ -206,9 +217,11 @@ fn an_old_signature_and_one_from_the_future_are_refused() {
 fn a_reference_of_another_incident_or_person_is_refused() {
     let mut world = World::new();
     let other = report(&mut world.stage);
-    let other_reference = other.text.lines().find(|line| line.starts_with("Ref: ")).unwrap().to_owned();
+    let other_reference =
+        other.text.lines().find(|line| line.starts_with("Ref: ")).unwrap().to_owned();
     let toms = world.stage.mailbox(Who::Tom).unwrap();
-    let toms_reference = toms[0].text.lines().find(|line| line.starts_with("Ref: ")).unwrap().to_owned();
+    let toms_reference =
+        toms[0].text.lines().find(|line| line.starts_with("Ref: ")).unwrap().to_owned();
     let token = other_reference.split('/').nth(1).unwrap().to_owned();
     for (n, (text, why)) in [
         (format!("/accept\n\n{}\n{other_reference}", world.reference()), "two incidents at once"),
@@ -220,7 +233,12 @@ fn a_reference_of_another_incident_or_person_is_refused() {
     .enumerate()
     {
         let draft = Draft { answers: None, ..Draft::sealed(&text) };
-        let mail = world.mail(Who::Mia, &format!("{n}@x"), &draft, &world.seal(Who::Mia, &draft.entity(None)));
+        let mail = world.mail(
+            Who::Mia,
+            &format!("{n}@x"),
+            &draft,
+            &world.seal(Who::Mia, &draft.entity(None)),
+        );
         let new = world.deliver(mail);
         world.refused(&new, why);
     }
@@ -239,7 +257,8 @@ fn commands_outside_the_signed_plain_text_do_nothing() {
     // In the unsigned part of a mixed mail: a signed part inside, the command beside it.
     let inner = format!("Content-Type: text/plain\r\n\r\nhello\r\n{reference}");
     let key = world.stage.keyring(Who::Mia).unwrap();
-    let signature = armor(key.sign(inner.as_bytes(), world.stage.now()).unwrap()).replace('\n', "\r\n");
+    let signature =
+        armor(key.sign(inner.as_bytes(), world.stage.now()).unwrap()).replace('\n', "\r\n");
     let mixed = format!(
         "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\nContent-Type: text/plain\r\n\r\n/accept\r\n{reference}\r\n--m\r\n\
          Content-Type: multipart/signed; protocol=\"application/pgp-signature\"; micalg=pgp-sha256; boundary=s\r\n\r\n\
@@ -258,7 +277,9 @@ fn commands_outside_the_signed_plain_text_do_nothing() {
     assert_eq!(world.incident().status, Status::Received);
     assert!(new.iter().all(|(who, _)| *who == Who::Tom), "{:?}", subjects(&new));
     // In HTML only.
-    let html = format!("Content-Type: text/html; charset=utf-8\r\n\r\n<p>/accept</p><p>{reference}</p>\r\n");
+    let html = format!(
+        "Content-Type: text/html; charset=utf-8\r\n\r\n<p>/accept</p><p>{reference}</p>\r\n"
+    );
     let draft = Draft::sealed("");
     let mail = world.mail(Who::Mia, "3@x", &draft, &world.seal(Who::Mia, html.as_bytes()));
     let new = world.deliver(mail);
@@ -279,7 +300,12 @@ fn several_commands_happen_together_or_not_at_all() {
     .enumerate()
     {
         let draft = Draft::answer(&world.report, text);
-        let mail = world.mail(Who::Mia, &format!("{n}@x"), &draft, &world.seal(Who::Mia, &draft.entity(None)));
+        let mail = world.mail(
+            Who::Mia,
+            &format!("{n}@x"),
+            &draft,
+            &world.seal(Who::Mia, &draft.entity(None)),
+        );
         let new = world.deliver(mail);
         world.refused(&new, why);
         assert_eq!(world.incident().title, None);
@@ -305,7 +331,10 @@ fn a_captured_report_gives_its_thief_nothing() {
     assert!(ack.subject.contains("We received your report"), "answered like any other");
     assert!(!ack.text.contains("second secret"));
     let handle = Handle::parse(&ack.handle().unwrap()).unwrap();
-    assert!(!world.stage.engine().desk().incidents.contains_key(&handle), "under a name of its own");
+    assert!(
+        !world.stage.engine().desk().incidents.contains_key(&handle),
+        "under a name of its own"
+    );
 }
 
 #[test]
@@ -314,15 +343,26 @@ fn heaps_of_plain_mail_reach_people_as_one_list_and_none_is_dropped() {
     let mia = world.stage.mailbox(Who::Mia).unwrap().len();
     for n in 0..40 {
         let draft = Draft::plain(&format!("Report {n}"), &format!("Number {n} is a plain report."));
-        let mail = world.mail(Who::Paul, &format!("{n}@heap"), &draft, &Protected::Clear(draft.entity(None)));
+        let mail = world.mail(
+            Who::Paul,
+            &format!("{n}@heap"),
+            &draft,
+            &Protected::Clear(draft.entity(None)),
+        );
         world.stage.deliver(&Who::Paul.address(), mail).unwrap();
     }
     world.stage.pass(Span::hours(2)).unwrap();
     assert_eq!(world.stage.engine().desk().incidents.len(), 41, "each is an incident of its own");
     let new: Vec<_> = world.stage.mailbox(Who::Mia).unwrap().into_iter().skip(mia).collect();
     let one_by_one = new.iter().filter(|mail| mail.subject.contains("New report")).count();
-    let lists: Vec<_> = new.iter().filter(|mail| mail.subject.contains("unencrypted reports")).collect();
-    assert_eq!((one_by_one, lists.len()), (10, 1), "{:?}", new.iter().map(|m| &m.subject).collect::<Vec<_>>());
+    let lists: Vec<_> =
+        new.iter().filter(|mail| mail.subject.contains("unencrypted reports")).collect();
+    assert_eq!(
+        (one_by_one, lists.len()),
+        (10, 1),
+        "{:?}",
+        new.iter().map(|m| &m.subject).collect::<Vec<_>>()
+    );
     assert_eq!(lists[0].text.matches("from paul@people.test").count(), 30);
     let answered = world.stage.mailbox(Who::Paul).unwrap();
     assert_eq!(answered.iter().filter(|mail| mail.subject.contains("We received")).count(), 40);

@@ -26,15 +26,34 @@ fn the_story_plays_and_leaves_no_word_of_a_report_in_clear() {
     let start: Moment = "2026-03-16T09:00:00Z".parse().unwrap();
     let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let told = std::sync::Arc::clone(&lines);
-    let mut stage =
-        PostOffice::open(&folder, start, Box::new(move |line| told.lock().unwrap().push(line.to_owned()))).unwrap();
+    let mut stage = PostOffice::open(
+        &folder,
+        start,
+        Box::new(move |line| told.lock().unwrap().push(line.to_owned())),
+    )
+    .unwrap();
     story::play(&mut stage).unwrap();
     assert!(lines.lock().unwrap().iter().any(|line| line.ends_with("The end.")));
+    // The state is what replaying the journal gives, and nothing else.
+    let replayed = stage.replayed().unwrap();
+    assert_eq!(replayed.head, stage.engine().desk().head);
+    assert_eq!(replayed.next_due(), stage.engine().desk().next_due());
+    for (handle, incident) in &stage.engine().desk().incidents {
+        assert_eq!(
+            format!("{:?}", replayed.incidents[handle]),
+            format!("{incident:?}"),
+            "{handle}"
+        );
+    }
     drop(stage);
     let mut searched = 0;
     for entry in std::fs::read_dir(folder.join("mails")).unwrap().flatten() {
         searched += 1;
-        assert!(!holds(&entry.path(), CANARY), "{} holds a word of the report", entry.path().display());
+        assert!(
+            !holds(&entry.path(), CANARY),
+            "{} holds a word of the report",
+            entry.path().display()
+        );
     }
     assert!(searched > 60, "only {searched} mails");
     for entry in std::fs::read_dir(&folder).unwrap().flatten().filter(|e| e.path().is_file()) {
@@ -62,7 +81,10 @@ fn each_copy_of_a_notice_has_one_recipient_and_one_key() {
         }
         if name.contains("-desk-to-") && mail.contains("multipart/encrypted") {
             assert!(mail.contains("\nSubject: [...]"), "{name}");
-            assert!(!mail.contains("\nIn-Reply-To:") && !mail.contains("DEMO-20"), "{name} shows too much");
+            assert!(
+                !mail.contains("\nIn-Reply-To:") && !mail.contains("DEMO-20"),
+                "{name} shows too much"
+            );
         }
     }
     assert_eq!(checked, 9, "three notices for each of three");

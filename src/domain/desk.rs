@@ -62,8 +62,8 @@ pub struct Record {
     pub by: Option<PersonId>,
     /// The mail that caused it, by the SHA-256 of its bytes.
     pub cause: Option<Digest>,
-    /// What happened.
-    #[serde(flatten)]
+    /// What happened. Nested, not flattened: a fact may have a number or a moment of its own.
+    #[serde(rename = "fact")]
     pub event: Event,
 }
 

@@ -140,9 +140,14 @@ impl Live {
         let clock = WallClock::start();
         // A new desk begins at the mailbox's present end, so the first mail must come after that.
         let until = later(clock.now(), Span::seconds(30));
-        while !std::fs::read_to_string(folder.join("daemon.log")).is_ok_and(|log| log.contains("is being watched")) {
+        while !std::fs::read_to_string(folder.join("daemon.log"))
+            .is_ok_and(|log| log.contains("is being watched"))
+        {
             if clock.now() > until {
-                return Err(Fault::new("the daemon does not watch the mailbox", "look at daemon.log"));
+                return Err(Fault::new(
+                    "the daemon does not watch the mailbox",
+                    "look at daemon.log",
+                ));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -151,7 +156,8 @@ impl Live {
         let mut seen = BTreeMap::new();
         for who in Who::ALL {
             // What lies there from an earlier rehearsal was sealed to other keys.
-            let names = mail_files(&servers, who)?.into_iter().map(|(_, _, name, _)| name).collect();
+            let names =
+                mail_files(&servers, who)?.into_iter().map(|(_, _, name, _)| name).collect();
             seen.insert(who, (names, Vec::new()));
         }
         Ok(Self {

@@ -104,6 +104,17 @@ impl PostOffice {
         &self.engine
     }
 
+    /// What replaying the journal from the store gives.
+    ///
+    /// # Errors
+    /// When the journal is not in order.
+    pub fn replayed(&self) -> Result<crate::domain::desk::Desk, Fault> {
+        let store = self.engine.store();
+        let settings = self.engine.desk().settings.clone();
+        let store = crate::engine::lock(&store);
+        crate::engine::replay(&store, settings).map(|(desk, _)| desk)
+    }
+
     /// The present moment on this stage.
     #[must_use]
     pub fn now(&self) -> Moment {
