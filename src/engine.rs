@@ -20,8 +20,8 @@ use crate::domain::texts::{Written, fill_blobs};
 use crate::domain::watch::{self, Leave};
 use crate::edge::clock::Clock;
 use crate::edge::compose::{self, Sender, Unsealed};
-use crate::edge::opening::{Opener, RawMail};
-use crate::edge::pgp::{Certificate, Directory, Keyring, Limits};
+use crate::edge::opening::{LIMITS, Opener, RawMail};
+use crate::edge::pgp::{Certificate, Directory, Keyring};
 use crate::edge::store::{Commit, Location, Outgoing, Sealed, Settled, Store, chain, read_journal};
 use crate::edge::{fresh, pool};
 use crate::error::{Fault, Place};
@@ -52,8 +52,6 @@ pub fn lock(store: &SharedStore) -> MutexGuard<'_, Store> {
 const BATCH: u32 = 32;
 /// A mail that stopped the desk so often is set aside.
 const ATTEMPTS_MAX: u32 = 3;
-/// Text that comes out of one mail at most, and times its size.
-const LIMITS: Limits = Limits { content_max: 64 * 1024 * 1024, ratio_max: 200 };
 
 /// The engine.
 pub struct Engine {

@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::config;
 use crate::domain::letter::{Failure, Letter, Protection, Shape, Signature};
 use crate::domain::names::{Digest, Moment};
-use crate::edge::opening::{Opener, RawMail};
-use crate::edge::pgp::{Certificate, Directory, Keyring, Limits, Passphrase};
+use crate::edge::opening::{LIMITS, Opener, RawMail};
+use crate::edge::pgp::{Certificate, Directory, Keyring, Passphrase};
 use crate::error::{Fault, Place};
 
 use super::{Done, json, say};
@@ -81,12 +81,7 @@ impl Open {
             let bytes = std::fs::read(file).at(|| file.display().to_string())?;
             directory.add(Certificate::read(&bytes).at(|| file.display().to_string())?, true);
         }
-        let opener = Opener {
-            keyring: &keyring,
-            known: &directory,
-            address: None,
-            limits: Limits { content_max: 256 * 1024 * 1024, ratio_max: 1_000 },
-        };
+        let opener = Opener { keyring: &keyring, known: &directory, address: None, limits: LIMITS };
         let mut code = ExitCode::SUCCESS;
         for file in &self.files {
             let bytes = match std::fs::read(file) {

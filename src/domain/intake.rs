@@ -363,35 +363,119 @@ fn acknowledgement(work: &mut Work<'_>, letter: &Letter, at: Moment) {
 /// The longest mail that is taken for nothing but a request for our key.
 const KEY_REQUEST_MAX: usize = 400;
 
-/// Whether a mail asks for our key and says nothing else. Narrow on purpose: what is taken for one
-/// opens no incident, so a report must never pass for it.
+/// Whether a mail asks for our key and says nothing else. What is taken for one opens no incident,
+/// so a report must never pass for it: every sentence has to be one that such a request is made
+/// of, and a single other one makes the mail a report.
 #[must_use]
 pub fn is_key_request(letter: &Letter) -> bool {
-    let text = format!("{} {}", letter.subject, letter.text).to_lowercase();
-    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    letter.verdict.openpgp.is_none()
-        && letter.attachments.is_empty()
-        && text.len() <= KEY_REQUEST_MAX
-        && any(&["pgp", "gpg", "public key", "encryption key"])
-        && text.contains("key")
-        && any(&["send", "share", "provide", "request", "could i have", "may i have", "give me"])
-        && !any(&[
-            "http",
-            "poc",
-            "leak",
-            "compromis",
-            "expired",
-            "revoked",
-            "wrong",
-            "overflow",
-            "inject",
-            "attached",
-            "versions",
-            "cve-",
-            "()",
-            "0x",
-            "steps",
-        ])
+    let text = super::keyword::parse(&letter.text).text.to_lowercase();
+    let plain = letter.verdict.openpgp.is_none() && letter.attachments.is_empty();
+    if !plain || text.len() > KEY_REQUEST_MAX || text.is_empty() {
+        return false;
+    }
+    let sentences = text
+        .split(['.', '?', '!', '\n', ';'])
+        .map(str::trim)
+        .filter(|sentence| sentence.chars().any(char::is_alphanumeric));
+    let mut asks = false;
+    for sentence in sentences {
+        match sentence_of_request(sentence) {
+            Some(is_question) => asks |= is_question,
+            None => return false,
+        }
+    }
+    asks
+}
+
+/// `Some(true)` for a sentence that asks for the key, `Some(false)` for a greeting or the reason
+/// without content, `None` for anything else. Word by word: each must be one of these.
+fn sentence_of_request(sentence: &str) -> Option<bool> {
+    const ASK: &[&str] = &["send", "share", "provide", "give", "have", "get", "point", "tell"];
+    const KEY: &[&str] = &["key", "keys"];
+    const OTHER: &[&str] = &[
+        "a",
+        "address",
+        "all",
+        "am",
+        "an",
+        "and",
+        "at",
+        "before",
+        "best",
+        "can",
+        "could",
+        "dear",
+        "do",
+        "email",
+        "encrypt",
+        "encrypted",
+        "encryption",
+        "for",
+        "gnupg",
+        "good",
+        "gpg",
+        "greetings",
+        "hello",
+        "hey",
+        "hi",
+        "i",
+        "id",
+        "if",
+        "in",
+        "is",
+        "it",
+        "kind",
+        "like",
+        "mail",
+        "may",
+        "me",
+        "morning",
+        "my",
+        "need",
+        "of",
+        "openpgp",
+        "pgp",
+        "please",
+        "possible",
+        "problem",
+        "public",
+        "regards",
+        "report",
+        "security",
+        "so",
+        "team",
+        "thank",
+        "thanks",
+        "that",
+        "the",
+        "there",
+        "to",
+        "use",
+        "vulnerability",
+        "want",
+        "we",
+        "where",
+        "which",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+        "issue",
+    ];
+    let words: Vec<&str> = sentence
+        .split(|c: char| !c.is_alphanumeric() && c != '\'')
+        .filter(|word| !word.is_empty())
+        .collect();
+    let known = |word: &&str| ASK.contains(word) || KEY.contains(word) || OTHER.contains(word);
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(word));
+    if words.iter().all(known) {
+        let to_us = has(&["me", "i", "your", "you", "we"]);
+        return Some(has(ASK) && has(KEY) && to_us);
+    }
+    // A name under a greeting or at the end: one or two words that say nothing.
+    (words.len() <= 2 && words.iter().all(|word| word.chars().all(char::is_alphabetic)))
+        .then_some(false)
 }
 
 fn key_request(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
@@ -427,4 +511,59 @@ fn key_request(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decis
         Err(problem) => work.fault(problem.to_string()),
     }
     work.done()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::letter::Verdict;
+    use crate::domain::names::Digest;
+
+    fn letter(text: &str) -> Letter {
+        let now = Moment::default();
+        Letter {
+            received: now,
+            arrived: now,
+            raw: Digest::of(text.as_bytes()),
+            message_id: None,
+            from: Vec::new(),
+            from_text: String::new(),
+            return_path: None,
+            to: Vec::new(),
+            subject: String::new(),
+            subject_protected: false,
+            answers: Vec::new(),
+            shape: Shape::Mail,
+            failed_for_good: false,
+            malformed: false,
+            verdict: Verdict::plain(),
+            text: text.to_owned(),
+            html_only: false,
+            attachments: Vec::new(),
+            keys: Vec::new(),
+            return_token: None,
+        }
+    }
+
+    #[test]
+    fn requests_for_the_key_are_known_and_reports_are_never_taken_for_one() {
+        for request in [
+            "Hello, could you send me your public PGP key please?",
+            "Hi team,\n\nI want to report a security issue. Please share your GPG key.\n\nThanks\nPaul Example",
+            "May I have your OpenPGP key?",
+        ] {
+            assert!(is_key_request(&letter(request)), "{request}");
+        }
+        for report in [
+            "Users can request a key import that crashes the daemon. Please send a fix.",
+            "Anyone can send a public key with an empty user id and your server signs it.",
+            "Login accepts any API request without a key. I use gpg, please share yours.",
+            "Your gpg private signing key is in the docker image. Please provide a contact.",
+            "Sharing a GPG key twice gives root on host. Please send me your key.",
+            "Please send me your PGP key. The admin password is in the page source.",
+            "",
+        ] {
+            assert!(!is_key_request(&letter(report)), "{report}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{
@@ -30,6 +31,7 @@ pub struct TooComplex;
 
 /// A mail, taken apart.
 pub struct Mime<'a> {
+    raw: &'a [u8],
     message: Message<'a>,
 }
 
@@ -43,15 +45,27 @@ impl<'a> Mime<'a> {
     /// # Errors
     /// When headers, parts or nesting are more than a mail needs.
     pub fn parse(raw: &'a [u8]) -> Result<Self, TooComplex> {
-        if header_bytes(raw) > HEADERS_MAX || nesting(raw) > DEPTH_MAX {
+        if header_bytes(raw) > HEADERS_MAX {
             return Err(TooComplex);
         }
-        let message = MessageParser::default().parse(raw).ok_or(TooComplex)?;
+        let parser = MessageParser::default();
+        // Something without a single header is a body and nothing else.
+        let parsed = match masked(raw) {
+            Some(masked) => parser.parse(&masked).map(Message::into_owned),
+            None => parser.parse(raw),
+        };
+        let message = parsed.unwrap_or_default();
         if message.parts.len() > PARTS_MAX {
             return Err(TooComplex);
         }
-        let mime = Self { message };
+        let mime = Self { raw, message };
         if mime.depth(Part(0), 0) > DEPTH_MAX { Err(TooComplex) } else { Ok(mime) }
+    }
+
+    /// Whether it has any header at all.
+    #[must_use]
+    pub fn has_headers(&self) -> bool {
+        self.message.parts.first().is_some_and(|part| !part.headers.is_empty())
     }
 
     fn depth(&self, part: Part, so_far: usize) -> usize {
@@ -92,7 +106,8 @@ impl<'a> Mime<'a> {
         let Some(kind) = self.part(part).and_then(MimeHeaders::content_type) else {
             return "text/plain".to_owned();
         };
-        format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("plain")).to_ascii_lowercase()
+        unmasked(&format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("plain")))
+            .to_ascii_lowercase()
     }
 
     /// A parameter of the media type.
@@ -108,7 +123,7 @@ impl<'a> Mime<'a> {
     pub fn raw(&self, part: Part) -> &[u8] {
         let Some(part) = self.part(part) else { return &[] };
         let (from, to) = (usize_of(part.offset_header), usize_of(part.offset_end));
-        self.message.raw_message.get(from..to).unwrap_or(&[])
+        self.raw.get(from..to).unwrap_or(&[])
     }
 
     /// The body of a part, its transfer encoding undone and nothing else.
@@ -116,13 +131,15 @@ impl<'a> Mime<'a> {
     pub fn bytes(&self, part: Part) -> Vec<u8> {
         let Some(part) = self.part(part) else { return Vec::new() };
         let (from, to) = (usize_of(part.offset_body), usize_of(part.offset_end));
-        let raw = self.message.raw_message.get(from..to).unwrap_or(&[]);
-        match part.encoding {
-            Encoding::None => raw.to_vec(),
-            Encoding::Base64 => base64_decode(raw).unwrap_or_else(|| part.contents().to_vec()),
-            Encoding::QuotedPrintable => {
-                quoted_printable_decode(raw).unwrap_or_else(|| part.contents().to_vec())
+        let raw = self.raw.get(from..to).unwrap_or(&[]);
+        // The parser gives up on an encoding at the first flaw; what can be decoded is worth more.
+        let declared = part.content_transfer_encoding().map(str::to_ascii_lowercase);
+        match (part.encoding, declared.as_deref()) {
+            (Encoding::Base64, _) | (_, Some("base64")) => lenient_base64(raw),
+            (Encoding::QuotedPrintable, _) | (_, Some("quoted-printable")) => {
+                quoted_printable_decode(raw).unwrap_or_else(|| raw.to_vec())
             }
+            (Encoding::None, _) => raw.to_vec(),
         }
     }
 
@@ -131,19 +148,30 @@ impl<'a> Mime<'a> {
     pub fn text_of(&self, part: Part) -> String {
         let flowed = self.parameter(part, "format").as_deref() == Some("flowed");
         let delsp = self.parameter(part, "delsp").as_deref() == Some("yes");
-        let legacy = self.parameter(part, "hp-legacy-display").is_some();
+        // A legacy display is a copy of the headers for old mail programs (RFC 9788, 2.1.2); it
+        // exists in encrypted mail only, so elsewhere it is text that somebody wants to hide.
+        let cipher = self.parameter(self.root(), "hp").as_deref() == Some("cipher");
+        let legacy = cipher && self.parameter(part, "hp-legacy-display").is_some();
         let text = match self.part(part).map(|part| &part.body) {
-            Some(PartType::Text(text)) => text.to_string(),
-            Some(PartType::Html(html)) => html_to_text(html),
-            _ => String::from_utf8_lossy(&self.bytes(part)).into_owned(),
+            Some(PartType::Text(text)) => cut(text).to_owned(),
+            Some(PartType::Html(html)) => html_to_text(cut(html)),
+            _ => decode(&self.bytes(part), self.parameter(part, "charset").as_deref()),
         };
-        let text = clean(&text);
-        // A legacy display is a copy of the headers for old mail programs (RFC 9788, 2.1.2).
+        let text = clean(&unmasked(&text));
         let text = match text.split_once("\n\n") {
             Some((_, rest)) if legacy => rest.to_owned(),
             _ => text,
         };
         if flowed { unflow(&text, delsp) } else { text }
+    }
+
+    /// The media type and bytes of parts that hold OpenPGP certificates.
+    pub fn certificates(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        (0..self.message.parts.len()).map(Part).filter_map(|part| {
+            let name = self.part(part).and_then(MimeHeaders::attachment_name).unwrap_or("");
+            let armor = name.to_ascii_lowercase().ends_with(".asc");
+            (self.media(part) == "application/pgp-keys" || armor).then(|| self.bytes(part))
+        })
     }
 
     /// The body: all plain text that is not an attachment, or HTML reduced to text.
@@ -176,9 +204,25 @@ impl<'a> Mime<'a> {
             ("text/plain", false) => body.plain.push(self.text_of(part)),
             ("text/html", false) => body.html.push(self.text_of(part)),
             // Old protected headers: shown by the mail program, not a part of the content.
-            ("text/rfc822-headers", _) => {}
+            ("text/rfc822-headers", false) => {}
+            // What PGP/MIME itself needs is not an attachment: the control part and the signature,
+            // in their places and nowhere else.
+            ("application/pgp-encrypted" | "application/pgp-signature", _)
+                if self.is_protocol(part) => {}
             _ => body.attachments.push(self.attachment(part, &media)),
         }
+    }
+
+    fn is_protocol(&self, part: Part) -> bool {
+        (0..self.message.parts.len()).map(Part).any(|parent| {
+            let children = self.children(parent);
+            match self.media(parent).as_str() {
+                "multipart/signed" => children.get(1) == Some(&part),
+                "multipart/encrypted" => children.first() == Some(&part),
+                "multipart/mixed" => children.len() == 3 && children.get(1) == Some(&part),
+                _ => false,
+            }
+        })
     }
 
     fn attachment(&self, part: Part, media: &str) -> Attachment {
@@ -206,7 +250,7 @@ impl<'a> Mime<'a> {
     }
 
     fn raw_values(&self, wanted: &str) -> Vec<String> {
-        let raw = &self.message.raw_message;
+        let raw = self.raw;
         let root = self.message.parts.first();
         let headers = root.into_iter().flat_map(|part| &part.headers);
         headers
@@ -315,6 +359,7 @@ impl<'a> Mime<'a> {
         self.count("From") != 1
             || self.from().0.len() != 1
             || self.count("Date") != 1
+            || has_odd_header(self.raw)
             || ["To", "Subject", "Message-ID", "Sender", "Reply-To"]
                 .iter()
                 .any(|name| self.count(name) > 1)
@@ -323,15 +368,22 @@ impl<'a> Mime<'a> {
     /// Report or automatic answer, by structure and by the headers that machines set.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        let is_report = self.media(self.root()) == "multipart/report"
-            && self
-                .children(self.root())
-                .iter()
-                .any(|part| self.media(*part) == "message/delivery-status");
+        let root = self.media(self.root());
+        let status = self.children(self.root()).iter().any(|part| is_status(&self.media(*part)));
+        let is_report = root == "multipart/report" && status;
+        // A report of another kind, or one that lost its form on the way, is a machine's all the
+        // same: kept, and never answered.
+        let by_form = root == "multipart/report" || (root == "multipart/mixed" && status);
         let automatic = self.header("Auto-Submitted").is_some_and(|value| {
             !value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("no")
         });
-        match (is_report, automatic || self.return_path() == Some(None)) {
+        let daemon = |address: Option<&Address>| {
+            address.is_some_and(|address| address.local().eq_ignore_ascii_case("mailer-daemon"))
+        };
+        let path = self.return_path();
+        let by_daemon =
+            daemon(self.from().0.first()) || daemon(path.as_ref().and_then(Option::as_ref));
+        match (is_report, automatic || by_form || by_daemon || path == Some(None)) {
             (true, _) => Shape::DeliveryReport,
             (false, true) => Shape::Automatic,
             (false, false) => Shape::Mail,
@@ -341,10 +393,8 @@ impl<'a> Mime<'a> {
     /// Whether a delivery report says that delivery failed for good (RFC 3464, 2.3.3).
     #[must_use]
     pub fn failed_for_good(&self) -> bool {
-        let status = self
-            .children(self.root())
-            .into_iter()
-            .find(|part| self.media(*part) == "message/delivery-status");
+        let status =
+            self.children(self.root()).into_iter().find(|part| is_status(&self.media(*part)));
         let text =
             status.map(|part| String::from_utf8_lossy(&self.bytes(part)).to_ascii_lowercase());
         text.is_some_and(|text| {
@@ -357,14 +407,11 @@ impl<'a> Mime<'a> {
     /// Whether some part below the root is signed: then the mail is partly signed at best.
     #[must_use]
     pub fn has_signed_part(&self) -> bool {
-        (0..self.message.parts.len()).map(Part).any(|part| {
-            let media = self.media(part);
-            media == "multipart/signed" || media == "application/pgp-signature"
-        }) || self
-            .body()
-            .plain
-            .iter()
-            .any(|text| text.contains("-----BEGIN PGP SIGNED MESSAGE-----"))
+        const CLEAR: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
+        let by_media = (0..self.message.parts.len())
+            .map(Part)
+            .any(|part| self.media(part) == "multipart/signed");
+        by_media || self.raw.windows(CLEAR.len()).any(|part| part == CLEAR)
     }
 }
 
@@ -405,12 +452,103 @@ fn header_bytes(raw: &[u8]) -> usize {
     end.into_iter().chain(crlf).min().unwrap_or(raw.len())
 }
 
-/// A bound on how deep multiparts nest, before anything is parsed: the number of different
-/// boundaries that are declared and opened.
-fn nesting(raw: &[u8]) -> usize {
-    const SEARCHED: &[u8] = b"multipart/";
-    raw.windows(SEARCHED.len()).filter(|w| w.eq_ignore_ascii_case(SEARCHED)).take(PARTS_MAX).count()
-        / 8
+/// The same bytes with `message/...` and `multipart/digest` taken out of `Content-Type` headers,
+/// byte for byte, where there are any. The parser would follow mails inside mails, one call for
+/// each level, until the stack is gone: a mail of three kilobytes can stop the desk that way. A
+/// mail inside a mail is an attachment here, never opened (STANDARDS 8).
+fn masked(raw: &[u8]) -> Option<Vec<u8>> {
+    const HEADER: &[u8] = b"content-type:";
+    let mut out: Option<Vec<u8>> = None;
+    let mut inside = false;
+    let mut at = 0_usize;
+    for line in raw.split_inclusive(|byte| *byte == b'\n') {
+        let begins = line.get(..HEADER.len()).is_some_and(|head| head.eq_ignore_ascii_case(HEADER));
+        inside =
+            begins || (inside && line.starts_with(b" ")) || (inside && line.starts_with(b"\t"));
+        // A header name may be followed by blanks before its colon.
+        let odd = line.get(..12).is_some_and(|head| head.eq_ignore_ascii_case(b"content-type"));
+        if inside || odd {
+            inside = true;
+            for (word, mask) in MASKS {
+                for n in 0..line.len() {
+                    let found = line.get(n..n.saturating_add(word.len()));
+                    if found.is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes())) {
+                        let copy = out.get_or_insert_with(|| raw.to_vec());
+                        let from = at.saturating_add(n);
+                        if let Some(place) = copy.get_mut(from..from.saturating_add(mask.len())) {
+                            place.copy_from_slice(mask.as_bytes());
+                        }
+                    }
+                }
+            }
+        }
+        at = at.saturating_add(line.len());
+    }
+    out
+}
+
+/// Words of the same length; the masks are no media type and stand in no text.
+const MASKS: [(&str, &str); 2] =
+    [("message/", "messagx/"), ("multipart/digest", "multipart/digesx")];
+
+fn unmasked(text: &str) -> String {
+    MASKS.iter().fold(text.to_owned(), |text, (word, mask)| {
+        if text.contains(mask) { text.replace(mask, word) } else { text }
+    })
+}
+
+/// The most of one text that is shown: more is for a file. The mail itself is kept whole.
+const TEXT_MAX: usize = 1024 * 1024;
+
+fn cut(text: &str) -> &str {
+    let end = (0..=TEXT_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    text.get(..end.unwrap_or(0)).unwrap_or("")
+}
+
+/// Text in the charset that it says it is in; in UTF-8 if it is that, in Windows-1252 otherwise,
+/// which has a letter for every byte.
+#[must_use]
+pub fn decode(bytes: &[u8], charset: Option<&str>) -> String {
+    let bytes = bytes.get(..TEXT_MAX).unwrap_or(bytes);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.to_owned();
+    }
+    let decoder = charset
+        .and_then(|charset| charset_decoder(charset.as_bytes()))
+        .or_else(|| charset_decoder(b"windows-1252"));
+    decoder.map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), |decode| decode(bytes))
+}
+
+fn is_status(media: &str) -> bool {
+    matches!(media, "message/delivery-status" | "message/global-delivery-status")
+}
+
+/// A header line without its colon, or a continuation that begins with one: two readers would see
+/// two different mails.
+fn has_odd_header(raw: &[u8]) -> bool {
+    let head = raw.get(..header_bytes(raw)).unwrap_or(raw);
+    head.split(|byte| *byte == b'\n').any(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let folded = line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        if folded {
+            return line.trim_ascii_start().starts_with(b":");
+        }
+        !line.is_empty() && !line.contains(&b':') && !line.starts_with(b"From ")
+    })
+}
+
+/// Decodes base64 as far as it goes: what a gateway cut off or wrapped oddly is still worth having.
+fn lenient_base64(raw: &[u8]) -> Vec<u8> {
+    if let Some(bytes) = base64_decode(raw) {
+        return bytes;
+    }
+    let mut letters: Vec<u8> = raw
+        .iter()
+        .copied()
+        .filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
+        .collect();
+    letters.truncate(letters.len() / 4 * 4);
+    base64_decode(&letters).unwrap_or_else(|| raw.to_vec())
 }
 
 /// A file name that is safe to print and to write: no path, no control characters, never empty,

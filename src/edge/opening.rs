@@ -2,11 +2,11 @@
 //! says. By the rules of DESIGN, "What comes in": at the MIME root and nowhere else.
 
 use crate::domain::letter::{
-    Attachment, Failure, FoundKey, KeyRank, Letter, Protection, Shape, Signature, Verdict,
+    Failure, FoundKey, KeyRank, Letter, Protection, Shape, Signature, Verdict,
 };
 use crate::domain::names::{Address, Digest, Moment};
 
-use super::mime::{Mime, Part};
+use super::mime::{Mime, Part, TooComplex};
 use super::pgp::{self, Certificate, Keyring, Known, Limits};
 
 /// A mail as it came from the server.
@@ -46,6 +46,9 @@ const CERTIFICATES_MAX: usize = 5;
 /// The largest that is kept for a reporter.
 const CERTIFICATE_MAX: usize = 64 * 1024;
 
+/// How much may come out of one mail, for the desk and for everything else that opens mails.
+pub const LIMITS: Limits = Limits { content_max: 64 * 1024 * 1024, ratio_max: 200 };
+
 /// The content of a mail once its protection is off.
 struct Content {
     bytes: Option<Vec<u8>>,
@@ -53,11 +56,13 @@ struct Content {
     signer: Option<Certificate>,
     /// The content of an inline block has no headers of its own.
     is_entity: bool,
+    /// The charset that the block or the mail around it says its text is in.
+    charset: Option<String>,
 }
 
 impl Content {
     fn plain(verdict: Verdict) -> Self {
-        Self { bytes: None, verdict, signer: None, is_entity: true }
+        Self { bytes: None, verdict, signer: None, is_entity: true, charset: None }
     }
 
     fn failed(failure: Failure, message: Option<&[u8]>) -> Self {
@@ -85,21 +90,40 @@ impl Opener<'_> {
         };
         let encrypted = content.verdict.protection.is_encrypted();
         let bytes = content.bytes.take();
-        let Some(inner) = bytes.as_deref().filter(|_| content.is_entity) else {
-            let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-            return self.letter(raw, &outer, None, content, text, found);
+        let Some(bytes) = bytes else {
+            return self.letter(raw, &outer, None, content, None, found);
         };
-        let Ok(inner) = Mime::parse(inner) else {
-            content.verdict.failure = Some(Failure::TooComplex);
-            return self.letter(raw, &outer, None, content, Some(String::new()), found);
+        let inner = content.is_entity.then(|| Mime::parse(&bytes));
+        // What has no content type is a text that somebody encrypted without a mail around it.
+        let inner = inner.filter(|i| i.as_ref().map_or(true, |i| i.count("Content-Type") > 0));
+        let inner = match inner {
+            None => {
+                let text = super::mime::decode(&bytes, content.charset.as_deref());
+                return self.letter(raw, &outer, None, content, Some(text), found);
+            }
+            Some(Err(TooComplex)) => {
+                content.verdict.failure = Some(Failure::TooComplex);
+                return self.letter(raw, &outer, None, content, Some(String::new()), found);
+            }
+            Some(Ok(inner)) => inner,
         };
         found.extend(self.inner_keys(&inner, encrypted));
+        // A signed entity inside the encryption (RFC 3156, 6.1): the payload is one layer further
+        // in, and its headers and keys are what counts.
+        let layered = encrypted && inner.media(inner.root()) == "multipart/signed";
+        let payload = layered.then(|| inner.children(inner.root()).first().map(|p| inner.raw(*p)));
+        let payload = payload.flatten().and_then(|bytes| Mime::parse(bytes).ok());
+        if let Some(payload) = &payload {
+            found.extend(self.inner_keys(payload, encrypted));
+        }
         if content.verdict.signature == Signature::UnknownKey
             || (encrypted && content.verdict.signature == Signature::None)
         {
             self.look_again(&outer, &inner, &mut content, &found, at);
         }
-        self.letter(raw, &outer, Some(&inner), content, None, found)
+        let shown =
+            payload.as_ref().filter(|_| content.verdict.signed().is_some()).unwrap_or(&inner);
+        self.letter(raw, &outer, Some(shown), content, None, found)
     }
 
     /// The signature may be by a key that came along inside, or may be one layer further in
@@ -148,7 +172,7 @@ impl Opener<'_> {
             verdict.protection = Protection::Signed;
             verdict.signature = signature;
             let bytes = outer.children(root).first().map(|part| outer.raw(*part).to_vec());
-            return Content { bytes, verdict, signer, is_entity: true };
+            return Content { bytes, verdict, signer, is_entity: true, charset: None };
         }
         if let Some(content) = self.inline(outer, at) {
             return content;
@@ -182,7 +206,13 @@ impl Opener<'_> {
             openpgp: Some(Digest::of(&message.bytes)),
         };
         let is_entity = !message.inline;
-        Content { bytes: Some(opened.content), verdict, signer: opened.signer, is_entity }
+        Content {
+            bytes: Some(opened.content),
+            verdict,
+            signer: opened.signer,
+            is_entity,
+            charset: message.charset.clone(),
+        }
     }
 
     /// A signature over the whole of an entity: `multipart/signed` at its root, exactly two parts
@@ -217,7 +247,8 @@ impl Opener<'_> {
 
     /// An inline block that is the whole body of a mail of one part.
     fn inline(&self, outer: &Mime<'_>, at: Moment) -> Option<Content> {
-        let text = whole_text(outer)?;
+        let block = whole_text(outer)?;
+        let text = String::from_utf8_lossy(&block);
         if !text.starts_with("-----BEGIN PGP SIGNED MESSAGE-----") {
             return None;
         }
@@ -228,13 +259,15 @@ impl Opener<'_> {
             verdict.signature = Signature::Partial;
             return Some(Content::plain(verdict));
         }
+        // The bytes, not the text: a signature over Latin-1 holds over Latin-1 only.
         let (content, signature, signer) =
-            pgp::verify_inline(Some(self.keyring), self.known, text.as_bytes(), at, self.limits)?;
+            pgp::verify_inline(Some(self.keyring), self.known, &block, at, self.limits)?;
         let mut verdict = Verdict::plain();
         verdict.protection = Protection::Signed;
         verdict.inline = true;
         verdict.signature = signature;
-        Some(Content { bytes: Some(content), verdict, signer, is_entity: false })
+        let charset = charset_of(outer, &text);
+        Some(Content { bytes: Some(content), verdict, signer, is_entity: false, charset })
     }
 
     //-------- Keys that came along ---------------------------------------------------------------
@@ -303,7 +336,9 @@ impl Opener<'_> {
         if verdict.failure == Some(Failure::TooLarge) {
             body.attachments.clear();
         }
-        let protected = inner.filter(|inner| is_protected(inner));
+        // Headers inside a signature that does not hold are anybody's.
+        let holds = verdict.protection.is_encrypted() || verdict.signed().is_some();
+        let protected = inner.filter(|inner| holds && is_protected(inner));
         let subject = protected.and_then(Mime::subject);
         let (message_id, mut answers) = outer.ids();
         if let Some(inner) = protected {
@@ -311,7 +346,7 @@ impl Opener<'_> {
         }
         let (from, from_text) = outer.from();
         let to = outer.to();
-        let keys = ranked(found, content.signer, &verdict, raw.received);
+        let keys = ranked(found, content.signer, &verdict, &from, raw.received);
         Letter {
             received: raw.received.min(raw.arrived),
             arrived: raw.arrived,
@@ -330,7 +365,7 @@ impl Opener<'_> {
             text: text
                 .map_or_else(|| body.plain.join("\n"), |text| crate::domain::texts::clean(&text)),
             html_only: body.html_only,
-            attachments: without_protocol(body.attachments),
+            attachments: body.attachments,
             keys,
             return_token: self.address.and_then(|address| return_token(address, &to)),
             to,
@@ -343,6 +378,7 @@ struct Encrypted {
     bytes: Vec<u8>,
     inline: bool,
     repaired: bool,
+    charset: Option<String>,
 }
 
 /// Finds the encrypted message that is the whole of a mail. Ciphertext anywhere else is an
@@ -352,8 +388,12 @@ fn encrypted_message(outer: &Mime<'_>) -> Result<Option<Encrypted>, Failure> {
     let parts = outer.children(root);
     let media: Vec<String> = parts.iter().map(|part| outer.media(*part)).collect();
     let media: Vec<&str> = media.iter().map(String::as_str).collect();
-    let pgp_mime =
-        |part: Part, repaired| Encrypted { bytes: outer.bytes(part), inline: false, repaired };
+    let pgp_mime = |part: Part, repaired| Encrypted {
+        bytes: outer.bytes(part),
+        inline: false,
+        repaired,
+        charset: None,
+    };
     match (outer.media(root).as_str(), media.as_slice(), parts.as_slice()) {
         (
             "multipart/encrypted",
@@ -371,17 +411,28 @@ fn encrypted_message(outer: &Mime<'_>) -> Result<Option<Encrypted>, Failure> {
         ) if outer.text_of(*text).trim().is_empty() => return Ok(Some(pgp_mime(*data, true))),
         _ => {}
     }
-    let Some(text) = whole_text(outer) else { return Ok(None) };
+    let Some(block) = whole_text(outer) else { return Ok(None) };
+    let text = String::from_utf8_lossy(&block);
     let (begin, end) = ("-----BEGIN PGP MESSAGE-----", "-----END PGP MESSAGE-----");
     let whole = text.starts_with(begin) && text.ends_with(end) && text.matches(begin).count() == 1;
-    Ok(whole.then(|| Encrypted { bytes: text.into_bytes(), inline: true, repaired: false }))
+    let charset = charset_of(outer, &text);
+    Ok(whole.then(|| Encrypted { bytes: block.clone(), inline: true, repaired: false, charset }))
 }
 
-/// The text of a mail that is one plain text and nothing else.
-fn whole_text(outer: &Mime<'_>) -> Option<String> {
+/// The bytes of a mail that is one plain text and nothing else.
+fn whole_text(outer: &Mime<'_>) -> Option<Vec<u8>> {
     let root = outer.root();
     let is_text = outer.children(root).is_empty() && outer.media(root) == "text/plain";
-    is_text.then(|| String::from_utf8_lossy(&outer.bytes(root)).trim().to_owned())
+    let bytes = is_text.then(|| outer.bytes(root))?;
+    let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+    Some(text.trim_ascii().to_vec())
+}
+
+/// What charset an inline block is in: by its own armor header, or by the mail around it.
+fn charset_of(outer: &Mime<'_>, block: &str) -> Option<String> {
+    let own = block.lines().take(10).find_map(|line| line.strip_prefix("Charset:"));
+    own.map(|charset| charset.trim().to_ascii_lowercase())
+        .or_else(|| outer.parameter(outer.root(), "charset"))
 }
 
 /// Line ends as they were signed (RFC 3156, 5): a server may have made them bare.
@@ -405,15 +456,10 @@ fn is_protected(inner: &Mime<'_>) -> bool {
 }
 
 fn attached_keys(mime: &Mime<'_>, rank: KeyRank) -> Vec<Found> {
-    mime.body()
-        .attachments
-        .iter()
-        .filter(|a| {
-            a.media == "application/pgp-keys" || a.name.to_ascii_lowercase().ends_with(".asc")
-        })
-        .filter(|attachment| attachment.bytes.len() <= CERTIFICATE_MAX)
+    mime.certificates()
+        .filter(|bytes| bytes.len() <= CERTIFICATE_MAX)
         .take(CERTIFICATES_MAX)
-        .filter_map(|attachment| Certificate::read(&attachment.bytes).ok())
+        .filter_map(|bytes| Certificate::read(&bytes).ok())
         .map(|certificate| Found { rank, certificate })
         .collect()
 }
@@ -451,14 +497,18 @@ fn ranked(
     found: Vec<Found>,
     signer: Option<Certificate>,
     verdict: &Verdict,
+    from: &[Address],
     at: Moment,
 ) -> Vec<FoundKey> {
     let mut all = Vec::new();
     if let Some(certificate) = signer.filter(|_| verdict.protection == Protection::Both) {
         all.push(Found { rank: KeyRank::Signer, certificate });
     }
-    all.extend(found);
-    all.sort_by_key(|found| found.rank);
+    // A key that came in from outside must at least bear the author's address; of several inside,
+    // the author's own comes first.
+    let own = |found: &Found| from.iter().any(|from| found.certificate.is_for(from));
+    all.extend(found.into_iter().filter(|found| found.rank != KeyRank::Outside || own(found)));
+    all.sort_by_key(|found| (found.rank, !own(found)));
     let mut keys: Vec<FoundKey> = Vec::new();
     for Found { rank, certificate } in all {
         let fingerprint = certificate.fingerprint();
@@ -468,14 +518,6 @@ fn ranked(
         }
     }
     keys
-}
-
-/// What PGP/MIME itself needs is not an attachment.
-fn without_protocol(mut attachments: Vec<Attachment>) -> Vec<Attachment> {
-    attachments.retain(|a| {
-        !matches!(a.media.as_str(), "application/pgp-encrypted" | "application/pgp-signature")
-    });
-    attachments
 }
 
 /// The token of a return path of ours among the addresses that a mail was delivered to.

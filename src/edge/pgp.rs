@@ -112,6 +112,18 @@ impl Certificate {
         last.into_iter().chain(primary).min().map(Moment::from)
     }
 
+    /// Whether one of its user ids bears this address. Says which of several keys a writer means,
+    /// never who somebody is.
+    #[must_use]
+    pub fn is_for(&self, address: &crate::domain::names::Address) -> bool {
+        self.0.userids().any(|user| {
+            let email = user.userid().email().ok().flatten();
+            email
+                .and_then(crate::domain::names::Address::parse)
+                .is_some_and(|a| a.same_box(address))
+        })
+    }
+
     fn answers_to(&self, id: &KeyHandle) -> bool {
         self.0.keys().any(|key| key.key().key_handle().aliases(id))
     }
@@ -481,7 +493,8 @@ struct Helper<'a> {
     signature: Signature,
     signer: Option<Cert>,
     to_us: bool,
-    any_recipient: bool,
+    /// Whether a session key is encrypted to some key; not known before the message is read.
+    any_recipient: Option<bool>,
 }
 
 impl<'a> Helper<'a> {
@@ -495,7 +508,7 @@ impl<'a> Helper<'a> {
             signature: Signature::None,
             signer: None,
             to_us: false,
-            any_recipient: false,
+            any_recipient: None,
         }
     }
 
@@ -507,10 +520,16 @@ impl<'a> Helper<'a> {
             match result {
                 Ok(GoodChecksum { sig, ka, .. }) => {
                     let cert = ka.cert();
-                    if let Some(signed) = self.signed(sig, cert)
-                        && !good.iter().any(|(known, _)| known.fingerprint == signed.fingerprint)
-                    {
-                        good.push((signed, cert.clone()));
+                    match self.signed(sig, cert) {
+                        Some(signed) => {
+                            if !good
+                                .iter()
+                                .any(|(known, _)| known.fingerprint == signed.fingerprint)
+                            {
+                                good.push((signed, cert.clone()));
+                            }
+                        }
+                        None => invalid = true,
                     }
                 }
                 Err(VerificationError::MissingKey { .. }) => unknown = true,
@@ -599,7 +618,7 @@ impl DecryptionHelper for &mut Helper<'_> {
         sym_algo: Option<SymmetricAlgorithm>,
         decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
     ) -> openpgp::Result<Option<Cert>> {
-        self.any_recipient = !pkesks.is_empty() || skesks.is_empty();
+        self.any_recipient = Some(!pkesks.is_empty() || skesks.is_empty());
         let Some(keyring) = self.keyring else {
             return Err(openpgp::anyhow::anyhow!("no key"));
         };
@@ -607,6 +626,8 @@ impl DecryptionHelper for &mut Helper<'_> {
         for pkesk in pkesks.iter().take(SESSION_KEYS_MAX) {
             let recipient = pkesk.recipient();
             if recipient.is_none() {
+                // Whether it is to us only our secret key can tell, so nobody is told.
+                self.to_us = true;
                 hidden += 1;
                 if hidden > HIDDEN_MAX {
                     continue;
@@ -659,12 +680,8 @@ pub fn open(
             session,
             signer: helper.signer.map(Certificate),
         }),
-        _ if !helper.any_recipient => Err(Failure::PasswordOnly),
-        _ if helper.session.is_none()
-            && !helper.to_us
-            && helper.any_recipient
-            && is_openpgp(message) =>
-        {
+        _ if helper.any_recipient == Some(false) => Err(Failure::PasswordOnly),
+        _ if helper.any_recipient == Some(true) && helper.session.is_none() && !helper.to_us => {
             Err(Failure::NotToUs)
         }
         _ => Err(Failure::CannotDecrypt),
@@ -694,17 +711,6 @@ fn read_to_end(reader: impl Read, size: usize, limits: Limits) -> Option<Vec<u8>
     let mut content = Vec::new();
     let read = reader.take(max.saturating_add(1)).read_to_end(&mut content).ok()?;
     (u64::try_from(read).unwrap_or(u64::MAX) <= max).then_some(content)
-}
-
-/// Whether the bytes are an OpenPGP message with an encrypted session key at their head: what
-/// anyone can see without any secret.
-fn is_openpgp(message: &[u8]) -> bool {
-    let Ok(openpgp::parse::PacketParserResult::Some(parser)) =
-        openpgp::parse::PacketParser::from_bytes(message)
-    else {
-        return false;
-    };
-    matches!(parser.packet, openpgp::Packet::PKESK(_) | openpgp::Packet::SKESK(_))
 }
 
 /// Checks a detached signature over the exact bytes of a MIME entity.

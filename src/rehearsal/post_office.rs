@@ -11,8 +11,8 @@ use crate::domain::outbox::Outcome;
 use crate::domain::playbook::BUILTIN;
 use crate::domain::roster::{Person, Roster};
 use crate::edge::clock::SetClock;
-use crate::edge::opening::{Opener, RawMail};
-use crate::edge::pgp::{Certificate, Directory, Keyring, Limits, Passphrase, generate};
+use crate::edge::opening::{LIMITS, Opener, RawMail};
+use crate::edge::pgp::{Certificate, Directory, Keyring, Passphrase, generate};
 use crate::edge::store::Store;
 use crate::engine::{Engine, Sources};
 use crate::error::{Fault, Place};
@@ -205,8 +205,7 @@ impl PostOffice {
         // Somebody without a key reads with anybody's: what is in clear needs none.
         let keyring = self.people.get(&who).or_else(|| self.people.get(&Who::Rita));
         let keyring = keyring.ok_or_else(|| Fault::new("nobody has a key", ""))?;
-        let limits = Limits { content_max: 1 << 26, ratio_max: 1_000 };
-        let opener = Opener { keyring, known: &known, address: None, limits };
+        let opener = Opener { keyring, known: &known, address: None, limits: LIMITS };
         let now = self.now();
         let raw = RawMail { bytes: bytes.to_vec(), received: now, arrived: now, oversize: false };
         let letter = opener.open(&raw);

@@ -50,7 +50,8 @@ pub fn ping(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         Protection::None => "neither signed nor encrypted",
     };
     let key = verdict.signed().map_or_else(String::new, |signed| signed.fingerprint.spaced());
-    let subject = if turn.letter.subject_protected { "protected" } else { "readable on the way" };
+    let hidden = turn.letter.subject_protected && verdict.protection.is_encrypted();
+    let subject = if hidden { "protected" } else { "readable on the way" };
     Ok(format!(
         "Your mail came {protected}.\nSigned by {key}, pinned for {}.\nIts subject was {subject}.\n\
          Commands in it count.",
