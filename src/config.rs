@@ -217,7 +217,7 @@ impl Reader<'_> {
     }
 
     fn full(&self, path: &Path) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new("")).join(path)
+        self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
     fn secret(&mut self, section: usize, key: &str, value: &str) -> Option<String> {
@@ -390,6 +390,7 @@ impl Reader<'_> {
         })
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the keys of a section")]
     fn server(
         &mut self,
         section: usize,

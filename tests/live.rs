@@ -1,7 +1,14 @@
 //! The real daemon against a real Dovecot and a real Postfix, with GnuPG on the other side. Each
 //! test starts servers of its own on loopback. They run with EMBARGOD_LIVE=1, as `scripts/test`
 //! sets it; the servers need root.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on should stop, and says so"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

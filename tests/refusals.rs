@@ -1,6 +1,13 @@
 //! Commands that must not count, each as a whole mail to the real engine: nothing happens, and the
 //! refusal goes, sealed, to the pinned key and to nobody else.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on should stop, and says so"
+)]
 
 use embargod::domain::incident::{Incident, Status};
 use embargod::domain::names::{Handle, Moment, Span};
@@ -17,9 +24,9 @@ struct World {
 }
 
 mod tempfolder {
-    pub struct Folder(pub std::path::PathBuf);
+    pub(crate) struct Folder(pub std::path::PathBuf);
     impl Folder {
-        pub fn new() -> Self {
+        pub(crate) fn new() -> Self {
             let random = embargod::edge::random::<8>().unwrap();
             let name: String = random.iter().map(|b| format!("{b:02x}")).collect();
             let path = std::env::temp_dir().join(format!("embargod-test-{name}"));

@@ -1,5 +1,12 @@
 //! The story on the stage without servers, and what it leaves behind.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on should stop, and says so"
+)]
 
 use std::path::{Path, PathBuf};
 

@@ -99,8 +99,13 @@ impl Init {
     ) -> Result<bool, Fault> {
         if let Some(path) = &self.key {
             let bytes = std::fs::read(path).at(|| path.display().to_string())?;
-            crate::edge::pgp::Keyring::open(&[bytes.clone()], Some(passphrase), [0; 32], now)
-                .at(|| path.display().to_string())?;
+            crate::edge::pgp::Keyring::open(
+                std::slice::from_ref(&bytes),
+                Some(passphrase),
+                [0; 32],
+                now,
+            )
+            .at(|| path.display().to_string())?;
             write_private(secret, &bytes)?;
             return Ok(false);
         }

@@ -316,7 +316,39 @@ impl Desk {
                     self.deferred.remove(handle);
                 }
             }
-            _ => self.apply_to_incident(record),
+            Event::Opened(_)
+            | Event::Joined { .. }
+            | Event::CopySeen { .. }
+            | Event::KeyProven { .. }
+            | Event::Mailed { .. }
+            | Event::Delivered { .. }
+            | Event::Commanded { .. }
+            | Event::Refused { .. }
+            | Event::Accepted
+            | Event::Rejected { .. }
+            | Event::Unreadable
+            | Event::Spam
+            | Event::Closed
+            | Event::FieldSet { .. }
+            | Event::Titled { .. }
+            | Event::Scored { .. }
+            | Event::CveSet { .. }
+            | Event::LeadSet { .. }
+            | Event::TaskDone { .. }
+            | Event::Agreed { .. }
+            | Event::Noted { .. }
+            | Event::TSet { .. }
+            | Event::Published { .. }
+            | Event::Frozen(_)
+            | Event::Approved { .. }
+            | Event::Held { .. }
+            | Event::Resumed { .. }
+            | Event::Released { .. }
+            | Event::Sent { .. }
+            | Event::ConfirmAsked { .. }
+            | Event::Confirmed { .. }
+            | Event::Cancelled { .. }
+            | Event::Reminded { .. } => self.apply_to_incident(record),
         }
     }
 
@@ -349,27 +381,7 @@ impl Desk {
                 self.deferred.insert(handle.clone(), record.at);
             }
         }
-        if let Event::CopySeen { alias, .. } = &record.event {
-            self.aliases.insert(alias.clone(), handle.clone());
-        }
-        let letter = match &record.event {
-            Event::Opened(opening) => Some(&opening.letter),
-            Event::Joined { letter } => Some(letter),
-            _ => None,
-        };
-        if let Some(id) = letter.and_then(|letter| letter.message_id.as_ref()) {
-            self.threads.entry(id.clone()).or_insert_with(|| handle.clone());
-        }
-        if let Event::Mailed { mails } = &record.event {
-            for mail in mails {
-                self.threads.insert(mail.message_id.clone(), handle.clone());
-            }
-        }
-        if let Event::Sent { copies, .. } = &record.event {
-            for copy in copies {
-                self.threads.insert(copy.message_id.clone(), handle.clone());
-            }
-        }
+        self.remember_threads(handle, &record.event);
         let Some(incident) = self.incidents.get_mut(handle) else {
             return;
         };
@@ -382,6 +394,32 @@ impl Desk {
         }
         if let Some(at) = schedule::next_due(incident) {
             self.agenda.insert((at, handle.clone()));
+        }
+    }
+
+    /// Takes note of the ids by which later mails find this incident.
+    fn remember_threads(&mut self, handle: &Handle, event: &Event) {
+        let mut theirs = |letter: &super::incident::LetterNote| {
+            if let Some(id) = &letter.message_id {
+                self.threads.entry(id.clone()).or_insert_with(|| handle.clone());
+            }
+        };
+        if let Event::Opened(opening) = event {
+            theirs(&opening.letter);
+        }
+        if let Event::Joined { letter } = event {
+            theirs(letter);
+        }
+        if let Event::Mailed { mails } = event {
+            let ours = mails.iter().map(|mail| (mail.message_id.clone(), handle.clone()));
+            self.threads.extend(ours);
+        }
+        if let Event::Sent { copies, .. } = event {
+            let ours = copies.iter().map(|copy| (copy.message_id.clone(), handle.clone()));
+            self.threads.extend(ours);
+        }
+        if let Event::CopySeen { alias, .. } = event {
+            self.aliases.insert(alias.clone(), handle.clone());
         }
     }
 

@@ -30,7 +30,6 @@ pub struct Arrival<'a> {
 }
 
 /// Decides what follows from a mail.
-#[must_use]
 pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
     let letter = arrival.letter;
     if arrival.ours {
@@ -392,82 +391,17 @@ pub fn is_key_request(letter: &Letter) -> bool {
 fn sentence_of_request(sentence: &str) -> Option<bool> {
     const ASK: &[&str] = &["send", "share", "provide", "give", "have", "get", "point", "tell"];
     const KEY: &[&str] = &["key", "keys"];
-    const OTHER: &[&str] = &[
-        "a",
-        "address",
-        "all",
-        "am",
-        "an",
-        "and",
-        "at",
-        "before",
-        "best",
-        "can",
-        "could",
-        "dear",
-        "do",
-        "email",
-        "encrypt",
-        "encrypted",
-        "encryption",
-        "for",
-        "gnupg",
-        "good",
-        "gpg",
-        "greetings",
-        "hello",
-        "hey",
-        "hi",
-        "i",
-        "id",
-        "if",
-        "in",
-        "is",
-        "it",
-        "kind",
-        "like",
-        "mail",
-        "may",
-        "me",
-        "morning",
-        "my",
-        "need",
-        "of",
-        "openpgp",
-        "pgp",
-        "please",
-        "possible",
-        "problem",
-        "public",
-        "regards",
-        "report",
-        "security",
-        "so",
-        "team",
-        "thank",
-        "thanks",
-        "that",
-        "the",
-        "there",
-        "to",
-        "use",
-        "vulnerability",
-        "want",
-        "we",
-        "where",
-        "which",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-        "issue",
-    ];
+    const OTHER: &str = "a address all am an and at before best can could dear do email encrypt \
+        encrypted encryption for gnupg good gpg greetings hello hey hi i id if in is issue it kind \
+        like mail may me morning my need of openpgp pgp please possible problem public regards \
+        report security so team thank thanks that the there to use vulnerability want we where \
+        which will with would you your";
+    let other = |word: &str| OTHER.split_whitespace().any(|known| known == word);
     let words: Vec<&str> = sentence
         .split(|c: char| !c.is_alphanumeric() && c != '\'')
         .filter(|word| !word.is_empty())
         .collect();
-    let known = |word: &&str| ASK.contains(word) || KEY.contains(word) || OTHER.contains(word);
+    let known = |word: &&str| ASK.contains(word) || KEY.contains(word) || other(word);
     let has = |list: &[&str]| words.iter().any(|word| list.contains(word));
     if words.iter().all(known) {
         let to_us = has(&["me", "i", "your", "you", "we"]);

@@ -372,11 +372,10 @@ impl Texts {
 
 fn problem(name: &str, error: &minijinja::Error) -> Problem {
     let line = error.line().unwrap_or(1);
-    let message = match error.kind() {
-        minijinja::ErrorKind::UndefinedError => {
-            "names a field that this mail does not have".to_owned()
-        }
-        _ => error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
+    let message = if error.kind() == minijinja::ErrorKind::UndefinedError {
+        "names a field that this mail does not have".to_owned()
+    } else {
+        error.detail().map_or_else(|| error.kind().to_string(), str::to_owned)
     };
     Problem { template: name.to_owned(), line, message }
 }

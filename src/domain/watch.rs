@@ -20,7 +20,6 @@ const COPIES_MAX: usize = 50;
 
 /// Does what is due for an incident. `vouched` says whether the clock may be trusted: notices
 /// leave on a vouched clock only, everything else goes on (DESIGN, promise 2).
-#[must_use]
 pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, Some(handle), now, fresh);
     let Some(incident) = work.incident.clone() else {
@@ -74,7 +73,6 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
 }
 
 /// Sends the waiting plain reports to the maintainers in one mail, and tells the operators once.
-#[must_use]
 pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);
     let Some((_, handles)) = desk.digest() else {
@@ -444,7 +442,6 @@ fn slipped(work: &mut Work<'_>) {
 //------------ Outcomes ---------------------------------------------------------------------------
 
 /// Takes in what became of a mail for good. `reply` is the server's answer, for the team.
-#[must_use]
 pub fn delivered(
     desk: &Desk,
     message_id: &MessageId,
@@ -495,7 +492,6 @@ fn matters(purpose: &Purpose) -> bool {
 
 /// Takes in that a mail could not be sealed to its recipient's key: the copy is withheld, the
 /// recipient gets a content-free word in clear, and the team is told.
-#[must_use]
 pub fn withheld(desk: &Desk, mail: &Mail, why: &str, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, mail.about.as_ref(), now, fresh);
     if work.incident.is_some() {

@@ -59,11 +59,11 @@ pub enum Ask {
     /// Keep these mails; answered once they are durable.
     Keep(Vec<(Option<Location>, RawMail)>, oneshot::Sender<()>),
     /// A question to the store.
-    Store(
-        Box<dyn FnOnce(&mut super::store::Store) -> Result<(), Fault> + Send>,
-        oneshot::Sender<()>,
-    ),
+    Store(Question, oneshot::Sender<()>),
 }
+
+/// A question to the store; the answer goes back by a way of its own.
+pub type Question = Box<dyn FnOnce(&mut super::store::Store) -> Result<(), Fault> + Send>;
 
 /// The way to the engine.
 pub type Way = std::sync::Arc<dyn Fn(Ask) + Send + Sync>;

@@ -341,11 +341,12 @@ impl<'a> Mime<'a> {
         let mut answers = Vec::new();
         for name in [HeaderName::InReplyTo, HeaderName::References] {
             for value in self.values(&name) {
-                match value {
-                    HeaderValue::Text(one) => answers.extend(MessageId::parse(one)),
-                    HeaderValue::TextList(list) => answers
-                        .extend(list.iter().rev().take(50).filter_map(|id| MessageId::parse(id))),
-                    _ => {}
+                if let HeaderValue::Text(one) = value {
+                    answers.extend(MessageId::parse(one));
+                }
+                if let HeaderValue::TextList(list) = value {
+                    let newest = list.iter().rev().take(50);
+                    answers.extend(newest.filter_map(|id| MessageId::parse(id)));
                 }
             }
         }

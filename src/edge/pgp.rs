@@ -133,7 +133,7 @@ fn fingerprint_of(cert: &Cert) -> Fingerprint {
     let hex = cert.fingerprint().to_hex();
     // A fingerprint prints as 40 or 64 hex digits, so this cannot fail; a value that can never
     // match keeps it a total function.
-    Fingerprint::parse(&hex).unwrap_or_else(|| Fingerprint::nobody())
+    Fingerprint::parse(&hex).unwrap_or_else(Fingerprint::nobody)
 }
 
 /// The one key of a certificate that a mail is sealed to: the newest that may be encrypted to.

@@ -139,20 +139,9 @@ impl Live {
         let daemon = start(&program, folder)?;
         let clock = WallClock::start();
         // A new desk begins at the mailbox's present end, so the first mail must come after that.
-        let until = later(clock.now(), Span::seconds(30));
-        while !std::fs::read_to_string(folder.join("daemon.log"))
-            .is_ok_and(|log| log.contains("is being watched"))
-        {
-            if clock.now() > until {
-                return Err(Fault::new(
-                    "the daemon does not watch the mailbox",
-                    "look at daemon.log",
-                ));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let wait = Span::seconds(if killer.is_some() { 90 } else { 45 });
+        wait_until_watching(folder, &clock)?;
         let slow = killer.is_some();
+        let wait = Span::seconds(if slow { 90 } else { 45 });
         let mut seen = BTreeMap::new();
         for who in Who::ALL {
             // What lies there from an earlier rehearsal was sealed to other keys.
@@ -353,6 +342,18 @@ impl Drop for Live {
             drop(agent);
         }
     }
+}
+
+fn wait_until_watching(folder: &Path, clock: &WallClock) -> Result<(), Fault> {
+    let until = later(clock.now(), Span::seconds(30));
+    let log = folder.join("daemon.log");
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains("is being watched")) {
+        if clock.now() > until {
+            return Err(Fault::new("the daemon does not watch the mailbox", "look at daemon.log"));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 /// The files of a Maildir in the order of delivery: seconds, microseconds, name, path.

@@ -308,88 +308,67 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     needs(arguments, "approve", "NOTICE@N")?;
     let (word, number) = arguments.split_once('@').unwrap_or((arguments, ""));
     let task = notice_task(turn, word)?;
-    let word = task.word().to_string();
-    let refuse = |reason: &str, why: String, next: String| Err(Refusal::new(reason, why, next));
-    let incident = turn.incident()?;
-    let notice = incident.notices.get(&task.id).cloned().unwrap_or_default();
-    let Some(newest) = notice.draft() else {
-        return refuse(
-            "no draft",
-            format!("there is no draft of `{word}` yet."),
-            format!("write `| /preview {word}`, without the bar."),
-        );
-    };
-    let next = format!(
-        "read the newest: `| /preview {word}` freezes and shows one; then `| /approve {word}@N`."
-    );
-    match number.parse::<u32>() {
-        Err(_) => {
-            return refuse(
-                "no number",
-                format!(
-                    "say which draft of `{word}` you approve; the newest is {word}@{}.",
-                    newest.number
-                ),
-                next,
-            );
-        }
-        Ok(number) if number != newest.number => {
-            return refuse(
-                "not the newest draft",
-                format!(
-                    "{word}@{number} is not the newest draft; that is {word}@{}.",
-                    newest.number
-                ),
-                next,
-            );
-        }
-        Ok(_) => {}
-    }
-    if notice.has_left() {
-        return refuse(
-            "it has left",
-            format!("the notice `{word}` has left already."),
-            String::new(),
-        );
-    }
-    if newest.t != incident.t() {
-        return refuse(
-            "the draft has another date",
-            format!("{word}@{} speaks of a date that has moved since.", newest.number),
-            next,
-        );
-    }
-    let number = newest.number;
-    let editor = schedule::excludes_editor(&task) && newest.by.as_ref() == Some(&turn.person.id);
-    if editor {
-        return refuse(
-            "you changed it last",
-            format!(
-                "you froze {word}@{number}, so your approval does not count among the {} it needs.",
-                task.approvals
-            ),
-            "others must approve it.".into(),
-        );
-    }
+    let number = approvable(turn, &task, number)?;
     turn.work.add(Event::Approved { notice: task.id.clone(), number });
+    let word = task.word().to_string();
     let incident = turn.incident()?;
-    let missing =
-        incident.notices.get(&task.id).map_or(0, |notice| approvals_missing(notice, &task));
+    let notice = incident.notices.get(&task.id);
+    let missing = notice.map_or(0, |notice| approvals_missing(notice, &task));
     if missing > 0 {
         return Ok(format!("You approve {word}@{number}. {missing} more must."));
     }
     let before: Vec<_> = schedule::open_before(incident, &task).map(ToString::to_string).collect();
-    let blocked = if before.is_empty() {
-        String::new()
-    } else {
-        format!("\nIt still waits for {}.", before.join(", "))
+    let blocked = match before.as_slice() {
+        [] => String::new(),
+        tasks => format!("\nIt still waits for {}.", tasks.join(", ")),
     };
     let held =
         if incident.is_held(&task.id) { "\nIt is held; `| /resume` lets it go." } else { "" };
-    Ok(format!(
-        "{word}@{number} is approved. It leaves on\n{}.{blocked}{held}",
-        notice::moment(turn.work, &task)
-    ))
+    let moment = notice::moment(turn.work, &task);
+    Ok(format!("{word}@{number} is approved. It leaves on\n{moment}.{blocked}{held}"))
+}
+
+/// The number of the draft, if this person may approve it now.
+fn approvable(turn: &Turn<'_, '_>, task: &Task, number: &str) -> Result<u32, Refusal> {
+    let word = task.word();
+    let incident = turn.incident()?;
+    let notice = incident.notices.get(&task.id).cloned().unwrap_or_default();
+    let Some(newest) = notice.draft() else {
+        let why = format!("there is no draft of `{word}` yet.");
+        let next = format!("write `| /preview {word}`, without the bar.");
+        return Err(Refusal::new("no draft", why, next));
+    };
+    let n = newest.number;
+    let next = format!(
+        "read the newest: `| /preview {word}` freezes and shows one; then `| /approve {word}@N`."
+    );
+    match number.parse::<u32>() {
+        Ok(number) if number == n => {}
+        Ok(number) => {
+            let why = format!("{word}@{number} is not the newest draft; that is {word}@{n}.");
+            return Err(Refusal::new("not the newest draft", why, next));
+        }
+        Err(_) => {
+            let why = format!("say which draft of `{word}` you approve; the newest is {word}@{n}.");
+            return Err(Refusal::new("no number", why, next));
+        }
+    }
+    if notice.has_left() {
+        return Err(Refusal::new(
+            "it has left",
+            format!("the notice `{word}` has left already."),
+            "",
+        ));
+    }
+    if newest.t != incident.t() {
+        let why = format!("{word}@{n} speaks of a date that has moved since.");
+        return Err(Refusal::new("the draft has another date", why, next));
+    }
+    if schedule::excludes_editor(task) && newest.by.as_ref() == Some(&turn.person.id) {
+        let why = format!("you froze {word}@{n}, so your own approval does not count.");
+        return Err(Refusal::new("you changed it last", why, "others must approve it."));
+    }
+    Ok(n)
 }
 
 fn scope(

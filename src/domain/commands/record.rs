@@ -154,7 +154,7 @@ pub fn done(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             Kind::Draft => {
                 format!("write `| /preview {word}` and approve the draft, without the bar.")
             }
-            _ => String::new(),
+            Kind::Auto | Kind::Human | Kind::Decide | Kind::Gate | Kind::Record => String::new(),
         };
         return refuse(
             "nothing to be done",
