@@ -1,3 +1,50 @@
+//! # embargod
+//!
+//! A daemon that runs a project's security mailbox: it takes reports in over IMAP, opens OpenPGP,
+//! acknowledges, records, passes on sealed, follows a playbook, and sends embargo notices on time.
+//!
+//! ## Bird's eye view
+//!
+//! Two ideas carry the code. **The domain decides, the edge does**: everything that waits, reads,
+//! writes, asks the clock or draws a random number lives in [`edge`]; everything the desk knows
+//! and decides lives in [`domain`], is synchronous and pure, and takes the time as an argument.
+//! **State is events**: whatever decides works on `&Desk` and returns a
+//! [`Decision`](domain::desk::Decision) of facts, bodies and mails; only
+//! [`Desk::apply`](domain::desk::Desk::apply) changes anything, the same function that replay uses.
+//!
+//! ```text
+//!  IMAP -> RawMail -> inbox row -> Letter -> Decision -> sealed -> ONE TRANSACTION -> marked
+//!  imap    opening    store        intake    domain      compose   journal, outbox, inbox
+//!  SMTP <- courier <- outbox rows that are due <- dispatch        (watch: what time brings)
+//! ```
+//!
+//! The [`engine`] holds the one copy of the state and does one thing after the other. It is woken
+//! by a closed list of things (see `cli/run.rs`) and then looks at everything that could be due:
+//! what woke it decides nothing, so a lost wake-up only costs time.
+//!
+//! ## Where things are
+//!
+//! * A mail's way in: [`edge::imap`] keeps it, [`edge::opening`] makes a
+//!   [`Letter`](domain::letter::Letter) of it with its verdict as data, [`domain::intake`] says what
+//!   it is, [`domain::steer`] whether its commands count, [`domain::keyword`] is their one table.
+//! * A mail's way out: [`domain::work`] collects it with the facts, [`domain::texts`] has the words
+//!   and decides what may leave in clear, [`edge::compose`] is the only maker of sealed bytes,
+//!   [`domain::outbox`] the ladder of attempts, [`edge::smtp`] the courier.
+//! * Time: [`domain::playbook`] is a process as data, [`domain::schedule`] what is due when,
+//!   [`domain::watch`] what the desk does about it.
+//!
+//! ## What is deliberately not there
+//!
+//! * **No stored schedule.** What is due follows from the journal every time, so a restart or a
+//!   moved date needs no healing.
+//! * **No way to send content in clear.** A text that may leave in clear is a type that only
+//!   [`domain::texts`] makes, from facts that hold no content.
+//! * **No clock and no random number in the domain**, so that every decision can be tested and
+//!   every story can be played on a clock that jumps.
+//! * **No listening socket, no web page, no call of `gpg`.**
+//! * **No decryption of what is found.** Only the root of a mail is opened; ciphertext anywhere
+//!   else is an attachment.
+
 pub mod cli;
 pub mod config;
 pub mod domain;

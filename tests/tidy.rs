@@ -1,0 +1,139 @@
+//! The rules of the house, as a test of the source text.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use embargod::domain::keyword;
+use embargod::domain::playbook::{self, BUILTIN};
+use embargod::domain::texts::TEMPLATES;
+
+fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut todo = vec![PathBuf::from(folder)];
+    while let Some(folder) = todo.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                todo.push(path);
+            } else if path.to_string_lossy().ends_with(ending) {
+                found.push((path.clone(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    for (path, text) in files("src", ".rs") {
+        let lines = text.lines().count();
+        assert!(lines <= 900, "{} has {lines} lines", path.display());
+        assert!(text.starts_with("//! "), "{} does not say what it is", path.display());
+    }
+}
+
+#[test]
+fn the_domain_neither_waits_nor_asks() {
+    let forbidden = [
+        "tokio",
+        "rusqlite",
+        "sequoia",
+        "lettre",
+        "async_imap",
+        "mail_parser",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::process",
+        "::now(",
+        "async fn",
+        ".await",
+        "crate::edge",
+        "crate::engine",
+    ];
+    for (path, text) in files("src/domain", ".rs") {
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for word in forbidden {
+            assert!(!code.contains(word), "{} names `{word}`", path.display());
+        }
+    }
+}
+
+#[test]
+fn each_library_of_the_edge_has_one_room() {
+    let rooms = [
+        ("sequoia_openpgp", "src/edge/pgp.rs"),
+        ("rusqlite", "src/edge/store.rs"),
+        ("mail_parser", "src/edge/mime.rs"),
+        ("async_imap", "src/edge/imap.rs"),
+    ];
+    for (path, text) in files("src", ".rs") {
+        for (library, room) in rooms {
+            let named = text
+                .lines()
+                .any(|line| !line.trim_start().starts_with("//") && line.contains(library));
+            assert!(!named || path == Path::new(room), "{} names {library}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_template_has_a_row_and_every_row_its_file() {
+    let rows: BTreeSet<String> = TEMPLATES.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    let found: BTreeSet<String> = files("templates", ".txt")
+        .into_iter()
+        .map(|(path, _)| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(rows, found);
+}
+
+#[test]
+fn every_playbook_in_the_folder_is_built_in_and_loads() {
+    let names: BTreeSet<&str> = BUILTIN.iter().map(|(name, _)| *name).collect();
+    for (path, text) in files("config/playbooks", ".toml") {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(names.contains(name.as_str()), "{name} is not built in");
+        let loaded = playbook::load(&text).unwrap();
+        assert_eq!(loaded.id, name);
+    }
+}
+
+#[test]
+fn the_readme_has_the_table_of_words() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let (_, rest) = readme.split_once("<!-- keywords -->\n").unwrap();
+    let (table, _) = rest.split_once("<!-- /keywords -->").unwrap();
+    let wanted = keyword::markdown();
+    if std::env::var_os("EMBARGOD_WRITE").is_some() {
+        std::fs::write(
+            "README.md",
+            readme.replace(&format!("-->\n{table}<!-- /"), &format!("-->\n{wanted}<!-- /")),
+        )
+        .unwrap();
+        return;
+    }
+    assert_eq!(table, wanted, "write it with EMBARGOD_WRITE=1 cargo test --test tidy");
+}
+
+#[test]
+fn every_dependency_says_why() {
+    let manifest = std::fs::read_to_string("Cargo.toml").unwrap();
+    let (_, rest) = manifest.split_once("[dependencies]\n").unwrap();
+    let mut reason = false;
+    for line in rest.split("\n[[bench]]").next().unwrap().lines() {
+        if line.starts_with('#') {
+            reason = true;
+        } else if line.contains(" = ") {
+            assert!(
+                reason || line.starts_with("serde_json") || line.starts_with("tracing-subscriber"),
+                "{line}"
+            );
+            reason = line.starts_with("serde = ") || line.starts_with("tracing = ");
+        }
+    }
+}
