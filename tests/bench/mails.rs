@@ -7,6 +7,7 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
+    clippy::too_many_lines,
     missing_docs,
     reason = "a benchmark"
 )]
