@@ -55,7 +55,7 @@ impl World {
     }
 
     fn incident(&self) -> &Incident {
-        &self.stage.engine().desk().incidents[&self.handle]
+        &self.stage.engine().unwrap().desk().incidents[&self.handle]
     }
 
     /// Delivers a mail, lets everything happen that follows at once, and gives the new mails of
@@ -327,19 +327,23 @@ fn a_captured_report_gives_its_thief_nothing() {
     let sealed = world.seal(Who::Rita, &original.entity(None));
     let mail = world.mail(Who::Rita, "1@x", &original, &sealed);
     world.deliver(mail);
-    let incidents = world.stage.engine().desk().incidents.len();
+    let incidents = world.stage.engine().unwrap().desk().incidents.len();
     // The same ciphertext, from the thief's address.
     let mail = world.mail(Who::Paul, "2@x", &draft, &sealed);
     world.stage.deliver(&Who::Paul.address(), mail).unwrap();
     world.stage.pass(Span::seconds(10)).unwrap();
-    assert_eq!(world.stage.engine().desk().incidents.len(), incidents, "no incident is opened");
+    assert_eq!(
+        world.stage.engine().unwrap().desk().incidents.len(),
+        incidents,
+        "no incident is opened"
+    );
     let paul = world.stage.mailbox(Who::Paul).unwrap();
     let [ack] = paul.as_slice() else { panic!("{} mails", paul.len()) };
     assert!(ack.subject.contains("We received your report"), "answered like any other");
     assert!(!ack.text.contains("second secret"));
     let handle = Handle::parse(&ack.handle().unwrap()).unwrap();
     assert!(
-        !world.stage.engine().desk().incidents.contains_key(&handle),
+        !world.stage.engine().unwrap().desk().incidents.contains_key(&handle),
         "under a name of its own"
     );
 }
@@ -359,7 +363,11 @@ fn heaps_of_plain_mail_reach_people_as_one_list_and_none_is_dropped() {
         world.stage.deliver(&Who::Paul.address(), mail).unwrap();
     }
     world.stage.pass(Span::hours(2)).unwrap();
-    assert_eq!(world.stage.engine().desk().incidents.len(), 41, "each is an incident of its own");
+    assert_eq!(
+        world.stage.engine().unwrap().desk().incidents.len(),
+        41,
+        "each is an incident of its own"
+    );
     let new: Vec<_> = world.stage.mailbox(Who::Mia).unwrap().into_iter().skip(mia).collect();
     let one_by_one = new.iter().filter(|mail| mail.subject.contains("New report")).count();
     let lists: Vec<_> =

@@ -43,9 +43,9 @@ fn the_story_plays_and_leaves_no_word_of_a_report_in_clear() {
     assert!(lines.lock().unwrap().iter().any(|line| line.ends_with("The end.")));
     // The state is what replaying the journal gives, and nothing else.
     let replayed = stage.replayed().unwrap();
-    assert_eq!(replayed.head, stage.engine().desk().head);
-    assert_eq!(replayed.next_due(), stage.engine().desk().next_due());
-    for (handle, incident) in &stage.engine().desk().incidents {
+    assert_eq!(replayed.head, stage.engine().unwrap().desk().head);
+    assert_eq!(replayed.next_due(), stage.engine().unwrap().desk().next_due());
+    for (handle, incident) in &stage.engine().unwrap().desk().incidents {
         assert_eq!(
             format!("{:?}", replayed.incidents[handle]),
             format!("{incident:?}"),
@@ -96,4 +96,20 @@ fn each_copy_of_a_notice_has_one_recipient_and_one_key() {
     }
     assert_eq!(checked, 9, "three notices for each of three");
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn power_cuts_at_the_worst_places_lose_nothing_and_double_nothing_beyond_the_one_window() {
+    // Every 5th and 3rd place: after keeping a mail, after counting an attempt, after the
+    // last bytes. The story itself checks that each thing happens, once, and not before its time.
+    for every in [5, 3] {
+        let folder = folder(&format!("cuts-{every}"));
+        let start: Moment = "2026-06-01T09:00:00Z".parse().unwrap();
+        let mut stage = PostOffice::open(&folder, start, Box::new(|_| {})).unwrap();
+        stage.cut_power_every(every);
+        story::play(&mut stage).unwrap();
+        assert!(stage.cuts > 20, "only {} cuts", stage.cuts);
+        assert!(stage.doubles < stage.cuts, "{} doubles in {} cuts", stage.doubles, stage.cuts);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

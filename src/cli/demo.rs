@@ -47,7 +47,7 @@ impl Demo {
                 let start = later(chrono::SubsecRound::trunc_subsecs(now, 0), Span::days(-70));
                 let mut stage = PostOffice::open(&folder, start, narrate)?;
                 story::play(&mut stage)?;
-                let desk = stage.engine().desk();
+                let desk = stage.engine()?.desk();
                 say(&format!("\nThe journal has {} records.", desk.head.number));
                 say(&opened_with_gnupg(&folder));
             }

@@ -21,12 +21,24 @@ use super::mail::{Draft, Guard, Protected, Read, write_file};
 use super::story::Pace;
 use super::{DESK, Stage, Who};
 
+/// The rehearsal's database has no secret that anyone would want.
+const PASSPHRASE: &str = "a rehearsal needs no secret";
+
 /// How far ahead the story waits for something before it gives up.
 const PATIENCE: Span = Span::days(2);
 
 /// The post office, with everybody in it.
 pub struct PostOffice {
-    engine: Engine,
+    /// None only while the power is out.
+    engine: Option<Engine>,
+    sources: Sources,
+    secret: Vec<u8>,
+    cut_every: Option<u32>,
+    places: u32,
+    /// How often the power was cut.
+    pub cuts: u32,
+    /// Copies with a Message-ID that its mailbox had already.
+    pub doubles: u32,
     clock: SetClock,
     limit: Moment,
     people: BTreeMap<Who, Keyring>,
@@ -58,7 +70,7 @@ impl PostOffice {
             std::fs::create_dir_all(&path).at(|| path.display().to_string())?;
         }
         let born = later(start, Span::days(-1));
-        let passphrase = Passphrase::new("a rehearsal needs no secret");
+        let passphrase = Passphrase::new(PASSPHRASE);
         let (desk_key, _) = generate("Demo Desk", DESK, None, None, born).at(place)?;
         write_file(&folder.join("keys/desk.secret.asc"), &desk_key)?;
         let mut people = BTreeMap::new();
@@ -75,7 +87,8 @@ impl PostOffice {
         let clock = SetClock::at(start);
         let store = Store::create(&folder.join("embargod.db"), &passphrase, start)?;
         let keyring =
-            Keyring::open(&[desk_key], None, store.secrets()?.session_salt, start).at(place)?;
+            Keyring::open(&[desk_key.clone()], None, store.secrets()?.session_salt, start)
+                .at(place)?;
         let desk = keyring.certificate();
         let sources = Sources {
             settings: settings(&desk)?,
@@ -85,7 +98,13 @@ impl PostOffice {
         };
         let engine = Engine::start(store, keyring, &sources, Box::new(clock.clone()))?;
         Ok(Self {
-            engine,
+            engine: Some(engine),
+            sources,
+            secret: desk_key,
+            cut_every: None,
+            places: 0,
+            cuts: 0,
+            doubles: 0,
             clock,
             limit: later(start, PATIENCE),
             people,
@@ -99,9 +118,38 @@ impl PostOffice {
     }
 
     /// The engine, for looking at.
-    #[must_use]
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    ///
+    /// # Errors
+    /// When the power did not come back.
+    pub fn engine(&self) -> Result<&Engine, Fault> {
+        self.engine.as_ref().ok_or_else(|| Fault::new("the power is out", ""))
+    }
+
+    fn running(&mut self) -> Result<&mut Engine, Fault> {
+        self.engine.as_mut().ok_or_else(|| Fault::new("the power is out", ""))
+    }
+
+    /// Cuts the power at every n-th place where it hurts.
+    pub fn cut_power_every(&mut self, n: u32) {
+        self.cut_every = Some(n.max(1));
+    }
+
+    /// Whether the power is cut here. If so the engine is gone as a killed process is, and comes
+    /// back with what is on disk.
+    fn cut(&mut self) -> Result<bool, Fault> {
+        self.places = self.places.saturating_add(1);
+        if self.cut_every.is_none_or(|n| !self.places.is_multiple_of(n)) {
+            return Ok(false);
+        }
+        self.cuts = self.cuts.saturating_add(1);
+        self.engine = None;
+        let store = Store::open(&self.folder.join("embargod.db"), &Passphrase::new(PASSPHRASE))?;
+        let salt = store.secrets()?.session_salt;
+        let keyring = Keyring::open(std::slice::from_ref(&self.secret), None, salt, self.now())
+            .at(|| "the desk's key".to_owned())?;
+        let clock = Box::new(self.clock.clone());
+        self.engine = Some(Engine::start(store, keyring, &self.sources, clock)?);
+        Ok(true)
     }
 
     /// What replaying the journal from the store gives.
@@ -109,8 +157,8 @@ impl PostOffice {
     /// # Errors
     /// When the journal is not in order.
     pub fn replayed(&self) -> Result<crate::domain::desk::Desk, Fault> {
-        let store = self.engine.store();
-        let settings = self.engine.desk().settings.clone();
+        let store = self.engine()?.store();
+        let settings = self.engine()?.desk().settings.clone();
         let store = crate::engine::lock(&store);
         crate::engine::replay(&store, settings).map(|(desk, _)| desk)
     }
@@ -134,7 +182,9 @@ impl PostOffice {
         mail.extend(bytes);
         self.file(from, DESK, &mail)?;
         let raw = RawMail { bytes: mail, received: now, arrived: now, oversize: false };
-        self.engine.take_in(&[(None, raw)])
+        self.running()?.take_in(&[(None, raw)])?;
+        // A mail was kept, and not opened.
+        self.cut().map(drop)
     }
 
     /// A person's keyring.
@@ -167,15 +217,23 @@ impl PostOffice {
     /// Everything that can be done now; says whether anything was.
     fn work(&mut self) -> Result<bool, Fault> {
         let mut any = false;
-        while self.engine.work_inbox()? > 0 {
+        while self.running()?.work_inbox()? > 0 {
             any = true;
         }
-        self.engine.work_due()?;
-        for row in self.engine.dispatch(100)? {
+        self.running()?.work_due()?;
+        for row in self.running()?.dispatch(100)? {
             any = true;
-            Engine::in_flight(&self.engine.store(), &row)?;
+            // An attempt was counted, and the last bytes were not sent.
+            if self.cut()? {
+                break;
+            }
+            Engine::in_flight(&self.engine()?.store(), &row)?;
             let outcome = self.hand_over(&row.recipient, &row.bytes)?;
-            self.engine.settle(&row, &outcome)?;
+            // The last bytes were sent, and the answer was not written down.
+            if self.cut()? {
+                break;
+            }
+            self.running()?.settle(&row, &outcome)?;
         }
         Ok(any)
     }
@@ -188,12 +246,18 @@ impl PostOffice {
             .find(|who| who.address() == to || (*who == Who::List && to == list));
         let Some(who) = who else { return Ok(Outcome::Refused("550 no such person".to_owned())) };
         let read = self.read(who, bytes)?;
-        self.boxes.entry(who).or_default().push(read);
+        let mails = self.boxes.entry(who).or_default();
+        if mails.iter().any(|mail| mail.message_id == read.message_id) {
+            self.doubles = self.doubles.saturating_add(1);
+        } else {
+            mails.push(read);
+        }
         Ok(Outcome::Accepted)
     }
 
     fn list_address(&self) -> String {
-        let playbook = self.engine.desk().playbooks.get(self.pace.playbook);
+        let engine = self.engine.as_ref();
+        let playbook = engine.and_then(|e| e.desk().playbooks.get(self.pace.playbook));
         let list = playbook.and_then(|p| p.groups.values().find_map(|group| group.public.first()));
         list.map_or_else(String::new, ToString::to_string)
     }
@@ -331,7 +395,7 @@ impl Stage for PostOffice {
         if self.work()? {
             return Ok(true);
         }
-        match self.engine.next_due()? {
+        match self.engine()?.next_due()? {
             Some(next) if next <= self.limit => {
                 self.clock.set(next.max(later(self.now(), Span::milliseconds(1))));
                 Ok(true)

@@ -1,0 +1,169 @@
+//! Stored facts are for ever: one line of each kind, frozen, must still be read and written as it
+//! was. A new kind adds a line; no line changes.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use embargod::domain::desk::Record;
+use embargod::domain::incident::{
+    Ask, Author, Copy, Delivery, Draft, Event, LetterNote, Mailed, Opening, Purpose, Recipient,
+    ReporterKey,
+};
+use embargod::domain::letter::{KeyRank, Protection};
+use embargod::domain::names::{
+    Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId,
+};
+use embargod::domain::playbook::Anchor;
+
+fn at() -> Moment {
+    "2026-12-01T09:00:00Z".parse().unwrap()
+}
+
+fn samples() -> Vec<Event> {
+    let digest = Digest::of(b"x");
+    let address = Address::parse("rita@example.org").unwrap();
+    let person = PersonId::parse("mia").unwrap();
+    let notice = TaskId::parse("MI-3.1").unwrap();
+    let handle = Handle::parse("EXA-2026-7F3K2").unwrap();
+    let fingerprint = Fingerprint::parse(&"AB".repeat(20)).unwrap();
+    let message_id = MessageId::parse("abc@example.org").unwrap();
+    let to = Recipient::Person(person.clone());
+    let letter = LetterNote {
+        raw: digest,
+        received: at(),
+        message_id: Some(message_id.clone()),
+        author: Author::Reporter,
+        protection: Protection::Both,
+        failure: None,
+        text: digest,
+    };
+    let key = ReporterKey {
+        fingerprint: fingerprint.clone(),
+        rank: KeyRank::Signer,
+        certificate: digest,
+    };
+    let opening = Opening {
+        playbook: digest,
+        letter: letter.clone(),
+        reporter: Some(address.clone()),
+        key: Some(key),
+        session: Some(digest),
+        acknowledge: Some(at()),
+        deferred: false,
+    };
+    let draft = Draft {
+        notice: notice.clone(),
+        number: 1,
+        body: digest,
+        recipients: BTreeSet::from([to.clone()]),
+        t: Some(at()),
+        template: digest,
+        by: Some(person.clone()),
+    };
+    let ask = Ask { person: person.clone(), line: "/close".into(), basis: digest, until: at() };
+    let purpose = Purpose::Notice { notice: notice.clone(), number: 1 };
+    let mailed = Mailed { message_id: message_id.clone(), to: to.clone(), purpose };
+    let copy = Copy { to: to.clone(), message_id: message_id.clone(), state: Delivery::Queued };
+    vec![
+        Event::Configured {
+            settings: digest,
+            roster: digest,
+            templates: digest,
+            playbooks: BTreeMap::from([("minder".into(), digest)]),
+        },
+        Event::SignatureSpent { fingerprint: fingerprint.clone(), hash: digest },
+        Event::KeySent { to: address },
+        Event::Warned { person: person.clone() },
+        Event::Digested { handles: vec![handle.clone()] },
+        Event::Opened(Box::new(opening)),
+        Event::Joined { letter },
+        Event::CopySeen { raw: digest, alias: handle },
+        Event::KeyProven { fingerprint },
+        Event::Mailed { mails: vec![mailed] },
+        Event::Delivered { message_id, outcome: Delivery::Accepted },
+        Event::Commanded { words: vec!["accept".into()] },
+        Event::Refused { words: vec!["close".into()], why: "not your role".into() },
+        Event::Accepted,
+        Event::Rejected { reason: digest },
+        Event::Unreadable,
+        Event::Spam,
+        Event::Closed,
+        Event::FieldSet { field: "affected".into(), value: "1.0".into() },
+        Event::Titled { title: "Overflow".into() },
+        Event::Scored {
+            vector: "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".into(),
+            tenths: 98,
+            band: "Critical".into(),
+        },
+        Event::CveSet { cve: "CVE-2026-12345".into() },
+        Event::LeadSet { person },
+        Event::TaskDone {
+            task: notice.clone(),
+            evidence: Some("x".into()),
+            sets: Some(Anchor::FixReady),
+        },
+        Event::Agreed { task: notice.clone(), role: "fix_team".into() },
+        Event::Noted { note: digest },
+        Event::TSet { t: at() },
+        Event::Published { at: at() },
+        Event::Frozen(Box::new(draft)),
+        Event::Approved { notice: notice.clone(), number: 1 },
+        Event::Held { notice: None },
+        Event::Resumed { notice: Some(notice.clone()) },
+        Event::Released {
+            notice: notice.clone(),
+            number: 1,
+            late: true,
+            recipients: BTreeSet::from([to]),
+        },
+        Event::Sent { notice, number: 1, copies: vec![copy] },
+        Event::ConfirmAsked { nonce: digest, ask },
+        Event::Confirmed { nonce: digest },
+        Event::Cancelled { nonce: digest },
+        Event::Reminded { what: "human:50:1".into() },
+    ]
+}
+
+#[test]
+fn every_kind_of_fact_is_still_written_and_read_as_it_was() {
+    let path = "tests/journal/frozen.jsonl";
+    let lines: Vec<String> = samples()
+        .into_iter()
+        .zip(1..)
+        .map(|(event, number)| {
+            let record = Record {
+                number,
+                at: at(),
+                incident: Handle::parse("EXA-2026-7F3K2"),
+                by: PersonId::parse("mia"),
+                cause: Some(Digest::of(b"mail")),
+                event,
+            };
+            let line = serde_json::to_string(&record).unwrap();
+            assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record, "{line}");
+            line
+        })
+        .collect();
+    if std::env::var_os("EMBARGOD_WRITE").is_some() {
+        std::fs::write(path, lines.join("\n") + "\n").unwrap();
+    }
+    let frozen = std::fs::read_to_string(path).unwrap();
+    for (now, then) in lines.iter().zip(frozen.lines()) {
+        assert_eq!(now, then, "a stored fact has changed; old journals would no longer replay");
+    }
+    assert_eq!(
+        lines.len(),
+        frozen.lines().count(),
+        "freeze the new kind: EMBARGOD_WRITE=1 cargo test --test journal"
+    );
+    // The source knows as many kinds as are frozen.
+    let source = std::fs::read_to_string("src/domain/incident.rs").unwrap();
+    let (_, variants) = source.split_once("pub enum Event {").unwrap();
+    let (variants, _) = variants.split_once("\n}\n").unwrap();
+    let kinds = variants.lines().filter(|line| {
+        line.starts_with("    ")
+            && line.trim_start().starts_with(char::is_uppercase)
+            && !line.starts_with("     ")
+    });
+    assert_eq!(kinds.count(), lines.len());
+}

@@ -1,0 +1,197 @@
+//! The loader refuses what it does not understand, with the line; and the schedule keeps its
+//! promises whatever T does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
+use embargod::domain::names::{Moment, Span};
+use embargod::domain::offset::{Calendar, Offset};
+use embargod::domain::playbook::load;
+use proptest::prelude::*;
+
+const GOOD: &str = r#"[playbook]
+id = "p"
+version = 1
+title = "P"
+intake = "team"
+
+[[role]]
+id = "team"
+label = "team"
+
+[[group]]
+id = "distros"
+label = "distros"
+tlp = "AMBER"
+
+[[group]]
+id = "world"
+label = "world"
+tlp = "CLEAR"
+public = ["list@example.org"]
+
+[[task]]
+id = "gate"
+phase = "a"
+title = "Gate"
+kind = "gate"
+when = { anchor = "received", offset = "+1d" }
+origin = "local"
+
+[[task]]
+id = "first"
+phase = "a"
+title = "First"
+kind = "draft"
+template = "advance"
+audience = "distros"
+after = ["gate"]
+when = { anchor = "T", offset = "-7d" }
+src = "1"
+
+[[task]]
+id = "second"
+phase = "a"
+title = "Second"
+kind = "draft"
+template = "final"
+audience = "distros"
+when = { anchor = "T", offset = "-24h" }
+src = "2"
+
+[[task]]
+id = "public"
+phase = "a"
+title = "Public"
+kind = "draft"
+template = "announce"
+audience = "world"
+after = ["gate"]
+when = { anchor = "T", offset = "0" }
+src = "3"
+"#;
+
+#[test]
+fn broken_playbooks_are_refused_with_their_line() {
+    load(GOOD).unwrap();
+    for (wrong, instead, line, says) in [
+        ("version = 1", "version = \"one\"", 3, "expected u32"),
+        ("title = \"P\"", "titel = \"P\"", 4, "unknown field `titel`"),
+        ("intake = \"team\"", "intake = \"nobody\"", 1, "intake role `nobody` is not declared"),
+        ("id = \"p\"", "id = \"p p\"", 1, "is no id"),
+        ("intake = \"team\"", "intake = \"team\"\nzone = \"Mars\"", 1, "is no time zone"),
+        ("intake = \"team\"", "intake = \"team\"\nholidays = [\"xmas\"]", 1, "is no date"),
+        ("tlp = \"AMBER\"", "tlp = \"PINK\"", 11, "is no TLP 2.0 label"),
+        ("tlp = \"CLEAR\"", "tlp = \"GREEN\"", 16, "tlp must be CLEAR"),
+        ("list@example.org", "list at example", 16, "is no mail address"),
+        ("kind = \"gate\"", "kind = \"door\"", 26, "unknown variant `door`"),
+        ("anchor = \"received\"", "anchor = \"receipt\"", 22, "`receipt` is no anchor"),
+        ("offset = \"+1d\"", "offset = \"+1 fortnight\"", 22, "is no offset"),
+        ("offset = \"+1d\"", "offset = \"+7d..+1d\"", 22, "ends before it begins"),
+        ("offset = \"+1d\"", "offset = \"+1d\", at = \"4pm\"", 22, "is no time of day"),
+        ("offset = \"+1d\"", "offset = \"+1d\", snap = \"next\"", 22, "not `snap`"),
+        ("when = { anchor = \"received\", offset = \"+1d\" }\n", "", 22, "has no anchor"),
+        ("origin = \"local\"", "origin = \"local\"\nsrc = \"9\"", 22, "needs either `src`"),
+        ("origin = \"local\"", "", 22, "needs either `src`"),
+        (
+            "origin = \"local\"",
+            "origin = \"local\"\nrole = \"chef\"",
+            22,
+            "role `chef`, which is not declared",
+        ),
+        ("origin = \"local\"", "origin = \"local\"\nneeds = [\"luck\"]", 22, "needs field `luck`"),
+        ("origin = \"local\"", "origin = \"local\"\nsets = \"luck\"", 22, "`luck` is no anchor"),
+        (
+            "origin = \"local\"",
+            "origin = \"local\"\nif = \"cvss < 4\"",
+            22,
+            "does not execute `if`",
+        ),
+        (
+            "origin = \"local\"",
+            "origin = \"local\"\nrepeat = \"7d\"",
+            22,
+            "does not execute `repeat`",
+        ),
+        ("origin = \"local\"", "origin = \"local\"\nafter = [\"first\"]", 22, "waits for itself"),
+        (
+            "origin = \"local\"",
+            "origin = \"local\"\naction = \"open\"",
+            22,
+            "`action` belongs to kind `auto`",
+        ),
+        ("origin = \"local\"", "origin = \"local\"\napprovals = 2", 22, "belong to kind `draft`"),
+        (
+            "after = [\"gate\"]\nwhen = { anchor = \"T\", offset = \"-7d\" }",
+            "after = [\"gat\"]\nwhen = { anchor = \"T\", offset = \"-7d\" }",
+            30,
+            "after `gat`, which is not there",
+        ),
+        (
+            "template = \"advance\"",
+            "template = \"advanced\"",
+            30,
+            "`advanced` is no template of a notice",
+        ),
+        (
+            "template = \"advance\"",
+            "template = \"acknowledgement\"",
+            30,
+            "is no template of a notice",
+        ),
+        ("template = \"advance\"", "template = \"announce\"", 30, "go together only"),
+        (
+            "audience = \"distros\"\nafter",
+            "audience = \"friends\"\nafter",
+            30,
+            "neither a group nor a role",
+        ),
+        ("offset = \"-24h\"", "offset = \"-9d\"", 41, "earlier than the T-minus row above"),
+        (
+            "after = [\"gate\"]\nwhen = { anchor = \"T\", offset = \"0\" }",
+            "when = { anchor = \"T\", offset = \"0\" }",
+            51,
+            "comes after no gate",
+        ),
+        ("id = \"second\"", "id = \"first\"", 41, "names two tasks"),
+    ] {
+        assert!(GOOD.contains(wrong), "{wrong}");
+        let problems = load(&GOOD.replacen(wrong, instead, 1)).expect_err(says);
+        let found = problems.iter().find(|problem| problem.message.contains(says));
+        let Some(found) = found else { panic!("`{says}` is not said: {problems:?}") };
+        assert_eq!(found.line, line, "{says}");
+    }
+}
+
+fn moment(seconds: i64) -> Moment {
+    Moment::from_timestamp(seconds, 0).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn a_notice_never_moves_later_when_t_moves_earlier(
+        t in 1_700_000_000_i64..2_000_000_000, earlier in 0_i64..40 * 86_400, amount in 0..60_i32, unit in 0..6_usize
+    ) {
+        let offset = Offset::parse(&format!("-{amount}{}", ["s", "m", "h", "d", "w", "bd"][unit])).unwrap();
+        let calendar = Calendar::plain(chrono_tz::Europe::Berlin);
+        let (first, second) = (moment(t - earlier), moment(t));
+        // On the night that a wall time stands twice or not at all, two T an hour apart may give
+        // one moment or be swapped within that hour; never more.
+        let slack = Span::hours(1);
+        prop_assert!(offset.from(first, &calendar) <= offset.from(second, &calendar) + slack);
+        prop_assert!(offset.from(second, &calendar) <= second + slack);
+    }
+
+    #[test]
+    fn business_days_never_land_on_a_day_off(t in 1_700_000_000_i64..2_000_000_000, amount in 1..60_i32, way in 0..2_usize) {
+        let offset = Offset::parse(&format!("{}{amount}bd", ["-", "+"][way])).unwrap();
+        for zone in [chrono_tz::Tz::UTC, chrono_tz::Europe::Berlin, chrono_tz::America::New_York] {
+            let calendar = Calendar::plain(zone);
+            let day = offset.from(moment(t), &calendar).with_timezone(&zone).date_naive();
+            prop_assert!(calendar.is_work_day(day), "{day}");
+        }
+    }
+}
