@@ -163,7 +163,11 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = if self.fatal { "wrong" } else { "ok   " };
+        let mark = match (self.fatal, self.next.is_empty()) {
+            (true, _) => "wrong",
+            (false, false) => "warn ",
+            (false, true) => "ok   ",
+        };
         write!(f, "{mark} {}: {}", self.place, self.what)?;
         if self.next.is_empty() { Ok(()) } else { write!(f, "\n      next: {}", self.next) }
     }
@@ -186,6 +190,8 @@ pub struct Config {
     pub smtp: Server,
     /// How many connections to it are kept.
     pub connections: usize,
+    /// What is not in order and is no reason not to run: a key that nothing can be sealed to.
+    pub warnings: Vec<Finding>,
 }
 
 struct Reader<'a> {
@@ -356,11 +362,13 @@ impl Reader<'_> {
         // An expired key is a finding and no reason not to start: the others must be served, and
         // what cannot be sealed is withheld and said so.
         if let Err(why) = certificate.check(now) {
-            self.wrong(
+            self.findings.push(Finding {
                 place,
-                format!("the key of `{}`: {why}", part.id),
-                "ask them for their present certificate",
-            );
+                what: format!("{}: the key of `{}`: {why}", path.display(), part.id),
+                next: "ask them for their present certificate; until then what is for them is withheld"
+                    .to_owned(),
+                fatal: false,
+            });
         }
         if part.roles.is_empty() && part.groups.is_empty() {
             let place = self.place(at);
@@ -440,7 +448,9 @@ pub fn read(path: &Path, now: Moment) -> Result<Config, Vec<Finding>> {
     let mut reader = Reader { path, text: &text, findings: Vec::new() };
     let config = reader.config(file, now);
     match config {
-        Some(config) if reader.findings.is_empty() => Ok(config),
+        Some(config) if reader.findings.iter().all(|finding| !finding.fatal) => {
+            Ok(Config { warnings: reader.findings, ..config })
+        }
         _ => Err(reader.findings),
     }
 }
@@ -557,6 +567,7 @@ impl Reader<'_> {
             },
             smtp: smtp?,
             connections: connections.clamp(1, 20),
+            warnings: Vec::new(),
         })
     }
 

@@ -29,12 +29,13 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
-        let mut findings = match config::read(path, now) {
-            Ok(config) => self.look(path, &config, now)?,
-            Err(findings) => findings,
+        let (mut findings, warnings) = match config::read(path, now) {
+            Ok(config) => (self.look(path, &config, now)?, config.warnings.len()),
+            Err(findings) => (findings, 0),
         };
-        findings.sort_by_key(|finding| !finding.fatal);
+        findings.sort_by_key(|finding| (!finding.fatal, finding.next.is_empty()));
         let fatal = findings.iter().filter(|finding| finding.fatal).count();
+        let fatal = fatal.saturating_add(warnings);
         if self.json {
             say(&json(&findings)?);
         } else {
@@ -66,6 +67,7 @@ impl Check {
             ),
             ok("the desk's key".to_owned(), settings.fingerprint.spaced()),
         ];
+        findings.extend(config.warnings.iter().cloned());
         findings.extend(expiries(config, now));
         findings.push(
             match Store::open(&config.store, &config.passphrase)

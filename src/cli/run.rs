@@ -54,6 +54,9 @@ impl Run {
         let mut config = config::read_or_fault(path, now)?;
         config.mailbox.since =
             self.since.and_then(|date| date.and_hms_opt(0, 0, 0)).map(|date| date.and_utc());
+        for warning in &config.warnings {
+            tracing::warn!("{}", warning.what);
+        }
         let _only_one = only_one(&config.store)?;
         let store = Store::open(&config.store, &config.passphrase)?;
         let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
