@@ -64,6 +64,7 @@ pub struct Engine {
     newest: Option<Moment>,
     busy: BTreeSet<i64>,
     unvouched: Option<String>,
+    made: Moment,
 }
 
 /// Replays a store's journal.
@@ -106,6 +107,7 @@ impl Engine {
             address: sources.settings.address.to_string(),
             certificate: sources.settings.certificate.clone(),
         };
+        let made = store.made()?;
         let mut engine = Self {
             desk,
             store: Arc::new(Mutex::new(store)),
@@ -116,6 +118,7 @@ impl Engine {
             newest,
             busy: BTreeSet::new(),
             unvouched: None,
+            made,
         };
         engine.configure(sources)?;
         engine.fill_directory()?;
@@ -243,7 +246,11 @@ impl Engine {
             address: Some(&settings.address),
             limits: LIMITS,
         };
-        let letters: Vec<Letter> = pool::map(&batch, |row| opener.open(&row.mail));
+        let made = self.made;
+        let letters: Vec<Letter> = pool::map(&batch, |row| {
+            let letter = opener.open(&row.mail);
+            Letter { from_before: letter.received < made, ..letter }
+        });
         for (row, letter) in batch.iter().zip(&letters) {
             self.receive(row.id, letter)?;
         }
@@ -283,8 +290,14 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read.
     pub fn next_due(&self) -> Result<Option<Moment>, Fault> {
-        let mail = if self.busy.is_empty() { lock(&self.store).next_mail()? } else { None };
-        Ok(self.desk.next_due().into_iter().chain(mail).min())
+        let soon = crate::domain::names::later(self.now(), crate::domain::names::Span::seconds(1));
+        let mail = lock(&self.store).next_mail()?;
+        // A row that a courier still has in hand may be due again by the clock; it is no reason to
+        // hurry. Nor is a notice that waits for the clock to be right.
+        let mail = if self.busy.is_empty() { mail } else { mail.map(|at| at.max(soon)) };
+        let agenda = self.desk.next_due();
+        let agenda = if self.unvouched.is_none() { agenda } else { agenda.map(|at| at.max(soon)) };
+        Ok(agenda.into_iter().chain(mail).min())
     }
 
     /// Does everything that is due. Level-triggered: it looks at what is due, whatever woke it.

@@ -236,7 +236,8 @@ fn copy(desk: &Desk, letter: &Letter, first: &Handle, now: Moment, fresh: Fresh)
     let alias = draw_handle(&mut work);
     work.add(Event::CopySeen { raw: letter.raw, alias: alias.clone() });
     work.dispose("copy of an earlier report");
-    let Some(address) = answer_address(desk, letter) else {
+    let address = answer_address(desk, letter).filter(|_| !letter.from_before);
+    let Some(address) = address else {
         return work.done();
     };
     let at = desk.acknowledge_at(true, letter.arrived, now);
@@ -320,8 +321,8 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
         certificate: work.keep(found.certificate.clone()),
     });
     let reporter = answer_address(desk, letter);
-    let acknowledge =
-        reporter.is_some().then(|| desk.acknowledge_at(encrypted, letter.arrived, now));
+    let answered = reporter.is_some() && !letter.from_before;
+    let acknowledge = answered.then(|| desk.acknowledge_at(encrypted, letter.arrived, now));
     let deferred = !encrypted && author.is_none() && desk.defers_plain(now);
     let opening = Opening {
         playbook: playbook.digest,
@@ -415,7 +416,8 @@ fn sentence_of_request(sentence: &str) -> Option<bool> {
 fn key_request(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);
     work.dispose("key request");
-    let Some(address) = answer_address(desk, letter) else {
+    let address = answer_address(desk, letter).filter(|_| !letter.from_before);
+    let Some(address) = address else {
         return work.done();
     };
     // One answer per address and day: small, so that it is no way to flood a third party.
@@ -475,6 +477,7 @@ mod tests {
             html_only: false,
             attachments: Vec::new(),
             keys: Vec::new(),
+            from_before: false,
             return_token: None,
         }
     }

@@ -221,6 +221,8 @@ pub struct Letter {
     pub attachments: Vec<Attachment>,
     /// Certificates that came along, best rank first.
     pub keys: Vec<FoundKey>,
+    /// Whether it is from before the desk began: it is taken in, and answered by nobody but people.
+    pub from_before: bool,
     /// The token of our return path that it was delivered to, if it was.
     pub return_token: Option<String>,
 }

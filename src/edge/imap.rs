@@ -129,7 +129,7 @@ async fn log_in(server: &Server) -> Result<Link, Setback> {
     match tokio::time::timeout(PATIENCE, login).await {
         Ok(Ok(session)) => Ok(session),
         // The server's words on a failed login are shown; the password is not among them.
-        Ok(Err((error, _))) => Err(Setback(format!("log-in as {}: {error}", server.user))),
+        Ok(Err((error, _))) => Err(Setback(format!("log-in: {error}"))),
         Err(_) => Err(Setback("log-in: the server did not answer".to_owned())),
     }
 }
@@ -207,15 +207,16 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let folder = self.mailbox.folder.clone();
         let (known, low) = self
             .ask(move |store| {
-                Ok((store.knows_folder(&folder)?, store.low_water(&folder, uidvalidity)?))
+                Ok((store.incarnations(&folder)?, store.low_water(&folder, uidvalidity)?))
             })
             .await?;
         let made = self.ask(|store| store.made()).await?;
         match (known, low) {
-            (_, Some(_)) => Ok(Begin {
-                not_before: if known { Some(later(made, Span::days(-1))) } else { None },
-            }),
-            (true, None) => {
+            // What lies above the low-water mark came after the first run, or was asked for by it;
+            // unless the server has numbered everything anew.
+            (1, Some(_)) => Ok(Begin { not_before: None }),
+            (_, Some(_)) => Ok(Begin { not_before: Some(made) }),
+            (1.., None) => {
                 tracing::warn!(
                     uidvalidity,
                     "The server has numbered the folder anew; its mails are looked at again."
@@ -223,7 +224,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                 self.low_water(uidvalidity, 1).await?;
                 Ok(Begin { not_before: Some(self.mailbox.since.unwrap_or(made).min(made)) })
             }
-            (false, None) => {
+            (_, None) => {
                 let first = match self.mailbox.since {
                     Some(_) => 1,
                     None => match uid_next {
@@ -278,22 +279,30 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let folder = self.mailbox.folder.clone();
         let known = self.ask(move |store| store.known_uids(&folder, uidvalidity, low)).await?;
         let new: Vec<u32> = uids.iter().copied().filter(|uid| !known.contains(uid)).collect();
+        let mut not_ours = std::collections::BTreeSet::new();
         for batch in new.chunks(500) {
-            self.take(session, uidvalidity, batch, begin).await?;
+            not_ours.extend(self.take(session, uidvalidity, batch, begin).await?);
         }
-        if let Some(last) = uids.last() {
-            self.low_water(uidvalidity, last.saturating_add(1)).await?;
+        // Only what is stored, or was there before the desk, is behind us: a mail that the server
+        // listed and did not hand out is asked for again.
+        let folder = self.mailbox.folder.clone();
+        let known = self.ask(move |store| store.known_uids(&folder, uidvalidity, low)).await?;
+        let missing = uids.iter().find(|uid| !known.contains(uid) && !not_ours.contains(uid));
+        let next = uids.last().map(|last| last.saturating_add(1));
+        if let Some(up_to) = missing.copied().or(next) {
+            self.low_water(uidvalidity, up_to).await?;
         }
         Ok(())
     }
 
+    /// Takes mails in; gives those that are older than the desk and none of its business.
     async fn take(
         &self,
         session: &mut Link,
         uidvalidity: u32,
         uids: &[u32],
         begin: Begin,
-    ) -> Result<(), Setback> {
+    ) -> Result<Vec<u32>, Setback> {
         let set = uid_set(uids);
         let heads: Vec<Fetch> = {
             let stream =
@@ -301,11 +310,13 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             patient("fetch", stream.try_collect()).await?
         };
         let mut small: Vec<(u32, Moment)> = Vec::new();
+        let mut not_ours = Vec::new();
         let mut size = 0_u64;
         for head in &heads {
             let Some(uid) = head.uid else { continue };
             let received = head.internal_date().map_or_else(self.clock, |date| date.to_utc());
             if begin.not_before.is_some_and(|not_before| received < not_before) {
+                not_ours.push(uid);
                 continue;
             }
             let bytes = head.size.unwrap_or(u32::MAX);
@@ -320,7 +331,8 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                 size = 0;
             }
         }
-        self.take_small(session, uidvalidity, &small).await
+        self.take_small(session, uidvalidity, &small).await?;
+        Ok(not_ours)
     }
 
     async fn take_small(

@@ -313,6 +313,7 @@ impl Opener<'_> {
             html_only: false,
             attachments: Vec::new(),
             keys: Vec::new(),
+            from_before: false,
             return_token: None,
         }
     }
@@ -367,6 +368,7 @@ impl Opener<'_> {
             html_only: body.html_only,
             attachments: body.attachments,
             keys,
+            from_before: false,
             return_token: self.address.and_then(|address| return_token(address, &to)),
             to,
         }

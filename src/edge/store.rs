@@ -451,7 +451,8 @@ impl Store {
             tx.prepare_cached(sql).at(place)?.execute(params![id, disposition]).at(place)?;
         }
         if let Some(settled) = commit.outbox {
-            let sql = "UPDATE outbox SET state = ?2, next_attempt = ?3, unknowns = ?4, reply = ?5, in_flight = 0
+            let sql = "UPDATE outbox SET state = ?2, next_attempt = ?3, unknowns = ?4, reply = ?5, in_flight = 0,
+                       bytes = CASE ?2 WHEN 'waiting' THEN bytes ELSE x'' END
                        WHERE id = ?1";
             let at = millis(settled.next_attempt);
             let row = params![settled.id, settled.state, at, settled.unknowns, settled.reply];
@@ -567,15 +568,15 @@ impl Store {
             .at(|| "folder".to_owned())
     }
 
-    /// Whether any incarnation of the folder is known.
+    /// How many incarnations of the folder are known.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn knows_folder(&self, folder: &str) -> Result<bool, Fault> {
+    pub fn incarnations(&self, folder: &str) -> Result<i64, Fault> {
         let sql = "SELECT count(*) FROM folder WHERE name = ?1";
-        let count: i64 =
+        let count =
             self.db.query_row(sql, [folder], |row| row.get(0)).at(|| "folder".to_owned())?;
-        Ok(count > 0)
+        Ok(count)
     }
 
     /// Sets the low-water mark.

@@ -86,9 +86,13 @@ impl PostOffice {
         }
         let clock = SetClock::at(start);
         let store = Store::create(&folder.join("embargod.db"), &passphrase, start)?;
-        let keyring =
-            Keyring::open(&[desk_key.clone()], None, store.secrets()?.session_salt, start)
-                .at(place)?;
+        let keyring = Keyring::open(
+            std::slice::from_ref(&desk_key),
+            None,
+            store.secrets()?.session_salt,
+            start,
+        )
+        .at(place)?;
         let desk = keyring.certificate();
         let sources = Sources {
             settings: settings(&desk)?,
