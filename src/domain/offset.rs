@@ -113,11 +113,9 @@ impl Offset {
                 calendar.moment_or(step(local.date(), days).and_time(local.time()), anchor)
             }
             Unit::BusinessDay => {
-                let local = anchor.with_timezone(&calendar.zone).naive_local();
-                calendar.moment_or(
-                    calendar.work_days(local.date(), self.amount).and_time(local.time()),
-                    anchor,
-                )
+                let local = calendar.begin_work(anchor.with_timezone(&calendar.zone).naive_local());
+                let day = calendar.work_days(local.date(), self.amount);
+                calendar.moment_or(day.and_time(local.time()), anchor)
             }
         }
     }
@@ -242,6 +240,15 @@ impl Calendar {
         !matches!(date.weekday(), Weekday::Sat | Weekday::Sun) && !self.holidays.contains(&date)
     }
 
+    /// A wall time on a working day as it is; on a day off the first instant of the next working
+    /// day. Keeping the hour of a day off would let a notice move later when T moves earlier.
+    fn begin_work(&self, wall: NaiveDateTime) -> NaiveDateTime {
+        if self.is_work_day(wall.date()) {
+            return wall;
+        }
+        self.work_days(wall.date(), 1).and_time(NaiveTime::MIN)
+    }
+
     fn work_days(&self, from: NaiveDate, count: i32) -> NaiveDate {
         let mut date = from;
         let mut left = count.abs();
@@ -360,6 +367,19 @@ mod tests {
             off("-5bd").from(at("2026-12-16T15:00:00Z"), &plain),
             at("2026-12-09T15:00:00Z")
         );
+    }
+
+    #[test]
+    fn a_t_on_a_day_off_counts_from_the_next_working_morning() {
+        let calendar = Calendar::plain(Tz::UTC);
+        for (t, notice) in [
+            ("2026-12-18T23:00:00Z", "2026-12-17T23:00:00Z"),
+            ("2026-12-19T00:00:00Z", "2026-12-18T00:00:00Z"),
+            ("2026-12-20T23:59:59Z", "2026-12-18T00:00:00Z"),
+            ("2026-12-21T00:00:00Z", "2026-12-18T00:00:00Z"),
+        ] {
+            assert_eq!(off("-1bd").from(at(t), &calendar), at(notice), "{t}");
+        }
     }
 
     #[test]
