@@ -101,6 +101,9 @@ impl Offset {
     /// The moment this far from `anchor`.
     #[must_use]
     pub fn from(self, anchor: Moment, calendar: &Calendar) -> Moment {
+        if self.amount == 0 {
+            return anchor;
+        }
         match self.unit {
             Unit::Second | Unit::Minute | Unit::Hour => later(anchor, self.rough()),
             Unit::Day | Unit::Week => {
