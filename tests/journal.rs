@@ -41,6 +41,7 @@ fn samples() -> Vec<Event> {
         protection: Protection::Both,
         failure: None,
         text: digest,
+        session: Some(digest),
     };
     let key = ReporterKey {
         fingerprint: fingerprint.clone(),
@@ -51,10 +52,11 @@ fn samples() -> Vec<Event> {
         playbook: digest,
         letter: letter.clone(),
         reporter: Some(address.clone()),
-        key: Some(key),
+        key: Some(key.clone()),
         session: Some(digest),
         acknowledge: Some(at()),
         deferred: false,
+        looks_encrypted: true,
     };
     let draft = Draft {
         notice: notice.clone(),
@@ -82,7 +84,8 @@ fn samples() -> Vec<Event> {
         Event::Digested { handles: vec![handle.clone()] },
         Event::Opened(Box::new(opening)),
         Event::Joined { letter },
-        Event::CopySeen { raw: digest, alias: handle },
+        Event::CopySeen { raw: digest, alias: handle, acknowledge: Some(at()) },
+        Event::KeyPinned { key: key.clone() },
         Event::KeyProven { fingerprint },
         Event::Mailed { mails: vec![mailed] },
         Event::Delivered { message_id, outcome: Delivery::Accepted },

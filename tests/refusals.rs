@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::string_slice,
     clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "a test that cannot go on should stop, and says so"
@@ -381,4 +382,144 @@ fn heaps_of_plain_mail_reach_people_as_one_list_and_none_is_dropped() {
     assert_eq!(lists[0].text.matches("from paul@people.test").count(), 30);
     let answered = world.stage.mailbox(Who::Paul).unwrap();
     assert_eq!(answered.iter().filter(|mail| mail.subject.contains("We received")).count(), 40);
+}
+
+#[test]
+fn a_refused_command_is_used_up_and_cannot_be_replayed_once_it_would_fit() {
+    let mut world = World::new();
+    let draft = Draft::answer(&world.report, "/disclose +30d");
+    let sealed = world.seal(Who::Mia, &draft.entity(None));
+    let mail = world.mail(Who::Mia, "1@x", &draft, &sealed);
+    let new = world.deliver(mail);
+    world.refused(&new, "a date belongs to a report that was accepted");
+    let accept = accept(&world);
+    let mail = world.mail(Who::Mia, "2@x", &accept, &world.seal(Who::Mia, &accept.entity(None)));
+    world.deliver(mail);
+    assert_eq!(world.incident().status, Status::Accepted);
+    // Somebody kept a copy, and sends it ten times.
+    let mut told = 0;
+    for n in 0..10 {
+        let mail = world.mail(Who::Ann, &format!("{n}@copy"), &draft, &sealed);
+        told += world.deliver(mail).len();
+    }
+    assert_eq!(world.incident().t(), None);
+    assert_eq!(told, 1, "told once an hour, however many copies come");
+}
+
+#[test]
+fn a_mailed_in_copy_of_a_pinned_certificate_replaces_nothing() {
+    use embargod::edge::pgp::{Certificate, Directory, Known};
+    use sequoia_openpgp::parse::Parse;
+    use sequoia_openpgp::serialize::SerializeInto;
+    let world = World::new();
+    let pinned = world.stage.keyring(Who::Mia).unwrap().certificate();
+    let mut directory = Directory::default();
+    directory.add(pinned.clone(), true);
+    // The same primary key without its subkeys, as anybody can strip it.
+    let whole = sequoia_openpgp::Cert::from_bytes(pinned.armored().as_bytes()).unwrap();
+    let bare = whole.strip_secret_key_material().retain_subkeys(|_| false);
+    let bytes = SerializeInto::to_vec(&bare.armored()).unwrap();
+    let stripped = Certificate::read(&bytes).unwrap();
+    assert_ne!(stripped.armored(), pinned.armored());
+    let before = directory.get(&pinned.fingerprint()).unwrap().armored();
+    directory.add(stripped, false);
+    assert!(directory.is_pinned(&pinned.fingerprint()));
+    assert_eq!(directory.get(&pinned.fingerprint()).unwrap().armored(), before);
+}
+
+#[test]
+fn whether_a_ciphertext_opened_does_not_show_in_when_it_is_answered() {
+    let mut world = World::new();
+    // More plain mails than are answered in an hour, so that the plain queue is full.
+    for n in 0..70 {
+        let draft = Draft::plain("x", &format!("Number {n}."));
+        let mail = world.mail(
+            Who::Paul,
+            &format!("{n}@heap"),
+            &draft,
+            &Protected::Clear(draft.entity(None)),
+        );
+        world.stage.deliver(&Who::Paul.address(), mail).unwrap();
+    }
+    let draft = Draft::sealed("A report.");
+    let Protected::Encrypted(good) = world.seal(Who::Rita, &draft.entity(None)) else { panic!() };
+    // One letter in the middle of the armor is another.
+    let at = good.len() / 2;
+    let other = if good.as_bytes()[at] == b'A' { "B" } else { "A" };
+    let bad = format!("{}{other}{}", &good[..at], &good[at + 1..]);
+    let mut answered = Vec::new();
+    for (n, armor) in [good, bad].into_iter().enumerate() {
+        let mail =
+            world.mail(Who::Rita, &format!("{n}@rita"), &draft, &Protected::Encrypted(armor));
+        world.stage.deliver(&Who::Rita.address(), mail).unwrap();
+        let before = world.stage.mailbox(Who::Rita).unwrap().len();
+        world.stage.pass(Span::seconds(5)).unwrap();
+        answered.push(world.stage.mailbox(Who::Rita).unwrap().len() - before);
+    }
+    assert_eq!(answered, [1, 1], "both at once, or both later");
+}
+
+#[test]
+fn acknowledgements_of_copies_wait_their_turn_like_any_other() {
+    let mut world = World::new();
+    let draft = Draft::sealed("Another report.");
+    let sealed = world.seal(Who::Rita, &draft.entity(None));
+    for n in 0..100 {
+        let mail = world.mail(Who::Paul, &format!("{n}@copy"), &draft, &sealed);
+        world.stage.deliver(&Who::Paul.address(), mail).unwrap();
+        world.stage.pass(Span::seconds(1)).unwrap();
+    }
+    let paul = world.stage.mailbox(Who::Paul).unwrap().len();
+    assert!(paul <= 61, "{paul} acknowledgements in less than an hour");
+}
+
+#[test]
+fn a_reference_in_foreign_text_neither_blocks_the_team_nor_travels() {
+    let mut world = World::new();
+    let text = format!(
+        "Look at this.\nRef: {}/AAAAAAAAAAAAAAAA\nRef: EXA-2026-AAAAA/AAAAAAAAAAAAAAAA",
+        world.handle
+    );
+    let mail = Draft { with_key: true, ..Draft::sealed(&text) };
+    let before = world.stage.mailbox(Who::Mia).unwrap().len();
+    world.stage.write(Who::Rita, &mail).unwrap();
+    world.stage.pass(Span::seconds(10)).unwrap();
+    let report = world.stage.mailbox(Who::Mia).unwrap().into_iter().nth(before).unwrap();
+    // Mia quotes all of it, and keeps the reference unquoted as well.
+    let own = report.text.lines().find(|line| line.starts_with("Ref: ")).unwrap().to_owned();
+    let draft = Draft::answer(&report, &format!("/accept\n/reply\nThank you.\n{own}"));
+    let mail = world.mail(Who::Mia, "1@x", &draft, &world.seal(Who::Mia, &draft.entity(None)));
+    let new = world.deliver(mail);
+    assert!(
+        new.iter()
+            .any(|(who, mail)| *who == Who::Mia && mail.subject.contains("Done: accept, reply")),
+        "{:?}",
+        subjects(&new)
+    );
+    let token = own.split('/').nth(1).unwrap();
+    for (who, mail) in new.iter().filter(|(who, _)| *who != Who::Mia) {
+        assert!(!mail.text.contains(token), "{} got Mia's reference", who.id());
+    }
+}
+
+#[test]
+fn a_reporters_key_that_comes_later_is_taken_when_it_comes_with_the_reference() {
+    let mut world = World::new();
+    let before = world.stage.mailbox(Who::Mia).unwrap().len();
+    world
+        .stage
+        .write(Who::Rita, &Draft { with_key: false, ..Draft::plain("Bug", "A bug in version 2.") })
+        .unwrap();
+    world.stage.pass(Span::seconds(10)).unwrap();
+    let report = world.stage.mailbox(Who::Mia).unwrap().into_iter().nth(before).unwrap();
+    let ack = world.stage.mailbox(Who::Rita).unwrap().pop().unwrap();
+    world
+        .stage
+        .write(Who::Rita, &Draft { with_key: true, ..Draft::answer(&ack, "Here is my key.") })
+        .unwrap();
+    world.stage.pass(Span::seconds(10)).unwrap();
+    world.stage.write(Who::Mia, &Draft::answer(&report, "/reply\nThe word is marmalade.")).unwrap();
+    world.stage.pass(Span::seconds(10)).unwrap();
+    let reply = world.stage.mailbox(Who::Rita).unwrap().pop().unwrap();
+    assert!(reply.text.contains("marmalade") && reply.protection.is_encrypted(), "{}", reply.text);
 }

@@ -1,5 +1,6 @@
 //! `embargod init`: a new desk in a folder.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -52,7 +53,12 @@ impl Init {
             ));
         }
         let keys = self.folder.join("keys");
-        std::fs::create_dir_all(&keys).at(|| keys.display().to_string())?;
+        std::fs::create_dir_all(&self.folder).at(|| self.folder.display().to_string())?;
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .recursive(true)
+            .create(&keys)
+            .at(|| keys.display().to_string())?;
         let passphrase_path = keys.join("passphrase");
         let text = match &self.passphrase_file {
             Some(path) => std::fs::read_to_string(path).at(|| path.display().to_string())?,

@@ -319,6 +319,7 @@ impl Desk {
             Event::Opened(_)
             | Event::Joined { .. }
             | Event::CopySeen { .. }
+            | Event::KeyPinned { .. }
             | Event::KeyProven { .. }
             | Event::Mailed { .. }
             | Event::Delivered { .. }
@@ -369,7 +370,7 @@ impl Desk {
             if let Some(session) = opening.session {
                 self.sessions.entry(session).or_insert_with(|| handle.clone());
             }
-            let encrypted = opening.letter.protection.is_encrypted();
+            let encrypted = opening.looks_encrypted;
             if let Some(at) = opening.acknowledge {
                 let [plain, sealed] = &mut self.acknowledged;
                 remember(if encrypted { sealed } else { plain }, at);
@@ -409,6 +410,9 @@ impl Desk {
         }
         if let Event::Joined { letter } = event {
             theirs(letter);
+            if let Some(session) = letter.session {
+                self.sessions.entry(session).or_insert_with(|| handle.clone());
+            }
         }
         if let Event::Mailed { mails } = event {
             let ours = mails.iter().map(|mail| (mail.message_id.clone(), handle.clone()));
@@ -418,8 +422,12 @@ impl Desk {
             let ours = copies.iter().map(|copy| (copy.message_id.clone(), handle.clone()));
             self.threads.extend(ours);
         }
-        if let Event::CopySeen { alias, .. } = event {
+        if let Event::CopySeen { alias, acknowledge, .. } = event {
             self.aliases.insert(alias.clone(), handle.clone());
+            let [_, sealed] = &mut self.acknowledged;
+            if let Some(at) = acknowledge {
+                remember(sealed, *at);
+            }
         }
     }
 

@@ -49,7 +49,14 @@ pub enum Event {
     Joined { letter: LetterNote },
     /// A mail with a ciphertext that was seen before came in. It is shown to nobody; its sender got
     /// an acknowledgement like any other, under a name of its own.
-    CopySeen { raw: Digest, alias: Handle },
+    CopySeen {
+        raw: Digest,
+        alias: Handle,
+        #[serde(default)]
+        acknowledge: Option<Moment>,
+    },
+    /// The reporter, known by the reference that they were given, sent a key inside encryption.
+    KeyPinned { key: ReporterKey },
     /// The reporter proved to hold a key that had come from outside.
     KeyProven { fingerprint: Fingerprint },
     /// Mails were written and put in the outbox.
@@ -132,6 +139,10 @@ pub struct Opening {
     pub acknowledge: Option<Moment>,
     /// Whether it waits for the digest, because plain mails come in heaps.
     pub deferred: bool,
+    /// Whether it bore OpenPGP data, as anyone on the way could see. Whether that opened must
+    /// decide nothing that an outsider can notice, least of all when the answer leaves.
+    #[serde(default)]
+    pub looks_encrypted: bool,
 }
 
 /// A mail, as the incident remembers it.
@@ -151,6 +162,9 @@ pub struct LetterNote {
     pub failure: Option<Failure>,
     /// Subject and text, as a blob.
     pub text: Blob,
+    /// The keyed hash of the session key.
+    #[serde(default)]
+    pub session: Option<Digest>,
 }
 
 /// Who wrote a mail, as far as was proven.
@@ -550,6 +564,10 @@ impl Incident {
             | Event::Refused { .. }
             | Event::Unreadable => {}
             Event::Joined { letter } => self.letters.push(letter.clone()),
+            Event::KeyPinned { key } => {
+                self.reporter.key = Some(key.clone());
+                self.reporter.key_proven = true;
+            }
             Event::KeyProven { fingerprint } => {
                 let same =
                     self.reporter.key.as_ref().is_some_and(|key| key.fingerprint == *fingerprint);

@@ -32,27 +32,24 @@ pub struct Arrival<'a> {
 /// Decides what follows from a mail.
 pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
     let letter = arrival.letter;
-    if arrival.ours {
+    // Both, since whoever got a mail of ours knows its id.
+    let from_us = letter.author().is_some_and(|author| author.same_box(&desk.settings.address));
+    if arrival.ours && from_us {
         return noted(desk, now, fresh, "own mail");
     }
     if letter.shape == Shape::DeliveryReport {
         return returned(desk, arrival, now, fresh);
     }
     let place = place_of(desk, letter);
-    if letter.shape == Shape::Automatic
-        && let Some(handle) = &place.handle
-    {
-        // Kept with its incident and passed on to nobody: two machines answering each other must
-        // not fill people's mailboxes (FAILURES R3).
-        let mut work = Work::on(desk, Some(handle), now, fresh);
-        join(&mut work, letter, Author::Unproven);
-        work.dispose("automatic answer");
-        return work.done();
-    }
     if let Some(person) = signer(desk, letter)
         && let Some(decision) = steer::person_mail(desk, letter, person, &place, now, &fresh)
     {
         return decision;
+    }
+    if letter.shape == Shape::Automatic
+        && let Some(handle) = &place.handle
+    {
+        return automatic(desk, letter, handle, now, fresh);
     }
     if let Some(first) = letter.verdict.session.and_then(|session| desk.session(session)) {
         return copy(desk, letter, first, now, fresh);
@@ -133,20 +130,47 @@ fn returned(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Dec
         return noted(desk, now, fresh, "delivery report");
     };
     let mut work = Work::on(desk, Some(handle), now, fresh);
-    relay::alert(
-        &mut work,
-        "A mail came back",
-        &[
-            format!(
-                "A mail server reports that our mail to {} was not delivered.",
-                relay::who(desk, &label.to)
-            ),
-            "The report may be forged; nothing was changed by it.".to_owned(),
-        ],
-        "ask them by another way, and check their address.",
-    );
+    // Never about an alert, which would come back as well; and once an hour for each recipient,
+    // however many reports somebody forges.
+    let quiet = matches!(label.purpose, Purpose::Alert | Purpose::Waiting);
+    if !quiet && once_an_hour(&mut work, &format!("returned:{:?}", label.to)) {
+        let who = relay::who(desk, &label.to);
+        relay::alert(
+            &mut work,
+            Some(&label.to),
+            "A mail came back",
+            &[
+                format!("A mail server reports that our mail to {who} was not delivered."),
+                "The report may be forged; nothing was changed by it.".to_owned(),
+            ],
+            "ask them by another way, and check their address.",
+        );
+    }
     work.dispose("delivery report");
     work.done()
+}
+
+/// An automatic mail in an incident's thread: kept, never answered, and passed on once an hour at
+/// most. Two machines answering each other must not fill people's mailboxes (FAILURES R3), and a
+/// person whose mail program marks their mails so must be heard.
+fn automatic(desk: &Desk, letter: &Letter, handle: &Handle, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, Some(handle), now, fresh);
+    join(&mut work, letter, Author::Unproven);
+    if once_an_hour(&mut work, "automatic") {
+        relay::mail(&mut work, letter, None, "an automatic mail, unproven");
+    }
+    work.dispose("automatic answer");
+    work.done()
+}
+
+/// Whether something was not yet done for this incident in the present hour; takes note of it.
+fn once_an_hour(work: &mut Work<'_>, what: &str) -> bool {
+    let what = format!("{what}:{}", work.now.timestamp() / 3_600);
+    let new = work.incident.as_ref().is_some_and(|incident| !incident.reminded.contains(&what));
+    if new {
+        work.add(Event::Reminded { what });
+    }
+    new
 }
 
 /// How the incident remembers a mail; its text becomes a sealed body.
@@ -160,6 +184,7 @@ pub(super) fn note(work: &mut Work<'_>, letter: &Letter, author: Author) -> Lett
         protection: letter.verdict.protection,
         failure: letter.verdict.failure,
         text,
+        session: letter.verdict.session,
     }
 }
 
@@ -189,6 +214,14 @@ fn follow_up(
         && reporter.as_ref().is_some_and(|reporter| !reporter.key_proven)
     {
         work.add(Event::KeyProven { fingerprint: key.fingerprint.clone() });
+    }
+    // A key that came inside encryption, with the reference that only the reporter was given.
+    let unpinned = reporter.as_ref().is_some_and(|reporter| !reporter.key_proven);
+    let inside = letter.keys.first().filter(|key| key.rank < KeyRank::Outside);
+    if let (true, true, Some(found)) = (unpinned, place.by_reporter, inside) {
+        let certificate = work.keep(found.certificate.clone());
+        let (fingerprint, rank) = (found.fingerprint.clone(), found.rank);
+        work.add(Event::KeyPinned { key: ReporterKey { fingerprint, rank, certificate } });
     }
     join(&mut work, letter, if proven { Author::Reporter } else { Author::Unproven });
     relay::mail(
@@ -234,13 +267,17 @@ pub(super) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
 fn copy(desk: &Desk, letter: &Letter, first: &Handle, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, Some(first), now, fresh);
     let alias = draw_handle(&mut work);
-    work.add(Event::CopySeen { raw: letter.raw, alias: alias.clone() });
     work.dispose("copy of an earlier report");
     let address = answer_address(desk, letter).filter(|_| !letter.from_before);
+    let at = desk.acknowledge_at(true, letter.arrived, now);
+    work.add(Event::CopySeen {
+        raw: letter.raw,
+        alias: alias.clone(),
+        acknowledge: address.is_some().then_some(at),
+    });
     let Some(address) = address else {
         return work.done();
     };
-    let at = desk.acknowledge_at(true, letter.arrived, now);
     let mut facts = work.clear_facts();
     let token = desk.ref_key.token(&desk.settings.address, &alias, Party::Reporter);
     facts.reference = format!("Ref: {alias}/{token}");
@@ -286,7 +323,12 @@ fn answer_by(work: &Work<'_>, desk: &Desk, received: Moment) -> String {
 
 /// Where an automatic answer may go; never to ourselves (FAILURES R3).
 fn answer_address(desk: &Desk, letter: &Letter) -> Option<super::names::Address> {
-    letter.answer_address().filter(|address| !address.same_box(&desk.settings.address)).cloned()
+    let ours = &desk.settings.address;
+    let to_us = |address: &super::names::Address| {
+        let local = address.local().split('+').next().unwrap_or("");
+        address.domain() == ours.domain() && local.eq_ignore_ascii_case(ours.local())
+    };
+    letter.answer_address().filter(|address| !to_us(address)).cloned()
 }
 
 fn draw_handle(work: &mut Work<'_>) -> Handle {
@@ -312,7 +354,7 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     };
     warn_if_in_a_persons_name(&mut work, letter);
     let handle = draw_handle(&mut work);
-    let encrypted = letter.verdict.protection.is_encrypted();
+    let encrypted = letter.verdict.openpgp.is_some();
     let author = signer(desk, letter).map(|person| Author::Person(person.id.clone()));
     let letter_note = note(&mut work, letter, author.clone().unwrap_or(Author::Reporter));
     let key = letter.keys.first().map(|found| ReporterKey {
@@ -332,6 +374,7 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
         session: letter.verdict.session,
         acknowledge,
         deferred,
+        looks_encrypted: encrypted,
     };
     work.open(handle, opening, playbook);
     if let Some(at) = acknowledge {
@@ -368,23 +411,34 @@ const KEY_REQUEST_MAX: usize = 400;
 /// of, and a single other one makes the mail a report.
 #[must_use]
 pub fn is_key_request(letter: &Letter) -> bool {
-    let text = super::keyword::parse(&letter.text).text.to_lowercase();
+    let text = letter.text.to_lowercase();
     let plain = letter.verdict.openpgp.is_none() && letter.attachments.is_empty();
-    if !plain || text.len() > KEY_REQUEST_MAX || text.is_empty() {
+    if !plain || text.len() > KEY_REQUEST_MAX || text.trim().is_empty() {
         return false;
     }
-    let sentences = text
-        .split(['.', '?', '!', '\n', ';'])
-        .map(str::trim)
-        .filter(|sentence| sentence.chars().any(char::is_alphanumeric));
+    let subject = letter.subject.to_lowercase();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let mut asks = false;
-    for sentence in sentences {
+    // The subject counts as a sentence of its own: a report may stand there and nowhere else.
+    for sentence in lines.iter().copied().chain([subject.as_str()]).flat_map(sentences) {
         match sentence_of_request(sentence) {
             Some(is_question) => asks |= is_question,
+            // A name at the very end, under the greeting.
+            None if lines.len() > 1 && lines.last() == Some(&sentence) && is_name(sentence) => {}
             None => return false,
         }
     }
     asks
+}
+
+fn sentences(line: &str) -> impl Iterator<Item = &str> {
+    let parts = line.split(['.', '?', '!', ';', ':']).map(str::trim);
+    parts.filter(|sentence| sentence.chars().any(char::is_alphanumeric))
+}
+
+fn is_name(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    words.len() <= 2 && words.iter().all(|word| word.chars().all(char::is_alphabetic))
 }
 
 /// `Some(true)` for a sentence that asks for the key, `Some(false)` for a greeting or the reason
@@ -408,9 +462,7 @@ fn sentence_of_request(sentence: &str) -> Option<bool> {
         let to_us = has(&["me", "i", "your", "you", "we"]);
         return Some(has(ASK) && has(KEY) && to_us);
     }
-    // A name under a greeting or at the end: one or two words that say nothing.
-    (words.len() <= 2 && words.iter().all(|word| word.chars().all(char::is_alphabetic)))
-        .then_some(false)
+    None
 }
 
 fn key_request(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
@@ -483,6 +535,13 @@ mod tests {
     }
 
     #[test]
+    fn a_report_in_the_subject_is_a_report() {
+        let ask = "Please send me your PGP key.";
+        assert!(is_key_request(&Letter { subject: "PGP key".into(), ..letter(ask) }));
+        assert!(!is_key_request(&Letter { subject: "RCE in login.php".into(), ..letter(ask) }));
+    }
+
+    #[test]
     fn requests_for_the_key_are_known_and_reports_are_never_taken_for_one() {
         for request in [
             "Hello, could you send me your public PGP key please?",
@@ -496,6 +555,9 @@ mod tests {
             "Anyone can send a public key with an empty user id and your server signs it.",
             "Login accepts any API request without a key. I use gpg, please share yours.",
             "Your gpg private signing key is in the docker image. Please provide a contact.",
+            "Please send me your key.\nSQL injection\nlogin form\nadmin bypass",
+            "> the login page leaks passwords\nPlease send me your PGP key.",
+            "Please send me your PGP key.\n-- \nThe parser overflows on long names.",
             "Sharing a GPG key twice gives root on host. Please send me your key.",
             "Please send me your PGP key. The admin password is in the page source.",
             "",

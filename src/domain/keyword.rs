@@ -7,6 +7,7 @@
 
 use super::commands::{self, Turn};
 use super::refusal::{Refusal, nearest};
+use super::roster::references_in;
 
 /// Who may use a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +83,6 @@ pub const KEYWORDS: &[Keyword] = rows! {
     "read" "status" "" Team Incident false commands::read::status, "Shows where the incident stands, in short.";
     "read" "show" "" Team Incident false commands::read::show, "Shows the record and the letters.";
     "read" "agenda" "" Team Incident false commands::read::agenda, "Shows what is done, due, late, and waiting for what.";
-    "read" "preview" "NOTICE" TaskRole Incident false commands::embargo::preview, "Freezes a numbered draft of a notice and shows it.";
     "triage" "accept" "" Intake Incident false commands::triage::accept, "Says that it is a vulnerability, and tells the reporter that it is worked on.";
     "triage" "reject" "REASON" Intake Incident false commands::triage::reject, "Says that it is not a vulnerability; the reason goes to the reporter.";
     "triage" "unreadable" "" Intake Incident false commands::triage::unreadable, "Asks the reporter to send it again, readable.";
@@ -97,6 +97,7 @@ pub const KEYWORDS: &[Keyword] = rows! {
     "record" "note" "TEXT" Team Incident false commands::record::note, "Keeps a note in the record.";
     "talk" "reply" "" Team Incident false commands::triage::reply, "Sends the text below the commands to the reporter.";
     "embargo" "disclose" "WHEN" Intake Incident true commands::embargo::disclose, "Sets T, the moment of public disclosure, or moves it.";
+    "embargo" "preview" "NOTICE" TaskRole Incident false commands::embargo::preview, "Freezes a new numbered draft of a notice and shows it; approvals of an older one are void.";
     "embargo" "approve" "NOTICE@N" TaskRole Incident false commands::embargo::approve, "Approves exactly that draft.";
     "embargo" "hold" "NOTICE|ALL" Team Incident false commands::embargo::hold, "Holds notices back. Counts however late it comes.";
     "embargo" "resume" "NOTICE|ALL" Intake Incident true commands::embargo::resume, "Lets held notices go.";
@@ -144,7 +145,7 @@ const LINES_MAX: usize = 50;
 #[must_use]
 pub fn parse(text: &str) -> Parsed {
     // A non-breaking space is what phones and copying from web pages leave behind.
-    let text = text.replace(['\u{a0}', '\u{202f}'], " ");
+    let text = text.trim_start_matches('\u{feff}').replace(['\u{a0}', '\u{202f}'], " ");
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     let mut parsed = Parsed::default();
     let mut own = Vec::new();
@@ -167,7 +168,9 @@ pub fn parse(text: &str) -> Parsed {
         if *line == "--" || line.trim_end() == "--" && !own.is_empty() {
             break;
         }
-        if quoted || is_attribution(&lines, n) {
+        // A reference is for the desk; passed on, it would make another's answer look forged.
+        let reference = line.trim_start().starts_with("Ref:") && !references_in(line).is_empty();
+        if quoted || reference || is_attribution(&lines, n) {
             continue;
         }
         block_over |= !line.trim().is_empty();
@@ -205,6 +208,15 @@ fn is_attribution(lines: &[&str], at: usize) -> bool {
     // Broken over two lines: "On ..., somebody <address>" / "wrote:".
     let next = rest().next().filter(|next| ends(next) && !next.trim_start().starts_with('>'));
     next.is_some() && line.contains('@') && quote_follows(lines.iter().skip(at.saturating_add(2)))
+}
+
+/// Whether the first line of the writer's own text is a known word that does not stand where a
+/// command must: after blanks, or behind the bar that our mails print.
+#[must_use]
+pub fn is_misplaced(parsed: &Parsed) -> bool {
+    let first = parsed.text.lines().next().unwrap_or("");
+    let line = first.trim_start_matches(['|', ' ', '\t']);
+    parsed.lines.is_empty() && command_line(line).is_some_and(|line| keyword(&line.word).is_some())
 }
 
 /// The refusal for a word that the table does not have.

@@ -8,7 +8,7 @@ use super::incident::{Purpose, Recipient};
 use super::letter::{Attachment, Failure, Letter, Protection, Signature, Verdict};
 use super::roster::{Party, Person};
 use super::schedule;
-use super::texts::{Written, clean, clean_line, quote};
+use super::texts::{Written, clean, clean_line, quote, without_references};
 use super::work::Work;
 
 /// A report, to each holder of the playbook's intake role.
@@ -74,7 +74,7 @@ fn pass_on(
         "signature": signature(work.desk, &letter.verdict),
         "notes": notes(letter),
         "parts": letter.attachments.iter().map(part).collect::<Vec<_>>(),
-        "text": quote(&clean(&letter.text)),
+        "text": quote(&without_references(&clean(&letter.text))),
         "ref": reference,
     });
     if let (serde_json::Value::Object(facts), serde_json::Value::Object(more)) = (&mut facts, more)
@@ -173,7 +173,13 @@ pub fn who(desk: &Desk, to: &Recipient) -> String {
 
 /// Tells those who work on the incident, or the operators where it is about none, that something
 /// is wrong.
-pub fn alert(work: &mut Work<'_>, heading: &str, lines: &[String], next: &str) {
+pub fn alert(
+    work: &mut Work<'_>,
+    about: Option<&Recipient>,
+    heading: &str,
+    lines: &[String],
+    next: &str,
+) {
     let people = match &work.incident {
         Some(incident) => {
             let intake = incident.playbook.intake.clone();
@@ -181,6 +187,11 @@ pub fn alert(work: &mut Work<'_>, heading: &str, lines: &[String], next: &str) {
         }
         None => work.desk.roster.operators(),
     };
+    // Not to the one whom it is about: their mailbox or key is what does not work.
+    let people: Vec<&Person> = people
+        .into_iter()
+        .filter(|person| about != Some(&Recipient::Person(person.id.clone())))
+        .collect();
     let facts = json!({ "heading": heading, "lines": lines, "next": next });
     work.tell_all(&people, &Purpose::Alert, "alert", &facts);
 }

@@ -6,7 +6,7 @@
 
 use chrono::NaiveTime;
 
-use super::incident::{Incident, Notice};
+use super::incident::{Incident, Notice, Status};
 use super::names::{Moment, PersonId, Span, TaskId, later};
 use super::playbook::{Action, Anchor, Kind, Playbook, Task, When};
 
@@ -95,7 +95,7 @@ fn state_of(incident: &Incident, task: &Task, now: Moment) -> State {
     if task.is_standing() || task.action == Some(Action::SendKey) {
         return State::Always;
     }
-    if is_moot(incident, task) {
+    if is_moot(incident, task) || !incident.status.is_open() {
         return State::Moot;
     }
     let Some((earliest, due)) = span_of(incident, task) else {
@@ -348,7 +348,9 @@ pub fn human_due(incident: &Incident) -> Moment {
 }
 
 fn human_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
-    if incident.answered.is_some() {
+    // Who left no address cannot be answered; the judgement is all that is owed then.
+    let nobody = incident.reporter.address.is_none() && incident.status != Status::Received;
+    if incident.answered.is_some() || nobody {
         return;
     }
     let received = incident.anchors.get(&Anchor::Received).copied().unwrap_or(incident.opened);

@@ -10,7 +10,7 @@ use super::commands::{Turn, read::named_incident};
 use super::desk::{Decision, Desk};
 use super::incident::{Author, Event, Purpose};
 use super::intake::{Place, join};
-use super::keyword::{Keyword, Line, Needs, Parsed, Scope, keyword, parse, unknown};
+use super::keyword::{Keyword, Line, Needs, Parsed, Scope, is_misplaced, keyword, parse, unknown};
 use super::letter::{Letter, Signed};
 use super::names::{Fresh, Handle, Moment, Span};
 use super::refusal::Refusal;
@@ -42,6 +42,23 @@ pub fn person_mail(
 ) -> Option<Decision> {
     let signed = letter.verdict.signed()?;
     let parsed = parse(&letter.text);
+    if is_misplaced(&parsed) && person.is_maintainer() {
+        let refusal = Refusal::new(
+            "a word in the wrong place",
+            "your mail begins with a word of the desk that does not stand at the beginning of its line.",
+            "write it at the very beginning of the line, without blanks and without the bar.",
+        );
+        return Some(refuse(
+            desk,
+            letter,
+            person,
+            place.handle.as_ref(),
+            &parsed,
+            &refusal,
+            now,
+            fresh,
+        ));
+    }
     // A command line from anyone but a maintainer is ordinary text.
     if parsed.lines.is_empty() || !person.is_maintainer() {
         let handle = place.handle.as_ref()?;
@@ -136,7 +153,8 @@ fn admitted(
         ));
     }
     check_age(letter, signed, lines, now)?;
-    if place.foreign {
+    // What is quoted from elsewhere may hold anything; it counts only where nothing of ours does.
+    if place.foreign && place.own.is_empty() {
         return Err(Refusal::new(
             "a reference that is not yours",
             "your mail holds a `Ref:` that was not made out to you for that incident.",
@@ -187,7 +205,9 @@ fn admitted(
 
 fn check_age(letter: &Letter, signed: &Signed, lines: &[Line], now: Moment) -> Result<(), Refusal> {
     // Holding something back must work however long the mail took.
-    let only_hold = lines.iter().all(|line| line.word.eq_ignore_ascii_case("hold"));
+    let harmless = ["hold", "incident"];
+    let only_hold =
+        lines.iter().all(|line| harmless.iter().any(|w| line.word.eq_ignore_ascii_case(w)));
     let dangerous = lines.iter().any(|line| keyword(&line.word).is_some_and(|row| row.dangerous));
     let mut age = letter.received.signed_duration_since(signed.made);
     if dangerous {
@@ -217,7 +237,7 @@ fn check_age(letter: &Letter, signed: &Signed, lines: &[Line], now: Moment) -> R
     Ok(())
 }
 
-fn may_use(work: &Work<'_>, person: &Person, row: &Keyword) -> Result<(), Refusal> {
+pub(super) fn may_use(work: &Work<'_>, person: &Person, row: &Keyword) -> Result<(), Refusal> {
     if row.scope == Scope::Incident && work.incident.is_none() {
         return Err(Refusal::new(
             "no incident named",
@@ -282,14 +302,18 @@ fn carry_out<'d>(
         })?;
         steps.push(json!({ "line": shown, "answer": answer }));
     }
+    let asks = |work: &Work<'_>| work.incident.as_ref().map_or(0, |incident| incident.asks.len());
+    let before = work_asks(turn.work.desk, turn.work.incident.as_ref());
+    let asked = asks(turn.work).saturating_sub(before);
     let passed_on = !turn.text_used && !parsed.text.is_empty() && turn.work.incident.is_some();
     if passed_on {
         pass_text_on(&mut work, letter, person, signed, &parsed.text);
     }
     let words: Vec<_> = rows.iter().map(|(row, _)| row.word).collect();
     let head = work.desk.head;
+    let what = if asked > 0 { "Confirm" } else { "Done" };
     let facts = json!({
-        "summary": clean_line(&format!("Done: {}", words.join(", ")), 100),
+        "summary": clean_line(&format!("{what}: {}", words.join(", ")), 100),
         "steps": steps,
         "text_kept": passed_on,
         "journal_number": head.number,
@@ -297,6 +321,12 @@ fn carry_out<'d>(
     });
     answer(&mut work, letter, person, Purpose::Transcript, "transcript", facts);
     Ok(work)
+}
+
+/// How many confirmations were open before this mail.
+fn work_asks(desk: &Desk, incident: Option<&super::incident::Incident>) -> usize {
+    let known = incident.and_then(|incident| desk.incidents.get(&incident.handle));
+    known.map_or(0, |incident| incident.asks.len())
 }
 
 /// What stands below the commands is a word to the team. Only the writer's own lines travel.
@@ -351,6 +381,21 @@ fn refuse(
     let mut work = Work::on(desk, handle, now, fresh.clone());
     work.by = Some(person.id.clone());
     work.dispose("commands, refused");
+    // Used up whatever became of it: what was refused today must not be carried out tomorrow by
+    // somebody who kept a copy.
+    let signed = letter.verdict.signed();
+    let spent = signed.is_some_and(|signed| desk.is_spent(&signed.fingerprint, signed.hash));
+    if let (Some(signed), false) = (signed, spent) {
+        let (fingerprint, hash) = (signed.fingerprint.clone(), signed.hash);
+        work.add_to_desk(Event::SignatureSpent { fingerprint, hash });
+    }
+    let hour_ago = super::names::later(now, Span::hours(-1));
+    if spent && desk.warned(&person.id).is_some_and(|at| at > hour_ago) {
+        return work.done();
+    }
+    if spent {
+        work.add_to_desk(Event::Warned { person: person.id.clone() });
+    }
     let words = parsed
         .lines
         .iter()

@@ -90,6 +90,13 @@ pub fn quote(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Breaks what looks like a reference of ours in somebody else's text: quoted in the answer to our
+/// mail it would speak for another incident, or make the answer look forged.
+#[must_use]
+pub fn without_references(text: &str) -> String {
+    text.replace("Ref:", "Ref :")
+}
+
 /// A place in a sealed text where the store's copy of a letter is to stand, quoted.
 #[must_use]
 pub fn blob_place(blob: Digest) -> String {
@@ -102,7 +109,7 @@ pub fn fill_blobs(text: &str, mut fetch: impl FnMut(Digest) -> Option<String>) -
     for (n, piece) in text.split(BLOB).enumerate() {
         match (n % 2, Digest::parse(piece)) {
             (1, Some(blob)) => match fetch(blob) {
-                Some(body) => out.push_str(&quote(&clean(&body))),
+                Some(body) => out.push_str(&quote(&without_references(&clean(&body)))),
                 None => out.push_str("(erased)"),
             },
             _ => out.push_str(piece),
@@ -474,7 +481,7 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
             "desk": "x", "address": "x", "handle": "x", "subject": "x", "received": "x", "from": "x",
             "protection": "x", "signature": "x", "notes": ["x"], "parts": ["x"], "answer_by": "x",
             "ref": "x", "text": "x", "count": 1, "limit": 1,
-            "rows": [{"handle": "x", "received": "x", "from": "x", "subject": "x"}],
+            "rows": [{"handle": "x", "received": "x", "from": "x", "ref": "x"}],
             "summary": "x", "steps": [{"line": "x", "answer": "x"}], "text_kept": true,
             "journal_number": 1, "journal_hash": "x", "reason": "x", "understood": ["x"], "why": "x",
             "next": "x", "pinned": "x", "heading": "x", "title": "x", "lines": ["x"], "notice": "x",

@@ -92,21 +92,39 @@ pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
             .address
             .as_ref()
             .map_or_else(|| "(no address)".to_owned(), ToString::to_string);
-        rows.push(json!({
+        rows.push((
+            incident.handle.clone(),
+            json!({
             "handle": incident.handle,
             "received": work.say(incident.opened),
             "from": from,
-            "subject": "(the subject stands in the report)",
-        }));
+            }),
+        ));
     }
-    let facts = json!({ "count": rows.len(), "limit": desk.settings.plain_per_hour, "rows": rows });
-    work.tell_all(&people, &Purpose::Alert, "digest", &facts);
+    for person in &people {
+        let own: Vec<_> = rows
+            .iter()
+            .map(|(handle, row)| {
+                let token =
+                    desk.ref_key.token(&desk.settings.address, handle, Party::Person(&person.id));
+                let mut row = row.clone();
+                if let Value::Object(fields) = &mut row {
+                    fields.insert("ref".to_owned(), format!("Ref: {handle}/{token}").into());
+                }
+                row
+            })
+            .collect();
+        let limit = desk.settings.plain_per_hour;
+        let facts = json!({ "count": own.len(), "limit": limit, "rows": own });
+        work.tell(person, Purpose::Alert, "digest", facts);
+    }
     let lines = [format!(
         "{} unencrypted reports came in a heap and were sent on in one list.",
         rows.len()
     )];
     relay::alert(
         &mut work,
+        None,
         "Unencrypted mails come in heaps",
         &lines,
         "look whether somebody floods the mailbox.",
@@ -456,8 +474,11 @@ pub fn delivered(
     if work.incident.is_some() && (matters || outcome != Delivery::Accepted) {
         work.add(Event::Delivered { message_id: message_id.clone(), outcome });
     }
-    // An alert that cannot be delivered must not make another one.
-    if label.purpose == Purpose::Alert {
+    // An alert that cannot be delivered must not make another one; and an answer to an address that
+    // a stranger made up is nobody's trouble.
+    let unproven = matches!(label.to, Recipient::Outsider(_))
+        || matches!(label.purpose, Purpose::Acknowledgement | Purpose::Key);
+    if label.purpose == Purpose::Alert || unproven {
         return work.done();
     }
     let who = relay::who(desk, &label.to);
@@ -468,6 +489,7 @@ pub fn delivered(
                 [format!("Our mail to {who} was refused for good. The server said: {reply}")];
             relay::alert(
                 &mut work,
+                Some(&label.to),
                 "A mail could not be delivered",
                 &lines,
                 "check the address, and reach them by another way.",
@@ -477,7 +499,13 @@ pub fn delivered(
             let lines = [format!(
                 "Twice the connection broke after our mail to {who} was handed over. They may have it twice, or not."
             )];
-            relay::alert(&mut work, "It is not known whether a mail left", &lines, "ask them.");
+            relay::alert(
+                &mut work,
+                Some(&label.to),
+                "It is not known whether a mail left",
+                &lines,
+                "ask them.",
+            );
         }
         Delivery::Queued | Delivery::Accepted | Delivery::Withheld | Delivery::Withdrawn => {}
     }
@@ -534,7 +562,13 @@ pub fn withheld(desk: &Desk, mail: &Mail, why: &str, now: Moment, fresh: Fresh) 
             "A mail for {} could not be encrypted: {why}. It was not sent.",
             relay::who(desk, &mail.to)
         )];
-        relay::alert(&mut work, "A mail was withheld", &lines, "ask them for a usable key.");
+        relay::alert(
+            &mut work,
+            Some(&mail.to),
+            "A mail was withheld",
+            &lines,
+            "ask them for a usable key.",
+        );
     }
     work.done()
 }

@@ -116,7 +116,7 @@ impl<'a> Work<'a> {
         let mut all = json!({
             "desk": self.desk.settings.name,
             "address": self.desk.settings.address,
-            "handle": self.incident.as_ref().map_or("", |incident| incident.handle.as_str()),
+            "handle": self.incident.as_ref().map_or(self.desk.settings.name.as_str(), |i| i.handle.as_str()),
         });
         if let (Value::Object(all), Value::Object(facts)) = (&mut all, facts) {
             all.extend(facts.clone());

@@ -418,13 +418,17 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Adds a certificate; `pinned` if the roster names it.
+    /// Adds a certificate; `pinned` if the roster names it. A pinned one is replaced by nothing
+    /// that is not: an old copy of a maintainer's certificate, mailed in by anybody, may lack a
+    /// revocation or a new key.
     pub fn add(&mut self, certificate: Certificate, pinned: bool) {
         let fingerprint = certificate.fingerprint();
+        if !pinned && self.is_pinned(&fingerprint) {
+            return;
+        }
         for key in certificate.0.keys() {
             self.ids.entry(key.key().keyid()).or_default().insert(fingerprint.clone());
         }
-        let pinned = pinned || self.is_pinned(&fingerprint);
         self.certificates.insert(fingerprint, (certificate, pinned));
     }
 
@@ -453,7 +457,9 @@ struct Also<'a> {
 
 impl Also<'_> {
     fn certificates(&self, id: &KeyHandle) -> Vec<Cert> {
-        let more = self.more.iter().filter(|cert| cert.answers_to(id)).cloned();
+        // A copy of a pinned certificate that came along with the mail is not the pinned one.
+        let foreign = |cert: &&Certificate| !self.known.is_pinned(&cert.fingerprint());
+        let more = self.more.iter().filter(|cert| cert.answers_to(id)).filter(foreign).cloned();
         self.known.certificates(id).into_iter().chain(more).map(|cert| cert.0).collect()
     }
 }

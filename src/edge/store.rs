@@ -765,7 +765,11 @@ impl Store {
             inbox_waiting: count("SELECT count(*) FROM inbox WHERE state = 'waiting'")?,
             inbox_aside: count("SELECT count(*) FROM inbox WHERE state = 'aside'")?,
             outbox_waiting: count("SELECT count(*) FROM outbox WHERE state = 'waiting'")?,
-            outbox_dead: count("SELECT count(*) FROM outbox WHERE state = 'dead'")?,
+            // An acknowledgement to an address that a stranger made up is no trouble of ours.
+            outbox_dead: count(
+                "SELECT count(*) FROM outbox WHERE state = 'dead'
+                 AND json_extract(label, '$.purpose') NOT IN ('acknowledgement', 'key')",
+            )?,
             outbox_unknown: count("SELECT count(*) FROM outbox WHERE state = 'unknown'")?,
         })
     }

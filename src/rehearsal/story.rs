@@ -109,9 +109,9 @@ impl Story<'_> {
         self.stage.say(&format!("   {} writes: {first}", who.id()));
         self.stage.write(who, &Draft::answer(to, text))?;
         let answer = self.expect(who, "the answer to a command", |mail| {
-            mail.subject.contains("Done:") || mail.subject.contains("Not done:")
+            ["Done:", "Confirm:", "Not done:"].iter().any(|word| mail.subject.contains(word))
         })?;
-        if !answer.subject.contains("Done:") || answer.subject.contains("Not done") {
+        if answer.subject.contains("Not done:") {
             return fail(format!("`{first}` was refused: {}", answer.text));
         }
         sealed_by_desk(&answer)?;

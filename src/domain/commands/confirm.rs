@@ -31,6 +31,8 @@ pub fn confirm(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let line = ask.line.strip_prefix('/').unwrap_or(&ask.line);
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     let row = keyword(word).ok_or_else(|| unknown(word))?;
+    // Who was asked may have lost the role since.
+    super::super::steer::may_use(turn.work, turn.person, row)?;
     // Used up before it is carried out, on the same copy: if the command refuses, neither happens.
     turn.work.add(Event::Confirmed { nonce: hash });
     turn.line.clone_from(&ask.line);

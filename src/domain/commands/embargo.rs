@@ -286,7 +286,7 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         ""
     };
     Ok(format!(
-        "Frozen as {word}@{number}, for the {audience} ({} now). It leaves on\n{}\nonce {} approve it:{editor}\n\n  | /approve {word}@{number}\n\n> Subject: {}\n>\n{}",
+        "Frozen as {word}@{number}, for the {audience} ({} now). It leaves on\n{}\nonce {} of you have approved it.{editor}\n\n  | /approve {word}@{number}\n\n> Subject: {}\n>\n{}",
         to.len(),
         notice::moment(turn.work, &task),
         task.approvals,
@@ -411,6 +411,16 @@ pub fn resume(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     let held = format!("{:?}", incident.held);
     let (notice, name) = scope(turn, arguments, "resume")?;
+    let incident = turn.incident()?;
+    if notice.is_some() && incident.held.contains(&None) {
+        let why = format!("all notices are held, so letting go {name} alone changes nothing.");
+        let next =
+            "write `| /resume ALL`, without the bar, and `| /hold` for those that are to wait.";
+        return Err(Refusal::new("all are held", why, next));
+    }
+    if notice.is_some() && !incident.held.contains(&notice) {
+        return Err(Refusal::new("it is not held", format!("{name} is not held."), ""));
+    }
     if let Some(ask) =
         turn.confirmed(&format!("This lets go: {name}. What is due leaves at once."), &[&held])?
     {

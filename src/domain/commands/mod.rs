@@ -59,7 +59,7 @@ impl<'d> Turn<'_, 'd> {
         Err(Refusal::new(
             "the incident is closed",
             format!("{} is {}.", incident.handle, incident.status.word()),
-            "if it must go on, ask the reporter to write again; that opens a new incident.",
+            "open a new incident by a new mail to the desk, not an answer.",
         ))
     }
 

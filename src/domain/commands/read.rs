@@ -101,10 +101,7 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         ("CVE", or((!incident.cves.is_empty()).then(|| cves(incident)), "none")),
         ("T", or(incident.t().map(say), "not set")),
         ("public", or(incident.published().map(say), "no")),
-        (
-            "held",
-            if incident.held.is_empty() { "nothing".into() } else { "notices are held".into() },
-        ),
+        ("held", if incident.held.is_empty() { "nothing".into() } else { held(incident) }),
     ];
     for (name, value) in rows {
         let _ = writeln!(out, "  {name:<10}{value}");
@@ -113,6 +110,18 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         let _ = writeln!(out, "  {:<10}{}", "next", say(*at));
     }
     Ok(out)
+}
+
+/// Which notices are held.
+fn held(incident: &super::super::incident::Incident) -> String {
+    let word = |notice: &Option<super::super::names::TaskId>| match notice {
+        None => "all notices".to_owned(),
+        Some(id) => incident
+            .playbook
+            .task(id.as_str())
+            .map_or_else(|| id.to_string(), |t| t.word().to_string()),
+    };
+    incident.held.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// The CVE numbers in a line.

@@ -52,6 +52,13 @@ pub fn reject(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         clean(arguments)
     };
     needs(&reason, "reject", "REASON")?;
+    if turn.incident()?.status == Status::Accepted {
+        let (open, basis) = still_open(turn)?;
+        let what = format!("It was accepted before; this says that it is no vulnerability.{open}");
+        if let Some(ask) = turn.confirmed(&what, &[&basis])? {
+            return Ok(ask);
+        }
+    }
     let kept = turn.work.keep(reason.clone());
     let sent = content_for_reporter(turn.work, "reject", &json!({ "reason": reason }));
     turn.work.add(Event::Rejected { reason: kept });
@@ -70,34 +77,60 @@ pub fn unreadable(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
 
 /// `/spam`
 pub fn spam(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
-    turn.open_incident()?;
+    if turn.open_incident()?.status == Status::Accepted {
+        return Err(Refusal::new(
+            "it was accepted",
+            "an incident that was accepted is not closed quietly.",
+            "write `| /close`, without the bar.",
+        ));
+    }
     turn.work.add(Event::Spam);
     Ok("Closed quietly; nothing is sent.".to_owned())
 }
 
 /// `/close`
 pub fn close(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
-    let incident = turn.open_incident()?;
-    let left: Vec<_> = super::super::schedule::agenda(incident, &incident.playbook, turn.work.now)
-        .into_iter()
-        .filter(|item| {
-            matches!(
-                item.state,
-                super::super::schedule::State::Due | super::super::schedule::State::Late
-            )
-        })
-        .map(|item| item.task.word().to_string())
-        .collect();
-    let what = if left.is_empty() {
-        "This closes the incident; nothing is open.".to_owned()
-    } else {
-        format!("This closes the incident with these still open: {}.", left.join(", "))
-    };
-    if let Some(ask) = turn.confirmed(&what, &[&left.join(",")])? {
+    turn.open_incident()?;
+    let (open, basis) = still_open(turn)?;
+    if let Some(ask) = turn.confirmed(&format!("This closes the incident.{open}"), &[&basis])? {
         return Ok(ask);
     }
     turn.work.add(Event::Closed);
     Ok("Closed.".to_owned())
+}
+
+/// What is not done yet and would not be done any more, in words and as a basis.
+fn still_open(turn: &Turn<'_, '_>) -> Result<(String, String), Refusal> {
+    use super::super::playbook::Kind;
+    use super::super::schedule::{State, agenda};
+    let incident = turn.incident()?;
+    let mut tasks = Vec::new();
+    let mut notices = Vec::new();
+    for item in agenda(incident, &incident.playbook, turn.work.now) {
+        let word = item.task.word().to_string();
+        match item.state {
+            State::Done(_) | State::Always | State::Moot => {}
+            _ if item.task.kind == Kind::Draft => notices.push(word),
+            State::Due | State::Late | State::BlockedBy(_) => tasks.push(word),
+            State::Upcoming | State::WaitingFor(_) => {}
+        }
+    }
+    let mut text = String::new();
+    if !notices.is_empty() {
+        text.push_str(&format!(
+            "\nThese notices would NOT be sent any more: {}.",
+            notices.join(", ")
+        ));
+    }
+    let holders = incident.holders_of_a_date().len();
+    if holders > 0 && incident.published().is_none() {
+        text.push_str(&format!("\n{holders} people hold a date from us and would hear no more."));
+    }
+    if !tasks.is_empty() {
+        text.push_str(&format!("\nStill to be done: {}.", tasks.join(", ")));
+    }
+    let basis = format!("{tasks:?} {notices:?} {holders} {:?}", incident.t());
+    Ok((text, basis))
 }
 
 /// `/reply`, with the text below the commands.
