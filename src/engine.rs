@@ -120,6 +120,7 @@ impl Engine {
             unvouched: None,
             made,
         };
+        lock(&engine.store).set_alarm("clock", None)?;
         engine.configure(sources)?;
         engine.fill_directory()?;
         engine.settle_what_was_in_flight()?;
@@ -271,7 +272,8 @@ impl Engine {
         let decision = intake::receive(&self.desk, arrival, now, fresh()?);
         let what = decision.disposition;
         tracing::info!(inbox, what, "A mail was taken in.");
-        for found in &letter.keys {
+        // The best one only: what is written to is what is remembered.
+        for found in letter.keys.iter().take(1) {
             if let Ok(certificate) = Certificate::read(found.certificate.as_bytes()) {
                 self.directory.add(certificate, false);
             }
@@ -306,7 +308,15 @@ impl Engine {
     /// When the store cannot be written.
     pub fn work_due(&mut self) -> Result<(), Fault> {
         let now = self.now();
+        let before = self.unvouched.clone();
         let vouched = self.vouched();
+        if self.unvouched != before {
+            lock(&self.store).set_alarm("clock", self.unvouched.as_deref())?;
+            if let Some(why) = self.unvouched.clone() {
+                let decision = watch::clock_alarm(&self.desk, &why, now, fresh()?);
+                self.carry_out(decision, now, None, None, None)?;
+            }
+        }
         if self.desk.digest().is_some_and(|(at, _)| at <= now) {
             let decision = watch::digest(&self.desk, now, fresh()?);
             self.carry_out(decision, now, None, None, None)?;
@@ -547,13 +557,11 @@ impl Engine {
     ) -> Result<(Vec<Sealed>, Vec<(Mail, String)>), Fault> {
         let mut jobs = Vec::new();
         for mail in mails {
-            let certificate =
-                mail.key.as_ref().and_then(|fingerprint| self.directory.get(fingerprint));
-            jobs.push((mail, self.words(mail, bodies)?, certificate));
+            jobs.push((mail, self.words(mail, bodies)?, self.certificate(mail)));
         }
         let (keyring, sender) = (&self.keyring, &self.sender);
         let results = pool::map(&jobs, |(mail, written, certificate)| {
-            compose::make(keyring, sender, mail, written, *certificate, now)
+            compose::make(keyring, sender, mail, written, certificate.as_ref(), now)
         });
         let mut made = Vec::new();
         let mut withheld = Vec::new();
@@ -565,6 +573,19 @@ impl Engine {
             }
         }
         Ok((made, withheld))
+    }
+
+    /// The certificate that a mail is sealed to. Those of reporters of closed incidents are not kept
+    /// in memory and are fetched when they are needed.
+    fn certificate(&self, mail: &Mail) -> Option<Certificate> {
+        let fingerprint = mail.key.as_ref()?;
+        if let Some(known) = self.directory.get(fingerprint) {
+            return Some(known.clone());
+        }
+        let incident = self.desk.incidents.get(mail.about.as_ref()?)?;
+        let key = incident.reporter.key.as_ref().filter(|key| key.fingerprint == *fingerprint)?;
+        let text = lock(&self.store).body(key.certificate).ok().flatten()?;
+        Certificate::read(text.as_bytes()).ok()
     }
 
     /// The words of a mail with everything filled in.

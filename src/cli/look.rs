@@ -91,7 +91,7 @@ impl Status {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         let (store, desk) = open(path, now)?;
         let counts = store.counts()?;
-        let mut alarms = Vec::new();
+        let mut alarms = store.alarms()?;
         let mut alarm = |count: u64, what: &str| {
             if count > 0 {
                 alarms.push(format!("{count} {what}"));

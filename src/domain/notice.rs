@@ -89,15 +89,20 @@ fn notice_facts(work: &Work<'_>, incident: &Incident, audience: Option<&Audience
         handle: incident.handle.to_string(),
         tlp: tlp(incident, audience),
         t: say(incident.t()),
-        t_day: incident
-            .t()
-            .map_or_else(String::new, |t| t.format("%Y-%m-%d %H:%M UTC").to_string()),
+        t_day: incident.t().map_or_else(String::new, short),
         received: say(incident.letters.first().map(|letter| letter.received)),
         answered: say(incident.answered),
         published: say(incident.published()),
         lead: incident.lead.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string),
         timeline: timeline(work, incident),
     }
+}
+
+/// A moment for a subject: the hour is never dropped, nor are seconds where there are any
+/// (FAILURES L19).
+fn short(moment: super::names::Moment) -> String {
+    let whole = moment.timestamp() % 60 == 0;
+    moment.format(if whole { "%Y-%m-%d %H:%M UTC" } else { "%Y-%m-%d %H:%M:%S UTC" }).to_string()
 }
 
 /// What was done when, for the retrospective.

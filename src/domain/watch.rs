@@ -72,6 +72,18 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
     work.done()
 }
 
+/// Tells the operators that notices are held, because the clock cannot be trusted.
+pub fn clock_alarm(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let lines = [
+        format!("The clock of the desk cannot be trusted: {why}."),
+        "No notice leaves until it can. Reports and answers go on.".to_owned(),
+    ];
+    let next = "set the clock of the machine right, and restart the desk.";
+    relay::alert(&mut work, None, "Notices are held: the clock", &lines, next);
+    work.done()
+}
+
 /// Sends the waiting plain reports to the maintainers in one mail, and tells the operators once.
 pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);

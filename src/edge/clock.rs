@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::domain::names::{Moment, Span};
+use crate::domain::names::{Moment, Span, later};
 
 /// Where the time comes from.
 pub trait Clock: Send {
@@ -35,6 +35,10 @@ impl WallClock {
     }
 }
 
+/// How far the clock may be behind the newest record: what a time service takes back in one step
+/// without anyone noticing. A clock that is behind makes notices later, never earlier.
+const BEHIND_MAX: Span = Span::seconds(1);
+
 #[expect(clippy::disallowed_methods, reason = "the one place that asks")]
 fn wall() -> Moment {
     DateTime::<Utc>::from(std::time::SystemTime::now())
@@ -63,7 +67,7 @@ impl Clock for WallClock {
             ));
         }
         match newest_record {
-            Some(newest) if now < newest => Err(format!(
+            Some(newest) if later(now, BEHIND_MAX) < newest => Err(format!(
                 "the clock is {} seconds behind the journal's newest record",
                 newest.signed_duration_since(now).num_seconds()
             )),

@@ -751,6 +751,33 @@ impl Store {
         label.map(|label| serde_json::from_str(&label).at(|| "outbox label".to_owned())).transpose()
     }
 
+    /// Raises an alarm that `status` shows, or clears it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_alarm(&mut self, what: &str, why: Option<&str>) -> Result<(), Fault> {
+        let key = format!("alarm:{what}");
+        match why {
+            Some(why) => self.put_meta(&key, why.as_bytes()),
+            None => {
+                let sql = "DELETE FROM meta WHERE key = ?1";
+                self.db.execute(sql, [key]).at(|| "store".to_owned()).map(|_| ())
+            }
+        }
+    }
+
+    /// The alarms that stand.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn alarms(&self) -> Result<Vec<String>, Fault> {
+        let place = || "store".to_owned();
+        let sql = "SELECT CAST(value AS TEXT) FROM meta WHERE key LIKE 'alarm:%' ORDER BY key";
+        let mut rows = self.db.prepare(sql).at(place)?;
+        let alarms = rows.query_map([], |row| row.get(0)).at(place)?;
+        alarms.collect::<Result<_, _>>().at(place)
+    }
+
     /// Counts for `status`.
     ///
     /// # Errors
