@@ -523,3 +523,40 @@ fn a_reporters_key_that_comes_later_is_taken_when_it_comes_with_the_reference() 
     let reply = world.stage.mailbox(Who::Rita).unwrap().pop().unwrap();
     assert!(reply.text.contains("marmalade") && reply.protection.is_encrypted(), "{}", reply.text);
 }
+
+#[test]
+fn no_notice_leaves_on_a_clock_that_nobody_vouches_for() {
+    let mut world = World::new();
+    let toms = world.stage.mailbox(Who::Tom).unwrap().remove(0);
+    let mias = world.report.clone();
+    for (who, to, text) in [
+        (Who::Mia, &mias, "/accept\n/title T\n/set affected all\n/set impact much"),
+        (Who::Tom, &toms, "/done fix-ready\n/done agree-day"),
+        (Who::Mia, &mias, "/done agree-day\n/done plan\n/disclose 2026-03-23\n/preview advance"),
+        (Who::Tom, &toms, "/approve advance@1"),
+    ] {
+        world.stage.write(who, &Draft::answer(to, text)).unwrap();
+        world.stage.pass(Span::seconds(5)).unwrap();
+        let answer = world.stage.mailbox(who).unwrap().pop().unwrap();
+        assert!(answer.subject.contains("Done:"), "{}", answer.text);
+    }
+    let ann = |world: &mut World| world.stage.mailbox(Who::Ann).unwrap().len();
+    // The moment is a week before T, on the 16th at 16:00.
+    world.stage.trust_clock(false);
+    let until: Moment = "2026-03-16T16:30:00Z".parse().unwrap();
+    let left = until - world.stage.now();
+    world.stage.pass(left).unwrap();
+    assert_eq!(ann(&mut world), 0, "it left on a clock that nobody vouches for");
+    let told = world
+        .stage
+        .mailbox(Who::Mia)
+        .unwrap()
+        .iter()
+        .any(|mail| mail.subject.contains("Notices are held"));
+    assert!(told, "the operator was not told");
+    world.stage.trust_clock(true);
+    world.stage.pass(Span::seconds(10)).unwrap();
+    assert_eq!(ann(&mut world), 1);
+    let notice = world.stage.mailbox(Who::Ann).unwrap().pop().unwrap();
+    assert!(notice.text.contains("This notice is LATE"), "{}", notice.text);
+}

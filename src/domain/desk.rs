@@ -146,10 +146,14 @@ pub struct Desk {
     threads: BTreeMap<MessageId, Handle>,
     key_sent: BTreeMap<Address, Moment>,
     warned: BTreeMap<PersonId, Moment>,
+    replayed: BTreeMap<PersonId, Moment>,
     acknowledged: [VecDeque<Moment>; 2],
     plain: VecDeque<Moment>,
     deferred: BTreeMap<Handle, Moment>,
 }
+
+/// Why a mail is refused whose signature was used before; the journal remembers it by this.
+pub const SENT_TWICE: &str = "sent twice";
 
 /// How long deferred reports wait for company before the digest leaves.
 const DIGEST_AFTER: Span = Span::minutes(15);
@@ -181,6 +185,7 @@ impl Desk {
             threads: BTreeMap::new(),
             key_sent: BTreeMap::new(),
             warned: BTreeMap::new(),
+            replayed: BTreeMap::new(),
             acknowledged: [VecDeque::new(), VecDeque::new()],
             plain: VecDeque::new(),
             deferred: BTreeMap::new(),
@@ -233,6 +238,12 @@ impl Desk {
     #[must_use]
     pub fn warned(&self, person: &PersonId) -> Option<Moment> {
         self.warned.get(person).copied()
+    }
+
+    /// When a person was last told that a copy of a mail of theirs came in.
+    #[must_use]
+    pub fn replayed(&self, person: &PersonId) -> Option<Moment> {
+        self.replayed.get(person).copied()
     }
 
     /// When an acknowledgement of a mail that arrived at `arrived` leaves: on the next tick, or
@@ -295,6 +306,11 @@ impl Desk {
     /// faults is not started.
     pub fn apply(&mut self, record: &Record, hash: Digest) {
         self.head = Head { number: record.number, hash };
+        if let (Event::Refused { why, .. }, Some(person)) = (&record.event, &record.by)
+            && why == SENT_TWICE
+        {
+            self.replayed.insert(person.clone(), record.at);
+        }
         match &record.event {
             Event::Configured { settings, roster, templates, playbooks } => {
                 self.configured = Some(record.event.clone());

@@ -7,7 +7,7 @@
 use serde_json::json;
 
 use super::commands::{Turn, read::named_incident};
-use super::desk::{Decision, Desk};
+use super::desk::{Decision, Desk, SENT_TWICE};
 use super::incident::{Author, Event, Purpose};
 use super::intake::{Place, join};
 use super::keyword::{Keyword, Line, Needs, Parsed, Scope, is_misplaced, keyword, parse, unknown};
@@ -147,7 +147,7 @@ fn admitted(
     }
     if desk.is_spent(&signed.fingerprint, signed.hash) {
         return Err(Refusal::new(
-            "sent twice",
+            SENT_TWICE,
             "a mail with this very signature was taken before, so this one is a copy.",
             "to do it again, write a new mail. If you did not send this one, somebody has a copy of the first.",
         ));
@@ -389,12 +389,11 @@ fn refuse(
         let (fingerprint, hash) = (signed.fingerprint.clone(), signed.hash);
         work.add_to_desk(Event::SignatureSpent { fingerprint, hash });
     }
+    // A flood of copies is told once an hour, and fills neither the mailbox nor the journal.
     let hour_ago = super::names::later(now, Span::hours(-1));
-    if spent && desk.warned(&person.id).is_some_and(|at| at > hour_ago) {
+    if spent && desk.replayed(&person.id).is_some_and(|at| at > hour_ago) {
+        work.dispose("replay");
         return work.done();
-    }
-    if spent {
-        work.add_to_desk(Event::Warned { person: person.id.clone() });
     }
     let words = parsed
         .lines

@@ -1,5 +1,8 @@
 //! The one place that asks what time it is, and whether the answer may be trusted.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
 use chrono::{DateTime, Utc};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -78,30 +81,37 @@ impl Clock for WallClock {
 
 /// A clock that stands where it is put: for rehearsals that jump from one due moment to the next.
 #[derive(Debug, Clone)]
-pub struct SetClock(pub std::sync::Arc<std::sync::Mutex<Moment>>);
+pub struct SetClock {
+    moment: Arc<Mutex<Moment>>,
+    trusted: Arc<AtomicBool>,
+}
 
 impl SetClock {
     /// A clock at a moment.
     #[must_use]
     pub fn at(moment: Moment) -> Self {
-        Self(std::sync::Arc::new(std::sync::Mutex::new(moment)))
+        Self { moment: Arc::new(Mutex::new(moment)), trusted: Arc::new(AtomicBool::new(true)) }
     }
 
     /// Puts it to another moment.
     pub fn set(&self, moment: Moment) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = moment;
+        *self.moment.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+    }
+
+    /// Makes it one that is vouched for, or one that is not.
+    pub fn trust(&self, trusted: bool) {
+        self.trusted.store(trusted, Ordering::Relaxed);
     }
 }
 
 impl Clock for SetClock {
     fn now(&self) -> Moment {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.moment.lock().unwrap_or_else(PoisonError::into_inner)
     }
     fn vouch(&self, newest_record: Option<Moment>) -> Result<(), String> {
         match newest_record {
-            Some(newest) if self.now() < newest => {
-                Err("the clock is behind the journal".to_owned())
-            }
+            _ if !self.trusted.load(Ordering::Relaxed) => Err("it was set".to_owned()),
+            Some(newest) if self.now() < newest => Err("it is behind the journal".to_owned()),
             _ => Ok(()),
         }
     }
