@@ -270,3 +270,54 @@ fn check_names_each_problem_with_its_place() {
         assert!(said.contains(what), "{what} is not said: {said}");
     }
 }
+
+#[test]
+fn starttls_large_mails_and_a_folder_that_is_numbered_anew() {
+    let Some(stack) = Stack::start() else { return };
+    let servers = std::fs::read_to_string(stack.0.join("s/env")).unwrap();
+    let port = |name: &str| {
+        let line = servers.lines().find(|line| line.starts_with(&format!("{name}="))).unwrap();
+        line.split_once('=').unwrap().1.to_owned()
+    };
+    let mut live = stack.desk();
+    let path = live.desk().join("embargod.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text
+        .replace(
+            &format!("port = {}", port("IMAPS_PORT")),
+            &format!("port = {}", port("IMAP_PORT")),
+        )
+        .replacen("tls = \"implicit\"", "tls = \"starttls\"", 1)
+        .replace("letter_bytes_max = 31457280", "letter_bytes_max = 65536");
+    std::fs::write(&path, text).unwrap();
+    live.kill().unwrap();
+    // Larger than the desk reads: its beginning is kept, it is answered and shown, marked so.
+    let large = Draft::plain(
+        "Large",
+        &"A long report line of some sixty letters, again and again.\n".repeat(4_000),
+    );
+    live.write(Who::Paul, &large).unwrap();
+    let shown = wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("Large"));
+    assert!(shown.text.contains("larger than the desk reads"), "{}", shown.text);
+    wait(&mut live, Who::Paul, 0, |mail| mail.subject.contains("We received"));
+    // The server forgets its numbers while the desk is down.
+    live.stop().unwrap();
+    let root = stack.0.join("s/mail").join(embargod::rehearsal::DESK).join("Maildir");
+    let before = std::fs::read_to_string(root.join("dovecot-uidlist")).unwrap();
+    for entry in std::fs::read_dir(&root).unwrap().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("dovecot") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    std::thread::sleep(Duration::from_millis(1_100));
+    live.kill().unwrap();
+    live.write(Who::Paul, &Draft::plain("Small", "A second report.")).unwrap();
+    wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("Small"));
+    live.pass(Span::seconds(4)).unwrap();
+    let after = std::fs::read_to_string(root.join("dovecot-uidlist")).unwrap();
+    assert_ne!(before.lines().next(), after.lines().next(), "the server did not number anew");
+    let answers = live.mailbox(Who::Paul).unwrap();
+    assert_eq!(answers.iter().filter(|mail| mail.subject.contains("We received")).count(), 2);
+    let reports = live.mailbox(Who::Mia).unwrap();
+    assert_eq!(reports.iter().filter(|mail| mail.subject.contains("New report")).count(), 2);
+}
