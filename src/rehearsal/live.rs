@@ -502,6 +502,7 @@ fn pace(slow: bool) -> Pace {
         past_advance: Span::seconds(if slow { 54 } else { 15 }),
         past_final: Span::seconds(if slow { 60 } else { 25 }),
         a_while: Span::seconds(3),
+        t_is_ahead: !slow,
         past_retrospective: Span::seconds(7),
     }
 }

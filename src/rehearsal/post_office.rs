@@ -360,6 +360,7 @@ fn pace(start: Moment) -> Pace {
         past_advance: past_advance.checked_add(&hour).unwrap_or(past_advance),
         past_final,
         a_while: Span::days(30),
+        t_is_ahead: true,
         past_retrospective: Span::hours(25),
     }
 }

@@ -23,6 +23,9 @@ pub struct Pace {
     pub past_final: Span,
     /// A while in which nothing should happen.
     pub a_while: Span,
+    /// Whether T is certain to be ahead still when the gate opens, so that an announcement that is
+    /// approved and free to go must be seen to wait for it.
+    pub t_is_ahead: bool,
     /// From publishing to just after the retrospective's moment.
     pub past_retrospective: Span,
 }
@@ -323,6 +326,9 @@ impl Story<'_> {
         self.none(&[Who::List], "an announcement before the gate", |_| true)?;
         let mia = self.latest(Who::Mia, handle)?;
         self.command(Who::Mia, &mia, "/done binaries")?;
+        if self.stage.pace().t_is_ahead {
+            self.none(&[Who::List], "an approved announcement before its moment", |_| true)?;
+        }
         let public = self.expect(Who::List, "the announcement", |mail| {
             mail.subject.contains("Security release")
         })?;
