@@ -87,7 +87,7 @@ pub fn person_mail(
         fingerprint: signed.fingerprint.clone(),
         hash: signed.hash,
     });
-    match carry_out(work, letter, person, signed, &parsed) {
+    match carry_out(work, letter, person, &parsed) {
         Ok(work) => Some(work.done()),
         Err(refusal) => {
             Some(refuse(desk, letter, person, handle.as_ref(), &parsed, &refusal, now, fresh))
@@ -268,7 +268,6 @@ fn carry_out<'d>(
     mut work: Work<'d>,
     letter: &Letter,
     person: &Person,
-    signed: &Signed,
     parsed: &Parsed,
 ) -> Result<Work<'d>, Refusal> {
     let person = work.desk.roster.person(&person.id).ok_or_else(|| unknown(""))?;
@@ -307,7 +306,7 @@ fn carry_out<'d>(
     let asked = asks(turn.work).saturating_sub(before);
     let passed_on = !turn.text_used && !parsed.text.is_empty() && turn.work.incident.is_some();
     if passed_on {
-        pass_text_on(&mut work, letter, person, signed, &parsed.text);
+        pass_text_on(&mut work, letter, person, &parsed.text);
     }
     let words: Vec<_> = rows.iter().map(|(row, _)| row.word).collect();
     let head = work.desk.head;
@@ -330,15 +329,8 @@ fn work_asks(desk: &Desk, incident: Option<&super::incident::Incident>) -> usize
 }
 
 /// What stands below the commands is a word to the team. Only the writer's own lines travel.
-fn pass_text_on(
-    work: &mut Work<'_>,
-    letter: &Letter,
-    person: &Person,
-    signed: &Signed,
-    text: &str,
-) {
+fn pass_text_on(work: &mut Work<'_>, letter: &Letter, person: &Person, text: &str) {
     let own = Letter { text: text.to_owned(), ..letter.clone() };
-    debug_assert_eq!(letter.verdict.signed(), Some(signed));
     join(work, &own, Author::Person(person.id.clone()));
     relay::mail(work, &own, Some(person), &person.name);
 }

@@ -62,12 +62,6 @@ impl<'a> Mime<'a> {
         if mime.depth(Part(0), 0) > DEPTH_MAX { Err(TooComplex) } else { Ok(mime) }
     }
 
-    /// Whether it has any header at all.
-    #[must_use]
-    pub fn has_headers(&self) -> bool {
-        self.message.parts.first().is_some_and(|part| !part.headers.is_empty())
-    }
-
     fn depth(&self, part: Part, so_far: usize) -> usize {
         if so_far > DEPTH_MAX {
             return so_far;
