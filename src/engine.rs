@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::domain::desk::{Body, Decision, Desk, Record, Settings};
-use crate::domain::incident::{Delivery, Event};
+use crate::domain::event::{Delivery, Event};
 use crate::domain::intake::{self, Arrival};
 use crate::domain::letter::Letter;
 use crate::domain::names::{Digest, MessageId, Moment};

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use embargod::domain::desk::Record;
-use embargod::domain::incident::{
+use embargod::domain::event::{
     Ask, Author, Copy, Delivery, Draft, Event, LetterNote, Mailed, Opening, Purpose, Recipient,
     ReporterKey,
 };

@@ -186,7 +186,7 @@ struct NoticeReport {
     number: u32,
     released: Moment,
     late: bool,
-    copies: Vec<(String, crate::domain::incident::Delivery)>,
+    copies: Vec<(String, crate::domain::event::Delivery)>,
 }
 
 impl Show {

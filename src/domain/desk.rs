@@ -10,7 +10,8 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::incident::{Blob, Event, Incident};
+use super::event::{Blob, Event};
+use super::incident::Incident;
 use super::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, Span, later,
 };
@@ -416,7 +417,7 @@ impl Desk {
 
     /// Takes note of the ids by which later mails find this incident.
     fn remember_threads(&mut self, handle: &Handle, event: &Event) {
-        let mut theirs = |letter: &super::incident::LetterNote| {
+        let mut theirs = |letter: &super::event::LetterNote| {
             if let Some(id) = &letter.message_id {
                 self.threads.entry(id.clone()).or_insert_with(|| handle.clone());
             }

@@ -8,7 +8,7 @@
 use serde_json::json;
 
 use super::desk::{Decision, Desk};
-use super::incident::{Author, Event, LetterNote, Opening, Purpose, Recipient, ReporterKey};
+use super::event::{Author, Event, LetterNote, Opening, Purpose, Recipient, ReporterKey};
 use super::letter::{Failure, KeyRank, Letter, Shape};
 use super::names::{Fresh, Handle, Moment, Span, later};
 use super::outbox::{Label, Mail, Words};

@@ -3,6 +3,7 @@
 
 pub mod commands;
 pub mod desk;
+pub mod event;
 pub mod incident;
 pub mod intake;
 pub mod keyword;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::commands::read::cves;
-use super::incident::{Draft, Incident, Recipient, Score};
+use super::event::{Draft, Recipient};
+use super::incident::{Incident, Score};
 use super::names::{PersonId, TaskId};
 use super::playbook::{Audience, Task};
 use super::schedule;

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::incident::{Blob, Purpose, Recipient};
+use super::event::{Blob, Purpose, Recipient};
 use super::letter::Attachment;
 use super::names::{Address, Fingerprint, Handle, MessageId, Moment, Span, later};
 use super::texts::{ClearText, Written};

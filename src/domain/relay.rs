@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::desk::Desk;
-use super::incident::{Purpose, Recipient};
+use super::event::{Purpose, Recipient};
 use super::letter::{Attachment, Failure, Letter, Protection, Signature, Verdict};
 use super::roster::{Party, Person};
 use super::schedule;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::commands::{Turn, read::named_incident};
 use super::desk::{Decision, Desk, SENT_TWICE};
-use super::incident::{Author, Event, Purpose};
+use super::event::{Author, Event, Purpose};
 use super::intake::{Place, join};
 use super::keyword::{Keyword, Line, Needs, Parsed, Scope, is_misplaced, keyword, parse, unknown};
 use super::letter::{Letter, Signed};

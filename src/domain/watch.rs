@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::desk::{Decision, Desk};
-use super::incident::{Copy, Delivery, Event, Incident, Purpose, Recipient, Status};
+use super::event::{Copy, Delivery, Event, Purpose, Recipient};
+use super::incident::{Incident, Status};
 use super::names::{Fresh, Handle, MessageId, Moment, TaskId};
 use super::notice::{self, LATE};
 use super::outbox::{GateOpen, Label, Mail, Words};
@@ -248,7 +249,7 @@ fn copy_for(
     incident: &Incident,
     to: &Recipient,
     task: Option<&Task>,
-    draft: super::incident::Blob,
+    draft: super::event::Blob,
     late: Option<String>,
 ) -> Option<Posting> {
     match to {

@@ -7,7 +7,8 @@
 use serde_json::{Value, json};
 
 use super::desk::{Body, Decision, Desk, Entry};
-use super::incident::{Blob, Event, Incident, Mailed, Purpose, Recipient};
+use super::event::{Blob, Event, Mailed, Purpose, Recipient};
+use super::incident::Incident;
 use super::letter::Attachment;
 use super::names::{Fresh, Handle, MessageId, Moment, PersonId};
 use super::outbox::{Mail, Words};
@@ -56,7 +57,7 @@ impl<'a> Work<'a> {
     pub fn open(
         &mut self,
         handle: Handle,
-        opening: super::incident::Opening,
+        opening: super::event::Opening,
         playbook: std::sync::Arc<Playbook>,
     ) {
         self.incident = Some(Incident::open(handle.clone(), self.now, &opening, playbook));

@@ -9,7 +9,7 @@ use lettre::message::header::{
 };
 use lettre::message::{Attachment as Attached, Body, MultiPart, SinglePart};
 
-use crate::domain::incident::Purpose;
+use crate::domain::event::Purpose;
 use crate::domain::letter::Attachment;
 use crate::domain::names::{Moment, base32};
 use crate::domain::outbox::{Label, Mail, Words};

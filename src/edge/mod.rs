@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod compose;
 pub mod imap;
+mod keyfile;
 pub mod mime;
 pub mod opening;
 pub mod pgp;

@@ -17,7 +17,7 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion};
-use embargod::domain::incident::{Purpose, Recipient};
+use embargod::domain::event::{Purpose, Recipient};
 use embargod::domain::letter::{Attachment, Protection};
 use embargod::domain::names::{Address, Fresh, MessageId, Moment};
 use embargod::domain::outbox::{Mail, Words};

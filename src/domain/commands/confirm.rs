@@ -1,6 +1,6 @@
 //! The words that answer the desk's own question.
 
-use super::super::incident::Event;
+use super::super::event::Event;
 use super::super::keyword::{keyword, unknown};
 use super::super::refusal::Refusal;
 use super::{Turn, needs, nonce_hash};

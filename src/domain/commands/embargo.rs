@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::super::incident::{Event, Purpose, Recipient, Status};
+use super::super::event::{Event, Purpose, Recipient};
+use super::super::incident::Status;
 use super::super::names::{Moment, TaskId, later};
 use super::super::notice::{self, freeze, render};
 use super::super::offset::{Calendar, Offset, parse_time, parse_zone};

@@ -6,7 +6,8 @@ pub mod read;
 pub mod record;
 pub mod triage;
 
-use super::incident::{Ask, Event, Incident};
+use super::event::{Ask, Event};
+use super::incident::Incident;
 use super::letter::Letter;
 use super::names::{Digest, Span, base32, later};
 use super::playbook::Task;

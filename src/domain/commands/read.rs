@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::incident::{Delivery, Recipient};
+use super::super::event::{Delivery, Recipient};
 use super::super::keyword::{KEYWORDS, Keyword, keyword, unknown};
 use super::super::letter::Protection;
 use super::super::names::Handle;

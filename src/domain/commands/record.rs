@@ -1,6 +1,6 @@
 //! The words that keep the record.
 
-use super::super::incident::Event;
+use super::super::event::Event;
 use super::super::playbook::Kind;
 use super::super::refusal::{Refusal, nearest};
 use super::super::schedule;

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::super::incident::{Event, Purpose, Status};
+use super::super::event::{Event, Purpose};
+use super::super::incident::Status;
 use super::super::names::PersonId;
 use super::super::outbox::Words;
 use super::super::refusal::Refusal;

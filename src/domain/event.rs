@@ -1,0 +1,300 @@
+//! The facts that the desk's history is made of.
+//!
+//! [`Event`] is everything that can happen. Bodies, drafts and letters are named by the salted hash
+//! of a sealed blob, never quoted, so that one can be erased without breaking the chain.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::letter::{Failure, KeyRank, Protection};
+use super::names::{Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId};
+use super::playbook::Anchor;
+
+/// The name of a sealed blob: a salted hash, so that the journal does not confirm a guess at what
+/// an erased body said.
+pub type Blob = Digest;
+
+/// A fact. Stored for ever, in the words of the day on which it happened.
+//  Warning: this type is used in stored state. Variants and fields may be added with a default;
+//  none may be renamed, removed, or given another meaning. tests/journal/frozen.jsonl holds one
+//  line of each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// What config, roster, templates and playbooks say from here on, by the hash of texts kept
+    /// in the store.
+    Configured {
+        settings: Digest,
+        roster: Digest,
+        templates: Digest,
+        playbooks: BTreeMap<String, Digest>,
+    },
+    /// A signature was used up. Nobody can use it again.
+    SignatureSpent { fingerprint: Fingerprint, hash: Digest },
+    /// Somebody got our key, on request.
+    KeySent { to: Address },
+    /// A pinned person was told that a mail in their name was not obeyed.
+    Warned { person: PersonId },
+    /// Waiting plain reports went to the maintainers in one mail.
+    Digested { handles: Vec<Handle> },
+
+    /// A report opened an incident.
+    Opened(Box<Opening>),
+    /// A further mail belongs to it.
+    Joined { letter: LetterNote },
+    /// A mail with a ciphertext that was seen before came in. It is shown to nobody; its sender got
+    /// an acknowledgement like any other, under a name of its own.
+    CopySeen {
+        raw: Digest,
+        alias: Handle,
+        #[serde(default)]
+        acknowledge: Option<Moment>,
+    },
+    /// The reporter, known by the reference that they were given, sent a key inside encryption.
+    KeyPinned { key: ReporterKey },
+    /// The reporter proved to hold a key that had come from outside.
+    KeyProven { fingerprint: Fingerprint },
+    /// Mails were written and put in the outbox.
+    Mailed { mails: Vec<Mailed> },
+    /// What became of a mail that people care about.
+    Delivered { message_id: MessageId, outcome: Delivery },
+
+    /// A maintainer's commands were carried out.
+    Commanded { words: Vec<String> },
+    /// A maintainer's commands were not carried out, and why.
+    Refused { words: Vec<String>, why: String },
+    /// The report is a vulnerability.
+    Accepted,
+    /// It is not.
+    Rejected { reason: Blob },
+    /// Nobody could read it.
+    Unreadable,
+    /// It is rubbish; closed without a word.
+    Spam,
+    /// The incident is closed.
+    Closed,
+    /// A field has a value.
+    FieldSet { field: String, value: String },
+    /// It has a title.
+    Titled { title: String },
+    /// It has a score. The vector is the truth, the score follows; in tenths.
+    Scored { vector: String, tenths: u32, band: String },
+    /// It has a CVE number.
+    CveSet { cve: String },
+    /// Somebody leads it.
+    LeadSet { person: PersonId },
+    /// A task was done.
+    TaskDone { task: TaskId, evidence: Option<String>, sets: Option<Anchor> },
+    /// Somebody agreed to a gate that needs several roles.
+    Agreed { task: TaskId, role: String },
+    /// A word to the team was kept.
+    Noted { note: Blob },
+    /// T was set or moved.
+    TSet { t: Moment },
+    /// It is public.
+    Published { at: Moment },
+
+    /// A notice was frozen as a numbered draft.
+    Frozen(Box<Draft>),
+    /// Somebody approved exactly that draft.
+    Approved { notice: TaskId, number: u32 },
+    /// Notices are held; `None` means all.
+    Held { notice: Option<TaskId> },
+    /// Notices go on; `None` means all.
+    Resumed { notice: Option<TaskId> },
+    /// A notice leaves: this draft, to these people.
+    Released { notice: TaskId, number: u32, late: bool, recipients: BTreeSet<Recipient> },
+    /// Copies of a notice were put in the outbox or withheld.
+    Sent { notice: TaskId, number: u32, copies: Vec<Copy> },
+
+    /// A confirmation was asked for.
+    ConfirmAsked { nonce: Digest, ask: Ask },
+    /// It was given.
+    Confirmed { nonce: Digest },
+    /// It was called off.
+    Cancelled { nonce: Digest },
+    /// People were reminded of something, so that they are not reminded of it again.
+    Reminded { what: String },
+}
+
+/// What is known when an incident opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The playbook it follows for good, by the hash of its text.
+    pub playbook: Digest,
+    /// The report.
+    pub letter: LetterNote,
+    /// Where answers go; none when the report gave no usable address.
+    pub reporter: Option<Address>,
+    /// The reporter's key, if one came along.
+    pub key: Option<ReporterKey>,
+    /// The keyed hash of the session key.
+    pub session: Option<Digest>,
+    /// When the acknowledgement leaves, if one does.
+    pub acknowledge: Option<Moment>,
+    /// Whether it waits for the digest, because plain mails come in heaps.
+    pub deferred: bool,
+    /// Whether it bore OpenPGP data, as anyone on the way could see. Whether that opened must
+    /// decide nothing that an outsider can notice, least of all when the answer leaves.
+    #[serde(default)]
+    pub looks_encrypted: bool,
+}
+
+/// A mail, as the incident remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterNote {
+    /// The SHA-256 of its raw bytes.
+    pub raw: Digest,
+    /// When it was received.
+    pub received: Moment,
+    /// Its Message-ID.
+    pub message_id: Option<MessageId>,
+    /// Who wrote it, as far as was proven.
+    pub author: Author,
+    /// How it was protected.
+    pub protection: Protection,
+    /// What failed when it was opened.
+    pub failure: Option<Failure>,
+    /// Subject and text, as a blob.
+    pub text: Blob,
+    /// The keyed hash of the session key.
+    #[serde(default)]
+    pub session: Option<Digest>,
+}
+
+/// Who wrote a mail, as far as was proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    /// A person of the roster, by a signature.
+    Person(PersonId),
+    /// The reporter, by their key or by the answer to a sealed mail of ours.
+    Reporter,
+    /// Somebody.
+    Unproven,
+}
+
+/// A reporter's key, pinned to the incident and not to the address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReporterKey {
+    /// Its primary fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Where it was found.
+    pub rank: KeyRank,
+    /// The certificate, as a blob.
+    pub certificate: Blob,
+}
+
+/// Who gets a mail. Always a member by id, the reporter, or an address that a rule gave: never
+/// free text from a command (FAILURES L14).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipient {
+    /// A person of the roster.
+    Person(PersonId),
+    /// The incident's reporter.
+    Reporter,
+    /// A public list of the playbook.
+    List(Address),
+    /// The sender of a mail that belongs to no incident.
+    Outsider(Address),
+}
+
+/// What a mail is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The automatic acknowledgement.
+    Acknowledgement,
+    /// A person's answer to the reporter; ends the human clock once SMTP took it.
+    Answer,
+    /// A report or answer, passed on.
+    Relay,
+    /// The answer to a command mail.
+    Transcript,
+    /// A polite no.
+    Refusal,
+    /// A reminder or an escalation.
+    Reminder,
+    /// A copy of a notice.
+    Notice { notice: TaskId, number: u32 },
+    /// Our key, on request.
+    Key,
+    /// The content-free word that a message waits.
+    Waiting,
+    /// Something is wrong and people must know.
+    Alert,
+}
+
+/// A mail that was put in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mailed {
+    /// Its Message-ID, by which answers find their incident.
+    pub message_id: MessageId,
+    /// Who gets it.
+    pub to: Recipient,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// What is known of a copy's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// In the outbox.
+    Queued,
+    /// The mail server took it.
+    Accepted,
+    /// The mail server refused it for good.
+    Dead,
+    /// The connection broke after the last byte, twice; it may have left.
+    Unknown,
+    /// It could not be sealed to the recipient's key.
+    Withheld,
+    /// The recipient was no longer entitled when it was to leave.
+    Withdrawn,
+}
+
+/// One recipient's copy of a notice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copy {
+    /// Who.
+    pub to: Recipient,
+    /// Its Message-ID.
+    pub message_id: MessageId,
+    /// Queued or withheld.
+    pub state: Delivery,
+}
+
+/// A numbered draft, frozen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// Which notice.
+    pub notice: TaskId,
+    /// Its number, from 1.
+    pub number: u32,
+    /// The rendered subject and body, with the recipient's name left open.
+    pub body: Blob,
+    /// Who gets it, at the moment of freezing.
+    pub recipients: BTreeSet<Recipient>,
+    /// The T that it speaks of.
+    pub t: Option<Moment>,
+    /// The hash of the template's text.
+    pub template: Digest,
+    /// Who froze it, and so changed it last; none for the desk itself.
+    pub by: Option<PersonId>,
+}
+
+/// What somebody is asked to confirm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// Who may confirm.
+    pub person: PersonId,
+    /// The command line as understood.
+    pub line: String,
+    /// The hash of what the confirmation rests on; when that changes, it is dead.
+    pub basis: Digest,
+    /// Until when.
+    pub until: Moment,
+}
