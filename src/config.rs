@@ -106,12 +106,18 @@ struct SmtpPart {
 struct LimitsPart {
     tick_s: u32,
     plain_per_hour: u32,
+    encrypted_per_hour: u32,
     acknowledgements_per_hour: u32,
 }
 
 impl Default for LimitsPart {
     fn default() -> Self {
-        Self { tick_s: 2, plain_per_hour: 10, acknowledgements_per_hour: 60 }
+        Self {
+            tick_s: 2,
+            plain_per_hour: 10,
+            encrypted_per_hour: 10,
+            acknowledgements_per_hour: 60,
+        }
     }
 }
 
@@ -387,6 +393,14 @@ impl Reader<'_> {
                 "a key stands for one person",
             );
         }
+        if let Some(other) = address.as_ref().and_then(|address| known.by_address(address)) {
+            let place = self.key_place(at, "address");
+            self.wrong(
+                place,
+                format!("`{}` and `{}` have the same address", part.id, other.id),
+                "one person with two keys must not count as two people; name each person once",
+            );
+        }
         Some(Person {
             id: id?,
             name: crate::domain::texts::clean_line(&part.name, 80),
@@ -551,6 +565,7 @@ impl Reader<'_> {
             certificate: certificate.armored(),
             tick_s: file.limits.tick_s.clamp(1, 60),
             plain_per_hour: file.limits.plain_per_hour,
+            encrypted_per_hour: file.limits.encrypted_per_hour,
             acknowledgements_per_hour: file.limits.acknowledgements_per_hour.max(1),
         };
         Some(Config {

@@ -11,12 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::domain::desk::{Body, Decision, Desk, Record, Settings};
 use crate::domain::event::{Delivery, Event};
+use crate::domain::history;
 use crate::domain::intake::{self, Arrival};
 use crate::domain::letter::Letter;
-use crate::domain::names::{Digest, MessageId, Moment};
+use crate::domain::names::{Digest, Handle, MessageId, Moment};
+use crate::domain::offset::Calendar;
 use crate::domain::outbox::{Mail, Next, Outcome, Words, after, next_attempt};
 use crate::domain::roster::{RefKey, Roster};
-use crate::domain::texts::{Written, fill_blobs};
+use crate::domain::texts::{Written, fill_blobs, fill_history};
 use crate::domain::watch::{self, Leave};
 use crate::edge::clock::Clock;
 use crate::edge::compose::{self, Sender, Unsealed};
@@ -50,6 +52,8 @@ pub fn lock(store: &SharedStore) -> MutexGuard<'_, Store> {
 
 /// The most mails that are opened together.
 const BATCH: u32 = 32;
+/// The most lines of history in one mail.
+const HISTORY_MAX: usize = 200;
 /// A mail that stopped the desk so often is set aside.
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -240,13 +244,7 @@ impl Engine {
             return Ok(1);
         }
         lock(&self.store).charge(&ids)?;
-        let settings = self.desk.settings.clone();
-        let opener = Opener {
-            keyring: &self.keyring,
-            known: &self.directory,
-            address: Some(&settings.address),
-            limits: LIMITS,
-        };
+        let opener = self.opener();
         let made = self.made;
         let letters: Vec<Letter> = pool::map(&batch, |row| {
             let letter = opener.open(&row.mail);
@@ -256,6 +254,26 @@ impl Engine {
             self.receive(row.id, letter)?;
         }
         Ok(batch.len())
+    }
+
+    fn opener(&self) -> Opener<'_> {
+        Opener {
+            keyring: &self.keyring,
+            known: &self.directory,
+            address: Some(&self.desk.settings.address),
+            limits: LIMITS,
+        }
+    }
+
+    /// What the desk would do with a mail, without doing it: nothing is kept and nothing is sent.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn trial(&self, mail: &RawMail) -> Result<(Letter, Decision), Fault> {
+        let letter = self.opener().open(mail);
+        let arrival = Arrival { letter: &letter, ours: false, returned: None };
+        let decision = intake::receive(&self.desk, arrival, self.now(), fresh()?);
+        Ok((letter, decision))
     }
 
     fn receive(&mut self, inbox: i64, letter: &Letter) -> Result<(), Fault> {
@@ -588,6 +606,21 @@ impl Engine {
         Certificate::read(text.as_bytes()).ok()
     }
 
+    /// The newest lines of an incident's history.
+    fn history(&self, handle: &Handle) -> Result<Vec<String>, Fault> {
+        let calendar = Calendar::plain(self.desk.settings.zone);
+        let records = lock(&self.store).history(handle)?;
+        let lines =
+            records.iter().filter_map(|record| history::line(record, |at| calendar.say(at)));
+        let mut lines: Vec<String> = lines.collect();
+        let older = lines.len().saturating_sub(HISTORY_MAX);
+        if older > 0 {
+            lines.drain(..older);
+            lines.insert(0, format!("({older} older lines: `embargod log {handle}`)"));
+        }
+        Ok(lines)
+    }
+
     /// The words of a mail with everything filled in.
     fn words(&self, mail: &Mail, bodies: &[Body]) -> Result<Written, Fault> {
         let fetch = |name: Digest| -> Option<String> {
@@ -600,10 +633,11 @@ impl Engine {
             serde_json::from_str(&text).at(|| "a frozen draft".to_owned())
         };
         match &mail.words {
-            Words::Sealed(written) => Ok(Written {
-                subject: written.subject.clone(),
-                body: fill_blobs(&written.body, fetch),
-            }),
+            Words::Sealed(written) => {
+                let body = fill_history(&written.body, |handle| self.history(handle))?;
+                let body = fill_blobs(&body, fetch);
+                Ok(Written { subject: written.subject.clone(), body })
+            }
             Words::Clear(text) => Ok(text.written().clone()),
             Words::Frozen { draft, name, reference, late } => {
                 Ok(frozen(*draft)?.for_recipient(name, reference, late.as_deref()))

@@ -372,7 +372,7 @@ fn heaps_of_plain_mail_reach_people_as_one_list_and_none_is_dropped() {
     let new: Vec<_> = world.stage.mailbox(Who::Mia).unwrap().into_iter().skip(mia).collect();
     let one_by_one = new.iter().filter(|mail| mail.subject.contains("New report")).count();
     let lists: Vec<_> =
-        new.iter().filter(|mail| mail.subject.contains("unencrypted reports")).collect();
+        new.iter().filter(|mail| mail.subject.contains("reports are waiting")).collect();
     assert_eq!(
         (one_by_one, lists.len()),
         (10, 1),

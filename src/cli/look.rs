@@ -298,7 +298,7 @@ impl AgendaOf {
         };
         let mut rows = Vec::new();
         for incident in incidents {
-            for item in schedule::agenda(incident, &incident.playbook, now) {
+            for item in schedule::agenda(incident, now) {
                 rows.push(row(incident, &item));
             }
         }
@@ -329,7 +329,7 @@ impl AgendaOf {
 fn row<'a>(incident: &'a Incident, item: &schedule::Item<'a>) -> AgendaRow<'a> {
     use schedule::State;
     let (done, waiting_for) = match &item.state {
-        State::Done(at) => (Some(*at), None),
+        State::Done(at) | State::Skipped(at) => (Some(*at), None),
         State::WaitingFor(what) => (None, Some(format!("waits for {what}"))),
         State::BlockedBy(tasks) => {
             let tasks: Vec<_> = tasks.iter().map(ToString::to_string).collect();

@@ -44,9 +44,28 @@ pub struct Settings {
     pub tick_s: u32,
     /// So many unencrypted reports an hour are passed on one by one; the rest in a digest.
     pub plain_per_hour: u32,
+    /// So many encrypted reports an hour are passed on one by one; the rest in a digest.
+    #[serde(default = "encrypted_per_hour")]
+    pub encrypted_per_hour: u32,
     /// So many acknowledgements an hour leave at once; the rest wait their turn. Counted apart
     /// for encrypted and plain mails.
     pub acknowledgements_per_hour: u32,
+}
+
+/// What a desk does whose settings were written before there was a limit.
+fn encrypted_per_hour() -> u32 {
+    10
+}
+
+/// The name that the copy of a known ciphertext was acknowledged under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// The incident that the ciphertext opened.
+    pub incident: Handle,
+    /// Where the acknowledgement went.
+    pub address: Option<Address>,
+    /// When somebody last asked under that name where it stands.
+    pub asked: Option<Moment>,
 }
 
 /// A fact in its place in the history.
@@ -143,13 +162,17 @@ pub struct Desk {
     agenda: BTreeSet<(Moment, Handle)>,
     spent: BTreeSet<(Fingerprint, Digest)>,
     sessions: BTreeMap<Digest, Handle>,
-    aliases: BTreeMap<Handle, Handle>,
+    aliases: BTreeMap<Handle, Alias>,
+    turns: BTreeMap<PersonId, Moment>,
+    offered: BTreeMap<Handle, PersonId>,
+    away: BTreeMap<PersonId, Moment>,
+    restored: Option<Moment>,
     threads: BTreeMap<MessageId, Handle>,
     key_sent: BTreeMap<Address, Moment>,
     warned: BTreeMap<PersonId, Moment>,
     replayed: BTreeMap<PersonId, Moment>,
     acknowledged: [VecDeque<Moment>; 2],
-    plain: VecDeque<Moment>,
+    reports: [VecDeque<Moment>; 2],
     deferred: BTreeMap<Handle, Moment>,
 }
 
@@ -183,12 +206,16 @@ impl Desk {
             spent: BTreeSet::new(),
             sessions: BTreeMap::new(),
             aliases: BTreeMap::new(),
+            turns: BTreeMap::new(),
+            offered: BTreeMap::new(),
+            away: BTreeMap::new(),
+            restored: None,
             threads: BTreeMap::new(),
             key_sent: BTreeMap::new(),
             warned: BTreeMap::new(),
             replayed: BTreeMap::new(),
             acknowledged: [VecDeque::new(), VecDeque::new()],
-            plain: VecDeque::new(),
+            reports: [VecDeque::new(), VecDeque::new()],
             deferred: BTreeMap::new(),
         })
     }
@@ -223,10 +250,34 @@ impl Desk {
         self.incidents.contains_key(handle) || self.aliases.contains_key(handle)
     }
 
-    /// The incident behind the name that a copy was acknowledged under.
+    /// The name that a copy was acknowledged under.
     #[must_use]
-    pub fn alias(&self, handle: &Handle) -> Option<&Handle> {
+    pub fn alias(&self, handle: &Handle) -> Option<&Alias> {
         self.aliases.get(handle)
+    }
+
+    /// When somebody last took a turn at leading.
+    #[must_use]
+    pub fn turn(&self, person: &PersonId) -> Option<Moment> {
+        self.turns.get(person).copied()
+    }
+
+    /// How many turns somebody is being asked to take.
+    #[must_use]
+    pub fn turns_offered(&self, person: &PersonId) -> usize {
+        self.offered.values().filter(|to| *to == person).count()
+    }
+
+    /// Until when somebody is away, if they are.
+    #[must_use]
+    pub fn away(&self, person: &PersonId, now: Moment) -> Option<Moment> {
+        self.away.get(person).copied().filter(|until| *until > now)
+    }
+
+    /// When the store was last put back from a backup.
+    #[must_use]
+    pub fn restored(&self) -> Option<Moment> {
+        self.restored
     }
 
     /// When somebody at this address last got our key.
@@ -265,12 +316,19 @@ impl Desk {
         }
     }
 
-    /// Whether another unencrypted report waits for the digest.
+    /// Whether another report by somebody unproven waits for the digest. Encrypted and plain ones
+    /// are counted apart, so that a flood of one kind does not delay the other.
     #[must_use]
-    pub fn defers_plain(&self, now: Moment) -> bool {
+    pub fn defers(&self, encrypted: bool, now: Moment) -> bool {
         let hour = later(now, Span::hours(-1));
-        let recent = self.plain.iter().filter(|at| **at > hour).count();
-        recent >= usize::try_from(self.settings.plain_per_hour).unwrap_or(usize::MAX)
+        let [plain, sealed] = &self.reports;
+        let (times, limit) = if encrypted {
+            (sealed, self.settings.encrypted_per_hour)
+        } else {
+            (plain, self.settings.plain_per_hour)
+        };
+        let recent = times.iter().filter(|at| **at > hour).count();
+        recent >= usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
     /// The reports that wait for the digest, and when it leaves.
@@ -305,6 +363,7 @@ impl Desk {
 
     /// Takes a record in. Cannot fail; what does not fit is noted in `faults`, and a desk with
     /// faults is not started.
+    #[expect(clippy::too_many_lines, reason = "one line for each fact that is about an incident")]
     pub fn apply(&mut self, record: &Record, hash: Digest) {
         self.head = Head { number: record.number, hash };
         if let (Event::Refused { why, .. }, Some(person)) = (&record.event, &record.by)
@@ -328,6 +387,13 @@ impl Desk {
             Event::Warned { person } => {
                 self.warned.insert(person.clone(), record.at);
             }
+            Event::AwaySet { person, until } => {
+                match until {
+                    Some(until) => self.away.insert(person.clone(), *until),
+                    None => self.away.remove(person),
+                };
+            }
+            Event::Restored => self.restored = Some(record.at),
             Event::Digested { handles } => {
                 for handle in handles {
                     self.deferred.remove(handle);
@@ -352,6 +418,24 @@ impl Desk {
             | Event::Scored { .. }
             | Event::CveSet { .. }
             | Event::LeadSet { .. }
+            | Event::LeadOffered { .. }
+            | Event::LeadDeclined { .. }
+            | Event::DeputySet { .. }
+            | Event::MemberJoined { .. }
+            | Event::MemberLeft { .. }
+            | Event::Duplicated { .. }
+            | Event::Merged { .. }
+            | Event::Linked { .. }
+            | Event::Reopened
+            | Event::KnownPublic
+            | Event::Exploited
+            | Event::GhsaSet { .. }
+            | Event::Credited { .. }
+            | Event::WillPublish { .. }
+            | Event::StatusAsked { .. }
+            | Event::TaskUndone { .. }
+            | Event::TaskSkipped { .. }
+            | Event::NoticeAdded { .. }
             | Event::TaskDone { .. }
             | Event::Agreed { .. }
             | Event::Noted { .. }
@@ -392,14 +476,14 @@ impl Desk {
                 let [plain, sealed] = &mut self.acknowledged;
                 remember(if encrypted { sealed } else { plain }, at);
             }
-            if !encrypted {
-                remember(&mut self.plain, record.at);
-            }
+            let [plain, sealed] = &mut self.reports;
+            remember(if encrypted { sealed } else { plain }, record.at);
             if opening.deferred {
                 self.deferred.insert(handle.clone(), record.at);
             }
         }
         self.remember_threads(handle, &record.event);
+        self.remember_turns(handle, record);
         let Some(incident) = self.incidents.get_mut(handle) else {
             return;
         };
@@ -412,6 +496,25 @@ impl Desk {
         }
         if let Some(at) = schedule::next_due(incident) {
             self.agenda.insert((at, handle.clone()));
+        }
+    }
+
+    /// Takes note of whose turn it is. A turn is used up when it is taken, not when it is offered.
+    fn remember_turns(&mut self, handle: &Handle, record: &Record) {
+        let event = &record.event;
+        if let Event::LeadOffered { to, turn: true, .. } = event {
+            self.offered.insert(handle.clone(), to.clone());
+        }
+        if let Event::LeadSet { person, turn: true } = event {
+            self.turns.insert(person.clone(), record.at);
+        }
+        if ends_offer(event) {
+            self.offered.remove(handle);
+        }
+        if let Event::StatusAsked { alias: Some(alias) } = event
+            && let Some(alias) = self.aliases.get_mut(alias)
+        {
+            alias.asked = Some(record.at);
         }
     }
 
@@ -439,8 +542,9 @@ impl Desk {
             let ours = copies.iter().map(|copy| (copy.message_id.clone(), handle.clone()));
             self.threads.extend(ours);
         }
-        if let Event::CopySeen { alias, acknowledge, .. } = event {
-            self.aliases.insert(alias.clone(), handle.clone());
+        if let Event::CopySeen { alias, acknowledge, address, .. } = event {
+            let known = Alias { incident: handle.clone(), address: address.clone(), asked: None };
+            self.aliases.insert(alias.clone(), known);
             let [_, sealed] = &mut self.acknowledged;
             if let Some(at) = acknowledge {
                 remember(sealed, *at);
@@ -495,6 +599,20 @@ impl Desk {
             (settings, roster, texts, loaded);
         Ok(())
     }
+}
+
+/// Whether a fact ends the question who leads.
+fn ends_offer(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::LeadSet { .. }
+            | Event::LeadDeclined { .. }
+            | Event::Rejected { .. }
+            | Event::Spam
+            | Event::Closed
+            | Event::Duplicated { .. }
+            | Event::Merged { .. }
+    )
 }
 
 /// Keeps the newest moments only; what is counted is the last hour, and never more than this.

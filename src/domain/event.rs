@@ -50,6 +50,9 @@ pub enum Event {
         alias: Handle,
         #[serde(default)]
         acknowledge: Option<Moment>,
+        /// Where the acknowledgement went: what asks under that name is answered there only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Address>,
     },
     /// The reporter, known by the reference that they were given, sent a key inside encryption.
     KeyPinned { key: ReporterKey },
@@ -74,6 +77,18 @@ pub enum Event {
     Spam,
     /// The incident is closed.
     Closed,
+    /// The same was reported before, as another incident.
+    Duplicated { of: Handle },
+    /// It goes on as another incident.
+    Merged { into: Handle },
+    /// Another incident is the same as this one, or goes on as this one.
+    Linked { handle: Handle, merged: bool },
+    /// It is open again.
+    Reopened,
+    /// It is known to the public, by whomever.
+    KnownPublic,
+    /// It is exploited.
+    Exploited,
     /// A field has a value.
     FieldSet { field: String, value: String },
     /// It has a title.
@@ -82,10 +97,47 @@ pub enum Event {
     Scored { vector: String, tenths: u32, band: String },
     /// It has a CVE number.
     CveSet { cve: String },
+    /// It has the number of an advisory.
+    GhsaSet { ghsa: String },
+    /// The reporter said how they want to be named.
+    Credited { credit: String },
+    /// The reporter said when they will publish, in their own words.
+    WillPublish { said: String },
+    /// Somebody asked where the report stands: the reporter, or under the name of a copy.
+    StatusAsked {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        alias: Option<Handle>,
+    },
     /// Somebody leads it.
-    LeadSet { person: PersonId },
+    LeadSet {
+        person: PersonId,
+        /// Whether this used up their turn in the rotation.
+        #[serde(default, skip_serializing_if = "is_false")]
+        turn: bool,
+    },
+    /// Somebody is asked to lead it. Until they take it, nothing changes.
+    LeadOffered {
+        to: PersonId,
+        until: Moment,
+        #[serde(default, skip_serializing_if = "is_false")]
+        turn: bool,
+    },
+    /// They did not take it: they said so, or said nothing in time. No turn is used up by it.
+    LeadDeclined { person: PersonId, silent: bool },
+    /// Somebody stands in for the lead.
+    DeputySet { person: PersonId },
+    /// Somebody has a role on this incident, and on no other.
+    MemberJoined { person: PersonId, role: String },
+    /// Somebody has nothing to do with this incident any more, whatever roles they hold.
+    MemberLeft { person: PersonId },
+    /// Somebody is away until then; `None` means that they are back.
+    AwaySet { person: PersonId, until: Option<Moment> },
     /// A task was done.
     TaskDone { task: TaskId, evidence: Option<String>, sets: Option<Anchor> },
+    /// A task is open again, whatever was said before.
+    TaskUndone { task: TaskId },
+    /// A task will not be done, and why.
+    TaskSkipped { task: TaskId, reason: String },
     /// Somebody agreed to a gate that needs several roles.
     Agreed { task: TaskId, role: String },
     /// A word to the team was kept.
@@ -95,6 +147,9 @@ pub enum Event {
     /// It is public.
     Published { at: Moment },
 
+    /// A notice that the playbook does not have: a word to a group, or what takes the place of
+    /// notices that public knowledge made pointless.
+    NoticeAdded { notice: TaskId, title: String, template: String, group: String, approvals: u32 },
     /// A notice was frozen as a numbered draft.
     Frozen(Box<Draft>),
     /// Somebody approved exactly that draft.
@@ -116,6 +171,14 @@ pub enum Event {
     Cancelled { nonce: Digest },
     /// People were reminded of something, so that they are not reminded of it again.
     Reminded { what: String },
+    /// The store was put back from a backup: what was signed before may have been carried out in
+    /// the history that was lost.
+    Restored,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What is known when an incident opens.
@@ -225,6 +288,8 @@ pub enum Purpose {
     Waiting,
     /// Something is wrong and people must know.
     Alert,
+    /// The regular word to the reporter that it is still worked on.
+    Update,
 }
 
 /// A mail that was put in the outbox.
@@ -291,6 +356,9 @@ pub struct Draft {
 pub struct Ask {
     /// Who may confirm.
     pub person: PersonId,
+    /// Who gave the command, where another person must confirm it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<PersonId>,
     /// The command line as understood.
     pub line: String,
     /// The hash of what the confirmation rests on; when that changes, it is dead.

@@ -14,7 +14,8 @@ use super::event::{
 };
 use super::letter::KeyRank;
 use super::names::{Address, Digest, Handle, MessageId, Moment, PersonId, TaskId};
-use super::playbook::{Anchor, Playbook};
+use super::playbook::{Anchor, Audience, Kind, Playbook, Task};
+use super::roster::Person;
 
 /// Where an incident stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -30,6 +31,10 @@ pub enum Status {
     Spam,
     /// All is done.
     Closed,
+    /// The same was reported before.
+    Duplicate,
+    /// It goes on as another incident.
+    Merged,
 }
 
 impl Status {
@@ -37,6 +42,16 @@ impl Status {
     #[must_use]
     pub fn is_open(self) -> bool {
         matches!(self, Self::Received | Self::Accepted)
+    }
+
+    /// All that a reporter is told when they ask.
+    #[must_use]
+    pub fn word_for_reporter(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Accepted => "being worked on",
+            Self::Rejected | Self::Spam | Self::Closed | Self::Duplicate | Self::Merged => "closed",
+        }
     }
 
     /// As a word for people.
@@ -48,6 +63,8 @@ impl Status {
             Self::Rejected => "rejected",
             Self::Spam => "spam",
             Self::Closed => "closed",
+            Self::Duplicate => "a duplicate",
+            Self::Merged => "merged into another",
         }
     }
 }
@@ -103,6 +120,30 @@ pub struct Done {
     pub evidence: Option<String>,
 }
 
+/// Somebody who was asked to lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Who.
+    pub to: PersonId,
+    /// Who asked; none for the rotation.
+    pub by: Option<PersonId>,
+    /// When they were asked.
+    pub at: Moment,
+    /// Until when they can take it.
+    pub until: Moment,
+    /// Whether it is their turn in the rotation.
+    pub turn: bool,
+}
+
+/// A notice that the playbook does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnNotice {
+    /// It, in the shape of a row.
+    pub task: Task,
+    /// When it was added: it leaves as soon as it is approved.
+    pub at: Moment,
+}
+
 /// The reporter of an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reporter {
@@ -112,6 +153,10 @@ pub struct Reporter {
     pub key: Option<ReporterKey>,
     /// Whether the key may get content: it came from inside, or was proven since.
     pub key_proven: bool,
+    /// When they last got a word that a person wrote, or the regular one.
+    pub told: Option<Moment>,
+    /// When they last asked where it stands.
+    pub asked: Option<Moment>,
 }
 
 /// A score.
@@ -160,16 +205,38 @@ pub struct Incident {
     pub score: Option<Score>,
     /// Its CVE numbers.
     pub cves: BTreeSet<String>,
+    /// Numbers of its advisories.
+    pub ghsas: BTreeSet<String>,
     /// Its fields.
     pub fields: BTreeMap<String, String>,
     /// Who leads it.
     pub lead: Option<PersonId>,
+    /// Who stands in for the lead.
+    pub deputy: Option<PersonId>,
+    /// Who is asked to lead.
+    pub offer: Option<Offer>,
+    /// Who did not want to lead it.
+    pub declined: BTreeSet<PersonId>,
+    /// Roles that people have on this incident only.
+    pub joined: BTreeMap<PersonId, BTreeSet<String>>,
+    /// Who has nothing to do with it any more.
+    pub left: BTreeSet<PersonId>,
+    /// The incident that it is a duplicate of, or that it was merged into.
+    pub same_as: Option<Handle>,
+    /// Incidents that are the same as this one; `true` for those that go on as this one.
+    pub linked: BTreeMap<Handle, bool>,
+    /// When one of the team last did something.
+    pub last_word: Moment,
     /// The facts that tasks count from.
     pub anchors: BTreeMap<Anchor, Moment>,
     /// When T was last set: what was due before that is late by no one's fault.
     pub t_set: Option<Moment>,
     /// Tasks done.
     pub done: BTreeMap<TaskId, Done>,
+    /// Tasks that will not be done; the reason stands where the evidence would.
+    pub skipped: BTreeMap<TaskId, Done>,
+    /// Notices that the playbook does not have.
+    pub own: Vec<OwnNotice>,
     /// Who agreed to which gate, by role.
     pub agreed: BTreeMap<TaskId, BTreeMap<String, PersonId>>,
     /// Notices.
@@ -202,6 +269,8 @@ impl Incident {
                 address: opening.reporter.clone(),
                 key_proven: opening.key.as_ref().is_some_and(|key| key.rank < KeyRank::Outside),
                 key: opening.key.clone(),
+                told: None,
+                asked: None,
             },
             letters: vec![opening.letter.clone()],
             deferred: opening.deferred,
@@ -210,11 +279,22 @@ impl Incident {
             title: None,
             score: None,
             cves: BTreeSet::new(),
+            ghsas: BTreeSet::new(),
             fields: BTreeMap::new(),
             lead: None,
+            deputy: None,
+            offer: None,
+            declined: BTreeSet::new(),
+            joined: BTreeMap::new(),
+            left: BTreeSet::new(),
+            same_as: None,
+            linked: BTreeMap::new(),
+            last_word: at,
             anchors: BTreeMap::from([(Anchor::Received, received), (Anchor::Disclosed, received)]),
             t_set: None,
             done: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            own: Vec::new(),
             agreed: BTreeMap::new(),
             notices: BTreeMap::new(),
             held: BTreeSet::new(),
@@ -236,6 +316,48 @@ impl Incident {
     #[must_use]
     pub fn published(&self) -> Option<Moment> {
         self.anchors.get(&Anchor::Released).copied()
+    }
+
+    /// When it was said that the public knows of it.
+    #[must_use]
+    pub fn known_public(&self) -> Option<Moment> {
+        self.anchors.get(&Anchor::PublicKnown).copied()
+    }
+
+    /// When it was said that it is exploited.
+    #[must_use]
+    pub fn exploited(&self) -> Option<Moment> {
+        self.anchors.get(&Anchor::ExploitationKnown).copied()
+    }
+
+    /// Its tasks: the rows of the playbook, and the notices that were added.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.playbook.tasks.iter().chain(self.own.iter().map(|own| &own.task))
+    }
+
+    /// The task with this id.
+    #[must_use]
+    pub fn task(&self, id: &TaskId) -> Option<&Task> {
+        self.tasks().find(|task| task.id == *id)
+    }
+
+    /// Its notices.
+    pub fn notice_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks().filter(|task| task.kind == Kind::Draft)
+    }
+
+    /// Whether somebody holds a role on this incident: by the roster, or because they joined; and
+    /// not if they left.
+    #[must_use]
+    pub fn holds(&self, person: &Person, role: &str) -> bool {
+        let joined = self.joined.get(&person.id).is_some_and(|roles| roles.contains(role));
+        !self.left.contains(&person.id) && (joined || person.roles.contains(role))
+    }
+
+    /// Whether somebody holds any role of the playbook on this incident.
+    #[must_use]
+    pub fn is_team(&self, person: &Person) -> bool {
+        self.playbook.roles.keys().any(|role| self.holds(person, role))
     }
 
     /// Whether a notice may not leave now.
@@ -263,6 +385,9 @@ impl Incident {
     /// Takes a fact in. Cannot fail, decides nothing, and is the same at replay.
     #[expect(clippy::too_many_lines, reason = "one arm for each fact; a table of what each means")]
     pub fn apply(&mut self, at: Moment, by: Option<&PersonId>, event: &Event) {
+        if by.is_some() {
+            self.last_word = at;
+        }
         match event {
             Event::Configured { .. }
             | Event::SignatureSpent { .. }
@@ -273,7 +398,9 @@ impl Incident {
             | Event::CopySeen { .. }
             | Event::Commanded { .. }
             | Event::Refused { .. }
-            | Event::Unreadable => {}
+            | Event::Unreadable
+            | Event::AwaySet { .. }
+            | Event::Restored => {}
             Event::Joined { letter } => self.letters.push(letter.clone()),
             Event::KeyPinned { key } => {
                 self.reporter.key = Some(key.clone());
@@ -284,7 +411,7 @@ impl Incident {
                     self.reporter.key.as_ref().is_some_and(|key| key.fingerprint == *fingerprint);
                 self.reporter.key_proven |= same;
             }
-            Event::Mailed { mails } => mails.iter().for_each(|mail| self.mailed(mail.clone())),
+            Event::Mailed { mails } => mails.iter().for_each(|mail| self.mailed(at, mail.clone())),
             Event::Delivered { message_id, outcome } => self.delivered(at, message_id, *outcome),
             Event::Accepted => {
                 self.status = Status::Accepted;
@@ -293,6 +420,28 @@ impl Incident {
             Event::Rejected { .. } => self.status = Status::Rejected,
             Event::Spam => self.status = Status::Spam,
             Event::Closed => self.status = Status::Closed,
+            Event::Duplicated { of } => {
+                self.status = Status::Duplicate;
+                self.same_as = Some(of.clone());
+            }
+            Event::Merged { into } => {
+                self.status = Status::Merged;
+                self.same_as = Some(into.clone());
+            }
+            Event::Linked { handle, merged } => {
+                self.linked.insert(handle.clone(), *merged);
+            }
+            Event::Reopened => {
+                let accepted = self.anchors.contains_key(&Anchor::Accepted);
+                self.status = if accepted { Status::Accepted } else { Status::Received };
+                self.same_as = None;
+            }
+            Event::KnownPublic => {
+                self.anchors.entry(Anchor::PublicKnown).or_insert(at);
+            }
+            Event::Exploited => {
+                self.anchors.entry(Anchor::ExploitationKnown).or_insert(at);
+            }
             Event::FieldSet { field, value } => {
                 self.fields.insert(field.clone(), value.clone());
             }
@@ -305,13 +454,60 @@ impl Incident {
             Event::CveSet { cve } => {
                 self.cves.insert(cve.clone());
             }
-            Event::LeadSet { person } => self.lead = Some(person.clone()),
+            Event::GhsaSet { ghsa } => {
+                self.ghsas.insert(ghsa.clone());
+            }
+            Event::Credited { credit } => {
+                self.fields.insert("credit".to_owned(), credit.clone());
+            }
+            Event::WillPublish { .. } => {}
+            Event::StatusAsked { alias } => {
+                if alias.is_none() {
+                    self.reporter.asked = Some(at);
+                }
+            }
+            Event::LeadSet { person, .. } => {
+                self.lead = Some(person.clone());
+                self.offer = None;
+            }
+            Event::LeadOffered { to, until, turn } => {
+                let (to, by) = (to.clone(), by.cloned());
+                self.offer = Some(Offer { to, by, at, until: *until, turn: *turn });
+            }
+            Event::LeadDeclined { person, .. } => {
+                self.offer = None;
+                self.declined.insert(person.clone());
+            }
+            Event::DeputySet { person } => self.deputy = Some(person.clone()),
+            Event::MemberJoined { person, role } => {
+                self.left.remove(person);
+                self.joined.entry(person.clone()).or_default().insert(role.clone());
+            }
+            Event::MemberLeft { person } => self.leave(person),
             Event::TaskDone { task, evidence, sets } => {
                 let done = Done { at, by: by.cloned(), evidence: evidence.clone() };
                 self.done.insert(task.clone(), done);
                 if let Some(anchor) = sets {
                     self.anchors.insert(*anchor, at);
                 }
+            }
+            Event::TaskUndone { task } => self.undo(task),
+            Event::TaskSkipped { task, reason } => {
+                let done = Done { at, by: by.cloned(), evidence: Some(reason.clone()) };
+                self.skipped.insert(task.clone(), done);
+            }
+            Event::NoticeAdded { notice, title, template, group, approvals } => {
+                let task = Task {
+                    title: title.clone(),
+                    role: self.playbook.intake.clone(),
+                    phase: "added".to_owned(),
+                    template: Some(template.clone()),
+                    audience: Some(Audience::Group(group.clone())),
+                    approvals: usize::try_from(*approvals).unwrap_or(1).max(1),
+                    four_eyes: true,
+                    ..Task::bare(notice.clone(), Kind::Draft)
+                };
+                self.own.push(OwnNotice { task, at });
             }
             Event::Agreed { task, role } => {
                 if let Some(person) = by {
@@ -362,12 +558,15 @@ impl Incident {
                 };
                 notice.releases.insert(*number, release);
             }
-            Event::Sent { notice, number, copies } => self.sent(notice, *number, copies),
+            Event::Sent { notice, number, copies } => self.sent(at, notice, *number, copies),
             Event::ConfirmAsked { nonce, ask } => {
                 self.asks.insert(*nonce, ask.clone());
             }
             Event::Confirmed { nonce } | Event::Cancelled { nonce } => {
-                self.asks.remove(nonce);
+                // What was asked of several people is settled by the first of them.
+                if let Some(settled) = self.asks.remove(nonce) {
+                    self.asks.retain(|_, ask| ask.basis != settled.basis);
+                }
             }
             Event::Reminded { what } => {
                 self.reminded.insert(what.clone());
@@ -375,7 +574,29 @@ impl Incident {
         }
     }
 
-    fn sent(&mut self, notice: &TaskId, number: u32, copies: &[Copy]) {
+    fn leave(&mut self, person: &PersonId) {
+        self.joined.remove(person);
+        self.left.insert(person.clone());
+        self.asks.retain(|_, ask| ask.person != *person && ask.by.as_ref() != Some(person));
+        if self.deputy.as_ref() == Some(person) {
+            self.deputy = None;
+        }
+        if self.offer.as_ref().is_some_and(|offer| offer.to == *person) {
+            self.offer = None;
+        }
+    }
+
+    fn undo(&mut self, task: &TaskId) {
+        let sets = self.task(task).and_then(|task| task.sets);
+        self.done.remove(task);
+        self.skipped.remove(task);
+        self.agreed.remove(task);
+        if let Some(anchor) = sets {
+            self.anchors.remove(&anchor);
+        }
+    }
+
+    fn sent(&mut self, at: Moment, notice: &TaskId, number: u32, copies: &[Copy]) {
         let releases = self.notices.get_mut(notice).map(|notice| &mut notice.releases);
         let Some(release) = releases.and_then(|releases| releases.get_mut(&number)) else {
             return;
@@ -386,15 +607,15 @@ impl Incident {
         }
         for copy in copies {
             let purpose = Purpose::Notice { notice: notice.clone(), number };
-            self.mailed(Mailed {
-                message_id: copy.message_id.clone(),
-                to: copy.to.clone(),
-                purpose,
-            });
+            let (message_id, to) = (copy.message_id.clone(), copy.to.clone());
+            self.mailed(at, Mailed { message_id, to, purpose });
         }
     }
 
-    fn mailed(&mut self, mail: Mailed) {
+    fn mailed(&mut self, at: Moment, mail: Mailed) {
+        if matches!(mail.purpose, Purpose::Answer | Purpose::Update) {
+            self.reporter.told = Some(at);
+        }
         self.root_mails.entry(mail.to.clone()).or_insert_with(|| mail.message_id.clone());
         self.mails.insert(mail.message_id.clone(), mail);
     }
@@ -421,7 +642,8 @@ impl Incident {
             | Purpose::Reminder
             | Purpose::Key
             | Purpose::Waiting
-            | Purpose::Alert => {}
+            | Purpose::Alert
+            | Purpose::Update => {}
         }
     }
 }

@@ -8,12 +8,16 @@
 use serde_json::json;
 
 use super::desk::{Decision, Desk};
+use super::diagnosis;
 use super::event::{Author, Event, LetterNote, Opening, Purpose, Recipient, ReporterKey};
 use super::letter::{Failure, KeyRank, Letter, Shape};
 use super::names::{Fresh, Handle, Moment, Span, later};
 use super::outbox::{Label, Mail, Words};
+use super::refusal::Refusal;
 use super::relay;
+use super::reporter;
 use super::roster::{Party, Person, Reference, references_in};
+use super::rotation;
 use super::steer;
 use super::texts::{SealedFacts, clean};
 use super::work::Work;
@@ -55,6 +59,9 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
         return copy(desk, letter, first, now, fresh);
     }
     if let Some(handle) = &place.handle {
+        if let Some(decision) = status_of_copy(desk, letter, handle, &place, now, &fresh) {
+            return decision;
+        }
         return follow_up(desk, letter, handle, &place, now, fresh);
     }
     if is_key_request(letter) {
@@ -70,6 +77,8 @@ pub struct Place {
     pub handle: Option<Handle>,
     /// Whether it holds the reference that the incident's reporter was given.
     pub by_reporter: bool,
+    /// The name of a copy, if it holds the reference that its sender was given.
+    pub alias: Option<Handle>,
     /// References in its text whose token nobody was given.
     pub foreign: bool,
     /// The incident that its headers speak of.
@@ -90,14 +99,18 @@ fn place_of(desk: &Desk, letter: &Letter) -> Place {
     for reference in references {
         let address = &desk.settings.address;
         let token = |party| desk.ref_key.token(address, &reference.handle, party);
-        let incident = desk.alias(&reference.handle).unwrap_or(&reference.handle);
+        let alias = desk.alias(&reference.handle);
+        let incident = alias.map_or(&reference.handle, |alias| &alias.incident);
         if !desk.incidents.contains_key(incident) {
             place.foreign = true;
             continue;
         }
         if token(Party::Reporter) == reference.token {
-            place.by_reporter = desk.alias(&reference.handle).is_none();
+            place.by_reporter |= alias.is_none();
             place.handle = Some(incident.clone());
+            if alias.is_some() {
+                place.alias = Some(reference.handle.clone());
+            }
         } else if person.is_some_and(|person| token(Party::Person(&person.id)) == reference.token) {
             place.handle = Some(incident.clone());
             place.own.push(reference);
@@ -223,21 +236,116 @@ fn follow_up(
         let (fingerprint, rank) = (found.fingerprint.clone(), found.rank);
         work.add(Event::KeyPinned { key: ReporterKey { fingerprint, rank, certificate } });
     }
-    join(&mut work, letter, if proven { Author::Reporter } else { Author::Unproven });
-    relay::mail(
-        &mut work,
-        letter,
-        None,
-        if proven { "the reporter" } else { "somebody, unproven" },
-    );
+    let words = if proven { reporter::words(&work, letter) } else { Vec::new() };
+    let mut told = reporter::carry_out(&mut work, &words);
+    // Who only asks where it stands has said nothing that anyone needs to read.
+    let nothing_else = words.iter().all(|line| line.word.eq_ignore_ascii_case("status"))
+        && steer::text_in(desk, letter).is_empty()
+        && letter.attachments.is_empty();
+    if !words.is_empty() && nothing_else {
+        work.dispose("status asked");
+        return work.done();
+    }
     work.dispose("reply");
+    if proven {
+        join(&mut work, letter, Author::Reporter);
+        if let Some(of) = work.incident.as_ref().and_then(|incident| incident.same_as.clone()) {
+            told.push(format!("this incident goes on as {of}"));
+        }
+        relay::mail_with(&mut work, letter, None, "the reporter", &told);
+        return work.done();
+    }
+    let heap = is_a_heap(&work);
+    join(&mut work, letter, Author::Unproven);
+    if !heap {
+        relay::mail(&mut work, letter, None, "somebody, unproven");
+    } else if once_an_hour(&mut work, "heap") {
+        relay::alert(
+            &mut work,
+            None,
+            "Mails by somebody unproven come in heaps",
+            &["More are kept, and not passed on one by one in this hour.".to_owned()],
+            "read them with `| /show`, without the bar.",
+        );
+    }
     work.done()
+}
+
+/// So many mails of unproven writers an hour are passed on one by one on one incident.
+const UNPROVEN_PER_HOUR: usize = 10;
+
+/// Whether mails of unproven writers come in heaps (FAILURES R7). Looks at the newest only.
+fn is_a_heap(work: &Work<'_>) -> bool {
+    let hour_ago = later(work.now, Span::hours(-1));
+    work.incident.as_ref().is_some_and(|incident| {
+        let newest = incident.letters.iter().rev().take_while(|letter| letter.received > hour_ago);
+        newest.filter(|letter| letter.author == Author::Unproven).count() >= UNPROVEN_PER_HOUR
+    })
+}
+
+/// Somebody asks, under the name that a copy of a known ciphertext was acknowledged by, where it
+/// stands. They are answered as any reporter is, and always in the same word: no answer at all would
+/// tell a thief that the ciphertext is one that we could open.
+fn status_of_copy(
+    desk: &Desk,
+    letter: &Letter,
+    handle: &Handle,
+    place: &Place,
+    now: Moment,
+    fresh: &Fresh,
+) -> Option<Decision> {
+    let name = place.alias.as_ref()?;
+    let alias = desk.alias(name)?;
+    let mut work = Work::on(desk, Some(handle), now, fresh.clone());
+    let words = reporter::words(&work, letter);
+    if !words.iter().any(|line| line.word.eq_ignore_ascii_case("status")) {
+        return None;
+    }
+    work.dispose("status asked");
+    let address = alias.address.clone().filter(|_| reporter::may_answer(alias.asked, now));
+    let Some(address) = address else { return Some(work.done()) };
+    work.add(Event::StatusAsked { alias: Some(name.clone()) });
+    let mut facts = work.clear_facts();
+    let token = desk.ref_key.token(&desk.settings.address, name, Party::Reporter);
+    facts.reference = format!("Ref: {name}/{token}");
+    facts.handle = name.to_string();
+    "received".clone_into(&mut facts.state);
+    let key = letter.keys.first();
+    facts.key_known = key.is_some();
+    let words = match key {
+        Some(_) => desk
+            .texts
+            .clear_but_sealed("status", &facts, &SealedFacts::default())
+            .map(Words::Sealed),
+        None => desk.texts.clear("status", &facts).map(Words::Clear),
+    };
+    match words {
+        Ok(words) => {
+            let mail = Mail {
+                message_id: work.message_id(),
+                about: Some(handle.clone()),
+                to: Recipient::Outsider(address.clone()),
+                address,
+                key: key.map(|key| key.fingerprint.clone()),
+                purpose: Purpose::Acknowledgement,
+                not_before: now,
+                words,
+                attachments: Vec::new(),
+                with_our_key: true,
+                answers: letter.message_id.clone(),
+            };
+            work.post(mail);
+        }
+        Err(problem) => work.fault(problem.to_string()),
+    }
+    Some(work.done())
 }
 
 /// Tells a pinned person, sealed, that a mail with commands came in under their address and
 /// without their signature. At most once an hour, so that nobody can flood them with it.
 pub(super) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
-    if steer::commands_in(letter).is_empty() {
+    let lines = steer::commands_in(work.desk, letter);
+    if lines.is_empty() {
         return;
     }
     let desk = work.desk;
@@ -253,9 +361,12 @@ pub(super) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
         return;
     }
     work.add_to_desk(Event::Warned { person: person.id.clone() });
+    let refusal =
+        Refusal::new("", relay::signature_fault(&letter.verdict), diagnosis::remedy(letter));
     let facts = json!({
         "received": work.say(letter.received),
-        "why": relay::signature_fault(&letter.verdict),
+        "why": refusal.why,
+        "program": diagnosis::tell(letter, None, Some(&refusal)),
         "pinned": person.fingerprint.spaced(),
     });
     work.tell(person, Purpose::Refusal, "warning", facts);
@@ -274,6 +385,7 @@ fn copy(desk: &Desk, letter: &Letter, first: &Handle, now: Moment, fresh: Fresh)
         raw: letter.raw,
         alias: alias.clone(),
         acknowledge: address.is_some().then_some(at),
+        address: address.clone(),
     });
     let Some(address) = address else {
         return work.done();
@@ -365,7 +477,7 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     let reporter = answer_address(desk, letter);
     let answered = reporter.is_some() && !letter.from_before;
     let acknowledge = answered.then(|| desk.acknowledge_at(encrypted, letter.arrived, now));
-    let deferred = !encrypted && author.is_none() && desk.defers_plain(now);
+    let deferred = author.is_none() && desk.defers(encrypted, now);
     let opening = Opening {
         playbook: playbook.digest,
         letter: letter_note,
@@ -382,6 +494,7 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     }
     if !deferred {
         relay::report(&mut work, letter);
+        rotation::offer_turn(&mut work);
     }
     work.dispose("report");
     work.done()

@@ -6,7 +6,9 @@
 //! first unbroken block of command lines before any other text of the writer's own.
 
 use super::commands::{self, Turn};
+use super::names::Address;
 use super::refusal::{Refusal, nearest};
+use super::reporter::{self, Asked};
 use super::roster::references_in;
 
 /// Who may use a word.
@@ -20,6 +22,10 @@ pub enum Needs {
     Intake,
     /// Somebody with the role of the task that the word names.
     TaskRole,
+    /// The person who leads the incident, or stands in for the lead.
+    Lead,
+    /// The incident's reporter: by their key, or by the reference that only they were given.
+    Reporter,
 }
 
 impl Needs {
@@ -31,6 +37,8 @@ impl Needs {
             Self::Team => "the incident's team",
             Self::Intake => "the intake role",
             Self::TaskRole => "the task's role",
+            Self::Lead => "the lead or deputy",
+            Self::Reporter => "the reporter",
         }
     }
 }
@@ -42,6 +50,15 @@ pub enum Scope {
     Desk,
     /// One incident, named by the `Ref` in the mail.
     Incident,
+}
+
+/// What carries a word out: on behalf of a person of the roster, or of a reporter.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// On the copy of the incident; the answer goes in the transcript.
+    Person(fn(&mut Turn<'_, '_>, &str) -> Result<String, Refusal>),
+    /// Adds to the record and no more.
+    Reporter(fn(&mut Asked<'_, '_>, &str)),
 }
 
 /// A row of the table.
@@ -61,55 +78,91 @@ pub struct Keyword {
     pub dangerous: bool,
     /// One sentence.
     pub help: &'static str,
-    /// Carries it out on the copy.
-    pub run: fn(&mut Turn<'_, '_>, &str) -> Result<String, Refusal>,
+    /// Carries it out.
+    pub run: Run,
 }
 
 macro_rules! rows {
-    ($($group:literal $word:literal $arguments:literal $needs:ident $scope:ident $danger:literal $run:path, $help:literal;)*) => {
+    ($($group:literal $word:literal $arguments:literal $needs:ident $scope:ident $danger:literal $kind:ident($run:path), $help:literal;)*) => {
         &[$(Keyword {
             word: $word, group: $group, arguments: $arguments, needs: Needs::$needs,
-            scope: Scope::$scope, dangerous: $danger, help: $help, run: $run,
+            scope: Scope::$scope, dangerous: $danger, help: $help, run: Run::$kind($run),
         }),*]
     };
 }
 
 /// The table.
 pub const KEYWORDS: &[Keyword] = rows! {
-    "read" "help" "[WORD]" Maintainer Desk false commands::read::help, "Explains the words, or one of them.";
-    "read" "ping" "" Maintainer Desk false commands::read::ping, "Tells what your mail program did, and that commands work.";
-    "read" "list" "" Team Desk false commands::read::list, "Lists the open incidents.";
-    "read" "incident" "HANDLE" Maintainer Desk false commands::read::incident, "Names the incident when the mail quotes no Ref line.";
-    "read" "status" "" Team Incident false commands::read::status, "Shows where the incident stands, in short.";
-    "read" "show" "" Team Incident false commands::read::show, "Shows the record and the letters.";
-    "read" "agenda" "" Team Incident false commands::read::agenda, "Shows what is done, due, late, and waiting for what.";
-    "triage" "accept" "" Intake Incident false commands::triage::accept, "Says that it is a vulnerability, and tells the reporter that it is worked on.";
-    "triage" "reject" "REASON" Intake Incident false commands::triage::reject, "Says that it is not a vulnerability; the reason goes to the reporter.";
-    "triage" "unreadable" "" Intake Incident false commands::triage::unreadable, "Asks the reporter to send it again, readable.";
-    "triage" "spam" "" Intake Incident false commands::triage::spam, "Closes it quietly; nothing is sent.";
-    "triage" "close" "" Intake Incident true commands::triage::close, "Closes the incident.";
-    "people" "lead" "WHO" Intake Incident false commands::record::lead, "Puts somebody in the lead.";
-    "record" "set" "FIELD VALUE" Team Incident false commands::record::set, "Sets a field of the record.";
-    "record" "title" "TEXT" Team Incident false commands::record::title, "Sets the title.";
-    "record" "cvss" "VECTOR" Team Incident false commands::record::cvss, "Sets the score, by its vector.";
-    "record" "cve" "ID" Team Incident false commands::record::cve, "Adds a CVE number.";
-    "record" "done" "TASK [EVIDENCE]" TaskRole Incident false commands::record::done, "Says that a task is done, or that you agree to a gate.";
-    "record" "note" "TEXT" Team Incident false commands::record::note, "Keeps a note in the record.";
-    "talk" "reply" "" Team Incident false commands::triage::reply, "Sends the text below the commands to the reporter.";
-    "embargo" "disclose" "WHEN" Intake Incident true commands::embargo::disclose, "Sets T, the moment of public disclosure, or moves it.";
-    "embargo" "preview" "NOTICE" TaskRole Incident false commands::embargo::preview, "Freezes a new numbered draft of a notice and shows it; approvals of an older one are void.";
-    "embargo" "approve" "NOTICE@N" TaskRole Incident false commands::embargo::approve, "Approves exactly that draft.";
-    "embargo" "hold" "NOTICE|ALL" Team Incident false commands::embargo::hold, "Holds notices back. Counts however late it comes.";
-    "embargo" "resume" "NOTICE|ALL" Intake Incident true commands::embargo::resume, "Lets held notices go.";
-    "embargo" "published" "" Intake Incident true commands::embargo::published, "Records that it is public.";
-    "confirm" "confirm" "NONCE" Maintainer Incident true commands::confirm::confirm, "Confirms what the desk asked you to confirm.";
-    "confirm" "cancel" "NONCE" Maintainer Incident false commands::confirm::cancel, "Calls it off.";
+    "read" "help" "[WORD]" Maintainer Desk false Person(commands::read::help), "Explains the words, or one of them.";
+    "read" "ping" "" Maintainer Desk false Person(commands::read::ping), "Tells exactly what your mail program did, whether a command would have counted, and if not, what to change.";
+    "read" "whoami" "" Maintainer Desk false Person(commands::read::whoami), "Tells who you are to the desk: key, roles, what you lead.";
+    "read" "list" "" Maintainer Desk false Person(commands::read::list), "Lists the open incidents that you are on.";
+    "read" "incident" "HANDLE" Maintainer Desk false Person(commands::read::incident), "Names the incident when the mail quotes no Ref line.";
+    "read" "status" "" Team Incident false Person(commands::read::status), "Shows where the incident stands, in short.";
+    "read" "show" "" Team Incident false Person(commands::read::show), "Shows the record and the letters.";
+    "read" "agenda" "" Team Incident false Person(commands::read::agenda), "Shows what is done, due, late, and waiting for what.";
+    "read" "log" "" Team Incident false Person(commands::read::log), "Shows the history: who did what, when.";
+    "triage" "accept" "" Intake Incident false Person(commands::triage::accept), "Says that it is a vulnerability, and tells the reporter that it is worked on.";
+    "triage" "reject" "REASON" Intake Incident false Person(commands::triage::reject), "Says that it is not a vulnerability; the reason goes to the reporter.";
+    "triage" "unreadable" "" Intake Incident false Person(commands::triage::unreadable), "Asks the reporter to send it again, readable.";
+    "triage" "duplicate" "HANDLE" Intake Incident false Person(commands::linking::duplicate), "Says that the same was reported before; the reporter is told that it is known.";
+    "triage" "merge" "HANDLE" Intake Incident true Person(commands::linking::merge), "Goes on with it as another incident; nothing is sent to the reporter.";
+    "triage" "spam" "" Intake Incident false Person(commands::triage::spam), "Closes it quietly; nothing is sent.";
+    "triage" "close" "" Intake Incident true Person(commands::triage::close), "Closes the incident.";
+    "triage" "reopen" "" Intake Incident true Person(commands::triage::reopen), "Opens a closed incident again.";
+    "triage" "known-public" "" Intake Incident true Person(commands::alarm::known_public), "Says that the public knows: unsent advance notices are replaced by one immediate draft, open work is due now.";
+    "triage" "exploited" "" Team Incident false Person(commands::alarm::exploited), "Says that it is exploited: the team is alarmed, open work loses its slack.";
+    "people" "lead" "WHO" Intake Incident false Person(commands::people::lead), "Takes the lead (`me`), or asks somebody to take it.";
+    "people" "handoff" "WHO" Lead Incident false Person(commands::people::handoff), "Asks somebody to take over; you lead until they do.";
+    "people" "take" "" Team Incident false Person(commands::people::take), "Takes the lead that you were offered, or that nobody has.";
+    "people" "decline" "" Team Incident false Person(commands::people::decline), "Declines the lead that you were offered; a turn is not used up.";
+    "people" "deputy" "WHO" Lead Incident false Person(commands::people::deputy), "Names who stands in for the lead.";
+    "people" "join" "WHO ROLE" Intake Incident true Person(commands::people::join), "Gives somebody a role on this incident only.";
+    "people" "leave" "" Team Incident true Person(commands::people::leave), "Takes you off this incident. The lead hands over first.";
+    "people" "away" "DATE" Maintainer Desk false Person(commands::people::away), "Says that you are away until then: no turn comes to you.";
+    "people" "back" "" Maintainer Desk false Person(commands::people::back), "Says that you are back.";
+    "record" "set" "FIELD VALUE" Team Incident false Person(commands::record::set), "Sets a field of the record.";
+    "record" "title" "TEXT" Team Incident false Person(commands::record::title), "Sets the title.";
+    "record" "cvss" "VECTOR" Team Incident false Person(commands::record::cvss), "Sets the score, by its vector.";
+    "record" "cve" "ID" Team Incident false Person(commands::record::cve), "Adds a CVE number.";
+    "record" "ghsa" "ID" Team Incident false Person(commands::record::ghsa), "Adds the number of an advisory.";
+    "record" "affects" "RANGE" Team Incident false Person(commands::record::affects), "Sets the affected versions.";
+    "record" "fixed" "VERSION" Team Incident false Person(commands::record::fixed), "Sets the fixed version.";
+    "record" "done" "TASK [EVIDENCE]" TaskRole Incident false Person(commands::tasks::done), "Says that a task is done, or that you agree to a gate.";
+    "record" "undo" "TASK" TaskRole Incident false Person(commands::tasks::undo), "Takes back that a task is done or skipped.";
+    "record" "skip" "TASK REASON" TaskRole Incident true Person(commands::tasks::skip), "Says that a task will not be done, and why.";
+    "record" "note" "TEXT" Team Incident false Person(commands::record::note), "Keeps a note in the record.";
+    "talk" "reply" "" Team Incident false Person(commands::talk::reply), "Sends the text below the commands, and the attachments, to the reporter.";
+    "talk" "answer" "NAME" Team Incident false Person(commands::talk::answer), "Sends the reporter one of the prepared answers.";
+    "talk" "tell" "GROUP" Intake Incident false Person(commands::talk::tell), "Drafts the text below as a sealed mail to an embargoed group; another person approves it.";
+    "embargo" "disclose" "WHEN" Intake Incident true Person(commands::embargo::disclose), "Sets T, the moment of public disclosure, or moves it.";
+    "embargo" "preview" "NOTICE" TaskRole Incident false Person(commands::embargo::preview), "Freezes a new numbered draft of a notice and shows it; approvals of an older one are void.";
+    "embargo" "approve" "NOTICE@N" TaskRole Incident false Person(commands::embargo::approve), "Approves exactly that draft.";
+    "embargo" "hold" "NOTICE|ALL" Team Incident false Person(commands::embargo::hold), "Holds notices back. Counts however late it comes.";
+    "embargo" "resume" "NOTICE|ALL" Intake Incident true Person(commands::embargo::resume), "Lets held notices go.";
+    "embargo" "published" "" Intake Incident true Person(commands::embargo::published), "Records that it is public.";
+    "confirm" "confirm" "NONCE" Maintainer Incident true Person(commands::confirm::confirm), "Confirms what the desk asked you to confirm.";
+    "confirm" "cancel" "NONCE" Maintainer Incident false Person(commands::confirm::cancel), "Calls it off.";
+    "reporter" "status" "" Reporter Incident false Reporter(reporter::status), "Tells where your report stands.";
+    "reporter" "credit" "NAME|anonymous" Reporter Incident false Reporter(reporter::credit), "Says how you want to be named.";
+    "reporter" "publish" "WHEN" Reporter Incident false Reporter(reporter::publish), "Says when you intend to publish.";
 };
 
-/// The row of a word; case is free.
+/// The row of a word of the people of the roster; case is free.
 #[must_use]
 pub fn keyword(word: &str) -> Option<&'static Keyword> {
-    KEYWORDS.iter().find(|row| row.word.eq_ignore_ascii_case(word))
+    row(word, false)
+}
+
+/// The row of a word of reporters.
+#[must_use]
+pub fn reporter_keyword(word: &str) -> Option<&'static Keyword> {
+    row(word, true)
+}
+
+fn row(word: &str, reporters: bool) -> Option<&'static Keyword> {
+    let fits = |row: &&Keyword| (row.needs == Needs::Reporter) == reporters;
+    KEYWORDS.iter().filter(fits).find(|row| row.word.eq_ignore_ascii_case(word))
 }
 
 /// A line of the command block.
@@ -136,36 +189,42 @@ pub struct Parsed {
     pub lines: Vec<Line>,
     /// The writer's own words below it: no quotes, no signature.
     pub text: String,
+    /// Whether the quote of a mail program that marks none was left out.
+    pub cut: bool,
+    /// A line of the text that looks like a command and stands where none counts.
+    pub stray: Option<Line>,
 }
 
 /// More lines than this are no command mail.
 const LINES_MAX: usize = 50;
 
-/// Reads the text of a mail. Whatever is quoted is never a command and never part of the text.
+/// Reads the text of a mail to the desk at `desk`. Whatever is quoted is never a command and never
+/// part of the text, whether the mail program marks it with `>` or not.
 #[must_use]
-pub fn parse(text: &str) -> Parsed {
-    // A non-breaking space is what phones and copying from web pages leave behind.
-    let text = text.trim_start_matches('\u{feff}').replace(['\u{a0}', '\u{202f}'], " ");
+pub fn parse(text: &str, desk: &Address) -> Parsed {
+    // Phones, and copying from web pages, leave blanks that do not break and marks without width.
+    let text = text.replace(['\u{a0}', '\u{202f}'], " ");
+    let text = text.replace(['\u{feff}', '\u{200b}', '\u{2060}'], "");
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let mut parsed = Parsed::default();
-    let mut own = Vec::new();
+    let end = unmarked_quote(&lines, desk);
+    let own = lines.get(..end).unwrap_or(&lines);
+    let mut parsed = Parsed { cut: end < lines.len(), ..Parsed::default() };
+    let mut words = Vec::new();
     let mut in_block = false;
     let mut block_over = false;
-    for (n, line) in lines.iter().enumerate() {
-        let quoted = line.trim_start().starts_with('>');
-        if !block_over
-            && !quoted
-            && let Some(command) = command_line(line)
-        {
+    for (n, line) in own.iter().enumerate() {
+        let quoted = is_quoted(line);
+        let command = (!quoted).then(|| command_line(line)).flatten();
+        if let (false, Some(command)) = (block_over, &command) {
             in_block = true;
             if parsed.lines.len() < LINES_MAX {
-                parsed.lines.push(command);
+                parsed.lines.push(command.clone());
             }
             continue;
         }
         // The block is unbroken: whatever else comes ends it.
         block_over |= in_block;
-        if *line == "--" || line.trim_end() == "--" && !own.is_empty() {
+        if *line == "--" {
             break;
         }
         // A reference is for the desk; passed on, it would make another's answer look forged.
@@ -174,10 +233,58 @@ pub fn parse(text: &str) -> Parsed {
             continue;
         }
         block_over |= !line.trim().is_empty();
-        own.push(*line);
+        let known = |line: &Line| keyword(&line.word).is_some();
+        parsed.stray = parsed.stray.or_else(|| command.filter(known));
+        words.push(*line);
     }
-    parsed.text = own.join("\n").trim().to_owned();
+    parsed.text = words.join("\n").trim().to_owned();
     parsed
+}
+
+fn is_quoted(line: &str) -> bool {
+    line.trim_start().starts_with('>')
+}
+
+/// Where the quote of a mail program begins that marks none of its lines: Outlook's line of
+/// underscores or its `-----Original Message-----`, in any language, with the old mail's headers
+/// below; or a last line of attribution that names the desk and is followed by no marked quote.
+fn unmarked_quote(lines: &[&str], desk: &Address) -> usize {
+    let at = |n: usize| lines.get(n).copied().unwrap_or("").trim();
+    for n in 0..lines.len() {
+        let line = at(n);
+        let rule = line.len() >= 10 && line.bytes().all(|b| b == b'_');
+        let framed = line.starts_with("---") && line.ends_with("---");
+        let framed = framed && line.chars().any(char::is_alphabetic);
+        if (rule || framed) && has_old_headers(lines, n.saturating_add(1)) {
+            return n;
+        }
+        if has_old_headers(lines, n) && line.contains(desk.as_str()) {
+            return n;
+        }
+        let names_us = line.contains(desk.as_str())
+            || (n > 0 && at(n.saturating_sub(1)).contains(desk.as_str()));
+        if names_us && ends_attribution(line) && !is_quoted(line) {
+            let next = lines.iter().skip(n.saturating_add(1)).find(|line| !line.trim().is_empty());
+            if next.is_some_and(|next| !is_quoted(next) && command_line(next).is_none()) {
+                return if line.contains(desk.as_str()) { n } else { n.saturating_sub(1) };
+            }
+        }
+    }
+    lines.len()
+}
+
+/// Whether the headers of an old mail stand here, as Outlook prints them: at least three lines in
+/// a row of a word or two, a colon and something, an address among them. The words are in the
+/// language of the writer.
+fn has_old_headers(lines: &[&str], from: usize) -> bool {
+    let is_header = |line: &&&str| {
+        let name = line.trim().trim_start_matches('*').split_once(':').map_or("", |(name, _)| name);
+        let letters = name.chars().all(|c| c.is_alphabetic() || " -*".contains(c));
+        !name.is_empty() && name.chars().count() <= 16 && letters
+    };
+    let rows = lines.iter().skip(from).skip_while(|line| line.trim().is_empty());
+    let rows: Vec<_> = rows.take_while(is_header).take(6).collect();
+    rows.len() >= 3 && rows.iter().any(|line| line.contains('@'))
 }
 
 /// A stroke, a word of letters and hyphens, then a blank or the end: `/etc/passwd` is none.
@@ -190,24 +297,35 @@ fn command_line(line: &str) -> Option<Line> {
     is_word.then(|| Line { word: word.to_owned(), arguments: arguments.trim().to_owned() })
 }
 
-/// The line or two before a quote that says who wrote it, in whatever language: it is followed by
-/// a quoted line and ends with a colon, as every mail program writes it.
+/// The lines before a quote that say who wrote it, in whatever language: one to three, the last
+/// ends with a colon, as every mail program writes it, and a quoted line follows.
 fn is_attribution(lines: &[&str], at: usize) -> bool {
     let Some(line) = lines.get(at).filter(|line| !line.trim().is_empty()) else {
         return false;
     };
-    let rest = || lines.iter().skip(at.saturating_add(1));
-    let quote_follows = |mut rest: std::iter::Skip<std::slice::Iter<'_, &str>>| {
-        rest.find(|line| !line.trim().is_empty())
-            .is_some_and(|line| line.trim_start().starts_with('>'))
+    let quote_follows = |from: usize| {
+        let mut rest = lines.iter().skip(from).filter(|line| !line.trim().is_empty());
+        rest.next().is_some_and(|line| is_quoted(line))
     };
-    let ends = |line: &str| line.trim_end().ends_with([':', '：']);
-    if ends(line) && quote_follows(rest()) {
+    if ends_attribution(line) && quote_follows(at.saturating_add(1)) {
         return true;
     }
-    // Broken over two lines: "On ..., somebody <address>" / "wrote:".
-    let next = rest().next().filter(|next| ends(next) && !next.trim_start().starts_with('>'));
-    next.is_some() && line.contains('@') && quote_follows(lines.iter().skip(at.saturating_add(2)))
+    // Broken over two or three lines: "On ..., somebody" / "<address>" / "wrote:".
+    (1..=2).any(|more| {
+        let last = at.saturating_add(more);
+        let whole: Vec<&str> =
+            lines.iter().skip(at).take(more.saturating_add(1)).copied().collect();
+        whole.iter().all(|line| !line.trim().is_empty() && !is_quoted(line))
+            && whole.iter().any(|line| line.contains('@'))
+            && whole.iter().flat_map(|line| line.chars()).filter(char::is_ascii_digit).count() >= 4
+            && whole.iter().all(|line| command_line(line).is_none())
+            && lines.get(last).is_some_and(|line| ends_attribution(line))
+            && quote_follows(last.saturating_add(1))
+    })
+}
+
+fn ends_attribution(line: &str) -> bool {
+    line.trim_end().ends_with([':', '：'])
 }
 
 /// Whether the first line of the writer's own text is a known word that does not stand where a
@@ -222,7 +340,8 @@ pub fn is_misplaced(parsed: &Parsed) -> bool {
 /// The refusal for a word that the table does not have.
 #[must_use]
 pub fn unknown(word: &str) -> Refusal {
-    let hint = nearest(word, KEYWORDS.iter().map(|row| row.word));
+    let known = KEYWORDS.iter().filter(|row| row.needs != Needs::Reporter).map(|row| row.word);
+    let hint = nearest(word, known);
     let next = hint.map_or_else(
         || "write `| /help` for the list of words, without the bar.".to_owned(),
         |hint| format!("did you mean `| /{hint}`? Write it without the bar."),
@@ -253,18 +372,22 @@ pub fn markdown() -> String {
 mod tests {
     use super::*;
 
+    fn parsed(text: &str) -> Parsed {
+        parse(text, &Address::parse("security@desk.test").unwrap())
+    }
+
     fn words(text: &str) -> Vec<String> {
-        parse(text).lines.iter().map(Line::text).collect()
+        parsed(text).lines.iter().map(Line::text).collect()
     }
 
     #[test]
     fn the_first_block_counts_however_the_reply_is_laid_out() {
         let top = "/accept\n/Title  Heap Überlauf\n\nthanks\n\nOn Monday, Desk wrote:\n> | /spam\n> /spam\n";
         assert_eq!(words(top), ["/accept", "/title Heap Überlauf"]);
-        assert_eq!(parse(top).text, "thanks");
+        assert_eq!(parsed(top).text, "thanks");
         let bottom = "Am Montag schrieb Desk:\n> hello\n>\n> Ref: X\n\n/accept\nnow prose\n/spam\n";
         assert_eq!(words(bottom), ["/accept"]);
-        assert_eq!(parse(bottom).text, "now prose\n/spam");
+        assert_eq!(parsed(bottom).text, "now prose\n/spam");
         let broken = "On Mon, 1 Dec 2026, Desk <security@desk.test>\nwrote:\n\n> hi\n/hold ALL\n";
         assert_eq!(words(broken), ["/hold ALL"]);
     }
@@ -289,7 +412,7 @@ mod tests {
 
     #[test]
     fn signatures_and_quotes_are_not_part_of_the_text() {
-        let parsed = parse("/reply\nDear all,\nit works.\n\n> old\nmore\n-- \nMia\n/spam\n");
+        let parsed = parsed("/reply\nDear all,\nit works.\n\n> old\nmore\n-- \nMia\n/spam\n");
         assert_eq!(parsed.text, "Dear all,\nit works.\n\nmore");
     }
 
@@ -297,7 +420,7 @@ mod tests {
     fn words_are_unique_and_short() {
         let mut seen = std::collections::BTreeSet::new();
         for row in KEYWORDS {
-            assert!(seen.insert(row.word), "{}", row.word);
+            assert!(seen.insert((row.word, row.needs == Needs::Reporter)), "{}", row.word);
             assert!(row.help.ends_with('.'), "{}", row.word);
         }
     }

@@ -3,7 +3,9 @@
 
 pub mod commands;
 pub mod desk;
+pub mod diagnosis;
 pub mod event;
+pub mod history;
 pub mod incident;
 pub mod intake;
 pub mod keyword;
@@ -15,8 +17,11 @@ pub mod outbox;
 pub mod playbook;
 pub mod refusal;
 pub mod relay;
+pub mod reporter;
 pub mod roster;
+pub mod rotation;
 pub mod schedule;
+pub mod silence;
 pub mod steer;
 pub mod texts;
 pub mod watch;

@@ -23,7 +23,7 @@ pub fn recipients(work: &Work<'_>, audience: &Audience) -> BTreeSet<Recipient> {
     };
     match audience {
         Audience::Group(group) => ids(people.members(group).collect()),
-        Audience::Role(role) => ids(people.holders(role).collect()),
+        Audience::Role(role) => ids(work.holders(role)),
         Audience::Public(group) => {
             let lists = work.incident.as_ref().and_then(|i| i.playbook.groups.get(group));
             lists
@@ -96,6 +96,7 @@ fn notice_facts(work: &Work<'_>, incident: &Incident, audience: Option<&Audience
         published: say(incident.published()),
         lead: incident.lead.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string),
         timeline: timeline(work, incident),
+        text: String::new(),
     }
 }
 
@@ -112,12 +113,7 @@ fn timeline(work: &Work<'_>, incident: &Incident) -> Vec<String> {
         .done
         .iter()
         .map(|(id, done)| {
-            let title = incident
-                .playbook
-                .tasks
-                .iter()
-                .find(|t| t.id == *id)
-                .map_or("", |t| t.title.as_str());
+            let title = incident.task(id).map_or("", |task| task.title.as_str());
             let by = done.by.as_ref().map_or("the desk", |by| by.as_str());
             (done.at, format!("{title} ({by})"))
         })
@@ -131,6 +127,22 @@ fn timeline(work: &Work<'_>, incident: &Incident) -> Vec<String> {
     }
     rows.sort();
     rows.into_iter().map(|(at, what)| format!("{}  {what}", work.say(at))).collect()
+}
+
+/// Renders a word to a group: what a person wrote, in the frame that every notice has.
+///
+/// # Errors
+/// The template's problem.
+pub fn render_words(
+    work: &Work<'_>,
+    audience: &Audience,
+    text: &str,
+) -> Result<Written, super::texts::Problem> {
+    let Some(incident) = &work.incident else {
+        return Ok(Written { subject: String::new(), body: String::new() });
+    };
+    let facts = notice_facts(work, incident, Some(audience));
+    work.desk.texts.freeze("tell", &NoticeFacts { text: text.to_owned(), ..facts })
 }
 
 /// Renders a notice as it would be frozen now.

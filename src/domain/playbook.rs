@@ -84,6 +84,12 @@ pub enum Anchor {
     /// The moment at which it was in fact made public.
     #[serde(rename = "released", alias = "public")]
     Released,
+    /// Somebody else made it known.
+    #[serde(rename = "public_known")]
+    PublicKnown,
+    /// It is exploited.
+    #[serde(rename = "exploitation_known")]
+    ExploitationKnown,
 }
 
 /// What the closed list is called in files and messages.
@@ -98,6 +104,8 @@ pub const ANCHORS: &[(&str, Anchor)] = &[
     ("release", Anchor::T),
     ("released", Anchor::Released),
     ("public", Anchor::Released),
+    ("public_known", Anchor::PublicKnown),
+    ("exploitation_known", Anchor::ExploitationKnown),
 ];
 
 impl fmt::Display for Anchor {
@@ -170,6 +178,31 @@ pub struct Task {
 }
 
 impl Task {
+    /// A row with nothing but its id and kind.
+    #[must_use]
+    pub fn bare(id: TaskId, kind: Kind) -> Self {
+        Self {
+            id,
+            alias: None,
+            phase: String::new(),
+            title: String::new(),
+            role: String::new(),
+            kind,
+            when: None,
+            after: Vec::new(),
+            action: None,
+            sets: None,
+            agree: Vec::new(),
+            evidence: false,
+            needs: Vec::new(),
+            template: None,
+            audience: None,
+            approvals: 1,
+            four_eyes: false,
+            src: None,
+        }
+    }
+
     /// Whether it is a rule that always holds: shown, never due, never done.
     #[must_use]
     pub fn is_standing(&self) -> bool {
@@ -227,6 +260,24 @@ pub struct TRule {
     pub slip: Offset,
 }
 
+/// Who may use a word of the desk in this process, where that is not what the table of words says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Right {
+    /// Any of these roles; empty for what the table says.
+    pub roles: Vec<String>,
+    /// Whether another person must confirm it.
+    pub second: bool,
+}
+
+/// How a lead is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assign {
+    /// In turn among the holders of this role.
+    pub role: String,
+    /// Within this time the turn is taken or goes to the next.
+    pub within: Offset,
+}
+
 /// A field of the record that the playbook declares, besides those that every incident has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
@@ -253,6 +304,14 @@ pub struct Playbook {
     pub human_answer: HumanAnswer,
     /// How T is chosen.
     pub t: TRule,
+    /// Words that have other rights than the table of words gives them.
+    pub rights: BTreeMap<String, Right>,
+    /// How a lead is found; somebody volunteers where nothing is said.
+    pub assign: Option<Assign>,
+    /// How often the reporter gets a word while it is open; never where nothing is said.
+    pub reporter_update: Option<Offset>,
+    /// After so long without a word of the team, and without a date, the team is reminded.
+    pub silence: Offset,
     /// Roles and what people call them.
     pub roles: BTreeMap<String, String>,
     /// Audiences.

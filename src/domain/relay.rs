@@ -28,21 +28,56 @@ pub fn report(work: &mut Work<'_>, letter: &Letter) {
     }
 }
 
-/// A further mail, to the team; not to the person who wrote it.
+/// A further mail, to those who talk on the incident; not to the person who wrote it. `told` is
+/// what the desk itself has to say about it.
+pub fn mail_with(
+    work: &mut Work<'_>,
+    letter: &Letter,
+    writer: Option<&Person>,
+    by: &str,
+    told: &[String],
+) {
+    let people = work.circle();
+    for person in people.into_iter().filter(|person| writer.is_none_or(|w| w.id != person.id)) {
+        let more = json!({ "told": told });
+        pass_on(work, letter, person, "mail", &from(work, letter, Some(by)), more);
+    }
+}
+
+/// [`mail_with`], with nothing to say about it.
 pub fn mail(work: &mut Work<'_>, letter: &Letter, writer: Option<&Person>, by: &str) {
-    let Some(incident) = &work.incident else {
-        return;
-    };
-    let intake = incident.playbook.intake.clone();
-    let lead = incident.lead.clone();
-    let people: Vec<_> = work
-        .team()
-        .into_iter()
-        .filter(|person| person.roles.contains(&intake) || lead.as_ref() == Some(&person.id))
-        .filter(|person| writer.is_none_or(|writer| writer.id != person.id))
-        .collect();
-    for person in people {
-        pass_on(work, letter, person, "mail", &from(work, letter, Some(by)), json!({}));
+    mail_with(work, letter, writer, by, &[]);
+}
+
+/// A subject without what mail programs and the desk put before it, so that it does not grow with
+/// every answer (FAILURES R3), and without the placeholder that stands outside.
+#[must_use]
+pub fn bare_subject(subject: &str, title: Option<&str>) -> String {
+    const ANSWERS: &[&str] = &[
+        "re", "aw", "sv", "vs", "antw", "odp", "rif", "res", "fwd", "fw", "wg", "tr", "rv", "vl",
+        "回复", "答复",
+    ];
+    let mut rest = subject.trim();
+    // Each round takes something away, so this ends; the bound is for subjects made to be long.
+    for _ in 0..50 {
+        let before = rest;
+        if let Some((word, tail)) = rest.split_once([':', '：'])
+            && ANSWERS.iter().any(|known| word.trim().eq_ignore_ascii_case(known))
+        {
+            rest = tail.trim();
+        }
+        if let Some((inside, tail)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+            && super::names::Handle::parse(inside).is_some()
+        {
+            rest = tail.trim();
+        }
+        if before == rest {
+            break;
+        }
+    }
+    match rest {
+        "" | "..." | "[...]" => title.unwrap_or("(no subject)").to_owned(),
+        rest => clean_line(rest, 150),
     }
 }
 
@@ -66,8 +101,10 @@ fn pass_on(
     more: serde_json::Value,
 ) {
     let reference = work.reference(Party::Person(&person.id));
+    let title = work.incident.as_ref().and_then(|incident| incident.title.clone());
     let mut facts = json!({
-        "subject": clean_line(&letter.subject, 150),
+        "subject": bare_subject(&letter.subject, title.as_deref()),
+        "told": [],
         "received": work.say(letter.received),
         "from": from,
         "protection": protection(&letter.verdict),

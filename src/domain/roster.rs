@@ -106,8 +106,8 @@ pub enum Party<'a> {
 pub struct RefKey(pub [u8; 32]);
 
 impl RefKey {
-    /// The token that binds a mail to desk, incident and person: 80 bits of a MAC. It is no
-    /// authority by itself; it only says which incident a signed mail speaks about.
+    /// The token that binds a mail to desk, incident and party: so many bits of a MAC. For a person
+    /// it is no authority by itself; it only says which incident a signed mail speaks about.
     #[must_use]
     pub fn token(&self, desk: &Address, handle: &Handle, party: Party<'_>) -> String {
         let (kind, name) = match party {
@@ -123,7 +123,13 @@ impl RefKey {
             kind.as_bytes(),
             name.as_bytes(),
         ]);
-        base32(&Digest::of_parts(&[&self.0, &inner.0]).0, 16)
+        // 80 bits for a person, whose signature is the proof; 130 for a reporter without a key, who
+        // proves with this and nothing else who they are.
+        let letters = match party {
+            Party::Person(_) => 16,
+            Party::Reporter => 26,
+        };
+        base32(&Digest::of_parts(&[&self.0, &inner.0]).0, letters)
     }
 }
 
@@ -157,7 +163,7 @@ pub fn references_in(text: &str) -> BTreeSet<Reference> {
         };
         let token = token.trim_end_matches(['.', ',', ';', ')', '>']).to_ascii_uppercase();
         if let Some(handle) = Handle::parse(handle)
-            && token.len() == 16
+            && matches!(token.len(), 16 | 26)
             && found.len() < 16
         {
             found.insert(Reference { handle, token });

@@ -8,7 +8,7 @@ use chrono::NaiveTime;
 
 use super::incident::{Incident, Notice, Status};
 use super::names::{Moment, PersonId, Span, TaskId, later};
-use super::playbook::{Action, Anchor, Kind, Playbook, Task, When};
+use super::playbook::{Action, Anchor, Kind, Task, When};
 
 /// Where a task stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum State {
     Late,
     /// Events have overtaken it.
     Moot,
+    /// Somebody decided that it will not be done.
+    Skipped(Moment),
 }
 
 impl State {
@@ -44,6 +46,7 @@ impl State {
             Self::Due => "due",
             Self::Late => "LATE",
             Self::Moot => "moot",
+            Self::Skipped(_) => "skipped",
         }
     }
 }
@@ -63,18 +66,43 @@ pub struct Item<'a> {
 
 /// The tasks of an incident in the order of its playbook.
 #[must_use]
-pub fn agenda<'a>(incident: &'a Incident, playbook: &'a Playbook, now: Moment) -> Vec<Item<'a>> {
+pub fn agenda(incident: &Incident, now: Moment) -> Vec<Item<'_>> {
     let row = |task| {
         let span = span_of(incident, task);
         let (earliest, due) = span.map_or((None, None), |(from, to)| (Some(from), Some(to)));
         Item { task, state: state_of(incident, task, now), earliest, due }
     };
-    playbook.tasks.iter().map(row).collect()
+    incident.tasks().map(row).collect()
 }
 
-/// From when to when a task is to be done, once its anchor is known.
+/// From when to when a task is to be done, once its anchor is known. Public knowledge makes open
+/// work due at once; exploitation takes the slack out of what does not count from T.
 #[must_use]
 pub fn span_of(incident: &Incident, task: &Task) -> Option<(Moment, Moment)> {
+    if let Some(own) = incident.own.iter().find(|own| own.task.id == task.id) {
+        return Some((own.at, own.at));
+    }
+    let anchors = &task.when.as_ref()?.anchors;
+    let planned = planned_span(incident, task);
+    // What counts from the release waits for it, whatever the public knows.
+    let after_release = anchors.iter().all(|anchor| *anchor == Anchor::Released);
+    match (incident.known_public(), planned) {
+        (Some(at), planned) if !after_release => {
+            let (earliest, due) = planned.unwrap_or((at, at));
+            return Some((earliest.min(at), due.min(at)));
+        }
+        (_, None) => return None,
+        (_, Some(_)) => {}
+    }
+    let (earliest, due) = planned?;
+    let from_t = anchors.iter().any(|anchor| matches!(anchor, Anchor::T | Anchor::Released));
+    match incident.exploited() {
+        Some(at) if !from_t => Some((earliest, due.min(at).max(earliest))),
+        Some(_) | None => Some((earliest, due)),
+    }
+}
+
+fn planned_span(incident: &Incident, task: &Task) -> Option<(Moment, Moment)> {
     let when = task.when.as_ref()?;
     let anchor = anchor_of(incident, when)?;
     let calendar = &incident.playbook.calendar;
@@ -89,6 +117,9 @@ fn anchor_of(incident: &Incident, when: &When) -> Option<Moment> {
 }
 
 fn state_of(incident: &Incident, task: &Task, now: Moment) -> State {
+    if let Some(skipped) = incident.skipped.get(&task.id) {
+        return State::Skipped(skipped.at);
+    }
     if let Some(at) = done_at(incident, task) {
         return State::Done(at);
     }
@@ -114,10 +145,12 @@ fn state_of(incident: &Incident, task: &Task, now: Moment) -> State {
     }
 }
 
-/// When a task was done: by a person, by the desk, or because the record has what it asks for.
+/// When a task was done: by a person, by the desk, or because the record has what it asks for. One
+/// that was skipped counts as done for what comes after it.
 #[must_use]
 pub fn done_at(incident: &Incident, task: &Task) -> Option<Moment> {
-    if let Some(done) = incident.done.get(&task.id) {
+    let settled = incident.done.get(&task.id).or_else(|| incident.skipped.get(&task.id));
+    if let Some(done) = settled {
         return Some(done.at);
     }
     match task.kind {
@@ -151,6 +184,7 @@ fn is_known(incident: &Incident, field: &str) -> bool {
     match field {
         "cve" => !incident.cves.is_empty(),
         "cvss" => incident.score.is_some(),
+        "ghsa" => !incident.ghsas.is_empty(),
         "title" => incident.title.is_some(),
         other => incident.fields.contains_key(other),
     }
@@ -159,16 +193,18 @@ fn is_known(incident: &Incident, field: &str) -> bool {
 /// Tasks that come before this one and are not done.
 pub fn open_before<'a>(incident: &'a Incident, task: &'a Task) -> impl Iterator<Item = &'a TaskId> {
     task.after.iter().filter(|id| {
-        let before = incident.playbook.tasks.iter().find(|other| other.id == **id);
+        let before = incident.task(id);
         before.is_none_or(|before| done_at(incident, before).is_none())
     })
 }
 
-/// Whether a notice has lost its meaning: what announces a date is moot once all is public.
-fn is_moot(incident: &Incident, task: &Task) -> bool {
+/// Whether a notice has lost its meaning: what announces a date is moot once all is public, by
+/// whomever.
+#[must_use]
+pub fn is_moot(incident: &Incident, task: &Task) -> bool {
     let announces = task.kind == Kind::Draft
         && task.when.as_ref().is_some_and(|w| w.anchors == [Anchor::T] && w.window.due.is_before());
-    announces && incident.published().is_some()
+    announces && (incident.published().is_some() || incident.known_public().is_some())
 }
 
 //------------ Notices ----------------------------------------------------------------------------
@@ -218,7 +254,8 @@ pub fn may_leave(incident: &Incident, task: &Task, now: Moment) -> Result<(), Bl
 fn ready(incident: &Incident, task: &Task) -> Result<(), Block> {
     let none = Notice::default();
     let notice = incident.notices.get(&task.id).unwrap_or(&none);
-    if notice.has_left() || is_moot(incident, task) || !incident.status.is_open() {
+    let skipped = incident.skipped.contains_key(&task.id);
+    if notice.has_left() || skipped || is_moot(incident, task) || !incident.status.is_open() {
         return Err(Block::Over);
     }
     if incident.is_held(&task.id) {
@@ -285,6 +322,16 @@ pub enum Duty {
     DraftReminder(TaskId, u32),
     /// Tell the role that a task is due.
     TaskDue(TaskId),
+    /// Tell the lead and those further up that nobody did it.
+    TaskOverdue(TaskId),
+    /// Remind somebody who was asked to lead.
+    OfferReminder(PersonId),
+    /// They said nothing: the next is asked, or the lead is told.
+    OfferLapsed(PersonId),
+    /// Tell the team that nobody has said a word for long.
+    Silence,
+    /// Send the reporter the regular word.
+    ReporterUpdate,
     /// Tell everyone who knows the date that it passed and nothing was published.
     Slipped,
 }
@@ -302,6 +349,11 @@ impl Duty {
             Self::HumanLapsed => format!("human:lapsed:{at}"),
             Self::DraftReminder(task, percent) => format!("draft:{task}:{percent}:{at}"),
             Self::TaskDue(task) => format!("task:{task}:{at}"),
+            Self::TaskOverdue(task) => format!("overdue:{task}:{at}"),
+            Self::OfferReminder(person) => format!("offer:{person}:{at}"),
+            Self::OfferLapsed(person) => format!("offer:lapsed:{person}:{at}"),
+            Self::Silence => format!("silence:{at}"),
+            Self::ReporterUpdate => format!("update:{at}"),
             Self::Slipped => format!("slipped:{at}"),
         }
     }
@@ -326,10 +378,11 @@ pub fn duties(incident: &Incident) -> Vec<(Moment, Duty)> {
         return list;
     }
     human_duties(incident, &mut list);
-    for task in &incident.playbook.tasks {
+    for task in incident.tasks() {
         task_duties(incident, task, &mut list);
     }
-    if let (Some(t), None) = (incident.t(), incident.published()) {
+    people_duties(incident, &mut list);
+    if let (Some(t), None, None) = (incident.t(), incident.published(), incident.known_public()) {
         list.push((later(t, incident.playbook.t.slip.rough()), Duty::Slipped));
     }
     list.retain(|(at, duty)| {
@@ -361,6 +414,32 @@ fn human_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
     list.push((due, Duty::HumanLapsed));
 }
 
+/// How long after its time a task that nobody did goes to the lead and those further up.
+const ESCALATE_AFTER: Span = Span::hours(24);
+
+/// What the desk does because people say nothing.
+fn people_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
+    if let Some(offer) = &incident.offer {
+        let half = part(offer.at, offer.until, 50);
+        list.push((half, Duty::OfferReminder(offer.to.clone())));
+        list.push((offer.until, Duty::OfferLapsed(offer.to.clone())));
+    }
+    let calendar = &incident.playbook.calendar;
+    // With a date set, waiting for it is what there is to do.
+    let waits = incident.t().is_some() || incident.published().is_some();
+    if !waits {
+        let at = incident.playbook.silence.from(incident.last_word, calendar);
+        list.push((at, Duty::Silence));
+    }
+    let worked_on = incident.status == Status::Accepted && incident.published().is_none();
+    if let (Some(every), true, Some(_)) =
+        (incident.playbook.reporter_update, worked_on, &incident.reporter.address)
+    {
+        let told = incident.reporter.told.unwrap_or(incident.opened);
+        list.push((every.from(told, calendar), Duty::ReporterUpdate));
+    }
+}
+
 fn part(from: Moment, to: Moment, percent: u32) -> Moment {
     let whole = to.signed_duration_since(from).num_milliseconds();
     let part = whole.saturating_mul(i64::from(percent)) / 100;
@@ -379,6 +458,7 @@ fn task_duties(incident: &Incident, task: &Task, list: &mut Vec<(Moment, Duty)>)
         Kind::Human | Kind::Decide | Kind::Gate | Kind::Record => {
             if !task.is_standing() {
                 list.push((due, Duty::TaskDue(task.id.clone())));
+                list.push((later(due, ESCALATE_AFTER), Duty::TaskOverdue(task.id.clone())));
             }
         }
         Kind::Draft => match ready(incident, task) {

@@ -8,11 +8,15 @@ use serde_json::json;
 
 use super::commands::{Turn, read::named_incident};
 use super::desk::{Decision, Desk, SENT_TWICE};
+use super::diagnosis;
 use super::event::{Author, Event, Purpose};
 use super::intake::{Place, join};
-use super::keyword::{Keyword, Line, Needs, Parsed, Scope, is_misplaced, keyword, parse, unknown};
+use super::keyword::{
+    Keyword, Line, Needs, Parsed, Run, Scope, is_misplaced, keyword, parse, unknown,
+};
 use super::letter::{Letter, Signed};
 use super::names::{Fresh, Handle, Moment, Span};
+use super::playbook::Right;
 use super::refusal::Refusal;
 use super::relay;
 use super::roster::Person;
@@ -26,8 +30,32 @@ const AHEAD_MAX: Span = Span::minutes(10);
 
 /// The command block of a mail, whoever wrote it and whether or not it counts.
 #[must_use]
-pub fn commands_in(letter: &Letter) -> Vec<Line> {
-    parse(&letter.text).lines
+pub fn commands_in(desk: &Desk, letter: &Letter) -> Vec<Line> {
+    parse(&letter.text, &desk.settings.address).lines
+}
+
+/// The writer's own words in a mail, below the command block.
+#[must_use]
+pub fn text_in(desk: &Desk, letter: &Letter) -> String {
+    parse(&letter.text, &desk.settings.address).text
+}
+
+/// Whether a mail asks for nothing but a word on what the writer's mail program did.
+#[must_use]
+pub fn is_ping(lines: &[Line]) -> bool {
+    !lines.is_empty() && lines.iter().all(|line| line.word.eq_ignore_ascii_case("ping"))
+}
+
+/// A mail that a person of the roster signed, being looked at.
+struct SignedMail<'a> {
+    desk: &'a Desk,
+    letter: &'a Letter,
+    person: &'a Person,
+    signed: &'a Signed,
+    place: &'a Place,
+    parsed: Parsed,
+    now: Moment,
+    fresh: &'a Fresh,
 }
 
 /// Decides on a mail that a person of the roster signed. `None` leaves it to the other rules: it
@@ -41,227 +69,350 @@ pub fn person_mail(
     fresh: &Fresh,
 ) -> Option<Decision> {
     let signed = letter.verdict.signed()?;
-    let parsed = parse(&letter.text);
-    if is_misplaced(&parsed) && person.is_maintainer() {
-        let refusal = Refusal::new(
-            "a word in the wrong place",
-            "your mail begins with a word of the desk that does not stand at the beginning of its line.",
-            "write it at the very beginning of the line, without blanks and without the bar.",
-        );
-        return Some(refuse(
-            desk,
-            letter,
-            person,
-            place.handle.as_ref(),
-            &parsed,
-            &refusal,
-            now,
-            fresh,
-        ));
+    let parsed = parse(&letter.text, &desk.settings.address);
+    let incident = place.handle.as_ref().and_then(|handle| desk.incidents.get(handle));
+    let steers = person.is_maintainer() || incident.is_some_and(|i| i.is_team(person));
+    let mail = SignedMail { desk, letter, person, signed, place, parsed, now, fresh };
+    // A command line from anyone else is ordinary text.
+    if !steers {
+        return mail.place.handle.as_ref().map(|handle| mail.conversation(handle));
     }
-    // A command line from anyone but a maintainer is ordinary text.
-    if parsed.lines.is_empty() || !person.is_maintainer() {
-        let handle = place.handle.as_ref()?;
-        return Some(conversation(desk, letter, person, handle, signed, now, fresh));
+    if let Some(refusal) = mail.out_of_place() {
+        return Some(mail.refuse(place.handle.as_ref(), &refusal));
     }
-    let mut work = Work::on(desk, None, now, fresh.clone());
-    work.by = Some(person.id.clone());
-    work.dispose("commands");
-    let handle = match admitted(desk, letter, signed, place, &parsed.lines, now) {
-        Ok(handle) => handle,
-        Err(refusal) => {
-            return Some(refuse(
-                desk,
-                letter,
-                person,
-                place.handle.as_ref(),
-                &parsed,
-                &refusal,
-                now,
-                fresh,
+    if mail.parsed.lines.is_empty() {
+        return mail.place.handle.as_ref().map(|handle| mail.conversation(handle));
+    }
+    Some(mail.commands())
+}
+
+impl SignedMail<'_> {
+    fn work(&self, handle: Option<&Handle>, what: &'static str) -> Work<'_> {
+        let mut work = Work::on(self.desk, handle, self.now, self.fresh.clone());
+        work.by = Some(self.person.id.clone());
+        work.dispose(what);
+        work
+    }
+
+    fn is_spent(&self) -> bool {
+        self.desk.is_spent(&self.signed.fingerprint, self.signed.hash)
+    }
+
+    fn spend(&self, work: &mut Work<'_>) {
+        let (fingerprint, hash) = (self.signed.fingerprint.clone(), self.signed.hash);
+        work.add_to_desk(Event::SignatureSpent { fingerprint, hash });
+    }
+
+    /// A word of the desk that stands where none counts: the writer meant something by it, so the
+    /// mail is not passed on as if it were talk (FAILURES L1).
+    fn out_of_place(&self) -> Option<Refusal> {
+        if is_misplaced(&self.parsed) {
+            return Some(Refusal::new(
+                "a word in the wrong place",
+                "your mail begins with a word of the desk that does not stand at the beginning of its line.",
+                "write it at the very beginning of the line, without blanks and without the bar.",
             ));
         }
-    };
-    work.incident = handle.as_ref().and_then(|handle| desk.incidents.get(handle)).cloned();
-    work.add_to_desk(Event::SignatureSpent {
-        fingerprint: signed.fingerprint.clone(),
-        hash: signed.hash,
-    });
-    match carry_out(work, letter, person, &parsed) {
-        Ok(work) => Some(work.done()),
-        Err(refusal) => {
-            Some(refuse(desk, letter, person, handle.as_ref(), &parsed, &refusal, now, fresh))
+        let stray = self.parsed.stray.as_ref()?;
+        Some(Refusal::new(
+            "a word below the text",
+            format!(
+                "the line `{}` stands below your text, where no word counts, and would have been passed on as text.",
+                clean_line(&stray.text(), 60)
+            ),
+            "write all words as the first lines of the mail, with no empty line between them. If it is meant as text, put a blank before it.",
+        ))
+    }
+
+    /// A signed mail without commands, in an incident's thread: kept and passed on to the others.
+    fn conversation(&self, handle: &Handle) -> Decision {
+        let mut work = self.work(Some(handle), "reply");
+        if self.is_spent() {
+            work.dispose("replay");
+            return work.done();
+        }
+        // What is quoted from another incident is not for those who are on this one only (L9).
+        if self.place.own.iter().any(|reference| reference.handle != *handle) {
+            let refusal = Refusal::new(
+                "two incidents in one mail",
+                "your mail quotes a mail on another incident, so it was passed on to nobody.",
+                "send it again without that quote.",
+            );
+            return self.refuse(Some(handle), &refusal);
+        }
+        self.spend(&mut work);
+        join(&mut work, self.letter, Author::Person(self.person.id.clone()));
+        relay::mail(&mut work, self.letter, Some(self.person), &self.person.name);
+        if !self.letter.verdict.protection.is_encrypted() {
+            let lines = [
+                "Your mail was passed on sealed, but it came to us NOT encrypted: it was readable on the way."
+                    .to_owned(),
+            ];
+            let next = "encrypt mail to the desk; `| /ping` (without the bar) tells what your program does.";
+            work.inform(&[self.person], "Your mail was not encrypted", &lines, next);
+        }
+        work.done()
+    }
+
+    fn commands(&self) -> Decision {
+        let handle = match self.admitted() {
+            Ok(handle) => handle,
+            // What a mail program did is told whatever it did, to the pinned key.
+            Err(refusal) if is_ping(&self.parsed.lines) && !self.is_spent() => {
+                return self.ping(&refusal);
+            }
+            Err(refusal) => return self.refuse(self.place.handle.as_ref(), &refusal),
+        };
+        let mut work = self.work(handle.as_ref(), "commands");
+        self.spend(&mut work);
+        match carry_out(work, self.letter, self.person, &self.parsed) {
+            Ok(work) => work.done(),
+            Err(refusal) => self.refuse(handle.as_ref(), &refusal),
         }
     }
+
+    /// Answers `/ping` in a mail whose commands would not have counted.
+    fn ping(&self, refusal: &Refusal) -> Decision {
+        let mut work = self.work(self.place.handle.as_ref(), "ping");
+        self.spend(&mut work);
+        let told = diagnosis::tell(self.letter, Some(self.person), Some(refusal));
+        let head = self.desk.head;
+        let facts = json!({
+            "summary": "Done: ping",
+            "steps": [{ "line": "/ping", "answer": told }],
+            "text_kept": false,
+            "cut": false,
+            "journal_number": head.number,
+            "journal_hash": head.hash,
+        });
+        answer(&mut work, self.letter, self.person, Purpose::Transcript, "transcript", facts);
+        work.done()
+    }
+
+    /// Checks everything about a mail that must hold before its first word is looked at, and says
+    /// which incident it speaks of.
+    fn admitted(&self) -> Result<Option<Handle>, Refusal> {
+        let (letter, lines) = (self.letter, self.parsed.lines.as_slice());
+        if letter.html_only {
+            return Err(Refusal::new(
+                "HTML only",
+                "your mail has no plain text, and commands are read from plain text only.",
+                "send it again as plain text (in your mail program: format, plain text only).",
+            ));
+        }
+        if !letter.verdict.protection.is_encrypted() {
+            return Err(Refusal::new(
+                "not encrypted",
+                "your mail was signed and not encrypted; anyone on the way could read it.",
+                "send it again, signed and encrypted to our key.",
+            ));
+        }
+        if self.is_spent() {
+            return Err(Refusal::new(
+                SENT_TWICE,
+                "a mail with this very signature was taken before, so this one is a copy.",
+                "to do it again, write a new mail. If you did not send this one, somebody has a copy of the first.",
+            ));
+        }
+        self.check_age()?;
+        // What is quoted from elsewhere may hold anything; it counts only where nothing of ours does.
+        if self.place.foreign && self.place.own.is_empty() {
+            return Err(Refusal::new(
+                "a reference that is not yours",
+                "your mail holds a `Ref:` that was not made out to you for that incident.",
+                "answer the mail that you got from us yourself.",
+            ));
+        }
+        let named = lines.iter().find(|line| line.word.eq_ignore_ascii_case("incident"));
+        let named = named.map(|line| named_incident(&line.arguments)).transpose()?;
+        self.bound(named)
+    }
+
+    /// The one incident that the mail is bound to.
+    fn bound(&self, named: Option<Handle>) -> Result<Option<Handle>, Refusal> {
+        let place = self.place;
+        let mut handles: Vec<&Handle> =
+            place.own.iter().map(|reference| &reference.handle).collect();
+        handles.sort();
+        handles.dedup();
+        let contradiction = || {
+            Refusal::new(
+                "two incidents named",
+                "your mail speaks of two incidents at once.",
+                "answer a mail about the one that you mean, and quote no other.",
+            )
+        };
+        if handles.len() > 1 {
+            return Err(contradiction());
+        }
+        let by_ref = handles.first().copied().cloned();
+        let agrees = |a: Option<&Handle>, b: Option<&Handle>| a.is_none() || b.is_none() || a == b;
+        if !agrees(by_ref.as_ref(), named.as_ref())
+            || !agrees(by_ref.as_ref(), place.by_headers.as_ref())
+            || !agrees(named.as_ref(), place.by_headers.as_ref())
+        {
+            return Err(contradiction());
+        }
+        match (by_ref, named) {
+            (Some(handle), _) => Ok(Some(handle)),
+            (None, None) => Ok(None),
+            (None, Some(handle)) if !self.desk.incidents.contains_key(&handle) => {
+                Err(Refusal::new(
+                    "no such incident",
+                    format!("there is no incident {handle}."),
+                    "write `| /list` to see the open ones, without the bar.",
+                ))
+            }
+            // Without our key among the intended recipients the same signed bytes could have been
+            // meant for another desk.
+            (None, Some(handle)) if self.signed.names_us => Ok(Some(handle)),
+            (None, Some(_)) => Err(Refusal::new(
+                "not bound to this desk",
+                "your mail program does not sign for whom the mail is meant, so `/incident` alone does not count.",
+                "answer a mail of ours on that incident and keep its `Ref:` line.",
+            )),
+        }
+    }
+
+    fn check_age(&self) -> Result<(), Refusal> {
+        let lines = self.parsed.lines.as_slice();
+        // Holding something back must work however long the mail took.
+        let harmless = ["hold", "incident"];
+        let only_hold =
+            lines.iter().all(|line| harmless.iter().any(|w| line.word.eq_ignore_ascii_case(w)));
+        let dangerous =
+            lines.iter().any(|line| keyword(&line.word).is_some_and(|row| row.dangerous));
+        let made = self.signed.made;
+        let mut age = self.letter.received.signed_duration_since(made);
+        if dangerous {
+            age = age.max(self.now.signed_duration_since(made));
+        }
+        if age > AGE_MAX && !only_hold {
+            return Err(Refusal::new(
+                "too old",
+                format!(
+                    "your signature was {} hours old, and {} is the most that counts.",
+                    age.num_hours(),
+                    AGE_MAX.num_hours()
+                ),
+                "send it again, signed anew.",
+            ));
+        }
+        if age < -AHEAD_MAX {
+            return Err(Refusal::new(
+                "from the future",
+                format!(
+                    "your signature is dated {} minutes ahead of our clock.",
+                    age.num_minutes().abs()
+                ),
+                "set your computer's clock, and send it again.",
+            ));
+        }
+        // The history after the backup is lost, and with it which signatures were used up in it.
+        if self.desk.restored().is_some_and(|at| made <= at) && !only_hold {
+            return Err(Refusal::new(
+                "from before the desk was restored",
+                "the desk was put back from a backup after your mail was signed, and may have carried it out before.",
+                "look with `| /status` (without the bar) whether it was done; if not, send it again, signed anew.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Nothing happens, and the person whose key signed is told why; nobody else.
+    fn refuse(&self, handle: Option<&Handle>, refusal: &Refusal) -> Decision {
+        let mut work = self.work(handle, "commands, refused");
+        // Used up whatever became of it: what was refused today must not be carried out tomorrow by
+        // somebody who kept a copy.
+        let spent = self.is_spent();
+        if !spent {
+            self.spend(&mut work);
+        }
+        // A flood of copies is told once an hour, and fills neither the mailbox nor the journal.
+        let hour_ago = super::names::later(self.now, Span::hours(-1));
+        if spent && self.desk.replayed(&self.person.id).is_some_and(|at| at > hour_ago) {
+            work.dispose("replay");
+            return work.done();
+        }
+        let lines = &self.parsed.lines;
+        let words = lines.iter().filter_map(|line| keyword(&line.word));
+        let words = words.map(|row| row.word.to_owned()).collect();
+        work.add(Event::Refused { words, why: refusal.reason.clone() });
+        let head = self.desk.head;
+        let understood: Vec<_> = lines.iter().map(|line| clean_line(&line.text(), 200)).collect();
+        let facts = json!({
+            "received": work.say(self.letter.received),
+            "reason": refusal.reason,
+            "understood": understood,
+            "why": refusal.why,
+            "next": refusal.next,
+            "journal_number": head.number,
+            "journal_hash": head.hash,
+        });
+        answer(&mut work, self.letter, self.person, Purpose::Refusal, "refusal", facts);
+        work.done()
+    }
 }
 
-/// A signed mail without commands, in an incident's thread: kept and passed on to the others.
-fn conversation(
-    desk: &Desk,
-    letter: &Letter,
-    person: &Person,
-    handle: &Handle,
-    signed: &Signed,
-    now: Moment,
-    fresh: &Fresh,
-) -> Decision {
-    let mut work = Work::on(desk, Some(handle), now, fresh.clone());
-    work.dispose("reply");
-    if desk.is_spent(&signed.fingerprint, signed.hash) {
-        work.dispose("replay");
-        return work.done();
-    }
-    work.by = Some(person.id.clone());
-    work.add_to_desk(Event::SignatureSpent {
-        fingerprint: signed.fingerprint.clone(),
-        hash: signed.hash,
-    });
-    join(&mut work, letter, Author::Person(person.id.clone()));
-    relay::mail(&mut work, letter, Some(person), &person.name);
-    work.done()
+//------------ Rights -----------------------------------------------------------------------------
+
+/// What the incident's playbook says about a word, if it says anything.
+#[must_use]
+pub fn right<'a>(work: &'a Work<'_>, row: &Keyword) -> Option<&'a Right> {
+    work.incident.as_ref().and_then(|incident| incident.playbook.rights.get(row.word))
 }
 
-/// Checks everything about a mail that must hold before its first word is looked at, and says
-/// which incident it speaks of.
-fn admitted(
-    desk: &Desk,
-    letter: &Letter,
-    signed: &Signed,
-    place: &Place,
-    lines: &[Line],
-    now: Moment,
-) -> Result<Option<Handle>, Refusal> {
-    if letter.html_only {
-        return Err(Refusal::new(
-            "HTML only",
-            "your mail has no plain text, and commands are read from plain text only.",
-            "send it again as plain text (in your mail program: format, plain text only).",
-        ));
-    }
-    if !letter.verdict.protection.is_encrypted() {
-        return Err(Refusal::new(
-            "not encrypted",
-            "your mail was signed and not encrypted; anyone on the way could read it.",
-            "send it again, signed and encrypted to our key.",
-        ));
-    }
-    if desk.is_spent(&signed.fingerprint, signed.hash) {
-        return Err(Refusal::new(
-            SENT_TWICE,
-            "a mail with this very signature was taken before, so this one is a copy.",
-            "to do it again, write a new mail. If you did not send this one, somebody has a copy of the first.",
-        ));
-    }
-    check_age(letter, signed, lines, now)?;
-    // What is quoted from elsewhere may hold anything; it counts only where nothing of ours does.
-    if place.foreign && place.own.is_empty() {
-        return Err(Refusal::new(
-            "a reference that is not yours",
-            "your mail holds a `Ref:` that was not made out to you for that incident.",
-            "answer the mail that you got from us yourself.",
-        ));
-    }
-    let named = lines.iter().find(|line| line.word.eq_ignore_ascii_case("incident"));
-    let named = named.map(|line| named_incident(&line.arguments)).transpose()?;
-    let mut handles: Vec<&Handle> = place.own.iter().map(|reference| &reference.handle).collect();
-    handles.sort();
-    handles.dedup();
-    let contradiction = || {
-        Refusal::new(
-            "two incidents named",
-            "your mail speaks of two incidents at once.",
-            "answer a mail about the one that you mean, and quote no other.",
-        )
-    };
-    if handles.len() > 1 {
-        return Err(contradiction());
-    }
-    let by_ref = handles.first().copied().cloned();
-    let agrees = |a: Option<&Handle>, b: Option<&Handle>| a.is_none() || b.is_none() || a == b;
-    if !agrees(by_ref.as_ref(), named.as_ref())
-        || !agrees(by_ref.as_ref(), place.by_headers.as_ref())
-        || !agrees(named.as_ref(), place.by_headers.as_ref())
-    {
-        return Err(contradiction());
-    }
-    match (by_ref, named) {
-        (Some(handle), _) => Ok(Some(handle)),
-        (None, None) => Ok(None),
-        (None, Some(handle)) if !desk.incidents.contains_key(&handle) => Err(Refusal::new(
-            "no such incident",
-            format!("there is no incident {handle}."),
-            "write `| /list` to see the open ones, without the bar.",
-        )),
-        // Without our key among the intended recipients the same signed bytes could have been
-        // meant for another desk.
-        (None, Some(handle)) if signed.names_us => Ok(Some(handle)),
-        (None, Some(_)) => Err(Refusal::new(
-            "not bound to this desk",
-            "your mail program does not sign for whom the mail is meant, so `/incident` alone does not count.",
-            "answer a mail of ours on that incident and keep its `Ref:` line.",
-        )),
-    }
-}
-
-fn check_age(letter: &Letter, signed: &Signed, lines: &[Line], now: Moment) -> Result<(), Refusal> {
-    // Holding something back must work however long the mail took.
-    let harmless = ["hold", "incident"];
-    let only_hold =
-        lines.iter().all(|line| harmless.iter().any(|w| line.word.eq_ignore_ascii_case(w)));
-    let dangerous = lines.iter().any(|line| keyword(&line.word).is_some_and(|row| row.dangerous));
-    let mut age = letter.received.signed_duration_since(signed.made);
-    if dangerous {
-        age = age.max(now.signed_duration_since(signed.made));
-    }
-    if age > AGE_MAX && !only_hold {
-        return Err(Refusal::new(
-            "too old",
-            format!(
-                "your signature was {} hours old, and {} is the most that counts.",
-                age.num_hours(),
-                AGE_MAX.num_hours()
-            ),
-            "send it again, signed anew.",
-        ));
-    }
-    if age < -AHEAD_MAX {
-        return Err(Refusal::new(
-            "from the future",
-            format!(
-                "your signature is dated {} minutes ahead of our clock.",
-                age.num_minutes().abs()
-            ),
-            "set your computer's clock, and send it again.",
-        ));
-    }
-    Ok(())
-}
-
-pub(super) fn may_use(work: &Work<'_>, person: &Person, row: &Keyword) -> Result<(), Refusal> {
-    if row.scope == Scope::Incident && work.incident.is_none() {
+/// Whether somebody may use a word: by the playbook's own rights, or by the table of words.
+///
+/// # Errors
+/// Who may.
+pub fn may_use(work: &Work<'_>, person: &Person, row: &Keyword) -> Result<(), Refusal> {
+    let Some(incident) = &work.incident else {
+        if row.scope == Scope::Desk {
+            return Ok(());
+        }
         return Err(Refusal::new(
             "no incident named",
             format!("`/{}` is about an incident, and your mail names none.", row.word),
             "keep the `Ref:` line of our mail in yours.",
         ));
-    }
-    let intake = work.incident.as_ref().map(|incident| incident.playbook.intake.clone());
-    let in_team =
-        work.incident.is_none() || work.team().iter().any(|member| member.id == person.id);
-    let holds = match row.needs {
-        Needs::Maintainer => true,
-        Needs::Team | Needs::TaskRole => in_team,
-        Needs::Intake => intake.is_some_and(|intake| person.roles.contains(&intake)),
+    };
+    let leads = [&incident.lead, &incident.deputy].contains(&&Some(person.id.clone()));
+    let own = right(work, row).filter(|right| !right.roles.is_empty());
+    let (holds, who) = match (own, row.needs) {
+        (Some(right), _) => {
+            let label = |role: &String| incident.playbook.role_label(role).to_owned();
+            let who: Vec<String> = right.roles.iter().map(label).collect();
+            let holds = right.roles.iter().any(|role| incident.holds(person, role));
+            (holds, format!("the {}", who.join(" or the ")))
+        }
+        (None, Needs::Maintainer) => {
+            (row.scope == Scope::Desk || incident.is_team(person), "the incident's team".to_owned())
+        }
+        (None, Needs::Team | Needs::TaskRole) => {
+            (incident.is_team(person), row.needs.words().to_owned())
+        }
+        (None, Needs::Intake) => {
+            let intake = &incident.playbook.intake;
+            (
+                incident.holds(person, intake),
+                format!("the {}", incident.playbook.role_label(intake)),
+            )
+        }
+        (None, Needs::Lead) => (leads && incident.is_team(person), row.needs.words().to_owned()),
+        (None, Needs::Reporter) => (false, row.needs.words().to_owned()),
     };
     if holds {
         return Ok(());
     }
     Err(Refusal::new(
         "not your role",
-        format!("`/{}` is for {}, and you are not among them.", row.word, row.needs.words()),
+        format!("`/{}` is for {who}, and you are not among them.", row.word),
         "ask one of them to send it.",
     ))
 }
+
+//------------ Carrying out -----------------------------------------------------------------------
 
 /// Carries out all lines on the copy, or none.
 fn carry_out<'d>(
@@ -280,6 +431,7 @@ fn carry_out<'d>(
     }
     let words = rows.iter().map(|(row, _)| row.word.to_owned()).collect();
     work.add(Event::Commanded { words });
+    let asked_before = open_asks(&work);
     let mut turn = Turn {
         work: &mut work,
         person,
@@ -293,7 +445,7 @@ fn carry_out<'d>(
     for (row, line) in &rows {
         turn.line = line.text();
         let shown = turn.line.clone();
-        let answer = (row.run)(&mut turn, &line.arguments).map_err(|mut refusal| {
+        let answer = run(&mut turn, row, &line.arguments).map_err(|mut refusal| {
             if rows.len() > 1 {
                 refusal.why = format!("at `{shown}`: {}", refusal.why);
             }
@@ -301,20 +453,19 @@ fn carry_out<'d>(
         })?;
         steps.push(json!({ "line": shown, "answer": answer }));
     }
-    let asks = |work: &Work<'_>| work.incident.as_ref().map_or(0, |incident| incident.asks.len());
-    let before = work_asks(turn.work.desk, turn.work.incident.as_ref());
-    let asked = asks(turn.work).saturating_sub(before);
     let passed_on = !turn.text_used && !parsed.text.is_empty() && turn.work.incident.is_some();
+    let asks = open_asks(&work) > asked_before;
     if passed_on {
         pass_text_on(&mut work, letter, person, &parsed.text);
     }
     let words: Vec<_> = rows.iter().map(|(row, _)| row.word).collect();
     let head = work.desk.head;
-    let what = if asked > 0 { "Confirm" } else { "Done" };
+    let what = if asks { "Confirm" } else { "Done" };
     let facts = json!({
         "summary": clean_line(&format!("{what}: {}", words.join(", ")), 100),
         "steps": steps,
         "text_kept": passed_on,
+        "cut": parsed.cut,
         "journal_number": head.number,
         "journal_hash": head.hash,
     });
@@ -322,10 +473,20 @@ fn carry_out<'d>(
     Ok(work)
 }
 
-/// How many confirmations were open before this mail.
-fn work_asks(desk: &Desk, incident: Option<&super::incident::Incident>) -> usize {
-    let known = incident.and_then(|incident| desk.incidents.get(&incident.handle));
-    known.map_or(0, |incident| incident.asks.len())
+/// Carries one word out.
+///
+/// # Errors
+/// Why it is not done.
+pub fn run(turn: &mut Turn<'_, '_>, row: &Keyword, arguments: &str) -> Result<String, Refusal> {
+    match row.run {
+        Run::Person(run) => run(turn, arguments),
+        Run::Reporter(_) => Err(unknown(row.word)),
+    }
+}
+
+/// How many confirmations are open.
+fn open_asks(work: &Work<'_>) -> usize {
+    work.incident.as_ref().map_or(0, |incident| incident.asks.len())
 }
 
 /// What stands below the commands is a word to the team. Only the writer's own lines travel.
@@ -347,65 +508,14 @@ fn answer(
         .incident
         .as_ref()
         .map_or_else(|| work.desk.settings.name.clone(), |i| i.handle.to_string());
+    // Whoever has left gets the answer to their mail, and no reference to go on with.
+    let on_it = work.incident.as_ref().is_some_and(|incident| !incident.left.contains(&person.id));
+    let party = super::roster::Party::Person(&person.id);
+    let reference = if on_it { work.reference(party) } else { String::new() };
     if let serde_json::Value::Object(map) = &mut facts {
         map.insert("handle".to_owned(), handle.into());
-        map.insert(
-            "ref".to_owned(),
-            work.reference(super::roster::Party::Person(&person.id)).into(),
-        );
+        map.insert("ref".to_owned(), reference.into());
     }
     let written = work.write(template, &facts);
     work.tell_written(person, purpose, written, Vec::new(), letter.message_id.clone());
-}
-
-/// Nothing happens, and the person whose key signed is told why; nobody else.
-#[expect(clippy::too_many_arguments, reason = "the parts of one refused mail")]
-fn refuse(
-    desk: &Desk,
-    letter: &Letter,
-    person: &Person,
-    handle: Option<&Handle>,
-    parsed: &Parsed,
-    refusal: &Refusal,
-    now: Moment,
-    fresh: &Fresh,
-) -> Decision {
-    let mut work = Work::on(desk, handle, now, fresh.clone());
-    work.by = Some(person.id.clone());
-    work.dispose("commands, refused");
-    // Used up whatever became of it: what was refused today must not be carried out tomorrow by
-    // somebody who kept a copy.
-    let signed = letter.verdict.signed();
-    let spent = signed.is_some_and(|signed| desk.is_spent(&signed.fingerprint, signed.hash));
-    if let (Some(signed), false) = (signed, spent) {
-        let (fingerprint, hash) = (signed.fingerprint.clone(), signed.hash);
-        work.add_to_desk(Event::SignatureSpent { fingerprint, hash });
-    }
-    // A flood of copies is told once an hour, and fills neither the mailbox nor the journal.
-    let hour_ago = super::names::later(now, Span::hours(-1));
-    if spent && desk.replayed(&person.id).is_some_and(|at| at > hour_ago) {
-        work.dispose("replay");
-        return work.done();
-    }
-    let words = parsed
-        .lines
-        .iter()
-        .filter_map(|line| keyword(&line.word))
-        .map(|row| row.word.to_owned())
-        .collect();
-    work.add(Event::Refused { words, why: refusal.reason.clone() });
-    let head = desk.head;
-    let understood: Vec<_> =
-        parsed.lines.iter().map(|line| clean_line(&line.text(), 200)).collect();
-    let facts = json!({
-        "received": work.say(letter.received),
-        "reason": refusal.reason,
-        "understood": understood,
-        "why": refusal.why,
-        "next": refusal.next,
-        "journal_number": head.number,
-        "journal_hash": head.hash,
-    });
-    answer(&mut work, letter, person, Purpose::Refusal, "refusal", facts);
-    work.done()
 }

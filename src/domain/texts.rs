@@ -34,19 +34,29 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("alert", Class::Sealed, include_str!("../../templates/alert.txt")),
     ("announce", Class::Public, include_str!("../../templates/announce.txt")),
     ("answer", Class::Clear, include_str!("../../templates/answer.txt")),
+    ("confirm", Class::Sealed, include_str!("../../templates/confirm.txt")),
     ("date-changed", Class::Notice, include_str!("../../templates/date-changed.txt")),
     ("digest", Class::Sealed, include_str!("../../templates/digest.txt")),
+    ("duplicate", Class::Clear, include_str!("../../templates/duplicate.txt")),
     ("final", Class::Notice, include_str!("../../templates/final.txt")),
+    ("fixed-in-the-open", Class::Sealed, include_str!("../../templates/fixed-in-the-open.txt")),
     ("key", Class::Clear, include_str!("../../templates/key.txt")),
+    ("known-public", Class::Notice, include_str!("../../templates/known-public.txt")),
     ("mail", Class::Sealed, include_str!("../../templates/mail.txt")),
+    ("not-a-vulnerability", Class::Sealed, include_str!("../../templates/not-a-vulnerability.txt")),
     ("preview", Class::Sealed, include_str!("../../templates/preview.txt")),
+    ("private-handling", Class::Clear, include_str!("../../templates/private-handling.txt")),
+    ("progress", Class::Clear, include_str!("../../templates/progress.txt")),
     ("refusal", Class::Sealed, include_str!("../../templates/refusal.txt")),
     ("reject", Class::Sealed, include_str!("../../templates/reject.txt")),
     ("reminder", Class::Sealed, include_str!("../../templates/reminder.txt")),
     ("reply", Class::Sealed, include_str!("../../templates/reply.txt")),
     ("report", Class::Sealed, include_str!("../../templates/report.txt")),
     ("retrospective", Class::Notice, include_str!("../../templates/retrospective.txt")),
+    ("safe-installation", Class::Sealed, include_str!("../../templates/safe-installation.txt")),
     ("slipped", Class::Notice, include_str!("../../templates/slipped.txt")),
+    ("status", Class::Clear, include_str!("../../templates/status.txt")),
+    ("tell", Class::Notice, include_str!("../../templates/tell.txt")),
     ("transcript", Class::Sealed, include_str!("../../templates/transcript.txt")),
     ("unreadable", Class::Clear, include_str!("../../templates/unreadable.txt")),
     ("waiting", Class::Clear, include_str!("../../templates/waiting.txt")),
@@ -59,6 +69,7 @@ const RECIPIENT: char = '\u{E000}';
 const REFERENCE: char = '\u{E001}';
 const LATE: char = '\u{E002}';
 const BLOB: char = '\u{E003}';
+const HISTORY: char = '\u{E004}';
 
 /// Removes what may not stand in a text that is passed on: our own open places, control
 /// characters, and the characters that turn the direction of writing.
@@ -101,6 +112,30 @@ pub fn without_references(text: &str) -> String {
 #[must_use]
 pub fn blob_place(blob: Digest) -> String {
     format!("{BLOB}{blob}{BLOB}")
+}
+
+/// A place in a sealed text where the history of an incident is to stand, line by line.
+#[must_use]
+pub fn history_place(handle: &super::names::Handle) -> String {
+    format!("{HISTORY}{handle}{HISTORY}")
+}
+
+/// Puts the history in its place.
+///
+/// # Errors
+/// What `fetch` says.
+pub fn fill_history<E>(
+    text: &str,
+    mut fetch: impl FnMut(&super::names::Handle) -> Result<Vec<String>, E>,
+) -> Result<String, E> {
+    let mut out = String::with_capacity(text.len());
+    for (n, piece) in text.split(HISTORY).enumerate() {
+        match (n % 2, super::names::Handle::parse(piece)) {
+            (1, Some(handle)) => out.push_str(&fetch(&handle)?.join("\n")),
+            _ => out.push_str(piece),
+        }
+    }
+    Ok(out)
 }
 
 /// Puts the stored letters in their places. A blob that is gone says so.
@@ -179,6 +214,8 @@ pub struct ClearFacts {
     pub not_to_us: bool,
     /// Whether this copy goes to a key.
     pub key_known: bool,
+    /// Where the report stands: received, being worked on, or closed.
+    pub state: String,
 }
 
 /// What an acknowledgement may say besides, when it is sealed.
@@ -231,6 +268,8 @@ pub struct NoticeFacts {
     pub lead: String,
     /// What happened when.
     pub timeline: Vec<String>,
+    /// The words of the person who wrote it; empty but for a word to a group.
+    pub text: String,
 }
 
 /// What is wrong with a template.
@@ -435,6 +474,26 @@ fn open_places(facts: &impl Serialize) -> Value {
     merged(&[as_json(facts), places])
 }
 
+/// Everything that a sealed text may name, whichever it is.
+fn sealed_sample() -> Value {
+    const WORDS: &str = "desk address handle subject received from protection signature answer_by \
+        ref text summary journal_hash reason why next pinned heading title notice by moment audience \
+        body program line what nonce until";
+    const LISTS: &str = "notes told parts understood lines";
+    const NUMBERS: &str = "count journal_number number recipients approvals";
+    let mut all = serde_json::Map::new();
+    let mut add = |names: &str, value: serde_json::Value| {
+        all.extend(names.split_whitespace().map(|name| (name.to_owned(), value.clone())));
+    };
+    add(WORDS, json!("x"));
+    add(LISTS, json!(["x"]));
+    add(NUMBERS, json!(1));
+    add("text_kept cut", json!(true));
+    add("steps", json!([{ "line": "x", "answer": "x" }]));
+    add("rows", json!([{ "handle": "x", "received": "x", "from": "x", "how": "x", "ref": "x" }]));
+    Value::from_serialize(all)
+}
+
 /// Facts of the right shape, for trying a template at start.
 fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
     let fields: BTreeMap<_, _> =
@@ -461,6 +520,7 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
                 openpgp: Some("x".into()),
                 not_to_us: true,
                 key_known: false,
+                state: "received".into(),
             };
             with_sealed(&facts, &SealedFacts::default())
         }
@@ -476,18 +536,9 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
             published: "x".into(),
             lead: "x".into(),
             timeline: vec!["x".into()],
+            text: "x".into(),
         }),
-        Class::Sealed => Value::from_serialize(json!({
-            "desk": "x", "address": "x", "handle": "x", "subject": "x", "received": "x", "from": "x",
-            "protection": "x", "signature": "x", "notes": ["x"], "parts": ["x"], "answer_by": "x",
-            "ref": "x", "text": "x", "count": 1, "limit": 1,
-            "rows": [{"handle": "x", "received": "x", "from": "x", "ref": "x"}],
-            "summary": "x", "steps": [{"line": "x", "answer": "x"}], "text_kept": true,
-            "journal_number": 1, "journal_hash": "x", "reason": "x", "understood": ["x"], "why": "x",
-            "next": "x", "pinned": "x", "heading": "x", "title": "x", "lines": ["x"], "notice": "x",
-            "number": 1, "by": "x", "moment": "x", "audience": "x", "recipients": 1, "approvals": 1,
-            "body": "x",
-        })),
+        Class::Sealed => sealed_sample(),
     }
 }
 
@@ -552,6 +603,7 @@ mod tests {
             published: String::new(),
             lead: String::new(),
             timeline: vec![],
+            text: String::new(),
         };
         let frozen = texts.freeze("advance", &facts).unwrap();
         let copy = frozen.for_recipient("Ann", "Ref: H/1", Some("LATE"));

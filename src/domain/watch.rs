@@ -14,6 +14,7 @@ use super::playbook::{Audience, Task};
 use super::relay;
 use super::roster::{Party, Person};
 use super::schedule::{self, Block, Duty, may_leave};
+use super::silence;
 use super::work::Work;
 
 /// The most copies of a notice that one transaction puts in the outbox.
@@ -29,6 +30,7 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
     let due: Vec<_> =
         schedule::duties(&incident).into_iter().filter(|(at, _)| *at <= now).collect();
     let mut tasks = Vec::new();
+    let mut overdue = Vec::new();
     let mut told = BTreeSet::new();
     // The highest reminder speaks for those below it, so that a desk that was down says a thing
     // once.
@@ -57,6 +59,19 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
                 tasks.push(task.clone());
                 work.add(Event::Reminded { what: mark });
             }
+            Duty::TaskOverdue(task) => {
+                overdue.push(task.clone());
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::OfferReminder(_) | Duty::Silence => {
+                silence::remind(&mut work, duty);
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::OfferLapsed(person) => silence::lapsed(&mut work, person),
+            Duty::ReporterUpdate => {
+                silence::word_to_reporter(&mut work);
+                work.add(Event::Reminded { what: mark });
+            }
             Duty::Slipped => {
                 slipped(&mut work);
                 work.add(Event::Reminded { what: mark });
@@ -65,6 +80,8 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
     }
     tasks.reverse();
     task_reminders(&mut work, &tasks);
+    overdue.reverse();
+    silence::overdue(&mut work, &overdue);
     // Copies come from the state as it is now, so that a notice released a moment ago begins to
     // leave in the same transaction.
     if vouched {
@@ -85,7 +102,16 @@ pub fn clock_alarm(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decisio
     work.done()
 }
 
-/// Sends the waiting plain reports to the maintainers in one mail, and tells the operators once.
+/// What is known of a waiting report, in a few words.
+fn how(incident: &Incident) -> &'static str {
+    match incident.letters.first() {
+        Some(letter) if letter.failure.is_some() => "could not be opened",
+        Some(letter) if letter.protection.is_encrypted() => "encrypted",
+        Some(_) | None => "not encrypted",
+    }
+}
+
+/// Sends the waiting reports to the maintainers in one mail, and tells the operators once.
 pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);
     let Some((_, handles)) = desk.digest() else {
@@ -111,6 +137,7 @@ pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
             "handle": incident.handle,
             "received": work.say(incident.opened),
             "from": from,
+            "how": how(incident),
             }),
         ));
     }
@@ -127,18 +154,17 @@ pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
                 row
             })
             .collect();
-        let limit = desk.settings.plain_per_hour;
-        let facts = json!({ "count": own.len(), "limit": limit, "rows": own });
+        let facts = json!({ "count": own.len(), "rows": own });
         work.tell(person, Purpose::Alert, "digest", facts);
     }
     let lines = [format!(
-        "{} unencrypted reports came in a heap and were sent on in one list.",
+        "{} reports by nobody known came in a heap and were sent on in one list.",
         rows.len()
     )];
     relay::alert(
         &mut work,
         None,
-        "Unencrypted mails come in heaps",
+        "Reports come in heaps",
         &lines,
         "look whether somebody floods the mailbox.",
     );
@@ -150,7 +176,7 @@ fn leave(work: &mut Work<'_>, id: &TaskId, moment: Moment) {
     let Some(incident) = work.incident.clone() else {
         return;
     };
-    let Some(task) = incident.playbook.tasks.iter().find(|task| task.id == *id) else {
+    let Some(task) = incident.task(id) else {
         return;
     };
     match may_leave(&incident, task, work.now) {
@@ -207,7 +233,7 @@ fn copies(work: &mut Work<'_>) {
             let Some(draft) = notice.drafts.iter().find(|draft| draft.number == *number) else {
                 continue;
             };
-            let task = incident.playbook.tasks.iter().find(|task| task.id == *id);
+            let task = incident.task(id);
             let late = release.late.then(|| LATE.to_owned());
             let copies = some
                 .into_iter()
@@ -255,7 +281,7 @@ fn copy_for(
     match to {
         Recipient::Person(id) => {
             let person = work.desk.roster.person(id)?;
-            if !is_entitled(person, task) {
+            if !is_entitled(incident, person, task) {
                 return None;
             }
             let reference = work.reference(Party::Person(id));
@@ -272,13 +298,13 @@ fn copy_for(
     }
 }
 
-fn is_entitled(person: &Person, task: Option<&Task>) -> bool {
+fn is_entitled(incident: &Incident, person: &Person, task: Option<&Task>) -> bool {
     match task.and_then(|task| task.audience.as_ref()) {
         Some(Audience::Group(group)) => person.groups.contains(group),
-        Some(Audience::Role(role)) => person.roles.contains(role),
+        Some(Audience::Role(role)) => incident.holds(person, role),
         Some(Audience::Public(_)) => false,
         // The desk's own notices go to those who had the date; whoever left every group does not.
-        None => !person.groups.is_empty() || person.is_maintainer(),
+        None => !person.groups.is_empty() || incident.is_team(person),
     }
 }
 
@@ -311,10 +337,11 @@ pub fn leaves(desk: &Desk, label: &Label) -> Leave {
     if incident.is_held(notice) {
         return Leave::Held;
     }
-    let task = incident.playbook.tasks.iter().find(|task| task.id == *notice);
+    let task = incident.task(notice);
     match &label.to {
         Recipient::Person(id) => {
-            let entitled = desk.roster.person(id).is_some_and(|person| is_entitled(person, task));
+            let person = desk.roster.person(id);
+            let entitled = person.is_some_and(|person| is_entitled(incident, person, task));
             if entitled { Leave::Now } else { Leave::Never }
         }
         Recipient::List(_) | Recipient::Reporter | Recipient::Outsider(_) => Leave::Now,
@@ -355,9 +382,7 @@ fn human(work: &mut Work<'_>, lapsed: bool) {
         [format!("The time for a person's answer to the reporter ended on {due}. None was sent.")];
     let mut people: Vec<&Person> = Vec::new();
     let roles = incident.playbook.human_answer.escalate.iter().chain([&incident.playbook.intake]);
-    for person in
-        roles.flat_map(|role| work.desk.roster.holders(role)).chain(work.desk.roster.operators())
-    {
+    for person in roles.flat_map(|role| work.holders(role)).chain(work.desk.roster.operators()) {
         if !people.iter().any(|known| known.id == person.id) {
             people.push(person);
         }
@@ -370,7 +395,7 @@ fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
     let Some(incident) = work.incident.clone() else {
         return;
     };
-    let Some(task) = incident.playbook.tasks.iter().find(|task| task.id == *id) else {
+    let Some(task) = incident.task(id) else {
         return;
     };
     let word = task.word();
@@ -390,9 +415,7 @@ fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
         }
         Err(Block::Before(tasks)) => {
             let words: Vec<_> = incident
-                .playbook
-                .tasks
-                .iter()
+                .tasks()
                 .filter(|t| tasks.contains(&t.id))
                 .map(|t| t.word().to_string())
                 .collect();
@@ -425,8 +448,7 @@ fn task_reminders(work: &mut Work<'_>, ids: &[TaskId]) {
     let Some(incident) = work.incident.clone() else {
         return;
     };
-    let tasks: Vec<&Task> =
-        incident.playbook.tasks.iter().filter(|task| ids.contains(&task.id)).collect();
+    let tasks: Vec<&Task> = incident.tasks().filter(|task| ids.contains(&task.id)).collect();
     let roles: BTreeSet<&str> = tasks.iter().map(|task| task.role.as_str()).collect();
     for role in roles {
         let own: Vec<_> = tasks.iter().filter(|task| task.role == role).collect();

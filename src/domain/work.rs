@@ -10,7 +10,7 @@ use super::desk::{Body, Decision, Desk, Entry};
 use super::event::{Blob, Event, Mailed, Purpose, Recipient};
 use super::incident::Incident;
 use super::letter::Attachment;
-use super::names::{Fresh, Handle, MessageId, Moment, PersonId};
+use super::names::{Address, Fingerprint, Fresh, Handle, MessageId, Moment, PersonId};
 use super::outbox::{Mail, Words};
 use super::playbook::Playbook;
 use super::roster::{Party, Person};
@@ -31,6 +31,22 @@ pub struct Work<'a> {
     decision: Decision,
 }
 
+/// A mail to the reporter.
+pub struct ToReporter {
+    /// What for.
+    pub purpose: Purpose,
+    /// The key that it is sealed to; none for words that may leave in clear.
+    pub key: Option<Fingerprint>,
+    /// What it says.
+    pub words: Words,
+    /// When it leaves.
+    pub at: Moment,
+    /// Whether our certificate is attached.
+    pub with_our_key: bool,
+    /// Passed on byte for byte.
+    pub attachments: Vec<Attachment>,
+}
+
 impl<'a> Work<'a> {
     /// Begins a decision, on an incident if it is about one.
     #[must_use]
@@ -46,6 +62,12 @@ impl<'a> Work<'a> {
         }
         let incident = self.incident.as_ref().map(|incident| incident.handle.clone());
         self.decision.entries.push(Entry { incident, by: self.by.clone(), event });
+    }
+
+    /// Adds a fact about another incident than the one that is worked on.
+    pub fn add_about(&mut self, handle: &Handle, event: Event) {
+        let (incident, by) = (Some(handle.clone()), self.by.clone());
+        self.decision.entries.push(Entry { incident, by, event });
     }
 
     /// Adds a fact about the desk as a whole.
@@ -178,6 +200,22 @@ impl<'a> Work<'a> {
         incident.root_mails.get(to).cloned().or_else(|| pending.map(|mail| mail.message_id.clone()))
     }
 
+    /// Tells people what happened and what they can do about it: each a sealed copy of their own,
+    /// nobody twice.
+    pub fn inform(&mut self, people: &[&Person], heading: &str, lines: &[String], next: &str) {
+        let title = self.incident.as_ref().and_then(|incident| incident.title.clone());
+        let facts = json!({
+            "heading": heading, "lines": lines, "next": next, "title": title.unwrap_or_default(),
+        });
+        let mut told: Vec<&PersonId> = Vec::new();
+        for person in people {
+            if !told.contains(&&person.id) {
+                told.push(&person.id);
+                self.tell(person, Purpose::Reminder, "reminder", facts.clone());
+            }
+        }
+    }
+
     /// Sends several people the same news, each a sealed copy of their own.
     pub fn tell_all(
         &mut self,
@@ -212,32 +250,29 @@ impl<'a> Work<'a> {
             None => self.desk.texts.clear(template, facts).map(Words::Clear),
         };
         match words {
-            Ok(words) => self.post_reporter(purpose, address, key, words, at, true),
+            Ok(words) => {
+                let attachments = Vec::new();
+                let letter =
+                    ToReporter { purpose, key, words, at, with_our_key: true, attachments };
+                self.post_reporter(address, letter);
+            }
             Err(problem) => self.fault(problem.to_string()),
         }
     }
 
     /// Puts a mail to the reporter in the outbox.
-    pub fn post_reporter(
-        &mut self,
-        purpose: Purpose,
-        address: super::names::Address,
-        key: Option<super::names::Fingerprint>,
-        words: Words,
-        at: Moment,
-        with_our_key: bool,
-    ) {
+    pub fn post_reporter(&mut self, address: Address, letter: ToReporter) {
         let mail = Mail {
             message_id: self.message_id(),
             about: self.incident.as_ref().map(|incident| incident.handle.clone()),
             to: Recipient::Reporter,
             address,
-            key,
-            purpose,
-            not_before: at,
-            words,
-            attachments: Vec::new(),
-            with_our_key,
+            key: letter.key,
+            purpose: letter.purpose,
+            not_before: letter.at,
+            words: letter.words,
+            attachments: letter.attachments,
+            with_our_key: letter.with_our_key,
             answers: self.root_for(&Recipient::Reporter),
         };
         self.decision.mails.push(mail);
@@ -265,6 +300,7 @@ impl<'a> Work<'a> {
             openpgp: None,
             not_to_us: false,
             key_known: incident.is_some_and(|incident| incident.reporter.key.is_some()),
+            state: incident.map_or("received", |i| i.status.word_for_reporter()).to_owned(),
         }
     }
 
@@ -273,19 +309,48 @@ impl<'a> Work<'a> {
         self.decision.mails.push(mail);
     }
 
-    /// The holders of any role that the incident's playbook knows.
+    /// Everybody who has a role of the playbook on this incident.
     #[must_use]
     pub fn team(&self) -> Vec<&'a Person> {
-        let Some(incident) = &self.incident else {
-            return Vec::new();
-        };
-        self.desk.team(&incident.playbook)
+        self.people(|incident, person| incident.is_team(person))
     }
 
-    /// The holders of a role.
+    /// Those to whom talk on the incident goes: the intake role, the lead and the deputy, who
+    /// joined, and who of the team has written on it.
+    #[must_use]
+    pub fn circle(&self) -> Vec<&'a Person> {
+        self.people(|incident, person| {
+            let id = &person.id;
+            let leads = [&incident.lead, &incident.deputy].contains(&&Some(id.clone()));
+            let by_them = super::event::Author::Person(id.clone());
+            let wrote = incident.letters.iter().any(|letter| letter.author == by_them);
+            let named = leads || wrote || incident.joined.contains_key(id);
+            let intake = incident.holds(person, &incident.playbook.intake);
+            intake || (named && incident.is_team(person))
+        })
+    }
+
+    /// The holders of a role on this incident.
     #[must_use]
     pub fn holders(&self, role: &str) -> Vec<&'a Person> {
-        self.desk.roster.people.values().filter(|person| person.roles.contains(role)).collect()
+        self.people(|incident, person| incident.holds(person, role))
+    }
+
+    fn people(&self, fits: impl Fn(&Incident, &Person) -> bool) -> Vec<&'a Person> {
+        let Some(incident) = &self.incident else { return Vec::new() };
+        self.desk.roster.people.values().filter(|person| fits(incident, person)).collect()
+    }
+
+    /// The person with this id, if the roster has them.
+    #[must_use]
+    pub fn person(&self, id: &PersonId) -> Option<&'a Person> {
+        self.desk.roster.person(id)
+    }
+
+    /// What people call somebody.
+    #[must_use]
+    pub fn name(&self, id: &PersonId) -> String {
+        self.person(id).map_or_else(|| id.to_string(), |person| person.name.clone())
     }
 
     /// The finished decision, with the mails on the incident as a fact of their own.
@@ -305,15 +370,5 @@ impl<'a> Work<'a> {
             self.add(Event::Mailed { mails });
         }
         self.decision
-    }
-}
-
-impl Desk {
-    /// The holders of any role that a playbook knows.
-    #[must_use]
-    pub fn team(&self, playbook: &Playbook) -> Vec<&Person> {
-        let knows =
-            |person: &&Person| person.roles.iter().any(|role| playbook.roles.contains_key(role));
-        self.roster.people.values().filter(knows).collect()
     }
 }

@@ -114,7 +114,8 @@ fn envelope(
         | Purpose::Reminder
         | Purpose::Notice { .. }
         | Purpose::Waiting
-        | Purpose::Alert => {
+        | Purpose::Alert
+        | Purpose::Update => {
             headers.push(("Auto-Submitted", "auto-generated".to_owned()));
         }
     }

@@ -10,13 +10,17 @@ use serde::Serialize;
 
 use crate::domain::desk::{Body, Head, Record};
 use crate::domain::event::Blob;
-use crate::domain::names::{Digest, Moment};
+use crate::domain::names::{Digest, Handle, Moment};
 use crate::domain::outbox::Label;
 use crate::error::{Fault, Place};
 
 use super::keyfile::{self, hex};
 use super::opening::RawMail;
 use super::pgp::Passphrase;
+
+/// Finds an incident's records.
+const INDEX: &str = "CREATE INDEX IF NOT EXISTS journal_incident
+                     ON journal (json_extract(record, '$.incident'));";
 
 /// The store, open.
 #[derive(Debug)]
@@ -167,6 +171,7 @@ impl Store {
         let store = Self::connect(path, &key)?;
         let place = || format!("making {}", path.display());
         store.db.execute_batch(include_str!("schema.sql")).at(place)?;
+        store.db.execute_batch(INDEX).at(place)?;
         store.put_meta("schema", b"1")?;
         store.put_meta("ref_key", &super::random::<32>()?)?;
         store.put_meta("session_salt", &super::random::<32>()?)?;
@@ -188,7 +193,11 @@ impl Store {
         let key = keyfile::unwrap(&keyfile::path(path), passphrase)?;
         let store = Self::connect(path, &key)?;
         match store.meta("schema")?.as_deref() {
-            Some(b"1") => Ok(store),
+            Some(b"1") => {
+                // Made here, so that a store of the first version gets it as well.
+                store.db.execute_batch(INDEX).at(|| format!("database {}", path.display()))?;
+                Ok(store)
+            }
             other => Err(Fault::new(
                 format!("{} has schema {other:?}, and this program knows 1", path.display()),
                 "run the version of embargod that wrote it",
@@ -273,6 +282,36 @@ impl Store {
             take(number, &record, &hash)?;
         }
         Ok(())
+    }
+
+    /// The records about one incident, oldest first. By an index, so that it does not grow with the
+    /// others.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn history(&self, handle: &Handle) -> Result<Vec<Record>, Fault> {
+        let place = || format!("journal of {handle}");
+        let sql = "SELECT record FROM journal WHERE json_extract(record, '$.incident') = ?1 ORDER BY number";
+        let mut rows = self.db.prepare_cached(sql).at(place)?;
+        let rows = rows.query_map([handle.as_str()], |row| row.get::<_, String>(0)).at(place)?;
+        rows.map(|row| serde_json::from_str(&row.at(place)?).at(place)).collect()
+    }
+
+    /// The mail with this hash, as it came.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn mail(&self, raw: Digest) -> Result<Option<RawMail>, Fault> {
+        let sql = "SELECT bytes, received, arrived, oversize FROM inbox WHERE raw = ?1";
+        let row = self.db.query_row(sql, [raw.to_string()], |row| {
+            Ok(RawMail {
+                bytes: row.get(0)?,
+                received: moment(row.get(1)?),
+                arrived: moment(row.get(2)?),
+                oversize: row.get(3)?,
+            })
+        });
+        row.optional().at(|| "inbox".to_owned())
     }
 
     /// All texts on the shelf.

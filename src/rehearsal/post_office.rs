@@ -336,6 +336,7 @@ fn settings(desk: &Certificate) -> Result<Settings, Fault> {
         certificate: desk.armored(),
         tick_s: 2,
         plain_per_hour: 10,
+        encrypted_per_hour: 10,
         acknowledgements_per_hour: 60,
     })
 }

@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::super::event::{Event, Purpose, Recipient};
-use super::super::incident::Status;
-use super::super::names::{Moment, TaskId, later};
-use super::super::notice::{self, freeze, render};
-use super::super::offset::{Calendar, Offset, parse_time, parse_zone};
-use super::super::playbook::{Kind, Playbook, TRule, Task};
-use super::super::refusal::Refusal;
-use super::super::schedule::{self, approvals_missing};
 use super::{Turn, needs};
+use crate::domain::event::{Event, Purpose, Recipient};
+use crate::domain::incident::Status;
+use crate::domain::names::{Moment, TaskId, later};
+use crate::domain::notice::{self, freeze, render};
+use crate::domain::offset::{Calendar, Offset, parse_time, parse_zone};
+use crate::domain::playbook::{Kind, Playbook, TRule, Task};
+use crate::domain::refusal::Refusal;
+use crate::domain::schedule::{self, approvals_missing};
 
 type Answer = Result<String, Refusal>;
 
@@ -102,7 +102,7 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let doubts = doubts(turn, &playbook, t, old);
     if doubts.is_empty() {
         turn.work.add(Event::TSet { t });
-        return Ok(format!("T is {}.\n{}", turn.work.say(t), plan(turn, &playbook)));
+        return Ok(format!("T is {}.\n{}", turn.work.say(t), plan(turn)));
     }
     let mut what = format!("T would be {}.\n", turn.work.say(t));
     for doubt in &doubts {
@@ -118,7 +118,7 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         tell_new_date(turn, holders.iter().cloned().collect())?;
         told = format!("The {} who had the old date are told now.\n", holders.len());
     }
-    Ok(format!("T is {}.\n{told}{}", turn.work.say(t), plan(turn, &playbook)))
+    Ok(format!("T is {}.\n{told}{}", turn.work.say(t), plan(turn)))
 }
 
 /// Why a date needs a confirmation.
@@ -140,7 +140,9 @@ fn doubts(turn: &Turn<'_, '_>, playbook: &Playbook, t: Moment, old: Option<Momen
     {
         doubts.push(format!("the process asks for {} {}", at.format("%H:%M"), calendar.zone));
     }
-    if t < playbook.t.min_lead.from(turn.work.now, calendar) {
+    // Once it is exploited there is nothing to wait for.
+    let hurry = turn.work.incident.as_ref().is_some_and(|incident| incident.exploited().is_some());
+    if !hurry && t < playbook.t.min_lead.from(turn.work.now, calendar) {
         doubts.push(format!(
             "less than {} is left until then",
             playbook.t.min_lead.to_string().trim_start_matches('+')
@@ -160,7 +162,7 @@ fn ask_with_notice(
     let mut what = what.to_owned();
     if !holders.is_empty() && turn.confirming.is_none() {
         // Rendered with the new date on a copy, so that what is shown is what will be frozen.
-        let mut trial = super::super::work::Work::on(
+        let mut trial = crate::domain::work::Work::on(
             turn.work.desk,
             None,
             turn.work.now,
@@ -173,13 +175,13 @@ fn ask_with_notice(
         what.push_str(&format!(
             "These {} have the old date and get this, which your confirmation approves:\n\n{}",
             holders.len(),
-            super::super::texts::quote(&shown.body)
+            crate::domain::texts::quote(&shown.body)
         ));
     }
     turn.confirmed(&what, &[basis])
 }
 
-fn broken(problem: super::super::texts::Problem) -> Refusal {
+pub(super) fn broken(problem: crate::domain::texts::Problem) -> Refusal {
     Refusal::new(
         "a template is broken",
         format!("{problem}."),
@@ -204,9 +206,10 @@ fn tell_new_date(
 }
 
 /// When the notices leave, now that T is known.
-fn plan(turn: &Turn<'_, '_>, playbook: &Playbook) -> String {
+fn plan(turn: &Turn<'_, '_>) -> String {
     let mut out = String::new();
-    for task in playbook.notices() {
+    let incident = turn.work.incident.as_ref();
+    for task in incident.into_iter().flat_map(|incident| incident.notice_tasks()) {
         let left = turn
             .work
             .incident
@@ -245,7 +248,7 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let task = notice_task(turn, arguments)?;
     let incident = turn.incident()?;
     let word = task.word().to_string();
-    if incident.notices.get(&task.id).is_some_and(super::super::incident::Notice::has_left) {
+    if incident.notices.get(&task.id).is_some_and(crate::domain::incident::Notice::has_left) {
         return Err(Refusal::new(
             "it has left",
             format!("the notice `{word}` has left already."),
@@ -261,27 +264,35 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         ));
     }
     let template = task.template.clone().unwrap_or_default();
+    if template == "tell" {
+        return Err(Refusal::new(
+            "its words are yours",
+            format!("the desk cannot write `{word}` anew: its words were yours."),
+            "send `| /tell GROUP` (without the bar) again with the text below it; this one can be skipped.",
+        ));
+    }
     let written = render(turn.work, &template, task.audience.as_ref()).map_err(broken)?;
+    freeze_and_show(turn, &task, &template, &written)
+}
+
+/// Freezes a rendered notice as the next numbered draft, shows it to the others who can approve
+/// it, and says what is needed.
+pub(super) fn freeze_and_show(
+    turn: &mut Turn<'_, '_>,
+    task: &Task,
+    template: &str,
+    written: &crate::domain::texts::Written,
+) -> Answer {
+    let word = task.word().to_string();
     let to = task.audience.as_ref().map(|a| notice::recipients(turn.work, a)).unwrap_or_default();
     let by = Some(turn.person.id.clone());
-    let draft = freeze(turn.work, &task.id, &template, &written, to.clone(), by);
+    let draft = freeze(turn.work, &task.id, template, written, to.clone(), by);
     let number = draft.number;
     turn.work.add(Event::Frozen(Box::new(draft)));
     let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
     let audience = task.audience.as_ref().map_or_else(String::new, |a| label(turn, a));
-    let facts = json!({
-        "by": turn.person.name, "notice": word, "number": number,
-        "moment": notice::moment(turn.work, &task), "audience": audience, "recipients": to.len(),
-        "approvals": task.approvals, "subject": shown.subject, "body": super::super::texts::quote(&shown.body),
-    });
-    let others: Vec<_> = turn
-        .work
-        .holders(&task.role)
-        .into_iter()
-        .filter(|person| person.id != turn.person.id)
-        .collect();
-    turn.work.tell_all(&others, &Purpose::Relay, "preview", &facts);
-    let editor = if schedule::excludes_editor(&task) {
+    show_draft(turn.work, task, number, written, Some(turn.person));
+    let editor = if schedule::excludes_editor(task) {
         " You changed it last, so you do not count among them."
     } else {
         ""
@@ -289,14 +300,42 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     Ok(format!(
         "Frozen as {word}@{number}, for the {audience} ({} now). It leaves on\n{}\nonce {} of you have approved it.{editor}\n\n  | /approve {word}@{number}\n\n> Subject: {}\n>\n{}",
         to.len(),
-        notice::moment(turn.work, &task),
+        notice::moment(turn.work, task),
         task.approvals,
         shown.subject,
-        super::super::texts::quote(&shown.body),
+        crate::domain::texts::quote(&shown.body),
     ))
 }
 
-fn label(turn: &Turn<'_, '_>, audience: &super::super::playbook::Audience) -> String {
+/// Shows a draft to those who can approve it; `by` froze it, or the desk did.
+pub(super) fn show_draft(
+    work: &mut crate::domain::work::Work<'_>,
+    task: &Task,
+    number: u32,
+    written: &crate::domain::texts::Written,
+    by: Option<&crate::domain::roster::Person>,
+) {
+    let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
+    let incident = work.incident.as_ref();
+    let audience = task.audience.as_ref().zip(incident);
+    let audience = audience.map_or_else(String::new, |(a, incident)| notice::label(incident, a));
+    let recipients = task.audience.as_ref().map_or(0, |a| notice::recipients(work, a).len());
+    let facts = json!({
+        "by": by.map_or("The desk", |person| person.name.as_str()),
+        "notice": task.word(), "number": number,
+        "moment": notice::moment(work, task), "audience": audience, "recipients": recipients,
+        "approvals": task.approvals, "subject": shown.subject,
+        "body": crate::domain::texts::quote(&shown.body),
+    });
+    let others: Vec<_> = work
+        .holders(&task.role)
+        .into_iter()
+        .filter(|person| by.is_none_or(|by| by.id != person.id))
+        .collect();
+    work.tell_all(&others, &Purpose::Relay, "preview", &facts);
+}
+
+fn label(turn: &Turn<'_, '_>, audience: &crate::domain::playbook::Audience) -> String {
     turn.work
         .incident
         .as_ref()
@@ -381,10 +420,10 @@ fn scope(
     if arguments.eq_ignore_ascii_case("all") {
         return Ok((None, "all notices".to_owned()));
     }
-    let playbook = &turn.incident()?.playbook;
-    let known = playbook.notices().find(|task| task.is_called(arguments));
+    let incident = turn.incident()?;
+    let known = incident.notice_tasks().find(|task| task.is_called(arguments));
     let task = known.ok_or_else(|| {
-        let words: Vec<_> = playbook.notices().map(|task| task.word().as_str()).collect();
+        let words: Vec<_> = incident.notice_tasks().map(|task| task.word().as_str()).collect();
         Refusal::new(
             "no such notice",
             format!("there is no notice `{arguments}`."),
@@ -438,7 +477,7 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         return Err(Refusal::new("public already", "that it is public was recorded before.", ""));
     }
     let early =
-        incident.t().is_none_or(|t| t > later(turn.work.now, super::super::names::Span::zero()));
+        incident.t().is_none_or(|t| t > later(turn.work.now, crate::domain::names::Span::zero()));
     let when =
         if early { " T has not come: this says that it is public all the same." } else { "" };
     let what = format!("This records that it is public and ends the embargo.{when}");

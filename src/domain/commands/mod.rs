@@ -1,18 +1,27 @@
 //! What each word does: one function a row of the table, on a copy of the incident.
 
+pub mod alarm;
 pub mod confirm;
 pub mod embargo;
+pub mod linking;
+pub mod people;
 pub mod read;
 pub mod record;
+pub mod talk;
+pub mod tasks;
 pub mod triage;
 
-use super::event::{Ask, Event};
+use serde_json::json;
+
+use super::event::{Ask, Event, Purpose};
 use super::incident::Incident;
+use super::keyword::keyword;
 use super::letter::Letter;
-use super::names::{Digest, Span, base32, later};
+use super::names::{Digest, PersonId, Span, base32, later};
 use super::playbook::Task;
 use super::refusal::{Refusal, nearest};
 use super::roster::Person;
+use super::steer;
 use super::work::Work;
 
 /// A command mail being carried out.
@@ -29,8 +38,8 @@ pub struct Turn<'w, 'd> {
     pub text_used: bool,
     /// The line being carried out, as understood.
     pub line: String,
-    /// The hash that a confirmation rests on, while one is being carried out.
-    pub confirming: Option<Digest>,
+    /// What is being confirmed, while it is carried out.
+    pub confirming: Option<Ask>,
 }
 
 impl<'d> Turn<'_, 'd> {
@@ -60,7 +69,7 @@ impl<'d> Turn<'_, 'd> {
         Err(Refusal::new(
             "the incident is closed",
             format!("{} is {}.", incident.handle, incident.status.word()),
-            "open a new incident by a new mail to the desk, not an answer.",
+            "write `| /reopen` first, without the bar.",
         ))
     }
 
@@ -72,10 +81,11 @@ impl<'d> Turn<'_, 'd> {
         let (word, rest) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
         let task = self.find_task(word)?;
         let roles = std::iter::once(&task.role).chain(&task.agree);
-        if roles.clone().any(|role| self.person.roles.contains(role)) {
+        let incident = self.incident()?;
+        if roles.clone().any(|role| incident.holds(self.person, role)) {
             return Ok((task, rest.trim()));
         }
-        let playbook = &self.incident()?.playbook;
+        let playbook = &incident.playbook;
         let roles: Vec<_> = roles.map(|role| playbook.role_label(role)).collect();
         Err(Refusal::new(
             "not your role",
@@ -89,11 +99,12 @@ impl<'d> Turn<'_, 'd> {
     }
 
     fn find_task(&self, word: &str) -> Result<Task, Refusal> {
-        let playbook = &self.incident()?.playbook;
-        if let Some(task) = playbook.task(word) {
+        let incident = self.incident()?;
+        let playbook = &incident.playbook;
+        if let Some(task) = incident.tasks().find(|task| task.is_called(word)) {
             return Ok(task.clone());
         }
-        let known = playbook.tasks.iter().map(|task| task.word().as_str());
+        let known = incident.tasks().map(|task| task.word().as_str());
         let next = nearest(word, known).map_or_else(
             || "write `| /agenda` for the list, without the bar.".to_owned(),
             |hint| format!("did you mean `{hint}`?"),
@@ -106,19 +117,21 @@ impl<'d> Turn<'_, 'd> {
         Err(Refusal::new("no such task", why, next))
     }
 
-    /// Goes on if this was confirmed; otherwise asks for it. `basis` is everything that the
+    /// Goes on if this was confirmed; otherwise asks for it: the person themselves, or where the
+    /// playbook says so everybody else who may use the word. `basis` is everything that the
     /// confirmation rests on: should any of it change, the confirmation is dead.
     ///
     /// # Errors
-    /// Never a refusal in the strict sense: `Ok(Some(text))` is the question to the person.
+    /// When what was confirmed has changed since, or when there is no second person.
+    /// `Ok(Some(text))` is the question.
     pub fn confirmed(&mut self, what: &str, basis: &[&str]) -> Result<Option<String>, Refusal> {
         let incident = self.incident()?;
         let mut parts = vec![incident.handle.as_str(), self.person.id.as_str(), self.line.as_str()];
         parts.extend(basis);
         let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
         let basis = Digest::of_parts(&parts);
-        if let Some(confirming) = self.confirming {
-            if confirming == basis {
+        if let Some(confirming) = &self.confirming {
+            if confirming.basis == basis {
                 return Ok(None);
             }
             return Err(Refusal::new(
@@ -127,14 +140,102 @@ impl<'d> Turn<'_, 'd> {
                 format!("send the command again: `| {}`, without the bar.", self.line),
             ));
         }
-        let nonce = base32(&self.work.fresh.draw(), 16);
         let until = later(self.work.now, Span::hours(24));
-        let ask = Ask { person: self.person.id.clone(), line: self.line.clone(), basis, until };
-        self.work.add(Event::ConfirmAsked { nonce: nonce_hash(&nonce), ask });
+        let word = self.line.trim_start_matches('/').split(' ').next().unwrap_or("");
+        let row = keyword(word).ok_or_else(|| super::keyword::unknown(word))?;
+        let second = steer::right(self.work, row).is_some_and(|right| right.second);
+        if second {
+            return self.ask_others(row, what, basis, until).map(Some);
+        }
+        let person = self.person.id.clone();
+        let nonce = self.ask(Ask { person, by: None, line: self.line.clone(), basis, until });
         Ok(Some(format!(
             "Not done yet. {what}\nTo do it, reply by {} with:\n\n  | /confirm {nonce}\n\nTo call it off:\n\n  | /cancel {nonce}\n",
             self.work.say(until)
         )))
+    }
+
+    /// Draws a nonce, remembers its hash with what it confirms, and returns it.
+    fn ask(&mut self, ask: Ask) -> String {
+        let nonce = base32(&self.work.fresh.draw(), 16);
+        self.work.add(Event::ConfirmAsked { nonce: nonce_hash(&nonce), ask });
+        nonce
+    }
+
+    /// Asks everybody else who may use the word: two people, since two keys of one person prove no
+    /// more than one does.
+    fn ask_others(
+        &mut self,
+        row: &super::keyword::Keyword,
+        what: &str,
+        basis: Digest,
+        until: super::names::Moment,
+    ) -> Result<String, Refusal> {
+        let others: Vec<&Person> = self
+            .work
+            .team()
+            .into_iter()
+            .filter(|other| other.id != self.person.id)
+            .filter(|other| steer::may_use(self.work, other, row).is_ok())
+            .collect();
+        if others.is_empty() {
+            return Err(Refusal::new(
+                "nobody could confirm it",
+                format!("`/{}` needs a second person, and nobody else may use it.", row.word),
+                "let somebody join with the role: `| /join WHO ROLE`, without the bar.",
+            ));
+        }
+        let by = Some(self.person.id.clone());
+        for other in &others {
+            let (person, by, line) = (other.id.clone(), by.clone(), self.line.clone());
+            let nonce = self.ask(Ask { person, by, line, basis, until });
+            let facts = json!({
+                "by": self.person.name, "line": self.line, "what": what, "nonce": nonce,
+                "until": self.work.say(until),
+            });
+            self.work.tell(other, Purpose::Reminder, "confirm", facts);
+        }
+        let (person, line) = (self.person.id.clone(), self.line.clone());
+        let own = self.ask(Ask { person, by, line, basis, until });
+        let names: Vec<&str> = others.iter().map(|other| other.name.as_str()).collect();
+        Ok(format!(
+            "Not done yet. {what}\nA second person must confirm it by {}. Asked: {}.\nTo call it off:\n\n  | /cancel {own}\n",
+            self.work.say(until),
+            names.join(", ")
+        ))
+    }
+
+    /// Tells people that a command touched them; never the one who gave it.
+    pub fn tell_concerned(
+        &mut self,
+        people: &[&Person],
+        heading: &str,
+        lines: &[String],
+        next: &str,
+    ) {
+        let others: Vec<&Person> =
+            people.iter().copied().filter(|person| person.id != self.person.id).collect();
+        self.work.inform(&others, heading, lines, next);
+    }
+
+    /// Somebody of the roster, as a command names them: by id, or `me`.
+    ///
+    /// # Errors
+    /// Who is known.
+    pub fn whom(&self, word: &str) -> Result<&'d Person, Refusal> {
+        if word.eq_ignore_ascii_case("me") {
+            return Ok(self.person);
+        }
+        let roster = &self.work.desk.roster;
+        let found = PersonId::parse(word).and_then(|id| roster.person(&id));
+        found.ok_or_else(|| {
+            let known = roster.people.keys().map(PersonId::as_str);
+            let next = nearest(word, known).map_or_else(
+                || "write their id, as `| /status` shows it.".to_owned(),
+                |hint| format!("did you mean `{hint}`?"),
+            );
+            Refusal::new("no such person", format!("the roster has nobody called `{word}`."), next)
+        })
     }
 }
 

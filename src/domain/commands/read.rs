@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::super::event::{Delivery, Recipient};
-use super::super::keyword::{KEYWORDS, Keyword, keyword, unknown};
-use super::super::letter::Protection;
-use super::super::names::Handle;
-use super::super::refusal::Refusal;
-use super::super::schedule::{self, State};
-use super::super::texts::blob_place;
 use super::Turn;
+use crate::domain::diagnosis;
+use crate::domain::event::{Delivery, Recipient};
+use crate::domain::keyword::{KEYWORDS, Keyword, Needs, keyword, unknown};
+use crate::domain::names::Handle;
+use crate::domain::refusal::Refusal;
+use crate::domain::schedule::{self, State};
+use crate::domain::steer::may_use;
+use crate::domain::texts::{blob_place, history_place};
 
 type Answer = Result<String, Refusal>;
 
@@ -19,7 +20,7 @@ fn explain(row: &Keyword) -> String {
 }
 
 /// `/help [WORD]`
-pub fn help(_: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+pub fn help(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let word = arguments.trim_start_matches('/');
     if !word.is_empty() {
         return keyword(word).map(explain).ok_or_else(|| unknown(word));
@@ -30,33 +31,59 @@ pub fn help(_: &mut Turn<'_, '_>, arguments: &str) -> Answer {
          them is passed on to the team.\n",
     );
     let mut group = "";
-    for row in KEYWORDS {
+    for row in KEYWORDS.iter().filter(|row| row.needs != Needs::Reporter) {
         if row.group != group {
             group = row.group;
             let _ = write!(out, "\n{group}\n");
         }
-        let _ = writeln!(out, "  {}", explain(row).replace('\n', "\n  "));
+        let yours = turn.work.incident.is_none() || may_use(turn.work, turn.person, row).is_ok();
+        let yours = if yours { "" } else { " Not for you here." };
+        let _ = writeln!(out, "  {}{yours}", explain(row).replace('\n', "\n  "));
     }
     Ok(out)
 }
 
 /// `/ping`
 pub fn ping(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
-    let verdict = &turn.letter.verdict;
-    let protected = match verdict.protection {
-        Protection::Both => "encrypted, and signed inside the encryption",
-        Protection::Encrypted => "encrypted, not signed",
-        Protection::Signed => "signed, not encrypted",
-        Protection::None => "neither signed nor encrypted",
+    Ok(diagnosis::tell(turn.letter, Some(turn.person), None))
+}
+
+/// `/whoami`
+pub fn whoami(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    let (person, desk) = (turn.person, turn.work.desk);
+    let list = |names: &mut dyn Iterator<Item = &str>| {
+        let names: Vec<_> = names.collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     };
-    let key = verdict.signed().map_or_else(String::new, |signed| signed.fingerprint.spaced());
-    let hidden = turn.letter.subject_protected && verdict.protection.is_encrypted();
-    let subject = if hidden { "protected" } else { "readable on the way" };
-    Ok(format!(
-        "Your mail came {protected}.\nSigned by {key}, pinned for {}.\nIts subject was {subject}.\n\
-         Commands in it count.",
-        turn.person.name
-    ))
+    let leads = desk.open().filter(|incident| incident.lead.as_ref() == Some(&person.id));
+    let away = desk.away(&person.id, turn.work.now);
+    let mut rows = vec![
+        ("id", person.id.to_string()),
+        ("name", person.name.clone()),
+        ("address", person.address.to_string()),
+        ("key", person.fingerprint.spaced()),
+        ("roles", list(&mut person.roles.iter().map(String::as_str))),
+        ("groups", list(&mut person.groups.iter().map(String::as_str))),
+        ("leads", list(&mut leads.map(|incident| incident.handle.as_str()))),
+        (
+            "away",
+            away.map_or_else(|| "no".to_owned(), |until| format!("until {}", turn.work.say(until))),
+        ),
+    ];
+    if let Some(incident) = &turn.work.incident {
+        let held = incident.playbook.roles.keys().filter(|role| incident.holds(person, role));
+        rows.push(("here", list(&mut held.map(String::as_str))));
+    }
+    let mut out = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(out, "  {name:<10}{value}");
+    }
+    Ok(out)
+}
+
+/// `/log`
+pub fn log(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    Ok(history_place(&turn.incident()?.handle))
 }
 
 /// `/incident HANDLE`: read before the others, so here it only says what was understood.
@@ -69,7 +96,7 @@ pub fn list(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let desk = turn.work.desk;
     let mut out = String::new();
     for incident in desk.open() {
-        if !desk.team(&incident.playbook).iter().any(|person| person.id == turn.person.id) {
+        if !incident.is_team(turn.person) {
             continue;
         }
         let t =
@@ -93,14 +120,15 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let rows = [
         ("state", incident.status.word().to_owned()),
         ("reporter", answered),
-        ("lead", or(incident.lead.as_ref().map(ToString::to_string), "nobody")),
+        ("lead", lead(turn, incident)),
         (
             "severity",
-            or(incident.score.as_ref().map(super::super::incident::Score::say), "not scored"),
+            or(incident.score.as_ref().map(crate::domain::incident::Score::say), "not scored"),
         ),
         ("CVE", or((!incident.cves.is_empty()).then(|| cves(incident)), "none")),
         ("T", or(incident.t().map(say), "not set")),
-        ("public", or(incident.published().map(say), "no")),
+        ("public", public(turn, incident)),
+        ("exploited", or(incident.exploited().map(|at| format!("since {}", say(at))), "not known")),
         ("held", if incident.held.is_empty() { "nothing".into() } else { held(incident) }),
     ];
     for (name, value) in rows {
@@ -112,20 +140,37 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     Ok(out)
 }
 
+fn lead(turn: &Turn<'_, '_>, incident: &crate::domain::incident::Incident) -> String {
+    let name = |id: &crate::domain::names::PersonId| id.to_string();
+    let mut out = incident.lead.as_ref().map_or_else(|| "nobody".to_owned(), name);
+    if let Some(deputy) = &incident.deputy {
+        out.push_str(&format!(", deputy {deputy}"));
+    }
+    if let Some(offer) = &incident.offer {
+        out.push_str(&format!("; {} was asked, until {}", offer.to, turn.work.say(offer.until)));
+    }
+    out
+}
+
+fn public(turn: &Turn<'_, '_>, incident: &crate::domain::incident::Incident) -> String {
+    match (incident.published(), incident.known_public()) {
+        (Some(at), _) => turn.work.say(at),
+        (None, Some(at)) => format!("not by us; known to the public since {}", turn.work.say(at)),
+        (None, None) => "no".to_owned(),
+    }
+}
+
 /// Which notices are held.
-fn held(incident: &super::super::incident::Incident) -> String {
-    let word = |notice: &Option<super::super::names::TaskId>| match notice {
+fn held(incident: &crate::domain::incident::Incident) -> String {
+    let word = |notice: &Option<crate::domain::names::TaskId>| match notice {
         None => "all notices".to_owned(),
-        Some(id) => incident
-            .playbook
-            .task(id.as_str())
-            .map_or_else(|| id.to_string(), |t| t.word().to_string()),
+        Some(id) => incident.task(id).map_or_else(|| id.to_string(), |t| t.word().to_string()),
     };
     incident.held.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// The CVE numbers in a line.
-pub(crate) fn cves(incident: &super::super::incident::Incident) -> String {
+pub(crate) fn cves(incident: &crate::domain::incident::Incident) -> String {
     incident.cves.iter().cloned().collect::<Vec<_>>().join(", ")
 }
 
@@ -133,6 +178,16 @@ pub(crate) fn cves(incident: &super::super::incident::Incident) -> String {
 pub fn show(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let mut out = status(turn, "")?;
     let incident = turn.incident()?;
+    for (handle, merged) in &incident.linked {
+        let what = if *merged { "goes on as this one" } else { "is a duplicate of this one" };
+        let _ = writeln!(out, "  {:<10}{handle} {what}", "see also");
+    }
+    if let Some(of) = &incident.same_as {
+        let _ = writeln!(out, "  {:<10}{of}", "goes on as");
+    }
+    for ghsa in &incident.ghsas {
+        let _ = writeln!(out, "  {:<10}{ghsa}", "advisory");
+    }
     if !incident.fields.is_empty() {
         out.push_str("\nRecord\n");
         for (field, value) in &incident.fields {
@@ -185,13 +240,13 @@ pub fn agenda(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let incident = turn.incident()?;
     let mut out = String::new();
     let mut phase = "";
-    for item in schedule::agenda(incident, &incident.playbook, turn.work.now) {
+    for item in schedule::agenda(incident, turn.work.now) {
         if item.task.phase != phase {
             phase = &item.task.phase;
             let _ = write!(out, "\n{phase}\n");
         }
         let when = match (&item.state, item.due) {
-            (State::Done(at), _) => turn.work.say(*at),
+            (State::Done(at) | State::Skipped(at), _) => turn.work.say(*at),
             (State::WaitingFor(what), _) => format!("for {what}"),
             (State::BlockedBy(tasks), _) => {
                 format!(

@@ -1,30 +1,14 @@
 //! The words that keep the record.
 
-use super::super::event::Event;
-use super::super::playbook::Kind;
-use super::super::refusal::{Refusal, nearest};
-use super::super::schedule;
-use super::super::texts::clean_line;
-use super::triage::person_id;
 use super::{Turn, needs};
+use crate::domain::event::Event;
+use crate::domain::refusal::{Refusal, nearest};
+use crate::domain::texts::clean_line;
 
 type Answer = Result<String, Refusal>;
 
 /// The longest value of a field.
-const VALUE_MAX: usize = 500;
-
-/// `/lead WHO`
-pub fn lead(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    turn.open_incident()?;
-    needs(arguments, "lead", "WHO")?;
-    let person = if arguments.eq_ignore_ascii_case("me") {
-        turn.person.id.clone()
-    } else {
-        person_id(turn, arguments)?
-    };
-    turn.work.add(Event::LeadSet { person: person.clone() });
-    Ok(format!("{person} leads."))
-}
+pub(super) const VALUE_MAX: usize = 500;
 
 /// `/title TEXT`
 pub fn title(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
@@ -130,98 +114,47 @@ pub fn note(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         arguments
     };
     needs(text, "note", "TEXT")?;
-    let note = turn.work.keep(super::super::texts::clean(text));
+    let note = turn.work.keep(crate::domain::texts::clean(text));
     turn.work.add(Event::Noted { note });
     Ok("Noted.".to_owned())
 }
 
-/// `/done TASK [EVIDENCE]`
-pub fn done(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+/// `/ghsa ID`
+pub fn ghsa(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
-    let (task, evidence) = turn.task(arguments)?;
-    let incident = turn.incident()?;
-    let word = task.word().to_string();
-    let refuse = |reason: &str, why: String, next: String| Err(Refusal::new(reason, why, next));
-    if let Some(at) = schedule::done_at(incident, &task) {
-        return refuse(
-            "done already",
-            format!("`{word}` was done {}.", turn.work.say(at)),
-            String::new(),
-        );
+    let lower = arguments.to_ascii_lowercase();
+    let parts: Vec<&str> = lower.split('-').collect();
+    // GitHub's letters, without those that read like others.
+    let part =
+        |part: &&str| part.len() == 4 && part.bytes().all(|b| b"23456789cfghjmpqrvwx".contains(&b));
+    let fits =
+        matches!(parts.as_slice(), ["ghsa", rest @ ..] if rest.len() == 3 && rest.iter().all(part));
+    if !fits {
+        return Err(Refusal::new(
+            "no advisory number",
+            "that is no GHSA number.",
+            "write it whole, like `| /ghsa GHSA-2345-cfgh-jmpq`, without the bar.",
+        ));
     }
-    if task.is_standing() || matches!(task.kind, Kind::Auto | Kind::Draft) {
-        let next = match task.kind {
-            Kind::Draft => {
-                format!("write `| /preview {word}` and approve the draft, without the bar.")
-            }
-            Kind::Auto | Kind::Human | Kind::Decide | Kind::Gate | Kind::Record => String::new(),
-        };
-        return refuse(
-            "nothing to be done",
-            format!("`{word}` is not a task that a person does."),
-            next,
-        );
-    }
-    let missing: Vec<_> = schedule::missing(incident, &task).map(ToOwned::to_owned).collect();
-    if !missing.is_empty() {
-        let why = format!("`{word}` needs these in the record first: {}.", missing.join(", "));
-        return refuse(
-            "the record is incomplete",
-            why,
-            "set them with `| /set`, `| /cve` or `| /cvss`.".into(),
-        );
-    }
-    let before: Vec<_> = schedule::open_before(incident, &task).map(ToString::to_string).collect();
-    if !before.is_empty() {
-        return refuse(
-            "others come first",
-            format!("before `{word}` come {}.", before.join(", ")),
-            String::new(),
-        );
-    }
-    if task.evidence && evidence.is_empty() {
-        return refuse(
-            "evidence is needed",
-            format!("`{word}` asks by what."),
-            format!("write `| /done {word} EVIDENCE`."),
-        );
-    }
-    if !task.agree.is_empty() {
-        return agree(turn, &task);
-    }
-    let evidence = (!evidence.is_empty()).then(|| clean_line(evidence, VALUE_MAX));
-    turn.work.add(Event::TaskDone { task: task.id.clone(), evidence, sets: task.sets });
-    Ok(format!("Done: {}", task.title))
+    let ghsa = lower.replacen("ghsa", "GHSA", 1);
+    turn.work.add(Event::GhsaSet { ghsa: ghsa.clone() });
+    Ok(format!("Advisory: {ghsa}"))
 }
 
-/// A gate at which several roles must agree, each by a person of its own.
-fn agree(turn: &mut Turn<'_, '_>, task: &super::super::playbook::Task) -> Answer {
-    let incident = turn.incident()?;
-    let agreed = incident.agreed.get(&task.id).cloned().unwrap_or_default();
-    if agreed.values().any(|person| *person == turn.person.id) {
-        return Err(Refusal::new(
-            "agreed already",
-            "you have agreed; the other role must be another person.",
-            "",
-        ));
-    }
-    let role = task
-        .agree
-        .iter()
-        .find(|role| !agreed.contains_key(*role) && turn.person.roles.contains(*role));
-    let Some(role) = role.cloned() else {
-        return Err(Refusal::new(
-            "not your role",
-            "the roles that have not agreed yet are not yours.",
-            "ask somebody who holds them.",
-        ));
-    };
-    turn.work.add(Event::Agreed { task: task.id.clone(), role });
-    let agreed = turn.incident()?.agreed.get(&task.id).map_or(0, std::collections::BTreeMap::len);
-    let missing = task.agree.len().saturating_sub(agreed);
-    if missing > 0 {
-        return Ok(format!("You agree. {missing} more role must."));
-    }
-    turn.work.add(Event::TaskDone { task: task.id.clone(), evidence: None, sets: task.sets });
-    Ok(format!("All agree: {}", task.title))
+/// `/affects RANGE`
+pub fn affects(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    field(turn, "affected", arguments, "affects", "RANGE")
+}
+
+/// `/fixed VERSION`
+pub fn fixed(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    field(turn, "fixed", arguments, "fixed", "VERSION")
+}
+
+fn field(turn: &mut Turn<'_, '_>, name: &str, value: &str, word: &str, what: &str) -> Answer {
+    turn.open_incident()?;
+    needs(value, word, what)?;
+    let value = clean_line(value, VALUE_MAX);
+    turn.work.add(Event::FieldSet { field: name.to_owned(), value: value.clone() });
+    Ok(format!("{name}: {value}"))
 }

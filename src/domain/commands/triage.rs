@@ -2,20 +2,18 @@
 
 use serde_json::json;
 
-use super::super::event::{Event, Purpose};
-use super::super::incident::Status;
-use super::super::names::PersonId;
-use super::super::outbox::Words;
-use super::super::refusal::Refusal;
-use super::super::roster::Party;
-use super::super::texts::{SealedFacts, clean};
-use super::super::work::Work;
+use super::talk::content_for_reporter;
 use super::{Turn, needs};
+use crate::domain::event::{Event, Purpose};
+use crate::domain::incident::Status;
+use crate::domain::refusal::Refusal;
+use crate::domain::texts::{SealedFacts, clean};
+use crate::domain::work::Work;
 
 type Answer = Result<String, Refusal>;
 
 /// What becomes of an answer to the reporter, for the transcript.
-fn told(work: &Work<'_>) -> &'static str {
+pub(super) fn told(work: &Work<'_>) -> &'static str {
     let reporter = work.incident.as_ref().map(|incident| &incident.reporter);
     match reporter {
         Some(reporter) if reporter.address.is_none() => {
@@ -34,8 +32,9 @@ pub fn accept(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     }
     turn.work.add(Event::Accepted);
     let lead = turn.incident()?.lead.clone();
-    if lead.is_none() && turn.person.roles.contains("lead") {
-        turn.work.add(Event::LeadSet { person: turn.person.id.clone() });
+    let free = lead.is_none() && turn.incident()?.offer.is_none();
+    if free && turn.incident()?.holds(turn.person, "lead") {
+        turn.work.add(Event::LeadSet { person: turn.person.id.clone(), turn: false });
     }
     let facts = turn.work.clear_facts();
     let now = turn.work.now;
@@ -61,7 +60,7 @@ pub fn reject(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         }
     }
     let kept = turn.work.keep(reason.clone());
-    let sent = content_for_reporter(turn.work, "reject", &json!({ "reason": reason }));
+    let sent = content_for_reporter(turn.work, "reject", &json!({ "reason": reason }), Vec::new());
     turn.work.add(Event::Rejected { reason: kept });
     Ok(format!("Rejected. {sent}"))
 }
@@ -101,16 +100,16 @@ pub fn close(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
 }
 
 /// What is not done yet and would not be done any more, in words and as a basis.
-fn still_open(turn: &Turn<'_, '_>) -> Result<(String, String), Refusal> {
-    use super::super::playbook::Kind;
-    use super::super::schedule::{State, agenda};
+pub(super) fn still_open(turn: &Turn<'_, '_>) -> Result<(String, String), Refusal> {
+    use crate::domain::playbook::Kind;
+    use crate::domain::schedule::{State, agenda};
     let incident = turn.incident()?;
     let mut tasks = Vec::new();
     let mut notices = Vec::new();
-    for item in agenda(incident, &incident.playbook, turn.work.now) {
+    for item in agenda(incident, turn.work.now) {
         let word = item.task.word().to_string();
         match item.state {
-            State::Done(_) | State::Always | State::Moot => {}
+            State::Done(_) | State::Skipped(_) | State::Always | State::Moot => {}
             _ if item.task.kind == Kind::Draft => notices.push(word),
             State::Due | State::Late | State::BlockedBy(_) => tasks.push(word),
             State::Upcoming | State::WaitingFor(_) => {}
@@ -134,65 +133,25 @@ fn still_open(turn: &Turn<'_, '_>) -> Result<(String, String), Refusal> {
     Ok((text, basis))
 }
 
-/// `/reply`, with the text below the commands.
-pub fn reply(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    turn.incident()?;
-    let text = [arguments, turn.text].join("\n");
-    let text = clean(&text);
-    needs(&text, "reply", "and below it your text to the reporter")?;
-    turn.text_used = true;
-    let kept = turn.work.keep(text.clone());
-    turn.work.add(Event::Noted { note: kept });
-    let subject = "Your report".to_owned();
-    Ok(content_for_reporter(
-        turn.work,
-        "reply",
-        &json!({ "text": text.trim(), "subject": subject }),
-    ))
-}
-
-/// Sends the reporter words with content: sealed to a key that is known to be theirs, or not at
-/// all. Without one the reporter is told, without content, what to do.
-fn content_for_reporter(work: &mut Work<'_>, template: &str, facts: &serde_json::Value) -> String {
-    let Some(reporter) = work.incident.as_ref().map(|incident| incident.reporter.clone()) else {
-        return String::new();
-    };
-    let Some(address) = reporter.address else {
-        return "The reporter left no address; nothing was sent.".to_owned();
-    };
-    let now = work.now;
-    match reporter.key {
-        Some(key) if reporter.key_proven => {
-            let mut facts = facts.clone();
-            if let serde_json::Value::Object(map) = &mut facts {
-                map.insert("ref".to_owned(), work.reference(Party::Reporter).into());
-            }
-            let written = work.write(template, &facts);
-            let words = Words::Sealed(written);
-            work.post_reporter(Purpose::Answer, address, Some(key.fingerprint), words, now, false);
-            "Sent to the reporter, sealed to their key.".to_owned()
-        }
-        _ => {
-            let facts = work.clear_facts();
-            work.write_reporter(Purpose::Answer, "answer", &facts, &SealedFacts::default(), now);
-            "NOT sent: we have no proven key of the reporter, and content leaves sealed only. The \
-             reporter was asked, without content, for a key. Send it again when it is there."
-                .to_owned()
-        }
+/// `/reopen`
+pub fn reopen(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    let incident = turn.incident()?;
+    if incident.status.is_open() {
+        return Err(Refusal::new("it is open", "the incident is open.", ""));
     }
-}
-
-/// A person's id, from what a command says.
-pub(crate) fn person_id(turn: &Turn<'_, '_>, word: &str) -> Result<PersonId, Refusal> {
-    let roster = &turn.work.desk.roster;
-    let id = PersonId::parse(word)
-        .filter(|id| roster.person(id).is_some_and(super::super::roster::Person::is_maintainer));
-    id.ok_or_else(|| {
-        let known = roster.people.values().filter(|p| p.is_maintainer()).map(|p| p.id.as_str());
-        let next = super::nearest(word, known.clone()).map_or_else(
-            || format!("write one of {}.", known.collect::<Vec<_>>().join(", ")),
-            |hint| format!("did you mean `{hint}`?"),
-        );
-        Refusal::new("no such person", format!("the roster has no maintainer `{word}`."), next)
-    })
+    let was = incident.status.word();
+    if let Some(ask) = turn.confirmed(&format!("It is {was}. This opens it again."), &[was])? {
+        return Ok(ask);
+    }
+    turn.work.add(Event::Reopened);
+    let state = turn.incident()?.status.word();
+    let team = turn.work.team();
+    let lines = [format!("{} opened it again. It was {was} and is {state} now.", turn.person.name)];
+    turn.tell_concerned(
+        &team,
+        "The incident is open again",
+        &lines,
+        "see `| /agenda`, without the bar.",
+    );
+    Ok(format!("Open again: {state}."))
 }

@@ -16,6 +16,14 @@ pub(crate) struct File {
     pub(crate) t: Option<Spanned<T>>,
     #[serde(default)]
     pub(crate) human_answer: Option<Spanned<Human>>,
+    #[serde(default)]
+    pub(crate) assign: Option<Spanned<Assign>>,
+    #[serde(default)]
+    pub(crate) reporter_update: Option<Spanned<Every>>,
+    #[serde(default)]
+    pub(crate) silence: Option<Spanned<Silence>>,
+    #[serde(default, rename = "right")]
+    pub(crate) rights: Vec<Spanned<Right>>,
     #[serde(default, rename = "role")]
     pub(crate) roles: Vec<Spanned<Role>>,
     #[serde(default, rename = "group")]
@@ -62,6 +70,48 @@ pub(crate) struct Human {
     pub(crate) escalate: Vec<String>,
     #[expect(dead_code, reason = "for readers of the file")]
     pub(crate) src: Option<String>,
+}
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Assign {
+    pub(crate) role: String,
+    pub(crate) order: String,
+    pub(crate) within: String,
+    #[expect(dead_code, reason = "for readers of the file")]
+    pub(crate) src: Option<String>,
+    #[expect(dead_code, reason = "for readers of the file")]
+    pub(crate) origin: Option<Origin>,
+}
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Every {
+    pub(crate) every: String,
+    #[expect(dead_code, reason = "for readers of the file")]
+    pub(crate) src: Option<String>,
+    #[expect(dead_code, reason = "for readers of the file")]
+    pub(crate) origin: Option<Origin>,
+}
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Silence {
+    pub(crate) after: String,
+    #[expect(dead_code, reason = "for readers of the file")]
+    pub(crate) src: Option<String>,
+    #[expect(dead_code, reason = "for readers of the file")]
+    pub(crate) origin: Option<Origin>,
+}
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Right {
+    pub(crate) word: String,
+    #[serde(default)]
+    pub(crate) roles: Vec<String>,
+    #[serde(default)]
+    pub(crate) second: bool,
+    #[expect(dead_code, reason = "for readers of the file")]
+    pub(crate) src: Option<String>,
+    #[expect(dead_code, reason = "for readers of the file")]
+    pub(crate) origin: Option<Origin>,
 }
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
 use super::{
-    ANCHORS, Anchor, Audience, COMMON_FIELDS, Field, Group, HumanAnswer, Kind, Playbook, Problem,
-    TLP, TRule, Task, When, file,
+    ANCHORS, Anchor, Assign, Audience, COMMON_FIELDS, Field, Group, HumanAnswer, Kind, Playbook,
+    Problem, Right, TLP, TRule, Task, When, file,
 };
+use crate::domain::keyword::{Scope, keyword};
 use crate::domain::names::{Address, Digest, Span, TaskId, is_id};
 use crate::domain::offset::{Calendar, Offset, WeekDays, Window, parse_time, parse_zone};
 use crate::domain::texts::{Class, Texts};
@@ -85,6 +86,13 @@ impl Loader<'_> {
         }
         let human_answer = self.human_answer(file.human_answer, &roles);
         let t = self.t_rule(file.t);
+        let rights = self.rights(file.rights, &roles);
+        let assign = file.assign.and_then(|section| self.assign(section, &roles));
+        let every = file.reporter_update.map(|row| (row.span().start, row.into_inner().every));
+        let reporter_update = every.map(|(at, every)| self.longer_than_nothing(at, &every));
+        let after = file.silence.map(|row| (row.span().start, row.into_inner().after));
+        let (at, after) = after.unwrap_or_else(|| (0, "7d".to_owned()));
+        let silence = self.longer_than_nothing(at, &after);
         let mut playbook = Playbook {
             id: head.id,
             version: head.version,
@@ -94,6 +102,10 @@ impl Loader<'_> {
             calendar,
             human_answer,
             t,
+            rights,
+            assign,
+            reporter_update,
+            silence,
             roles,
             groups,
             fields,
@@ -203,6 +215,82 @@ impl Loader<'_> {
         HumanAnswer { due, remind: human.remind, escalate: human.escalate }
     }
 
+    fn longer_than_nothing(&mut self, at: usize, text: &str) -> Offset {
+        let offset = self.offset(at, Some(text), "7d");
+        if offset.rough() < Span::minutes(1) {
+            self.wrong(at, format!("`{text}` is too short; the least is a minute"));
+        }
+        offset
+    }
+
+    fn rights(
+        &mut self,
+        rows: Vec<Spanned<file::Right>>,
+        roles: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, Right> {
+        let mut rights = BTreeMap::new();
+        for row in rows {
+            let at = row.span().start;
+            let right = row.into_inner();
+            match keyword(&right.word) {
+                None => self.wrong(at, format!("the desk has no word `{}`", right.word)),
+                Some(row) if row.scope == Scope::Desk => {
+                    self.wrong(
+                        at,
+                        format!("`{}` is about no incident, so no playbook rules it", row.word),
+                    );
+                }
+                Some(row) if right.second && !row.dangerous => self.wrong(
+                    at,
+                    format!("`{}` is never asked about, so nobody can confirm it", row.word),
+                ),
+                Some(_) => {}
+            }
+            for role in &right.roles {
+                if !roles.contains_key(role) {
+                    self.wrong(
+                        at,
+                        format!("`{}` is for role `{role}`, which is not declared", right.word),
+                    );
+                }
+            }
+            if right.roles.is_empty() && !right.second {
+                self.wrong(
+                    at,
+                    format!("the right for `{}` says nothing; add roles or second", right.word),
+                );
+            }
+            let known = rights.insert(
+                right.word.to_ascii_lowercase(),
+                Right { roles: right.roles, second: right.second },
+            );
+            if known.is_some() {
+                self.wrong(at, format!("the rights for `{}` stand twice", right.word));
+            }
+        }
+        rights
+    }
+
+    fn assign(
+        &mut self,
+        section: Spanned<file::Assign>,
+        roles: &BTreeMap<String, String>,
+    ) -> Option<Assign> {
+        let at = section.span().start;
+        let assign = section.into_inner();
+        if assign.order != "round_robin" {
+            self.wrong(at, format!("order `{}` is not known; write \"round_robin\"", assign.order));
+        }
+        if !roles.contains_key(&assign.role) {
+            self.wrong(
+                at,
+                format!("the lead comes from role `{}`, which is not declared", assign.role),
+            );
+        }
+        let within = self.longer_than_nothing(at, &assign.within);
+        Some(Assign { role: assign.role, within })
+    }
+
     fn t_rule(&mut self, section: Option<Spanned<file::T>>) -> TRule {
         let (at, t) = section.map_or((0, None), |s| (s.span().start, Some(s.into_inner())));
         let time = t.as_ref().and_then(|t| t.at.as_deref()).map(parse_time).transpose();
@@ -238,7 +326,7 @@ impl Loader<'_> {
         }
         for field in &row.needs {
             if !so_far.fields.contains_key(field)
-                && !["cve", "cvss", "title"].contains(&field.as_str())
+                && !["cve", "cvss", "ghsa", "title"].contains(&field.as_str())
             {
                 self.wrong(at, format!("task `{id}` needs field `{field}`, which is not declared"));
             }

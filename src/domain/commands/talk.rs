@@ -1,0 +1,214 @@
+//! The words that talk: to the reporter, and to a group under embargo.
+
+use serde_json::json;
+
+use crate::domain::event::{Event, Purpose};
+use crate::domain::letter::Attachment;
+use crate::domain::names::TaskId;
+use crate::domain::notice;
+use crate::domain::outbox::Words;
+use crate::domain::playbook::Audience;
+use crate::domain::refusal::{Refusal, nearest};
+use crate::domain::roster::{Party, references_in};
+use crate::domain::texts::{Class, SealedFacts, Texts, clean, quote};
+use crate::domain::work::{ToReporter, Work};
+
+use super::{Turn, needs};
+
+type Answer = Result<String, Refusal>;
+
+/// The answers that are prepared as templates: their names, and when they fit.
+const PREPARED: &[(&str, &str)] = &[
+    ("private-handling", "asks somebody to keep it private until there is a fix"),
+    ("not-a-vulnerability", "says that it is not a vulnerability; your text below says why"),
+    ("fixed-in-the-open", "says that it is fixed like any other bug; your text below says where"),
+    (
+        "safe-installation",
+        "says that a safe installation depends on where it runs; your text below adds to it",
+    ),
+];
+
+/// What must not leave in an answer: what the desk itself wrote to the team, quoted by a mail
+/// program that marks no quotes.
+fn quotes_the_desk(text: &str) -> bool {
+    let ours = |line: &str| {
+        line.starts_with("TLP:") || line.starts_with("Journal ") || line.starts_with("| /")
+    };
+    !references_in(text).is_empty() || text.lines().any(|line| ours(line.trim()))
+}
+
+/// The text below the commands, if it is fit to leave.
+fn own_text(turn: &mut Turn<'_, '_>, before: &str) -> Result<String, Refusal> {
+    let text = clean(&[before, turn.text].join("\n")).trim().to_owned();
+    if quotes_the_desk(&text) {
+        return Err(Refusal::new(
+            "it quotes a mail of the desk",
+            "your text holds lines of a mail that the desk wrote to the team, not marked as a quote.",
+            "delete them, or let your mail program mark quotes with `>`; then send it again.",
+        ));
+    }
+    turn.text_used = true;
+    Ok(text)
+}
+
+/// What a maintainer attached for the reporter: without keys and signatures, which would show who
+/// wrote it.
+fn for_reporter(attachments: &[Attachment]) -> Vec<Attachment> {
+    let tells = |attachment: &&Attachment| {
+        let media = attachment.media.as_str();
+        !matches!(
+            media,
+            "application/pgp-keys" | "application/pgp-signature" | "text/vcard" | "text/x-vcard"
+        )
+    };
+    attachments.iter().filter(tells).cloned().collect()
+}
+
+/// `/reply`, with the text below the commands.
+pub fn reply(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    turn.incident()?;
+    let text = own_text(turn, arguments)?;
+    needs(&text, "reply", "and below it your text to the reporter")?;
+    let kept = turn.work.keep(text.clone());
+    turn.work.add(Event::Noted { note: kept });
+    let attachments = for_reporter(&turn.letter.attachments);
+    let facts = json!({ "text": text, "subject": "Your report" });
+    let answer = content_for_reporter(turn.work, "reply", &facts, attachments);
+    // The others see what was said in their name.
+    let team: Vec<_> = turn.work.circle();
+    let lines =
+        [format!("{} wrote to the reporter:", turn.person.name), String::new(), quote(&text)];
+    turn.tell_concerned(
+        &team,
+        "Answered the reporter",
+        &lines,
+        "nothing, unless you see it otherwise.",
+    );
+    Ok(answer)
+}
+
+/// `/answer NAME`
+pub fn answer(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    turn.incident()?;
+    let known = PREPARED.iter().find(|(name, _)| name.eq_ignore_ascii_case(arguments.trim()));
+    let Some((name, _)) = known else {
+        let list: Vec<String> =
+            PREPARED.iter().map(|(name, what)| format!("{name} ({what})")).collect();
+        let near = nearest(arguments, PREPARED.iter().map(|(name, _)| *name));
+        let next = near.map_or_else(
+            || format!("write one of these: {}.", list.join("; ")),
+            |hint| format!("did you mean `| /answer {hint}`? Write it without the bar."),
+        );
+        return Err(Refusal::new(
+            "no such answer",
+            "there is no prepared answer of that name.",
+            next,
+        ));
+    };
+    let text = own_text(turn, "")?;
+    if Texts::class(name) == Some(Class::Clear) {
+        if !text.is_empty() {
+            return Err(Refusal::new(
+                "this answer takes no text",
+                format!("`{name}` may leave in clear, so nothing can be added to it."),
+                "leave the text out, or send it with `| /reply`, without the bar.",
+            ));
+        }
+        let (facts, now) = (turn.work.clear_facts(), turn.work.now);
+        turn.work.write_reporter(Purpose::Answer, name, &facts, &SealedFacts::default(), now);
+        return Ok(format!("`{name}` was sent. {}", super::triage::told(turn.work)));
+    }
+    Ok(content_for_reporter(turn.work, name, &json!({ "text": text }), Vec::new()))
+}
+
+/// `/tell GROUP`: a word to an embargoed group, frozen as a numbered draft and approved like every
+/// notice, by another person than the one who wrote it.
+pub fn tell(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let incident = turn.open_incident()?;
+    let groups = &incident.playbook.groups;
+    let embargoed = || groups.iter().filter(|(_, group)| group.public.is_empty());
+    let group = embargoed().find(|(id, _)| id.eq_ignore_ascii_case(arguments.trim()));
+    let Some((group, _)) = group else {
+        let known: Vec<&str> = embargoed().map(|(id, _)| id.as_str()).collect();
+        return Err(Refusal::new(
+            "no such group",
+            format!("`{arguments}` is no group under embargo."),
+            format!("write one of {}.", known.join(", ")),
+        ));
+    };
+    let group = group.clone();
+    let count = incident.own.len().saturating_add(1);
+    if !turn.letter.attachments.is_empty() {
+        return Err(Refusal::new(
+            "attachments do not go to a group",
+            "your mail has attachments, and a word to a group is text only.",
+            "put the text in the mail, and say where to find the rest.",
+        ));
+    }
+    let text = own_text(turn, "")?;
+    needs(&text, "tell", "GROUP, and below it your text")?;
+    let id = TaskId::parse(&format!("tell-{count}"))
+        .ok_or_else(|| crate::domain::keyword::unknown("tell"))?;
+    let label =
+        turn.incident()?.playbook.groups.get(&group).map_or_else(String::new, |g| g.label.clone());
+    turn.work.add(Event::NoticeAdded {
+        notice: id.clone(),
+        title: format!("A word to the {label}"),
+        template: "tell".to_owned(),
+        group: group.clone(),
+        approvals: 1,
+    });
+    let audience = Audience::Group(group);
+    let written =
+        notice::render_words(turn.work, &audience, &text).map_err(super::embargo::broken)?;
+    let task = turn.incident()?.task(&id).cloned();
+    let task = task.ok_or_else(|| crate::domain::keyword::unknown("tell"))?;
+    super::embargo::freeze_and_show(turn, &task, "tell", &written)
+}
+
+/// Sends the reporter words with content: sealed to a key that is known to be theirs, or not at
+/// all. Without one the reporter is told, without content, what to do.
+pub(super) fn content_for_reporter(
+    work: &mut Work<'_>,
+    template: &str,
+    facts: &serde_json::Value,
+    attachments: Vec<Attachment>,
+) -> String {
+    let Some(reporter) = work.incident.as_ref().map(|incident| incident.reporter.clone()) else {
+        return String::new();
+    };
+    let Some(address) = reporter.address else {
+        return "The reporter left no address; nothing was sent.".to_owned();
+    };
+    let now = work.now;
+    match reporter.key {
+        Some(key) if reporter.key_proven => {
+            let mut facts = facts.clone();
+            if let serde_json::Value::Object(map) = &mut facts {
+                map.insert("ref".to_owned(), work.reference(Party::Reporter).into());
+            }
+            let written = work.write(template, &facts);
+            let count = attachments.len();
+            let letter = ToReporter {
+                purpose: Purpose::Answer,
+                key: Some(key.fingerprint),
+                words: Words::Sealed(written),
+                at: now,
+                with_our_key: false,
+                attachments,
+            };
+            work.post_reporter(address, letter);
+            match count {
+                0 => "Sent to the reporter, sealed to their key.".to_owned(),
+                n => format!("Sent to the reporter, sealed to their key, with {n} attached."),
+            }
+        }
+        _ => {
+            let facts = work.clear_facts();
+            work.write_reporter(Purpose::Answer, "answer", &facts, &SealedFacts::default(), now);
+            "NOT sent: we have no proven key of the reporter, and content leaves sealed only. The \
+             reporter was asked, without content, for a key. Send it again when it is there."
+                .to_owned()
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What the desk says because people say nothing: to somebody who was asked to lead, to a team
+//! that has gone quiet, to those further up, and the regular word to the reporter.
+
+use super::event::{Event, Purpose};
+use super::names::{PersonId, TaskId};
+use super::roster::Person;
+use super::rotation;
+use super::schedule::Duty;
+use super::texts::SealedFacts;
+use super::work::Work;
+
+/// Reminds somebody of an offered lead, or the team of an incident that nobody has touched.
+pub fn remind(work: &mut Work<'_>, duty: &Duty) {
+    let Some(incident) = work.incident.clone() else { return };
+    if let (Duty::OfferReminder(to), Some(offer)) = (duty, &incident.offer)
+        && let Some(person) = work.person(to)
+    {
+        let lines =
+            [format!("You were asked to lead, and can take it until {}.", work.say(offer.until))];
+        let next = "reply with `| /take` or `| /decline`, without the bar.";
+        work.inform(&[person], "You were asked to lead", &lines, next);
+    }
+    if *duty == Duty::Silence {
+        let people = further_up(work);
+        let said = work.say(incident.last_word);
+        let lines = [format!(
+            "Nobody of the team has done anything on it since {said}, and it has no date."
+        )];
+        let next = "look at `| /agenda`; set a date with `| /disclose WHEN`, or close it, without the bar.";
+        work.inform(&people, "Nothing happens on this incident", &lines, next);
+    }
+}
+
+/// The lead and the deputy, those that the playbook escalates to, and where that is nobody the
+/// intake role.
+fn further_up<'a>(work: &Work<'a>) -> Vec<&'a Person> {
+    let Some(incident) = &work.incident else { return Vec::new() };
+    let leads = [&incident.lead, &incident.deputy].into_iter().flatten();
+    let mut people: Vec<&Person> = leads.filter_map(|id| work.person(id)).collect();
+    for role in &incident.playbook.human_answer.escalate {
+        people.extend(work.holders(role));
+    }
+    if people.is_empty() { work.holders(&incident.playbook.intake) } else { people }
+}
+
+/// Somebody who was asked to lead has let the time pass: the next in turn is asked, or those who
+/// asked are told. Who led before still does.
+pub fn lapsed(work: &mut Work<'_>, person: &PersonId) {
+    let Some(offer) = work.incident.as_ref().and_then(|incident| incident.offer.clone()) else {
+        return;
+    };
+    work.add(Event::LeadDeclined { person: person.clone(), silent: true });
+    let name = work.name(person);
+    if offer.turn {
+        rotation::offer_turn(work);
+        return;
+    }
+    let mut people = further_up(work);
+    people.extend(offer.by.as_ref().and_then(|by| work.person(by)));
+    let lines =
+        [format!("{name} was asked to lead and has not answered. Who led before still does.")];
+    let next = "ask somebody else: `| /handoff WHO` or `| /lead WHO`, without the bar.";
+    work.inform(&people, "The lead was not taken over", &lines, next);
+}
+
+/// Tells those further up of tasks that nobody did, a day after they were due.
+pub fn overdue(work: &mut Work<'_>, ids: &[TaskId]) {
+    let Some(incident) = work.incident.clone().filter(|_| !ids.is_empty()) else { return };
+    let lines: Vec<String> = ids
+        .iter()
+        .filter_map(|id| incident.task(id))
+        .map(|task| {
+            let role = incident.playbook.role_label(&task.role);
+            format!("  {:<14}{} ({role})", task.word(), task.title)
+        })
+        .collect();
+    let next = "see that somebody does them, or `| /skip TASK REASON`, without the bar.";
+    let people = further_up(work);
+    work.inform(&people, "Nobody did what was due", &lines, next);
+}
+
+/// The regular word to the reporter that it is still worked on: without content, so that it may
+/// leave in clear.
+pub fn word_to_reporter(work: &mut Work<'_>) {
+    let (facts, now) = (work.clear_facts(), work.now);
+    work.write_reporter(Purpose::Update, "progress", &facts, &SealedFacts::default(), now);
+}
