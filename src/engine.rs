@@ -213,6 +213,32 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes in that the store was put back from a backup: what was signed before may have been
+    /// carried out in the history that was lost, and what waits in the outbox may have left. So no
+    /// old signature counts, nothing of the outbox is sent again, and all notices are held until
+    /// people let them go. Says how many mails may have left, and how many incidents are held.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn restored(&mut self) -> Result<(usize, usize), Fault> {
+        let now = self.now();
+        let rows = lock(&self.store).due_mails(Moment::MAX_UTC, u32::MAX)?;
+        for row in &rows {
+            let settled = Settled {
+                id: row.id,
+                state: "unknown",
+                next_attempt: now,
+                unknowns: row.unknowns.saturating_add(1),
+                reply: "the store was put back from a backup".to_owned(),
+            };
+            self.delivered(row, Delivery::Unknown, "", &settled, now)?;
+        }
+        let decision = watch::restored(&self.desk, now, fresh()?);
+        let held = decision.entries.len().saturating_sub(1);
+        self.carry_out(decision, now, None, None, None)?;
+        Ok((rows.len(), held))
+    }
+
     //-------- What comes in ----------------------------------------------------------------------
 
     /// Keeps mails as they came. Once this returns they are durable, and the server may be told.

@@ -3,8 +3,10 @@
 mod check;
 mod demo;
 mod init;
+mod log;
 mod look;
 mod open;
+mod restored;
 mod run;
 
 use std::path::PathBuf;
@@ -41,10 +43,14 @@ enum Command {
     Show(look::Show),
     /// Show what is due when.
     Agenda(look::AgendaOf),
+    /// Show an incident's history, and write out the signed mails that ordered it.
+    Log(log::Log),
     /// Look after the journal.
     Journal(look::Journal),
     /// Look after mails that were set aside.
     Aside(look::Aside),
+    /// Say that the database was put back from a backup, before the desk runs again.
+    Restored(restored::Restored),
     /// Play a story from the first report to the retrospective; needs no server and no set-up.
     Demo(demo::Demo),
     /// Open mails and print what they are; nothing is stored or sent.
@@ -66,6 +72,8 @@ pub fn main() -> ExitCode {
         Command::Agenda(agenda) => agenda.run(&config, now),
         Command::Journal(journal) => journal.run(&config, now),
         Command::Aside(aside) => aside.run(&config, now),
+        Command::Log(log) => log.run(&config, now),
+        Command::Restored(restored) => restored.run(&config, now),
         Command::Demo(demo) => demo.run(now),
         Command::Open(open) => open.run(&config, now),
     };

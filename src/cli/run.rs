@@ -99,7 +99,7 @@ fn log(json: bool) {
 }
 
 /// Makes sure that this desk runs once. Two would answer everything twice.
-fn only_one(store: &Path) -> Result<std::fs::File, Fault> {
+pub(super) fn only_one(store: &Path) -> Result<std::fs::File, Fault> {
     let path = store.with_extension("lock");
     let place = || path.display().to_string();
     let file = std::fs::OpenOptions::new()

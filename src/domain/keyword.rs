@@ -132,7 +132,7 @@ pub const KEYWORDS: &[Keyword] = rows! {
     "record" "undo" "TASK" TaskRole Incident false Person(commands::tasks::undo), "Takes back that a task is done or skipped.";
     "record" "skip" "TASK REASON" TaskRole Incident true Person(commands::tasks::skip), "Says that a task will not be done, and why.";
     "record" "note" "TEXT" Team Incident false Person(commands::record::note), "Keeps a note in the record.";
-    "talk" "reply" "" Team Incident false Person(commands::talk::reply), "Sends the text below the commands, and the attachments, to the reporter.";
+    "talk" "reply" "[TEXT]" Team Incident false Person(commands::talk::reply), "Sends the text below the commands, and the attachments, to the reporter.";
     "talk" "answer" "NAME" Team Incident false Person(commands::talk::answer), "Sends the reporter one of the prepared answers.";
     "talk" "tell" "GROUP" Intake Incident false Person(commands::talk::tell), "Drafts the text below as a sealed mail to an embargoed group; another person approves it.";
     "embargo" "disclose" "WHEN" Intake Incident true Person(commands::embargo::disclose), "Sets T, the moment of public disclosure, or moves it.";
@@ -335,6 +335,32 @@ pub fn is_misplaced(parsed: &Parsed) -> bool {
     let first = parsed.text.lines().next().unwrap_or("");
     let line = first.trim_start_matches(['|', ' ', '\t']);
     parsed.lines.is_empty() && command_line(line).is_some_and(|line| keyword(&line.word).is_some())
+}
+
+/// Refuses what stands behind a word that takes nothing, and a second word on the same line: a mail
+/// program may have joined two lines, and half of what was meant would happen (FAILURES D20).
+///
+/// # Errors
+/// What to write instead.
+pub fn check_arguments(row: &Keyword, line: &Line) -> Result<(), Refusal> {
+    let arguments = line.arguments.as_str();
+    if row.arguments.is_empty() && !arguments.is_empty() {
+        return Err(Refusal::new(
+            "too much on a line",
+            format!("`/{}` stands alone on its line, and yours goes on behind it.", row.word),
+            format!("write `| /{}` (without the bar) and end the line there.", row.word),
+        ));
+    }
+    let free = matches!(row.word, "reply" | "note" | "reject" | "help");
+    let mut others = arguments.split_whitespace().filter_map(|word| word.strip_prefix('/'));
+    if let Some(word) = others.find(|word| !free && keyword(word).is_some()) {
+        return Err(Refusal::new(
+            "two words on a line",
+            format!("behind `/{}` stands `/{word}` on the same line.", row.word),
+            "write each word on a line of its own; some mail programs join lines that end with a blank.",
+        ));
+    }
+    Ok(())
 }
 
 /// The refusal for a word that the table does not have.

@@ -168,6 +168,15 @@ pub struct Attachment {
     pub bytes: Arc<[u8]>,
 }
 
+impl Attachment {
+    /// Whether it is a part of the text that nobody attached: HTML without a name. Of a mail with
+    /// commands it is not passed on, since it repeats them.
+    #[must_use]
+    pub fn is_text_of_mail(&self) -> bool {
+        self.media == "text/html" && self.name.starts_with("part-")
+    }
+}
+
 /// What kind of thing a mail is by its structure alone, before the desk looks at who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {

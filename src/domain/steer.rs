@@ -12,7 +12,8 @@ use super::diagnosis;
 use super::event::{Author, Event, Purpose};
 use super::intake::{Place, join};
 use super::keyword::{
-    Keyword, Line, Needs, Parsed, Run, Scope, is_misplaced, keyword, parse, unknown,
+    Keyword, Line, Needs, Parsed, Run, Scope, check_arguments, is_misplaced, keyword, parse,
+    unknown,
 };
 use super::letter::{Letter, Signed};
 use super::names::{Fresh, Handle, Moment, Span};
@@ -426,6 +427,7 @@ fn carry_out<'d>(
     let mut rows = Vec::new();
     for line in &parsed.lines {
         let row = keyword(&line.word).ok_or_else(|| unknown(&line.word))?;
+        check_arguments(row, line)?;
         may_use(&work, person, row)?;
         rows.push((row, line));
     }
@@ -491,7 +493,8 @@ fn open_asks(work: &Work<'_>) -> usize {
 
 /// What stands below the commands is a word to the team. Only the writer's own lines travel.
 fn pass_text_on(work: &mut Work<'_>, letter: &Letter, person: &Person, text: &str) {
-    let own = Letter { text: text.to_owned(), ..letter.clone() };
+    let mut own = Letter { text: text.to_owned(), ..letter.clone() };
+    own.attachments.retain(|attachment| !attachment.is_text_of_mail());
     join(work, &own, Author::Person(person.id.clone()));
     relay::mail(work, &own, Some(person), &person.name);
 }

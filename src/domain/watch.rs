@@ -102,6 +102,16 @@ pub fn clock_alarm(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decisio
     work.done()
 }
 
+/// Takes in that the store was put back from a backup: all notices of open incidents are held.
+pub fn restored(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    work.add_to_desk(Event::Restored);
+    for incident in desk.open() {
+        work.add_about(&incident.handle, Event::Held { notice: None });
+    }
+    work.done()
+}
+
 /// What is known of a waiting report, in a few words.
 fn how(incident: &Incident) -> &'static str {
     match incident.letters.first() {

@@ -35,6 +35,15 @@ pub struct Opener<'a> {
     pub limits: Limits,
 }
 
+/// What shows who wrote a mail.
+#[derive(Debug)]
+pub struct Proof {
+    /// The bytes that are signed.
+    pub signed: Vec<u8>,
+    /// The signature over them, detached; `None` when it stands among them (clear-signed).
+    pub signature: Option<Vec<u8>>,
+}
+
 /// A certificate, and where it was found.
 struct Found {
     rank: KeyRank,
@@ -152,6 +161,36 @@ impl Opener<'_> {
             content.verdict.signature = opened.signature;
             content.signer = opened.signer;
         }
+    }
+
+    /// The bytes of a mail that are signed, and the signature over them, so that another program can
+    /// check who wrote it. `None` when no signature of a known key holds.
+    #[must_use]
+    pub fn proof(&self, raw: &RawMail) -> Option<Proof> {
+        let outer = Mime::parse(&raw.bytes).ok()?;
+        let at = raw.received;
+        if let Some(message) = encrypted_message(&outer).ok()? {
+            let opened =
+                pgp::open(self.keyring, self.known, &[], &message.bytes, at, self.limits).ok()?;
+            if let (Signature::Valid(_), Some(signature)) = (&opened.signature, opened.proof) {
+                return Some(Proof { signed: opened.content, signature: Some(signature) });
+            }
+            return self.detached(&Mime::parse(&opened.content).ok()?, at);
+        }
+        self.detached(&outer, at).or_else(|| {
+            let content = self.inline(&outer, at)?;
+            let holds = matches!(content.verdict.signature, Signature::Valid(_));
+            let signed = holds.then(|| whole_text(&outer)).flatten()?;
+            Some(Proof { signed, signature: None })
+        })
+    }
+
+    fn detached(&self, mime: &Mime<'_>, at: Moment) -> Option<Proof> {
+        let (Signature::Valid(_), _) = self.signed_root(mime, &[], at)? else { return None };
+        let parts = mime.children(mime.root());
+        let [content, signature] = parts.as_slice() else { return None };
+        let signed = crlf(mime.raw(*content));
+        Some(Proof { signed, signature: Some(mime.bytes(*signature)) })
     }
 
     fn content(&self, outer: &Mime<'_>, outside: &[Certificate], at: Moment) -> Content {

@@ -475,6 +475,8 @@ pub struct Opened {
     pub session: Digest,
     /// Which of the certificates that came along made the signature.
     pub signer: Option<Certificate>,
+    /// The signature that holds, armored: over the content, as a detached one would be.
+    pub proof: Option<Vec<u8>>,
 }
 
 /// How much may come out of one message, and how many keys are tried.
@@ -498,6 +500,7 @@ struct Helper<'a> {
     session: Option<Digest>,
     signature: Signature,
     signer: Option<Cert>,
+    proof: Option<SignaturePacket>,
     to_us: bool,
     /// Whether a session key is encrypted to some key; not known before the message is read.
     any_recipient: Option<bool>,
@@ -513,6 +516,7 @@ impl<'a> Helper<'a> {
             session: None,
             signature: Signature::None,
             signer: None,
+            proof: None,
             to_us: false,
             any_recipient: None,
         }
@@ -520,7 +524,7 @@ impl<'a> Helper<'a> {
 
     /// What a group of signatures over the same bytes comes to.
     fn judge(&mut self, results: Vec<VerificationResult<'_>>) {
-        let mut good: Vec<(Signed, Cert)> = Vec::new();
+        let mut good: Vec<(Signed, Cert, SignaturePacket)> = Vec::new();
         let (mut unknown, mut invalid) = (false, false);
         for result in results {
             match result {
@@ -530,9 +534,9 @@ impl<'a> Helper<'a> {
                         Some(signed) => {
                             if !good
                                 .iter()
-                                .any(|(known, _)| known.fingerprint == signed.fingerprint)
+                                .any(|(known, ..)| known.fingerprint == signed.fingerprint)
                             {
-                                good.push((signed, cert.clone()));
+                                good.push((signed, cert.clone(), sig.clone()));
                             }
                         }
                         None => invalid = true,
@@ -545,7 +549,7 @@ impl<'a> Helper<'a> {
         // Of several signers exactly one pinned person may speak; among strangers nobody does.
         let pinned: Vec<_> = good
             .iter()
-            .filter(|(signed, _)| self.also.known.is_pinned(&signed.fingerprint))
+            .filter(|(signed, ..)| self.also.known.is_pinned(&signed.fingerprint))
             .cloned()
             .collect();
         let speaks = match (pinned.as_slice(), good.as_slice()) {
@@ -554,8 +558,9 @@ impl<'a> Helper<'a> {
             _ => None,
         };
         self.signature = match speaks {
-            Some((signed, cert)) => {
+            Some((signed, cert, proof)) => {
                 self.signer = Some(cert);
+                self.proof = Some(proof);
                 Signature::Valid(signed)
             }
             None if good.len() > 1 => Signature::Several,
@@ -684,6 +689,7 @@ pub fn open(
             content,
             signature: helper.signature,
             session,
+            proof: helper.proof.as_ref().and_then(armored_signature),
             signer: helper.signer.map(Certificate),
         }),
         _ if helper.any_recipient == Some(false) => Err(Failure::PasswordOnly),
@@ -692,6 +698,16 @@ pub fn open(
         }
         _ => Err(Failure::CannotDecrypt),
     }
+}
+
+/// A signature packet as a detached signature that any OpenPGP program reads.
+fn armored_signature(packet: &SignaturePacket) -> Option<Vec<u8>> {
+    use openpgp::serialize::Marshal;
+    let mut out = Vec::new();
+    let mut writer = openpgp::armor::Writer::new(&mut out, openpgp::armor::Kind::Signature).ok()?;
+    openpgp::Packet::from(packet.clone()).serialize(&mut writer).ok()?;
+    writer.finalize().ok()?;
+    Some(out)
 }
 
 fn read_encrypted(

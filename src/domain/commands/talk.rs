@@ -54,12 +54,10 @@ fn own_text(turn: &mut Turn<'_, '_>, before: &str) -> Result<String, Refusal> {
 /// What a maintainer attached for the reporter: without keys and signatures, which would show who
 /// wrote it.
 fn for_reporter(attachments: &[Attachment]) -> Vec<Attachment> {
+    const TELLING: &[&str] =
+        &["application/pgp-keys", "application/pgp-signature", "text/vcard", "text/x-vcard"];
     let tells = |attachment: &&Attachment| {
-        let media = attachment.media.as_str();
-        !matches!(
-            media,
-            "application/pgp-keys" | "application/pgp-signature" | "text/vcard" | "text/x-vcard"
-        )
+        !attachment.is_text_of_mail() && !TELLING.contains(&attachment.media.as_str())
     };
     attachments.iter().filter(tells).cloned().collect()
 }

@@ -1,0 +1,154 @@
+//! `embargod log`: the history of an incident, and what authorised it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::config;
+use crate::domain::desk::Record;
+use crate::domain::history;
+use crate::domain::names::{Digest, Handle, Moment, PersonId};
+use crate::domain::offset::Calendar;
+use crate::domain::roster::Roster;
+use crate::edge::opening::{LIMITS, Opener};
+use crate::edge::pgp::{Certificate, Directory};
+use crate::edge::store::Store;
+use crate::edge::write_private;
+use crate::error::{Fault, Place};
+
+use super::{Done, say};
+
+/// Arguments of `log`.
+#[derive(Debug, Args)]
+pub(super) struct Log {
+    /// The incident.
+    handle: String,
+    /// Print the records as they stand in the journal, one JSON object a line.
+    #[arg(long)]
+    json: bool,
+    /// Write every signed mail that caused something into this new folder, with its signature and
+    /// the certificates, so that GnuPG alone can check who ordered what.
+    #[arg(long, value_name = "FOLDER")]
+    evidence: Option<PathBuf>,
+}
+
+impl Log {
+    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        let config = config::read_or_fault(path, now)?;
+        let store = Store::open(&config.store, &config.passphrase)?;
+        let none = || {
+            let what = format!("there is no incident `{}`", self.handle);
+            Fault::new(what, "run `embargod status` to see the open ones")
+        };
+        let handle = Handle::parse(&self.handle).ok_or_else(none)?;
+        let records = store.history(&handle)?;
+        if records.is_empty() {
+            return Err(none());
+        }
+        let calendar = Calendar::plain(config.sources.settings.zone);
+        if let Some(folder) = &self.evidence {
+            let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
+            let known = everybody(&store)?;
+            let opener =
+                Opener { keyring: &keyring, known: &known.0, address: None, limits: LIMITS };
+            return evidence(folder, &handle, &records, &store, opener, &known.1, &calendar);
+        }
+        for record in &records {
+            if self.json {
+                say(&serde_json::to_string(record).at(|| "a record".to_owned())?);
+            } else if let Some(line) = history::line(record, |at| calendar.say(at)) {
+                say(&line);
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Everybody whom the config has ever named, with the certificates of that time: an order that was
+/// given by a key that has been replaced since was given all the same.
+fn everybody(store: &Store) -> Result<(Directory, Vec<(PersonId, Certificate)>), Fault> {
+    let (mut directory, mut people) = (Directory::default(), Vec::new());
+    for text in store.shelf()? {
+        let Ok(roster) = serde_json::from_str::<Roster>(&text) else { continue };
+        for person in roster.people.values() {
+            let certificate = Certificate::read(person.certificate.as_bytes())
+                .at(|| format!("the certificate of `{}`", person.id))?;
+            directory.add(certificate.clone(), true);
+            people.push((person.id.clone(), certificate));
+        }
+    }
+    Ok((directory, people))
+}
+
+fn evidence(
+    folder: &Path,
+    handle: &Handle,
+    records: &[Record],
+    store: &Store,
+    opener: Opener<'_>,
+    people: &[(PersonId, Certificate)],
+    calendar: &Calendar,
+) -> Done {
+    std::fs::create_dir(folder).at(|| folder.display().to_string())?;
+    let (mut list, mut written, mut missing) = (String::new(), 0_u32, 0_u32);
+    let mut seen: BTreeSet<Digest> = BTreeSet::new();
+    let mut used: BTreeSet<PersonId> = BTreeSet::new();
+    for record in records {
+        if let Some(line) = history::line(record, |at| calendar.say(at)) {
+            let _ = writeln!(list, "{line}");
+        }
+        let (Some(by), Some(cause)) = (&record.by, record.cause) else { continue };
+        if !seen.insert(cause) {
+            continue;
+        }
+        let proof = store.mail(cause)?.and_then(|mail| opener.proof(&mail));
+        let Some(proof) = proof else {
+            missing = missing.saturating_add(1);
+            let _ =
+                writeln!(list, "       (the signed mail {} is not here any more)", cause.short());
+            continue;
+        };
+        written = written.saturating_add(1);
+        used.insert(by.clone());
+        let name = format!("{:06}-{by}.eml", record.number);
+        write_private(&folder.join(&name), &proof.signed)?;
+        if let Some(signature) = &proof.signature {
+            write_private(&folder.join(format!("{name}.asc")), signature)?;
+        }
+        let _ = writeln!(list, "       ordered by {name}");
+    }
+    for (number, (id, certificate)) in people.iter().enumerate() {
+        if used.contains(id) {
+            let name = format!("key-{id}-{number}.asc");
+            write_private(&folder.join(name), certificate.armored().as_bytes())?;
+        }
+    }
+    write_private(&folder.join("journal.jsonl"), &lines(records)?)?;
+    let text = format!(
+        "What happened on {handle}, and the signed mails that ordered it.\n\n\
+         To check who ordered what, with GnuPG and nothing else:\n\n  \
+         export GNUPGHOME=$(mktemp -d)\n  gpg --import key-*.asc\n  \
+         for f in *.eml; do [ -e $f.asc ] && gpg --verify $f.asc $f || gpg --verify $f; done\n\n\
+         A signature says who wrote the mail and when; what the desk made of it stands below and, as\n\
+         it was recorded, in journal.jsonl. These files hold what was written: keep them sealed.\n\n{list}"
+    );
+    write_private(&folder.join("README.txt"), text.as_bytes())?;
+    say(&format!(
+        "{written} signed mails were written to {}, {missing} are missing.",
+        folder.display()
+    ));
+    say(&format!("Next: read {}/README.txt", folder.display()));
+    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn lines(records: &[Record]) -> Result<Vec<u8>, Fault> {
+    let mut out = Vec::new();
+    for record in records {
+        out.extend(serde_json::to_vec(record).at(|| "a record".to_owned())?);
+        out.push(b'\n');
+    }
+    Ok(out)
+}
