@@ -54,7 +54,11 @@ impl<'a> Mime<'a> {
             Some(masked) => parser.parse(&masked).map(Message::into_owned),
             None => parser.parse(raw),
         };
-        let message = parsed.unwrap_or_default();
+        let mut message = parsed.unwrap_or_default();
+        if message.parts.is_empty() {
+            // The parser looks headers up in the first part without asking whether there is one.
+            message.parts.push(only_part(raw));
+        }
         if message.parts.len() > PARTS_MAX {
             return Err(TooComplex);
         }
@@ -428,6 +432,19 @@ pub struct Body {
     pub attachments: Vec<Attachment>,
 }
 
+/// All of it as one text without headers.
+fn only_part(raw: &[u8]) -> MessagePart<'_> {
+    MessagePart {
+        headers: Vec::new(),
+        is_encoding_problem: false,
+        body: PartType::Text(String::from_utf8_lossy(raw)),
+        encoding: Encoding::None,
+        offset_header: 0,
+        offset_body: 0,
+        offset_end: u32::try_from(raw.len()).unwrap_or(u32::MAX),
+    }
+}
+
 fn usize_of(offset: u32) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
@@ -618,6 +635,17 @@ mod tests {
             ("a\u{202e}gpj.exe", "agpj.exe"),
         ] {
             assert_eq!(file_name(given, 7), safe);
+        }
+    }
+
+    #[test]
+    fn a_mail_of_nothing_is_a_mail() {
+        for raw in ["", "\n", "\r\n\r\n", " ", "\nhello\n"] {
+            let mime = Mime::parse(raw.as_bytes()).unwrap();
+            assert_eq!(mime.ids(), (None, Vec::new()));
+            assert!(mime.from().0.is_empty() && mime.is_malformed());
+            assert_eq!(mime.subject(), None);
+            assert_eq!(mime.body().plain.concat().trim(), raw.trim(), "{raw:?}");
         }
     }
 
