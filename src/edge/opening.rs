@@ -118,10 +118,9 @@ impl Opener<'_> {
         };
         found.extend(self.inner_keys(&inner, encrypted));
         // A signed entity inside the encryption (RFC 3156, 6.1): the payload is one layer further
-        // in, and its headers and keys are what counts.
-        let layered = encrypted && inner.media(inner.root()) == "multipart/signed";
-        let payload = layered.then(|| inner.children(inner.root()).first().map(|p| inner.raw(*p)));
-        let payload = payload.flatten().and_then(|bytes| Mime::parse(bytes).ok());
+        // in, and its headers and keys are what counts, whoever signed it: they came encrypted.
+        let payload = signed_parts(&inner).filter(|_| encrypted).map(|(content, _)| content);
+        let payload = payload.and_then(|part| Mime::parse(inner.raw(part)).ok());
         if let Some(payload) = &payload {
             found.extend(self.inner_keys(payload, encrypted));
         }
@@ -130,8 +129,7 @@ impl Opener<'_> {
         {
             self.look_again(&outer, &inner, &mut content, &found, at);
         }
-        let shown =
-            payload.as_ref().filter(|_| content.verdict.signed().is_some()).unwrap_or(&inner);
+        let shown = payload.as_ref().unwrap_or(&inner);
         self.letter(raw, &outer, Some(shown), content, None, found)
     }
 
@@ -266,12 +264,8 @@ impl Opener<'_> {
         if mime.media(root) != "multipart/signed" {
             return None;
         }
-        let parts = mime.children(root);
-        let (content, signature) = match parts.as_slice() {
-            [content, signature] if mime.media(*signature) == "application/pgp-signature" => {
-                (*content, *signature)
-            }
-            _ => return Some((Signature::Invalid, None)),
+        let Some((content, signature)) = signed_parts(mime) else {
+            return Some((Signature::Invalid, None));
         };
         let entity = crlf(mime.raw(content));
         Some(pgp::verify_detached(
@@ -411,6 +405,20 @@ impl Opener<'_> {
             return_token: self.address.and_then(|address| return_token(address, &to)),
             to,
         }
+    }
+}
+
+/// What is signed and the signature over it, where a root is just that (RFC 3156, 5).
+fn signed_parts(mime: &Mime<'_>) -> Option<(Part, Part)> {
+    let root = mime.root();
+    match mime.children(root).as_slice() {
+        [content, signature]
+            if mime.media(root) == "multipart/signed"
+                && mime.media(*signature) == "application/pgp-signature" =>
+        {
+            Some((*content, *signature))
+        }
+        _ => None,
     }
 }
 
@@ -568,4 +576,62 @@ fn return_token(address: &Address, to: &[Address]) -> Option<String> {
         let token = rest.strip_prefix("+r-")?;
         (token.len() == 32).then(|| token.to_ascii_lowercase())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::pgp::{Directory, generate};
+
+    const NOW: &str = "2026-03-02T09:00:00Z";
+
+    fn keyring(name: &str) -> Keyring {
+        let at: Moment = NOW.parse().unwrap();
+        let address = format!("{name}@people.test");
+        let (secret, _) = generate(name, &address, None, None, at).unwrap();
+        Keyring::open(&[secret], None, [0; 32], at).unwrap()
+    }
+
+    /// What the desk reads in an entity that somebody unknown signed and sealed for it.
+    fn opened(entity: &str) -> Letter {
+        let desk = keyring("security");
+        let at: Moment = NOW.parse().unwrap();
+        let sealed = keyring("rita").seal(&desk.certificate(), entity.as_bytes(), at).unwrap();
+        let mail = format!(
+            "From: rita@people.test\r\nDate: {}\r\nSubject: ...\r\n\
+             Content-Type: multipart/encrypted; boundary=e\r\n\r\n\
+             --e\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\
+             --e\r\nContent-Type: application/octet-stream; name=msg.asc\r\n\r\n{}\r\n--e--\r\n",
+            at.to_rfc2822(),
+            String::from_utf8(sealed).unwrap()
+        );
+        let known = Directory::default();
+        let opener = Opener { keyring: &desk, known: &known, address: None, limits: LIMITS };
+        let bytes = mail.into_bytes();
+        opener.open(&RawMail { bytes, received: at, arrived: at, oversize: false })
+    }
+
+    #[test]
+    fn the_subject_inside_is_read_whoever_signed_it() {
+        let payload = "Content-Type: text/plain; protected-headers=v1\r\n\
+             Subject: Overflow in parse()\r\n\r\nIt overflows.\r\n";
+        for entity in [
+            payload.to_owned(),
+            format!(
+                "Content-Type: multipart/signed; boundary=s\r\n\r\n--s\r\n{payload}\r\n--s\r\n\
+                 Content-Type: application/pgp-signature\r\n\r\nnone\r\n--s--\r\n"
+            ),
+        ] {
+            let letter = opened(&entity);
+            assert_eq!(letter.verdict.signature, Signature::UnknownKey);
+            assert_eq!(letter.subject, "Overflow in parse()");
+            assert!(letter.subject_protected && letter.text.contains("It overflows."));
+        }
+        // What is not signed as a whole is not one payload, and all of it is read.
+        let letter = opened(
+            "Content-Type: multipart/signed; boundary=s\r\n\r\n--s\r\n\r\none\r\n\
+             --s\r\n\r\ntwo\r\n--s--\r\n",
+        );
+        assert!(letter.text.contains("one") && letter.text.contains("two"));
+    }
 }
