@@ -150,10 +150,18 @@ impl<'a> Mime<'a> {
         // exists in encrypted mail only, so elsewhere it is text that somebody wants to hide.
         let cipher = self.parameter(self.root(), "hp").as_deref() == Some("cipher");
         let legacy = cipher && self.parameter(part, "hp-legacy-display").is_some();
+        let decoded = || decode(&self.bytes(part), self.parameter(part, "charset").as_deref());
+        // The parser keeps the bytes of what it could not decode, and puts marks in place of
+        // letters of a charset that it does not know. We read more than that.
+        let sound = |text: &str| {
+            self.part(part).is_some_and(|part| !part.is_encoding_problem)
+                && !text.contains(char::REPLACEMENT_CHARACTER)
+        };
         let text = match self.part(part).map(|part| &part.body) {
-            Some(PartType::Text(text)) => cut(text).to_owned(),
-            Some(PartType::Html(html)) => html_to_text(cut(html)),
-            _ => decode(&self.bytes(part), self.parameter(part, "charset").as_deref()),
+            Some(PartType::Text(text)) if sound(text) => cut(text).to_owned(),
+            Some(PartType::Html(html)) if sound(html) => html_to_text(cut(html)),
+            Some(PartType::Html(_)) => html_to_text(&decoded()),
+            _ => decoded(),
         };
         let text = clean(&unmasked(&text));
         let text = match text.split_once("\n\n") {
@@ -521,13 +529,19 @@ fn cut(text: &str) -> &str {
 /// which has a letter for every byte.
 #[must_use]
 pub fn decode(bytes: &[u8], charset: Option<&str>) -> String {
-    let bytes = bytes.get(..TEXT_MAX).unwrap_or(bytes);
-    if let Ok(text) = std::str::from_utf8(bytes) {
+    // Half a letter at the end would make all of it look like another charset.
+    let whole = |at: &usize| bytes.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
+    let end = (TEXT_MAX.saturating_sub(3)..=TEXT_MAX).rev().find(whole).unwrap_or(TEXT_MAX);
+    let bytes = bytes.get(..end).unwrap_or(bytes);
+    let named = charset.and_then(|charset| charset_decoder(charset.as_bytes()));
+    // A charset of seven bits that shifts with an escape (ISO-2022-JP) passes for UTF-8.
+    let shifts = named.is_some() && bytes.contains(&0x1b);
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && !shifts
+    {
         return text.to_owned();
     }
-    let decoder = charset
-        .and_then(|charset| charset_decoder(charset.as_bytes()))
-        .or_else(|| charset_decoder(b"windows-1252"));
+    let decoder = named.or_else(|| charset_decoder(b"windows-1252"));
     decoder.map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), |decode| decode(bytes))
 }
 
@@ -647,6 +661,31 @@ mod tests {
             assert_eq!(mime.subject(), None);
             assert_eq!(mime.body().plain.concat().trim(), raw.trim(), "{raw:?}");
         }
+    }
+
+    #[test]
+    fn a_text_is_read_whatever_is_wrong_with_its_encoding() {
+        let cases: [(&str, &[u8], &str); 5] = [
+            ("text/plain; charset=ISO-8859", b"caf\xe9", "caf\u{e9}"),
+            ("text/plain", b"caf\xe9", "caf\u{e9}"),
+            ("text/html; charset=x-none", b"<p>caf\xe9</p>", "caf\u{e9}"),
+            ("text/plain; charset=iso-2022-jp", b"\x1b$B$\"\x1b(B", "\u{3042}"),
+            ("text/plain; charset=utf-8", "caf\u{e9}".as_bytes(), "caf\u{e9}"),
+        ];
+        for (media, body, said) in cases {
+            let mail = [b"Content-Type: ", media.as_bytes(), b"\r\n\r\n", body].concat();
+            let mime = Mime::parse(&mail).unwrap();
+            assert_eq!(mime.body().plain.concat().trim(), said, "{media}");
+        }
+        assert_eq!(decode(b"\x1b$B$\"\x1b(B", Some("iso-2022-jp")), "\u{3042}");
+        let long = "\u{e9}".repeat(TEXT_MAX);
+        assert!(decode(format!("a{long}").as_bytes(), None).ends_with('\u{e9}'));
+        // Cut off on the way: the last part does not end.
+        let mail = b"Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\
+            Content-Type: text/plain; charset=utf-8\r\n\
+            Content-Transfer-Encoding: quoted-printable\r\n\r\ncaf=C3=A9 =\r\nau lait\r\n";
+        let mime = Mime::parse(mail).unwrap();
+        assert_eq!(mime.body().plain.concat().trim(), "caf\u{e9} au lait");
     }
 
     #[test]
