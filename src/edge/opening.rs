@@ -367,7 +367,9 @@ impl Opener<'_> {
             // The armor itself is nobody's text.
             body.plain.clear();
         }
-        if verdict.failure == Some(Failure::TooLarge) {
+        // Neither is a ciphertext that was opened.
+        let opened = text.is_some() && verdict.failure.is_none();
+        if opened || verdict.failure == Some(Failure::TooLarge) {
             body.attachments.clear();
         }
         // Headers inside a signature that does not hold are anybody's.
@@ -609,6 +611,13 @@ mod tests {
         let opener = Opener { keyring: &desk, known: &known, address: None, limits: LIMITS };
         let bytes = mail.into_bytes();
         opener.open(&RawMail { bytes, received: at, arrived: at, oversize: false })
+    }
+
+    #[test]
+    fn a_ciphertext_that_was_opened_is_no_attachment() {
+        let letter = opened("\nOnly a text, and no mail around it.\n");
+        assert_eq!(letter.text.trim(), "Only a text, and no mail around it.");
+        assert!(letter.attachments.is_empty());
     }
 
     #[test]
