@@ -25,6 +25,9 @@ const PARTS_MAX: usize = 500;
 /// The deepest nesting of multiparts.
 const DEPTH_MAX: usize = 20;
 
+/// The most multiparts that are closed for a mail which does not close them.
+const UNCLOSED_MAX: usize = 8;
+
 /// Why a mail is not taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooComplex;
@@ -48,10 +51,26 @@ impl<'a> Mime<'a> {
         if header_bytes(raw) > HEADERS_MAX {
             return Err(TooComplex);
         }
+        let mut copy = masked(raw);
+        let mut mime = Self::read(raw, copy.as_deref())?;
+        let mut inserted = Inserted::default();
+        for _ in 0..UNCLOSED_MAX {
+            let Some((at, end)) = mime.unclosed(copy.as_deref().unwrap_or(raw)) else { break };
+            let bytes = copy.get_or_insert_with(|| raw.to_vec());
+            inserted.note(at, end.len());
+            bytes.splice(at..at, end);
+            mime = Self::read(raw, Some(bytes))?;
+        }
+        inserted.undo(&mut mime.message);
+        Ok(mime)
+    }
+
+    /// Reads a mail, or the copy of it that the parser is given instead.
+    fn read(raw: &'a [u8], copy: Option<&[u8]>) -> Result<Self, TooComplex> {
         let parser = MessageParser::default();
         // Something without a single header is a body and nothing else.
-        let parsed = match masked(raw) {
-            Some(masked) => parser.parse(&masked).map(Message::into_owned),
+        let parsed = match copy {
+            Some(copy) => parser.parse(copy).map(Message::into_owned),
             None => parser.parse(raw),
         };
         let mut message = parsed.unwrap_or_default();
@@ -64,6 +83,43 @@ impl<'a> Mime<'a> {
         }
         let mime = Self { raw, message };
         if mime.depth(Part(0), 0) > DEPTH_MAX { Err(TooComplex) } else { Ok(mime) }
+    }
+
+    /// Where a multipart ends without saying so, and the delimiter that is missing there. A
+    /// delimiter of what is around it ends it all the same (RFC 2046, 5.1.2), and the parser
+    /// reads on: a signature would be taken for text.
+    fn unclosed(&self, bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
+        let multipart = |part: &MessagePart<'a>| {
+            let boundary = part.content_type()?.attribute("boundary")?.as_bytes().to_vec();
+            part.sub_parts().map(|_| (usize_of(part.offset_body), boundary))
+        };
+        let mut to_come = self.message.parts.iter().filter_map(multipart).peekable();
+        let mut open: Vec<Vec<u8>> = Vec::new();
+        let mut at = 0_usize;
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let begin = at;
+            at = at.saturating_add(line.len());
+            let Some(line) = line.strip_prefix(b"--") else { continue };
+            let line = line.trim_ascii_end();
+            while let Some((_, boundary)) = to_come.next_if(|(body, _)| *body <= begin) {
+                open.push(boundary);
+            }
+            let Some(innermost) = open.last() else { continue };
+            match line.strip_prefix(innermost.as_slice()) {
+                Some(b"--") => {
+                    open.pop();
+                }
+                Some(b"") => {}
+                _ if open.iter().any(|boundary| is_delimiter(line, boundary)) => {
+                    let before = bytes.get(..begin)?.strip_suffix(b"\n")?;
+                    let before = before.strip_suffix(b"\r").unwrap_or(before);
+                    let end = [b"\r\n\r\n--", innermost.as_slice(), b"--"].concat();
+                    return Some((before.len(), end));
+                }
+                _ => {}
+            }
+        }
+        None
     }
 
     fn depth(&self, part: Part, so_far: usize) -> usize {
@@ -422,6 +478,44 @@ impl<'a> Mime<'a> {
     }
 }
 
+/// Whether what follows the two dashes of a line is this boundary, or its end.
+fn is_delimiter(line: &[u8], boundary: &[u8]) -> bool {
+    line.strip_prefix(boundary).is_some_and(|rest| matches!(rest, b"" | b"--"))
+}
+
+/// What was put into the copy that the parser read: where, and how much.
+#[derive(Default)]
+struct Inserted(Vec<(usize, usize)>);
+
+impl Inserted {
+    fn note(&mut self, at: usize, len: usize) {
+        for (earlier, _) in &mut self.0 {
+            if *earlier >= at {
+                *earlier = earlier.saturating_add(len);
+            }
+        }
+        self.0.push((at, len));
+    }
+
+    /// Makes places in the copy places in the mail as it came.
+    fn undo(&self, message: &mut Message<'_>) {
+        if self.0.is_empty() {
+            return;
+        }
+        let original = |offset: &mut u32| {
+            let here = usize_of(*offset);
+            let before = |(at, len): &(usize, usize)| here.saturating_sub(*at).min(*len);
+            let all: usize = self.0.iter().map(before).sum();
+            *offset = u32::try_from(here.saturating_sub(all)).unwrap_or(u32::MAX);
+        };
+        for part in &mut message.parts {
+            original(&mut part.offset_header);
+            original(&mut part.offset_body);
+            original(&mut part.offset_end);
+        }
+    }
+}
+
 /// Undoes base64 as mail uses it.
 #[must_use]
 pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
@@ -686,6 +780,32 @@ mod tests {
             Content-Transfer-Encoding: quoted-printable\r\n\r\ncaf=C3=A9 =\r\nau lait\r\n";
         let mime = Mime::parse(mail).unwrap();
         assert_eq!(mime.body().plain.concat().trim(), "caf\u{e9} au lait");
+    }
+
+    #[test]
+    fn a_multipart_ends_where_the_one_around_it_goes_on() {
+        for newline in ["\r\n", "\n"] {
+            for end in ["", "--i\n", "--i\n\n", "--i--\n", "--i\n\n--k\n\ntwo\n"] {
+                let content = format!(
+                    "Content-Type: multipart/mixed; boundary=i\n\n--i\n\
+                     Content-Type: multipart/mixed; boundary=k\n\n--k\n\none\n{end}"
+                );
+                let mail = format!(
+                    "Content-Type: multipart/signed; boundary=o\n\n--o\n{content}\n--o\n\
+                     Content-Type: application/pgp-signature; name=s.asc\n\nsigned\n--o--\n"
+                )
+                .replace('\n', newline);
+                let mime = Mime::parse(mail.as_bytes()).unwrap();
+                let [signed, signature] = mime.children(mime.root())[..] else {
+                    panic!("{end:?}: {:?}", mime.children(mime.root()))
+                };
+                assert_eq!(mime.raw(signed), content.replace('\n', newline).as_bytes(), "{end:?}");
+                assert_eq!(mime.bytes(signature), b"signed");
+                let body = mime.body();
+                assert!(body.plain[0].starts_with("one") && body.attachments.is_empty());
+                assert!(!body.plain.concat().contains("signed"), "{:?}", body.plain);
+            }
+        }
     }
 
     #[test]
