@@ -393,7 +393,9 @@ impl<'a> Mime<'a> {
     pub fn return_path(&self) -> Option<Option<Address>> {
         let value = self.raw_values("Return-Path").into_iter().next()?;
         let path = value.trim().trim_start_matches('<').trim_end_matches('>').trim();
-        if path.is_empty() { Some(None) } else { Address::parse(path).map(Some) }
+        // Some servers write the null path as the name of who uses it.
+        let null = path.is_empty() || path.eq_ignore_ascii_case("mailer-daemon");
+        if null { Some(None) } else { Address::parse(path).map(Some) }
     }
 
     /// The mail's own id, and the ids that it answers.
@@ -436,10 +438,15 @@ impl<'a> Mime<'a> {
         let is_report = root == "multipart/report" && status;
         // A report of another kind, or one that lost its form on the way, is a machine's all the
         // same: kept, and never answered.
-        let by_form = root == "multipart/report" || (root == "multipart/mixed" && status);
+        let by_form = root == "multipart/report"
+            || (root == "multipart/mixed"
+                && (status || self.parameter(self.root(), "report-type").is_some()));
         let automatic = self.header("Auto-Submitted").is_some_and(|value| {
             !value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("no")
         });
+        // What was there before Auto-Submitted. Not `bulk` or `list`: a report may come over one.
+        let automatic = automatic
+            || self.header("Precedence").is_some_and(|v| v.eq_ignore_ascii_case("auto_reply"));
         let daemon = |address: Option<&Address>| {
             address.is_some_and(|address| address.local().eq_ignore_ascii_case("mailer-daemon"))
         };
@@ -805,6 +812,24 @@ mod tests {
                 assert!(body.plain[0].starts_with("one") && body.attachments.is_empty());
                 assert!(!body.plain.concat().contains("signed"), "{:?}", body.plain);
             }
+        }
+    }
+
+    #[test]
+    fn machines_are_known_by_their_marks() {
+        for (head, shape) in [
+            ("Return-Path: <MAILER-DAEMON>", Shape::Automatic),
+            ("Return-Path: <rita@people.test>", Shape::Mail),
+            ("Precedence: auto_reply", Shape::Automatic),
+            ("Precedence: list", Shape::Mail),
+            (
+                "Content-Type: multipart/mixed; report-type=delivery-status; boundary=q",
+                Shape::Automatic,
+            ),
+            ("Content-Type: multipart/mixed; boundary=q", Shape::Mail),
+        ] {
+            let mail = format!("From: a@b.test\r\n{head}\r\n\r\n--q\r\n\r\nhello\r\n--q--\r\n");
+            assert_eq!(Mime::parse(mail.as_bytes()).unwrap().shape(), shape, "{head}");
         }
     }
 
