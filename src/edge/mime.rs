@@ -241,9 +241,15 @@ impl<'a> Mime<'a> {
     pub fn body(&self) -> Body {
         let mut body = Body::default();
         self.collect(self.root(), &mut body, 0);
-        if body.plain.is_empty() {
-            body.html_only = !body.html.is_empty();
-            body.plain = std::mem::take(&mut body.html);
+        let html: Vec<_> = std::mem::take(&mut body.html);
+        if is_blank(&body.plain) && !html.is_empty() {
+            body.html_only = true;
+            body.plain = html.into_iter().map(|(_, text)| text).collect();
+        } else {
+            // HTML next to a plain text (a footer, say) and not in place of it: not to be lost,
+            // and not to be taken for what somebody wrote as plain text.
+            let parts = html.into_iter().filter(|(_, text)| !text.trim().is_empty());
+            body.attachments.extend(parts.map(|(part, _)| self.attachment(part, "text/html")));
         }
         body
     }
@@ -252,11 +258,23 @@ impl<'a> Mime<'a> {
         let media = self.media(part);
         let children = self.children(part);
         if !children.is_empty() {
+            let mut inner = Body::default();
             for child in children {
                 if depth < DEPTH_MAX {
-                    self.collect(child, body, depth.saturating_add(1));
+                    self.collect(child, &mut inner, depth.saturating_add(1));
                 }
             }
+            if media == "multipart/alternative" {
+                // The same twice; but some programs leave the plain one empty.
+                if !is_blank(&inner.plain) {
+                    inner.html.clear();
+                } else if !inner.html.is_empty() {
+                    inner.plain.clear();
+                }
+            }
+            body.plain.append(&mut inner.plain);
+            body.html.append(&mut inner.html);
+            body.attachments.append(&mut inner.attachments);
             return;
         }
         let disposition = self.part(part).and_then(MimeHeaders::content_disposition);
@@ -264,7 +282,7 @@ impl<'a> Mime<'a> {
         let named = self.part(part).and_then(MimeHeaders::attachment_name).is_some();
         match (media.as_str(), attached || named) {
             ("text/plain", false) => body.plain.push(self.text_of(part)),
-            ("text/html", false) => body.html.push(self.text_of(part)),
+            ("text/html", false) => body.html.push((part, self.text_of(part))),
             // Old protected headers: shown by the mail program, not a part of the content.
             ("text/rfc822-headers", false) => {}
             // What PGP/MIME itself needs is not an attachment: the control part and the signature,
@@ -534,7 +552,7 @@ pub fn base64(text: &[u8]) -> Option<Vec<u8>> {
 pub struct Body {
     /// The plain texts, in order; or the reduced HTML where there are none.
     pub plain: Vec<String>,
-    html: Vec<String>,
+    html: Vec<(Part, String)>,
     /// Whether there was HTML only.
     pub html_only: bool,
     /// Everything else.
@@ -552,6 +570,10 @@ fn only_part(raw: &[u8]) -> MessagePart<'_> {
         offset_body: 0,
         offset_end: u32::try_from(raw.len()).unwrap_or(u32::MAX),
     }
+}
+
+fn is_blank(texts: &[String]) -> bool {
+    texts.iter().all(|text| text.trim().is_empty())
 }
 
 fn usize_of(offset: u32) -> usize {
@@ -831,6 +853,26 @@ mod tests {
             let mail = format!("From: a@b.test\r\n{head}\r\n\r\n--q\r\n\r\nhello\r\n--q--\r\n");
             assert_eq!(Mime::parse(mail.as_bytes()).unwrap().shape(), shape, "{head}");
         }
+    }
+
+    #[test]
+    fn html_is_lost_nowhere() {
+        let body = |kind: &str, plain: &str| {
+            let mail = format!(
+                "Content-Type: multipart/{kind}; boundary=q\r\n\r\n--q\r\n\
+                 Content-Type: text/html\r\n\r\n<p>rich</p>\r\n--q\r\n\r\n{plain}\r\n--q--\r\n"
+            );
+            Mime::parse(mail.as_bytes()).unwrap().body()
+        };
+        for kind in ["alternative", "mixed"] {
+            let empty = body(kind, "");
+            assert!(empty.html_only && empty.plain.concat().contains("rich"));
+            assert!(empty.attachments.is_empty());
+            assert_eq!(body(kind, "plain").plain, ["plain"]);
+            assert!(!body(kind, "plain").html_only);
+        }
+        assert!(body("alternative", "plain").attachments.is_empty());
+        assert_eq!(&*body("mixed", "footer").attachments[0].bytes, b"<p>rich</p>");
     }
 
     #[test]
