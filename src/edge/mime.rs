@@ -240,7 +240,7 @@ impl<'a> Mime<'a> {
     #[must_use]
     pub fn body(&self) -> Body {
         let mut body = Body::default();
-        self.collect(self.root(), &mut body, 0);
+        self.collect(self.root(), &mut body, false, 0);
         let html: Vec<_> = std::mem::take(&mut body.html);
         if is_blank(&body.plain) && !html.is_empty() {
             body.html_only = true;
@@ -254,14 +254,18 @@ impl<'a> Mime<'a> {
         body
     }
 
-    fn collect(&self, part: Part, body: &mut Body, depth: usize) {
+    /// `alternative` says that the part is another form of a text that is there as well: nobody
+    /// meant it as an attachment, whatever name it bears, and what is passed on of the text must
+    /// not travel again in it (FAILURES L1).
+    fn collect(&self, part: Part, body: &mut Body, alternative: bool, depth: usize) {
         let media = self.media(part);
         let children = self.children(part);
         if !children.is_empty() {
             let mut inner = Body::default();
             for child in children {
                 if depth < DEPTH_MAX {
-                    self.collect(child, &mut inner, depth.saturating_add(1));
+                    let alternative = alternative || media == "multipart/alternative";
+                    self.collect(child, &mut inner, alternative, depth.saturating_add(1));
                 }
             }
             if media == "multipart/alternative" {
@@ -280,11 +284,15 @@ impl<'a> Mime<'a> {
         let disposition = self.part(part).and_then(MimeHeaders::content_disposition);
         let attached = disposition.is_some_and(|d| d.ctype().eq_ignore_ascii_case("attachment"));
         let named = self.part(part).and_then(MimeHeaders::attachment_name).is_some();
-        match (media.as_str(), attached || named) {
+        let old_headers = self.parameter(part, "protected-headers").is_some();
+        match (media.as_str(), (attached || named) && !alternative) {
             ("text/plain", false) => body.plain.push(self.text_of(part)),
             ("text/html", false) => body.html.push((part, self.text_of(part))),
-            // Old protected headers: shown by the mail program, not a part of the content.
+            // Old protected headers: shown by the mail program, not a part of the content, and
+            // they hold the subject that was to be hidden (FAILURES L2).
             ("text/rfc822-headers", false) => {}
+            ("text/rfc822-headers", true) if old_headers => {}
+            ("text/enriched" | "text/richtext" | "text/x-amp-html", false) if alternative => {}
             // What PGP/MIME itself needs is not an attachment: the control part and the signature,
             // in their places and nowhere else.
             ("application/pgp-encrypted" | "application/pgp-signature", _)

@@ -123,6 +123,20 @@ fn html_is_lost_nowhere() {
 }
 
 #[test]
+fn another_form_of_a_text_is_never_an_attachment() {
+    let html = "Content-Type: text/html; name=a.html\r\nContent-Disposition: attachment; filename=a.html\r\n\r\n<p>/accept</p>";
+    let mail = format!(
+        "From: a@b.test\r\nDate: x\r\nContent-Type: multipart/alternative; boundary=q\r\n\r\n--q\r\n\
+         Content-Type: text/plain\r\n\r\nhello\r\n--q\r\nContent-Type: multipart/related; boundary=r\r\n\r\n\
+         --r\r\n{html}\r\n--r\r\nContent-Type: image/png; name=logo.png\r\n\r\nPNG\r\n--r--\r\n--q--\r\n"
+    );
+    let body = Mime::parse(mail.as_bytes()).unwrap().body();
+    assert_eq!(body.plain, ["hello"]);
+    let names: Vec<_> = body.attachments.iter().map(|a| a.name.as_str()).collect();
+    assert_eq!(names, ["logo.png"]);
+}
+
+#[test]
 fn parts_keep_their_bytes() {
     let mail = b"From: a@b.test\r\nDate: x\r\nContent-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\
         Content-Type: text/plain\r\n\r\nhello\r\n--q\r\nContent-Type: text/x-c; charset=latin1; name=a.c\r\n\
