@@ -10,115 +10,14 @@
     reason = "a test that cannot go on should stop, and says so"
 )]
 
-use embargod::domain::incident::{Incident, Status};
+mod common;
+
+use common::{World, armor, report, start, subjects};
+use embargod::domain::incident::Status;
 use embargod::domain::names::{Handle, Moment, Span};
 use embargod::edge::pgp::{Keyring, generate};
-use embargod::rehearsal::mail::{Draft, Guard, Protected, Read};
-use embargod::rehearsal::post_office::PostOffice;
+use embargod::rehearsal::mail::{Draft, Guard, Protected};
 use embargod::rehearsal::{Stage, Who};
-
-struct World {
-    stage: PostOffice,
-    handle: Handle,
-    report: Read,
-    _folder: tempfolder::Folder,
-}
-
-mod tempfolder {
-    pub(crate) struct Folder(pub std::path::PathBuf);
-    impl Folder {
-        pub(crate) fn new() -> Self {
-            let random = embargod::edge::random::<8>().unwrap();
-            let name: String = random.iter().map(|b| format!("{b:02x}")).collect();
-            let path = std::env::temp_dir().join(format!("embargod-test-{name}"));
-            std::fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-    }
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-}
-
-fn start() -> Moment {
-    "2026-03-02T09:00:00Z".parse().unwrap()
-}
-
-impl World {
-    fn new() -> Self {
-        let folder = tempfolder::Folder::new();
-        let mut stage = PostOffice::open(&folder.0, start(), Box::new(|_| {})).unwrap();
-        let report = report(&mut stage);
-        let handle = Handle::parse(&report.handle().unwrap()).unwrap();
-        Self { stage, handle, report, _folder: folder }
-    }
-
-    fn incident(&self) -> &Incident {
-        &self.stage.engine().unwrap().desk().incidents[&self.handle]
-    }
-
-    /// Delivers a mail, lets everything happen that follows at once, and gives the new mails of
-    /// everybody.
-    fn deliver(&mut self, bytes: Vec<u8>) -> Vec<(Who, Read)> {
-        let before: Vec<usize> =
-            Who::ALL.iter().map(|who| self.stage.mailbox(*who).unwrap().len()).collect();
-        self.stage.deliver("somebody@people.test", bytes).unwrap();
-        self.stage.pass(Span::seconds(10)).unwrap();
-        let mut new = Vec::new();
-        for (who, before) in Who::ALL.into_iter().zip(before) {
-            for mail in self.stage.mailbox(who).unwrap().into_iter().skip(before) {
-                new.push((who, mail));
-            }
-        }
-        new
-    }
-
-    fn seal(&self, who: Who, entity: &[u8]) -> Protected {
-        let key = self.stage.keyring(who).unwrap();
-        Protected::Encrypted(armor(key.seal(self.stage.desk(), entity, self.stage.now()).unwrap()))
-    }
-
-    fn mail(&self, from: Who, id: &str, draft: &Draft, protected: &Protected) -> Vec<u8> {
-        draft.whole(&from.address(), id, &self.stage.now().to_rfc2822(), protected)
-    }
-
-    fn reference(&self) -> String {
-        let line = self.report.text.lines().find(|line| line.starts_with("Ref: ")).unwrap();
-        line.to_owned()
-    }
-
-    /// Nothing happened, and Mia alone was told, sealed, in words that hold this.
-    fn refused(&self, new: &[(Who, Read)], why: &str) {
-        assert_eq!(self.incident().status, Status::Received, "{why}");
-        let [(who, mail)] = new else { panic!("{why}: {:?}", subjects(new)) };
-        assert_eq!(*who, Who::Mia, "{why}");
-        assert!(
-            mail.protection.is_encrypted() && mail.by_desk && mail.outer_subject == "[...]",
-            "{why}"
-        );
-        assert!(mail.text.contains(why), "{why} not in: {}", mail.text);
-    }
-}
-
-fn armor(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap()
-}
-
-fn subjects(mails: &[(Who, Read)]) -> Vec<String> {
-    mails.iter().map(|(who, mail)| format!("{}: {}", who.id(), mail.subject)).collect()
-}
-
-/// A report of Rita's; gives Mia's copy of it.
-fn report(stage: &mut PostOffice) -> Read {
-    let mut mail = Draft::sealed("Something overflows.");
-    mail.with_key = true;
-    let before = stage.mailbox(Who::Mia).unwrap().len();
-    stage.write(Who::Rita, &mail).unwrap();
-    stage.pass(Span::seconds(10)).unwrap();
-    stage.mailbox(Who::Mia).unwrap().into_iter().nth(before).unwrap()
-}
 
 fn accept(world: &World) -> Draft {
     Draft::answer(&world.report, "/accept")

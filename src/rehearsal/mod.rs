@@ -23,6 +23,8 @@ pub enum Who {
     Mia,
     /// A maintainer of the Fix Team.
     Tom,
+    /// A maintainer without a role in the story's process.
+    Uma,
     /// A distributor.
     Ann,
     /// A distributor.
@@ -35,19 +37,20 @@ pub enum Who {
 
 impl Who {
     /// Everybody.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Rita,
         Self::Paul,
         Self::Mia,
         Self::Tom,
+        Self::Uma,
         Self::Ann,
         Self::Bob,
         Self::Cleo,
         Self::List,
     ];
     /// Those with a key of their own.
-    pub const WITH_KEY: [Self; 6] =
-        [Self::Rita, Self::Mia, Self::Tom, Self::Ann, Self::Bob, Self::Cleo];
+    pub const WITH_KEY: [Self; 7] =
+        [Self::Rita, Self::Mia, Self::Tom, Self::Uma, Self::Ann, Self::Bob, Self::Cleo];
     /// The distributors.
     pub const DISTRIBUTORS: [Self; 3] = [Self::Ann, Self::Bob, Self::Cleo];
 
@@ -59,6 +62,7 @@ impl Who {
             Self::Paul => "paul",
             Self::Mia => "mia",
             Self::Tom => "tom",
+            Self::Uma => "uma",
             Self::Ann => "ann",
             Self::Bob => "bob",
             Self::Cleo => "cleo",
@@ -78,6 +82,7 @@ impl Who {
         let (name, belongs) = match self {
             Self::Mia => ("Mia", r#"roles = ["security_team", "lead", "operator"]"#),
             Self::Tom => ("Tom", r#"roles = ["security_team", "fix_team"]"#),
+            Self::Uma => ("Uma", r#"roles = ["operator"]"#),
             Self::Ann => ("Ann of Aleph Linux", r#"groups = ["private_distributors"]"#),
             Self::Bob => ("Bob of Beth Linux", r#"groups = ["private_distributors"]"#),
             Self::Cleo => ("Cleo of Gimel Linux", r#"groups = ["private_distributors"]"#),

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::domain::desk::Settings;
+use crate::domain::desk::{Decision, Settings};
+use crate::domain::letter::Letter;
 use crate::domain::names::{Address, Moment, PersonId, Span, later};
 use crate::domain::offset::{Calendar, WeekDays};
 use crate::domain::outbox::Outcome;
@@ -64,6 +65,19 @@ impl PostOffice {
         start: Moment,
         narrate: Box<dyn FnMut(&str)>,
     ) -> Result<Self, Fault> {
+        Self::open_with(folder, start, narrate, |_| {})
+    }
+
+    /// The same with other people, settings or playbooks.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(
+        folder: &Path,
+        start: Moment,
+        narrate: Box<dyn FnMut(&str)>,
+        adjust: impl FnOnce(&mut Sources),
+    ) -> Result<Self, Fault> {
         let place = || "setting the stage".to_owned();
         for name in ["mails", "keys"] {
             let path = folder.join(name);
@@ -94,12 +108,13 @@ impl PostOffice {
         )
         .at(place)?;
         let desk = keyring.certificate();
-        let sources = Sources {
+        let mut sources = Sources {
             settings: settings(&desk)?,
             roster,
             templates: BTreeMap::new(),
             playbooks: BUILTIN.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect(),
         };
+        adjust(&mut sources);
         let engine = Engine::start(store, keyring, &sources, Box::new(clock.clone()))?;
         Ok(Self {
             engine: Some(engine),
@@ -189,6 +204,26 @@ impl PostOffice {
         self.running()?.take_in(&[(None, raw)])?;
         // A mail was kept, and not opened.
         self.cut().map(drop)
+    }
+
+    /// What the desk would do with a mail at this moment, without doing it.
+    ///
+    /// # Errors
+    /// As [`Engine::trial`].
+    pub fn trial(&self, from: &str, bytes: &[u8]) -> Result<(Letter, Decision), Fault> {
+        let now = self.now();
+        let mut mail = format!("Return-Path: <{from}>\r\nDelivered-To: {DESK}\r\n").into_bytes();
+        mail.extend(bytes);
+        let raw = RawMail { bytes: mail, received: now, arrived: now, oversize: false };
+        self.engine()?.trial(&raw)
+    }
+
+    /// Says that the store was put back from a backup.
+    ///
+    /// # Errors
+    /// As [`Engine::restored`].
+    pub fn restored(&mut self) -> Result<(usize, usize), Fault> {
+        self.running()?.restored()
     }
 
     /// Makes the clock one that is vouched for, or one that is not.

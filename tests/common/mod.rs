@@ -1,0 +1,237 @@
+//! What several tests need: a desk with a report, and people who write to it.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "each test uses a part of it; a test that cannot go on should stop"
+)]
+
+use embargod::domain::incident::{Incident, Status};
+use embargod::domain::names::{Handle, Moment, PersonId, Span};
+use embargod::domain::roster::Party;
+use embargod::engine::Sources;
+use embargod::rehearsal::mail::{Draft, Protected, Read};
+use embargod::rehearsal::post_office::PostOffice;
+use embargod::rehearsal::{Stage, Who};
+
+/// A desk with one report, on the stage without servers.
+pub(crate) struct World {
+    pub stage: PostOffice,
+    pub handle: Handle,
+    /// Mia's copy of the report.
+    pub report: Read,
+    _folder: tempfolder::Folder,
+}
+
+mod tempfolder {
+    pub(crate) struct Folder(pub std::path::PathBuf);
+    impl Folder {
+        pub(crate) fn new() -> Self {
+            let random = embargod::edge::random::<8>().unwrap();
+            let name: String = random.iter().map(|b| format!("{b:02x}")).collect();
+            let path = std::env::temp_dir().join(format!("embargod-test-{name}"));
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+pub(crate) fn start() -> Moment {
+    "2026-03-02T09:00:00Z".parse().unwrap()
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// The same with other people, settings or playbooks.
+    pub(crate) fn with(adjust: impl FnOnce(&mut Sources)) -> Self {
+        let folder = tempfolder::Folder::new();
+        let mut stage =
+            PostOffice::open_with(&folder.0, start(), Box::new(|_| {}), adjust).unwrap();
+        let report = report(&mut stage);
+        let handle = Handle::parse(&report.handle().unwrap()).unwrap();
+        Self { stage, handle, report, _folder: folder }
+    }
+
+    pub(crate) fn incident(&self) -> &Incident {
+        &self.stage.engine().unwrap().desk().incidents[&self.handle]
+    }
+
+    /// Delivers a mail, lets everything happen that follows at once, and gives the new mails of
+    /// everybody.
+    pub(crate) fn deliver(&mut self, bytes: Vec<u8>) -> Vec<(Who, Read)> {
+        let before: Vec<usize> =
+            Who::ALL.iter().map(|who| self.stage.mailbox(*who).unwrap().len()).collect();
+        self.stage.deliver("somebody@people.test", bytes).unwrap();
+        self.stage.pass(Span::seconds(10)).unwrap();
+        let mut new = Vec::new();
+        for (who, before) in Who::ALL.into_iter().zip(before) {
+            for mail in self.stage.mailbox(who).unwrap().into_iter().skip(before) {
+                new.push((who, mail));
+            }
+        }
+        new
+    }
+
+    pub(crate) fn seal(&self, who: Who, entity: &[u8]) -> Protected {
+        let key = self.stage.keyring(who).unwrap();
+        Protected::Encrypted(armor(key.seal(self.stage.desk(), entity, self.stage.now()).unwrap()))
+    }
+
+    pub(crate) fn mail(
+        &self,
+        from: Who,
+        id: &str,
+        draft: &Draft,
+        protected: &Protected,
+    ) -> Vec<u8> {
+        draft.whole(&from.address(), id, &self.stage.now().to_rfc2822(), protected)
+    }
+
+    pub(crate) fn reference(&self) -> String {
+        let line = self.report.text.lines().find(|line| line.starts_with("Ref: ")).unwrap();
+        line.to_owned()
+    }
+
+    /// Nothing happened, and Mia alone was told, sealed, in words that hold this.
+    pub(crate) fn refused(&self, new: &[(Who, Read)], why: &str) {
+        assert_eq!(self.incident().status, Status::Received, "{why}");
+        let [(who, mail)] = new else { panic!("{why}: {:?}", subjects(new)) };
+        assert_eq!(*who, Who::Mia, "{why}");
+        assert!(
+            mail.protection.is_encrypted() && mail.by_desk && mail.outer_subject == "[...]",
+            "{why}"
+        );
+        assert!(mail.text.contains(why), "{why} not in: {}", mail.text);
+    }
+}
+
+pub(crate) fn armor(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
+}
+
+pub(crate) fn subjects(mails: &[(Who, Read)]) -> Vec<String> {
+    mails.iter().map(|(who, mail)| format!("{}: {}", who.id(), mail.subject)).collect()
+}
+
+/// A report of Rita's; gives Mia's copy of it.
+pub(crate) fn report(stage: &mut PostOffice) -> Read {
+    let mut mail = Draft::sealed("Something overflows.");
+    mail.with_key = true;
+    let before = stage.mailbox(Who::Mia).unwrap().len();
+    stage.write(Who::Rita, &mail).unwrap();
+    stage.pass(Span::seconds(10)).unwrap();
+    stage.mailbox(Who::Mia).unwrap().into_iter().nth(before).unwrap()
+}
+
+impl World {
+    /// The line that binds a mail of this person to an incident.
+    pub(crate) fn reference_of(&self, who: Who, handle: &Handle) -> String {
+        let desk = self.stage.engine().unwrap().desk();
+        let id = PersonId::parse(who.id()).unwrap();
+        let party =
+            if who == Who::Rita || who == Who::Paul { Party::Reporter } else { Party::Person(&id) };
+        let token = desk.ref_key.token(&desk.settings.address, handle, party);
+        format!("Ref: {handle}/{token}")
+    }
+
+    /// A person writes, signed and encrypted, on the incident; gives everybody's new mails.
+    pub(crate) fn says(&mut self, who: Who, text: &str) -> Vec<(Who, Read)> {
+        let handle = self.handle.clone();
+        self.says_on(who, &handle, text)
+    }
+
+    /// The same on another incident.
+    pub(crate) fn says_on(&mut self, who: Who, handle: &Handle, text: &str) -> Vec<(Who, Read)> {
+        let reference = self.reference_of(who, handle);
+        self.sends(who, &Draft::sealed(&format!("{text}\n\n> {reference}\n")))
+    }
+
+    /// A person sends a mail; gives everybody's new mails.
+    pub(crate) fn sends(&mut self, who: Who, draft: &Draft) -> Vec<(Who, Read)> {
+        let before = self.counts();
+        self.stage.write(who, draft).unwrap();
+        self.stage.pass(Span::seconds(10)).unwrap();
+        self.since(&before)
+    }
+
+    /// Lets time go by; gives everybody's new mails.
+    pub(crate) fn waits(&mut self, span: Span) -> Vec<(Who, Read)> {
+        let before = self.counts();
+        self.stage.pass(span).unwrap();
+        self.since(&before)
+    }
+
+    fn counts(&mut self) -> Vec<usize> {
+        Who::ALL.iter().map(|who| self.stage.mailbox(*who).unwrap().len()).collect()
+    }
+
+    fn since(&mut self, before: &[usize]) -> Vec<(Who, Read)> {
+        let mut new = Vec::new();
+        for (who, before) in Who::ALL.into_iter().zip(before) {
+            for mail in self.stage.mailbox(who).unwrap().into_iter().skip(*before) {
+                new.push((who, mail));
+            }
+        }
+        new
+    }
+
+    /// Commands that must be carried out; gives the transcript.
+    pub(crate) fn does(&mut self, who: Who, text: &str) -> Read {
+        let handle = self.handle.clone();
+        self.does_on(who, &handle, text)
+    }
+
+    /// The same on another incident.
+    pub(crate) fn does_on(&mut self, who: Who, handle: &Handle, text: &str) -> Read {
+        let new = self.says_on(who, handle, text);
+        let answer = new.iter().find(|(to, mail)| {
+            *to == who && ["] Done:", "] Confirm:"].iter().any(|word| mail.subject.contains(word))
+        });
+        match answer {
+            Some((_, mail)) => mail.clone(),
+            None => {
+                panic!("`{text}`: {:?}", new.iter().map(|(w, m)| (w, &m.text)).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    /// A command that asks to be confirmed, confirmed; gives the second transcript.
+    pub(crate) fn confirms(&mut self, who: Who, text: &str) -> Read {
+        let asked = self.does(who, text);
+        let nonce =
+            asked.nonce().unwrap_or_else(|| panic!("`{text}` was not asked: {}", asked.text));
+        self.does(who, &format!("/confirm {nonce}"))
+    }
+
+    /// A command that must be refused with these words; gives the refusal.
+    pub(crate) fn is_refused(&mut self, who: Who, text: &str, why: &str) -> Read {
+        let new = self.says(who, text);
+        let [(to, mail)] = new.as_slice() else { panic!("`{text}`: {:?}", subjects(&new)) };
+        assert_eq!(*to, who, "`{text}`");
+        assert!(mail.subject.contains("Not done:"), "`{text}`: {}", mail.subject);
+        assert!(mail.text.contains(why), "`{text}`: `{why}` not in {}", mail.text);
+        mail.clone()
+    }
+}
+
+/// The one new mail of somebody.
+pub(crate) fn only(new: &[(Who, Read)], who: Who) -> Read {
+    let mails: Vec<_> = new.iter().filter(|(to, _)| *to == who).collect();
+    let [(_, mail)] = mails.as_slice() else { panic!("{}: {:?}", who.id(), subjects(new)) };
+    mail.clone()
+}
+
+/// Who got something.
+pub(crate) fn to(new: &[(Who, Read)]) -> Vec<Who> {
+    new.iter().map(|(who, _)| *who).collect()
+}
