@@ -116,6 +116,13 @@ fn place_of(desk: &Desk, letter: &Letter) -> Place {
             place.own.push(reference);
         } else {
             place.foreign = true;
+            // Somebody of the roster who forgot to sign: nothing counts, and it is no new report.
+            let author = letter.author().and_then(|author| desk.roster.by_address(author));
+            let theirs =
+                author.is_some_and(|author| token(Party::Person(&author.id)) == reference.token);
+            if person.is_none() && place.handle.is_none() && theirs {
+                place.handle = Some(incident.clone());
+            }
         }
     }
     if place.handle.is_none() {

@@ -235,3 +235,25 @@ pub(crate) fn only(new: &[(Who, Read)], who: Who) -> Read {
 pub(crate) fn to(new: &[(Who, Read)]) -> Vec<Who> {
     new.iter().map(|(who, _)| *who).collect()
 }
+
+/// Encrypts to the desk without signing.
+pub(crate) fn encrypt_only(desk: &embargod::edge::pgp::Certificate, entity: &[u8]) -> String {
+    use sequoia_openpgp::parse::Parse;
+    use sequoia_openpgp::policy::StandardPolicy;
+    use sequoia_openpgp::serialize::stream::{
+        Armorer, Encryptor, LiteralWriter, Message, Recipient,
+    };
+    use std::io::Write;
+    let policy = StandardPolicy::new();
+    let cert = sequoia_openpgp::Cert::from_bytes(desk.armored().as_bytes()).unwrap();
+    let at = std::time::SystemTime::from(start());
+    let keys = cert.keys().with_policy(&policy, at).for_transport_encryption();
+    let keys: Vec<Recipient<'_>> = keys.map(Recipient::from).collect();
+    let mut out = Vec::new();
+    let message = Armorer::new(Message::new(&mut out)).build().unwrap();
+    let message = Encryptor::for_recipients(message, keys).build().unwrap();
+    let mut message = LiteralWriter::new(message).build().unwrap();
+    message.write_all(entity).unwrap();
+    message.finalize().unwrap();
+    armor(out)
+}
