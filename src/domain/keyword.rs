@@ -266,11 +266,30 @@ fn unmarked_quote(lines: &[&str], desk: &Address) -> usize {
         if names_us && ends_attribution(line) && !is_quoted(line) {
             let next = lines.iter().skip(n.saturating_add(1)).find(|line| !line.trim().is_empty());
             if next.is_some_and(|next| !is_quoted(next) && command_line(next).is_none()) {
-                return if line.contains(desk.as_str()) { n } else { n.saturating_sub(1) };
+                return first_of_attribution(lines, n);
             }
         }
     }
     lines.len()
+}
+
+/// The first line of an attribution that ends here: the one or two lines before it that hold its
+/// date or the address.
+fn first_of_attribution(lines: &[&str], end: usize) -> usize {
+    let belongs = |n: usize| {
+        lines.get(n).is_some_and(|line| {
+            let digits = line.chars().filter(char::is_ascii_digit).count();
+            !is_quoted(line) && command_line(line).is_none() && (digits >= 2 || line.contains('@'))
+        })
+    };
+    let mut first = end;
+    for _ in 0..2 {
+        match first.checked_sub(1).filter(|before| belongs(*before)) {
+            Some(before) => first = before,
+            None => break,
+        }
+    }
+    first
 }
 
 /// Whether the headers of an old mail stand here, as Outlook prints them: at least three lines in
@@ -317,11 +336,15 @@ fn is_attribution(lines: &[&str], at: usize) -> bool {
             lines.iter().skip(at).take(more.saturating_add(1)).copied().collect();
         whole.iter().all(|line| !line.trim().is_empty() && !is_quoted(line))
             && whole.iter().any(|line| line.contains('@'))
-            && whole.iter().flat_map(|line| line.chars()).filter(char::is_ascii_digit).count() >= 4
+            && (line.contains('<') || digits(&whole) >= 4)
             && whole.iter().all(|line| command_line(line).is_none())
             && lines.get(last).is_some_and(|line| ends_attribution(line))
             && quote_follows(last.saturating_add(1))
     })
+}
+
+fn digits(lines: &[&str]) -> usize {
+    lines.iter().flat_map(|line| line.chars()).filter(char::is_ascii_digit).count()
 }
 
 fn ends_attribution(line: &str) -> bool {
@@ -416,6 +439,74 @@ mod tests {
         assert_eq!(parsed(bottom).text, "now prose\n/spam");
         let broken = "On Mon, 1 Dec 2026, Desk <security@desk.test>\nwrote:\n\n> hi\n/hold ALL\n";
         assert_eq!(words(broken), ["/hold ALL"]);
+    }
+
+    #[test]
+    fn what_a_mail_program_quotes_is_never_a_command_in_any_language() {
+        let attributions = [
+            "On 01/12/2026 10:00, Demo Desk wrote:",
+            "On Tue, Dec 1, 2026 at 10:00 AM Demo Desk <security@desk.test> wrote:",
+            "On Tue, Dec 1, 2026 at 10:00 AM Demo Desk\n<security@desk.test> wrote:",
+            "On Tuesday, the first of December 2026, at ten in the morning,\nDemo Desk <security@desk.test>\nwrote:",
+            "Am 01.12.26 um 10:00 schrieb Demo Desk:",
+            "Le mar. 1 déc. 2026 à 10:00, Demo Desk <security@desk.test> a écrit :",
+            "El mar, 1 dic 2026 a las 10:00, Demo Desk (<security@desk.test>) escribió:",
+            "Il giorno mar 1 dic 2026 alle ore 10:00 Demo Desk <security@desk.test> ha scritto:",
+            "wt., 1 gru 2026 o 10:00 Demo Desk <security@desk.test> napisał(a):",
+            "1 дек. 2026 г., в 10:00, Demo Desk <security@desk.test> написал(а):",
+            "2026年12月1日(火) 10:00 Demo Desk <security@desk.test>:",
+            "Demo Desk <security@desk.test> 于2026年12月1日周二 10:00写道：",
+            "2026년 12월 1일 (화) 오전 10:00, Demo Desk <security@desk.test>님이 작성:",
+        ];
+        for attribution in attributions {
+            // Bottom-posted: quote first, then the word.
+            let bottom = format!("{attribution}\n\n> TLP:RED\n> | /spam\n> /spam\n\n/accept\n");
+            assert_eq!(words(&bottom), ["/accept"], "{attribution}");
+            assert_eq!(parsed(&bottom).text, "", "{attribution}");
+            // Top-posted: only what stands above is the writer's own.
+            let top = format!("/reply\nThank you.\n\n{attribution}\n\n> TLP:RED\n> /spam\n");
+            assert_eq!(
+                (words(&top).len(), parsed(&top).text.as_str()),
+                (1, "Thank you."),
+                "{attribution}"
+            );
+            // A program that marks no quotes, as far as the attribution names us.
+            if attribution.contains("security@") {
+                let unmarked =
+                    format!("/reply\nThank you.\n\n{attribution}\n\nTLP:RED\n\nwords\n\n/spam\n");
+                let read = parsed(&unmarked);
+                assert_eq!(
+                    (read.lines.len(), read.text.as_str()),
+                    (1, "Thank you."),
+                    "{attribution}"
+                );
+                assert!(read.cut && read.stray.is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn what_phones_and_flowed_text_do_to_a_line_does_not_matter() {
+        assert_eq!(
+            words("\u{feff}/Accept\u{a0}\n/Title\u{a0}Größe\u{202f}X"),
+            ["/accept", "/title Größe X"]
+        );
+        assert_eq!(words("\u{200b}/accept"), ["/accept"]);
+        assert_eq!(words("\n\n\n/accept\r\n/title x\r\n"), ["/accept", "/title x"]);
+        let joined = &parsed("/accept /title x").lines[0];
+        assert!(check_arguments(keyword("accept").unwrap(), joined).is_err());
+        let joined = &parsed("/title New /accept").lines[0];
+        assert!(check_arguments(keyword("title").unwrap(), joined).is_err());
+        let fine = &parsed("/title Paths like /etc/accept").lines[0];
+        assert!(check_arguments(keyword("title").unwrap(), fine).is_ok());
+    }
+
+    #[test]
+    fn what_people_write_themselves_is_not_taken_for_a_quote() {
+        let text = "/reply\nSteps:\n\n----------\nVersion: 3.1\nSystem: Linux\nImpact: none\n";
+        assert!(parsed(text).text.ends_with("Impact: none"), "{}", parsed(text).text);
+        let text = "/note x\nHe said:\n\nnothing\n";
+        assert_eq!(parsed(text).text, "He said:\n\nnothing");
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn pass_on(
         "received": work.say(letter.received),
         "from": from,
         "protection": protection(&letter.verdict),
-        "signature": signature(work.desk, &letter.verdict),
+        "signature": signature(work, &letter.verdict),
         "notes": notes(letter),
         "parts": letter.attachments.iter().map(part).collect::<Vec<_>>(),
         "text": quote(&without_references(&clean(&letter.text))),
@@ -141,10 +141,14 @@ fn protection(verdict: &Verdict) -> String {
     format!("{how}{inline}{repaired}")
 }
 
-fn signature(desk: &Desk, verdict: &Verdict) -> String {
+fn signature(work: &Work<'_>, verdict: &Verdict) -> String {
+    let reporter = work.incident.as_ref().and_then(|incident| incident.reporter.key.as_ref());
     match &verdict.signature {
-        Signature::Valid(signed) => match desk.roster.by_fingerprint(&signed.fingerprint) {
+        Signature::Valid(signed) => match work.desk.roster.by_fingerprint(&signed.fingerprint) {
             Some(person) => format!("holds, by {}", person.name),
+            None if reporter.is_some_and(|key| key.fingerprint == signed.fingerprint) => {
+                format!("holds, by the reporter's key {}", signed.fingerprint.spaced())
+            }
             None => format!(
                 "holds, by a key that is not in the roster: {}",
                 signed.fingerprint.spaced()

@@ -101,11 +101,32 @@ pub fn quote(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Breaks what looks like a reference of ours in somebody else's text: quoted in the answer to our
-/// mail it would speak for another incident, or make the answer look forged.
+/// Breaks what looks like a reference of ours in somebody else's text, and takes its token out:
+/// quoted in the answer to our mail it would speak for another incident or make the answer look
+/// forged, and the reporter's own is what proves a reporter without a key.
 #[must_use]
 pub fn without_references(text: &str) -> String {
-    text.replace("Ref:", "Ref :")
+    let mut out = String::with_capacity(text.len());
+    for (n, piece) in text.split("Ref:").enumerate() {
+        if n == 0 {
+            out.push_str(piece);
+            continue;
+        }
+        out.push_str("Ref :");
+        let word = piece.trim_start_matches([' ', '\t']);
+        let blanks = piece.len().saturating_sub(word.len());
+        let end = word.find(char::is_whitespace).unwrap_or(word.len());
+        match word.get(..end).and_then(|word| word.split_once('/')) {
+            Some((handle, _)) if super::names::Handle::parse(handle).is_some() => {
+                out.push_str(piece.get(..blanks).unwrap_or(""));
+                out.push_str(handle);
+                out.push_str("/...");
+                out.push_str(word.get(end..).unwrap_or(""));
+            }
+            _ => out.push_str(piece),
+        }
+    }
+    out
 }
 
 /// A place in a sealed text where the store's copy of a letter is to stand, quoted.
@@ -579,6 +600,10 @@ mod tests {
         assert_eq!(clean("a\u{E000}b\u{202E}c\u{1b}[31m\r\nd"), "abc[31m\nd");
         assert_eq!(clean_line(" a \n b\u{E003} ", 10), "a b");
         assert_eq!(quote("a\n\n> b"), "> a\n>\n> > b");
+        assert_eq!(
+            without_references("Ref: EXA-2026-7F3K2/0123456789ABCDEF now\n> Ref:x/y Ref:"),
+            "Ref : EXA-2026-7F3K2/... now\n> Ref :x/y Ref :"
+        );
     }
 
     #[test]

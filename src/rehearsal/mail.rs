@@ -1,6 +1,10 @@
 //! The people's mail: what they write, what they read. What is common to every mail program.
 
+use lettre::message::Body;
+use lettre::message::header::ContentTransferEncoding;
+
 use crate::domain::letter::Protection;
+use crate::domain::names::MessageId;
 use crate::edge::mime::Mime;
 use crate::error::{Fault, Place};
 
@@ -155,22 +159,16 @@ pub enum Protected {
     Signed(Vec<u8>, String),
 }
 
+/// In lines, as mail carries it.
 fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for (n, three) in bytes.chunks(3).enumerate() {
-        if n > 0 && n % 18 == 0 {
-            out.push_str("\r\n");
-        }
-        let byte = |n: usize| u32::from(three.get(n).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for (place, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-            let letter = LETTERS.get((bits >> shift & 63) as usize).copied().unwrap_or(b'=');
-            out.push(if place <= three.len() { char::from(letter) } else { '=' });
-        }
+    let encoding = ContentTransferEncoding::Base64;
+    let body = Body::new_with_encoding(bytes.to_vec(), encoding);
+    let lines = body.map(|body| String::from_utf8_lossy(body.as_ref()).into_owned());
+    let mut lines = lines.unwrap_or_default();
+    if !lines.ends_with('\n') {
+        lines.push_str("\r\n");
     }
-    out.push_str("\r\n");
-    out
+    lines
 }
 
 /// A mail as a person's program shows it.
@@ -190,6 +188,8 @@ pub struct Read {
     pub by_desk: bool,
     /// Name and bytes of what is attached.
     pub attachments: Vec<(String, Vec<u8>)>,
+    /// The mails that it answers, by the headers inside the protection.
+    pub references: Vec<String>,
 }
 
 impl Read {
@@ -216,6 +216,7 @@ impl Read {
             protection,
             by_desk,
             attachments: body.attachments.into_iter().map(|a| (a.name, a.bytes.to_vec())).collect(),
+            references: unique(inner.ids().1),
         })
     }
 
@@ -232,6 +233,18 @@ impl Read {
         let line = self.text.lines().find(|line| line.contains("/confirm "))?;
         line.split_whitespace().last().map(ToOwned::to_owned)
     }
+}
+
+/// Each id once, in order.
+#[must_use]
+pub fn unique(ids: Vec<MessageId>) -> Vec<String> {
+    let mut out = Vec::new();
+    for id in ids.into_iter().map(|id| id.to_string()) {
+        if !out.contains(&id) {
+            out.push(id);
+        }
+    }
+    out
 }
 
 /// Writes a file of the rehearsal.

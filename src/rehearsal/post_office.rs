@@ -334,6 +334,7 @@ impl PostOffice {
                 .iter()
                 .map(|a| (a.name.clone(), a.bytes.to_vec()))
                 .collect(),
+            references: super::mail::unique(letter.answers),
         })
     }
 }

@@ -257,3 +257,112 @@ pub(crate) fn encrypt_only(desk: &embargod::edge::pgp::Certificate, entity: &[u8
     message.finalize().unwrap();
     armor(out)
 }
+
+/// A story's mails, one after the other, as a file to compare with: what is drawn at random or
+/// differs from run to run is replaced by a word.
+#[derive(Default)]
+pub(crate) struct Golden {
+    text: String,
+    handles: Vec<String>,
+}
+
+impl Golden {
+    /// Adds a heading.
+    pub(crate) fn scene(&mut self, what: &str) {
+        self.text.push_str(&format!("======== {what}\n\n"));
+    }
+
+    /// Adds mails, whole.
+    pub(crate) fn add(&mut self, mails: &[(Who, Read)]) {
+        for (who, mail) in mails {
+            let form = match (mail.protection.is_encrypted(), mail.by_desk) {
+                (true, true) => "sealed and signed by the desk",
+                (false, true) => "in clear, signed by the desk",
+                (_, false) => "NOT SIGNED BY THE DESK",
+            };
+            let mut whole = format!(
+                "-------- to {}, {form}\nOutside: {}\nSubject: {}\n",
+                who.id(),
+                mail.outer_subject,
+                mail.subject
+            );
+            for (name, bytes) in &mail.attachments {
+                let size = if name == "openpgp-key.asc" {
+                    "key".to_owned()
+                } else {
+                    bytes.len().to_string()
+                };
+                whole.push_str(&format!("Attached: {name} ({size})\n"));
+            }
+            whole.push_str(&format!("\n{}\n\n", mail.text.trim_end()));
+            let whole = self.without_chance(&whole);
+            self.text.push_str(&whole);
+        }
+    }
+
+    fn without_chance(&mut self, text: &str) -> String {
+        let mut out = String::new();
+        for line in text.split_inclusive('\n') {
+            let words: Vec<String> =
+                line.split(' ').map(|word| self.word_without_chance(word)).collect();
+            out.push_str(&spaced_fingerprint(&words.join(" ")));
+        }
+        out
+    }
+
+    fn word_without_chance(&mut self, word: &str) -> String {
+        let bare = |c: char| !c.is_ascii_alphanumeric();
+        let core = word.trim_matches(bare);
+        let handle = core.split('/').next().unwrap();
+        let mut out = word.to_owned();
+        if Handle::parse(handle).is_some() {
+            if !self.handles.iter().any(|known| known == handle) {
+                self.handles.push(handle.to_owned());
+            }
+            let n = self.handles.iter().position(|known| known == handle).unwrap() + 1;
+            out = out.replace(handle, &format!("INCIDENT-{n}"));
+        }
+        if let Some((_, token)) = core.split_once('/')
+            && matches!(token.len(), 16 | 26)
+        {
+            out = out.replace(token, "TOKEN");
+        }
+        let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
+        if core.len() == 16 && core.chars().all(upper) {
+            out = out.replace(core, "NONCE");
+        }
+        if core.len() == 64 && core.chars().all(|c| c.is_ascii_hexdigit()) {
+            out = out.replace(core, "HASH");
+        }
+        out
+    }
+
+    /// Compares with the file; EMBARGOD_WRITE=1 writes it.
+    pub(crate) fn check(self, name: &str) {
+        let path = format!("tests/golden/{name}.txt");
+        if std::env::var_os("EMBARGOD_WRITE").is_some() {
+            std::fs::create_dir_all("tests/golden").unwrap();
+            std::fs::write(&path, &self.text).unwrap();
+        }
+        let frozen = std::fs::read_to_string(&path).unwrap_or_default();
+        for (n, (now, then)) in self.text.lines().zip(frozen.lines()).enumerate() {
+            assert_eq!(now, then, "{path}, line {}", n + 1);
+        }
+        assert_eq!(self.text.lines().count(), frozen.lines().count(), "{path} ends otherwise");
+    }
+}
+
+/// Replaces ten groups of four hex digits.
+fn spaced_fingerprint(line: &str) -> String {
+    let is_group = |word: &str| word.len() == 4 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let words: Vec<&str> = line.split(' ').collect();
+    for at in 0..words.len() {
+        let Some(ten) = words.get(at..at + 10) else { break };
+        let last = ten[9].trim_end_matches(['\n', '.', ',']);
+        if ten[..9].iter().all(|word| is_group(word)) && is_group(last) {
+            let whole = format!("{} {last}", ten[..9].join(" "));
+            return line.replace(&whole, "FINGERPRINT");
+        }
+    }
+    line.to_owned()
+}

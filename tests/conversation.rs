@@ -1,0 +1,292 @@
+//! Talk on an incident: who hears what, and what never travels. Whole mails in `tests/golden`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on should stop, and says so"
+)]
+
+mod common;
+
+use common::{Golden, World, only, subjects, to};
+use embargod::domain::names::Span;
+use embargod::rehearsal::mail::{Draft, Protected, Read};
+use embargod::rehearsal::{Stage, Who};
+
+/// Bytes that any program which touches text would change.
+fn awkward_bytes() -> Vec<u8> {
+    (0..=255).chain(b"\r\n.\n\nFrom me\n\t \n--parts\n".iter().copied()).collect()
+}
+
+#[test]
+fn a_conversation_with_everybody_in_it() {
+    let mut world = World::new();
+    let mut golden = Golden::default();
+    golden.scene("Mia accepts and says a word to the others");
+    let new = world.says(Who::Mia, "/accept\n/title Overflow in tables\n\nTom, can you look?");
+    assert_eq!(to(&new), [Who::Rita, Who::Mia, Who::Tom]);
+    golden.add(&new);
+    golden.scene("Tom answers without a command: Mia gets it, nobody else");
+    let mut draft = Draft::answer(&only(&new, Who::Tom), "I can reproduce it.\n\nSee the trace.");
+    draft.subject = "Re: Re: [...]".to_owned();
+    draft.attachments.push(("trace.bin".to_owned(), awkward_bytes()));
+    let new = world.sends(Who::Tom, &draft);
+    assert_eq!(to(&new), [Who::Mia]);
+    let mail = only(&new, Who::Mia);
+    assert!(mail.subject.ends_with("] Overflow in tables"), "{}", mail.subject);
+    assert_eq!(mail.attachments[0].1, awkward_bytes(), "byte for byte");
+    golden.add(&new);
+    golden.scene("Mia answers the reporter, with a file, and her key attached by her program");
+    let mut draft = Draft::answer(
+        &mail,
+        "/reply\nThank you, Rita. Does this patch help?\n\nMia's words end here.",
+    );
+    draft.attachments.push(("fix.patch".to_owned(), awkward_bytes()));
+    draft.with_key = true;
+    let new = world.sends(Who::Mia, &draft);
+    let reply = only(&new, Who::Rita);
+    assert_eq!(reply.attachments.len(), 1, "no key of Mia's: {:?}", reply.attachments);
+    assert_eq!(reply.attachments[0].1, awkward_bytes());
+    for word in ["Mia <", "mia@", "Tom", "/reply", "> "] {
+        assert!(!reply.text.contains(word), "`{word}` in {}", reply.text);
+    }
+    golden.add(&new);
+    golden.scene("The reporter answers; it comes back to those who talk");
+    let mut draft = Draft::answer(&reply, "It helps.\n\nHere is another file.");
+    draft.attachments.push(("second.bin".to_owned(), awkward_bytes()));
+    let new = world.sends(Who::Rita, &draft);
+    assert_eq!(to(&new), [Who::Mia, Who::Tom]);
+    for (_, mail) in &new {
+        assert_eq!(mail.attachments[0].1, awkward_bytes());
+    }
+    golden.add(&new);
+    golden.scene("Uma, who has no role here, joins and hears the rest");
+    world.confirms(Who::Mia, "/join uma fix_team");
+    let new = world.says(Who::Tom, "Welcome, Uma.");
+    assert_eq!(to(&new), [Who::Mia, Who::Uma]);
+    golden.add(&new);
+    golden.check("conversation");
+}
+
+/// Whether any of these bytes stands in anything that left, opened or not.
+fn nowhere(mails: &[(Who, Read)], words: &[&str]) {
+    for (who, mail) in mails {
+        let mut all = vec![mail.text.as_bytes().to_vec(), mail.subject.as_bytes().to_vec()];
+        all.extend(mail.attachments.iter().map(|(_, bytes)| bytes.clone()));
+        for word in words {
+            let held =
+                all.iter().any(|bytes| bytes.windows(word.len()).any(|w| w == word.as_bytes()));
+            assert!(!held, "`{word}` reached {} in `{}`", who.id(), mail.subject);
+        }
+    }
+}
+
+/// FAILURES L1: commands leaked through the HTML alternative, at any depth of nesting.
+#[test]
+fn l1_no_byte_of_a_command_travels_in_another_form_of_the_text() {
+    for depth in 1..=4 {
+        for named in [false, true] {
+            let mut world = World::new();
+            let reference = world.reference();
+            let name = if named { "; name=\"mail.html\"" } else { "" };
+            let mut inner = format!(
+                "Content-Type: multipart/alternative; boundary=b0\r\n\r\n--b0\r\nContent-Type: text/plain\r\n\r\n\
+                 /reply\r\nThank you.\r\n\r\n> {reference}\r\n--b0\r\nContent-Type: text/html{name}\r\n\r\n\
+                 <p>/reply</p><p>Thank you.</p><blockquote>{reference}</blockquote>\r\n--b0--\r\n"
+            );
+            for n in 1..depth {
+                inner = format!(
+                    "Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n{inner}\r\n--b{n}--\r\n"
+                );
+            }
+            let draft = Draft::sealed("");
+            let sealed = world.seal(Who::Mia, inner.as_bytes());
+            let mail = world.mail(Who::Mia, "1@x", &draft, &sealed);
+            let new = world.deliver(mail);
+            let reply = only(&new, Who::Rita);
+            assert!(reply.text.contains("Thank you."), "{}", reply.text);
+            let others: Vec<_> = new.into_iter().filter(|(who, _)| *who != Who::Mia).collect();
+            let token = reference.split('/').nth(1).unwrap();
+            nowhere(&others, &["/reply", token, "<p>"]);
+        }
+    }
+}
+
+/// FAILURES L1 again: a word in the middle of a text, which schleuder passed on.
+#[test]
+fn l1_a_word_below_the_text_stops_the_mail() {
+    let mut world = World::new();
+    for text in
+        ["/reply\nThank you.\n/spam\n", "Thank you.\n\n/accept\n", "/note x\n\nwords\n/hold ALL"]
+    {
+        world.is_refused(Who::Mia, text, "stands below your text");
+    }
+    // A path, or a word that is none of ours, is text.
+    let new = world.says(Who::Mia, "See\n/etc/passwd and\n/dance\n");
+    assert_eq!(to(&new), [Who::Tom], "{:?}", subjects(&new));
+}
+
+/// FAILURES L2: the headers that were protected come along in a part of their own.
+#[test]
+fn l2_old_protected_headers_are_not_passed_on() {
+    for attached in ["", "Content-Disposition: attachment; filename=\"headers.txt\"\r\n"] {
+        let mut world = World::new();
+        let reference = world.reference();
+        let inner = format!(
+            "Content-Type: multipart/mixed; boundary=b; protected-headers=\"v1\"\r\nSubject: The hidden quince\r\n\r\n\
+             --b\r\nContent-Type: text/rfc822-headers; protected-headers=\"v1\"\r\n{attached}\r\nSubject: The hidden quince\r\n\r\n\
+             --b\r\nContent-Type: text/plain\r\n\r\n/reply\r\nThank you.\r\n\r\n> {reference}\r\n--b--\r\n"
+        );
+        let sealed = world.seal(Who::Mia, inner.as_bytes());
+        let mail = world.mail(Who::Mia, "1@x", &Draft::sealed(""), &sealed);
+        let new = world.deliver(mail);
+        let reply = only(&new, Who::Rita);
+        assert!(reply.text.contains("Thank you."));
+        nowhere(&[(Who::Rita, reply)], &["quince", "rfc822"]);
+    }
+}
+
+/// FAILURES L9: nothing of one incident reaches somebody who is only on another.
+#[test]
+fn l9_a_quote_from_another_incident_stops_the_mail() {
+    let mut world = World::new();
+    let second = common::report(&mut world.stage);
+    let other = embargod::domain::names::Handle::parse(&second.handle().unwrap()).unwrap();
+    let quote = world.reference_of(Who::Mia, &other);
+    let text = format!("Look at this too:\n> a secret of the second\n> {quote}\n");
+    let new = world.says(Who::Mia, &text);
+    assert_eq!(to(&new), [Who::Mia], "{:?}", subjects(&new));
+    assert!(new[0].1.subject.contains("Not done: two incidents"), "{}", new[0].1.subject);
+    // Uma is on the first only: a duplicate, a merge, a digest tell her nothing of the second.
+    world.confirms(Who::Mia, "/join uma fix_team");
+    world.does_on(Who::Mia, &other, "/accept\n/title The hidden quince\n/set impact quince rot");
+    let handle = world.handle.clone();
+    let new = world.says_on(Who::Mia, &other, &format!("/duplicate {handle}"));
+    let uma: Vec<_> = new.iter().filter(|(who, _)| *who == Who::Uma).cloned().collect();
+    nowhere(&uma, &["quince", other.as_str()]);
+    let rita: Vec<_> = new.iter().filter(|(who, _)| *who == Who::Rita).cloned().collect();
+    assert_eq!(rita.len(), 1);
+    nowhere(&rita, &["quince", handle.as_str()]);
+    let new = world.waits(Span::hours(30));
+    let uma: Vec<_> = new.iter().filter(|(who, _)| *who == Who::Uma).cloned().collect();
+    nowhere(&uma, &["quince", other.as_str()]);
+}
+
+/// What the desk wrote to the team must not leave, whether the mail program marks quotes or not.
+#[test]
+fn a_quoted_mail_of_the_desk_never_reaches_the_reporter() {
+    let report = |world: &World| world.report.text.clone();
+    let outlook = |world: &World| {
+        format!(
+            "/reply\nThank you.\n\n-----Ursprüngliche Nachricht-----\nVon: Demo Desk <security@desk.test>\n\
+             Gesendet: Montag, 2. März 2026 09:00\nAn: mia\nBetreff: [...]\n\n{}",
+            report(world)
+        )
+    };
+    let underscores = |world: &World| {
+        format!(
+            "/reply\nThank you.\n\n________________________________\nFrom: Demo Desk <security@desk.test>\n\
+             Sent: Monday\nTo: mia\nSubject: x\n\n{}",
+            report(world)
+        )
+    };
+    let gmail = |world: &World| {
+        format!(
+            "/reply\nThank you.\n\nOn Mon, Mar 2, 2026 at 9:00 AM Demo Desk\n<security@desk.test> wrote:\n\n{}",
+            report(world)
+        )
+    };
+    for (n, quote) in
+        [&outlook as &dyn Fn(&World) -> String, &underscores, &gmail].iter().enumerate()
+    {
+        let mut world = World::new();
+        let text = quote(&world);
+        let new = world.sends(Who::Mia, &Draft::sealed(&text));
+        let reply = only(&new, Who::Rita);
+        assert!(reply.text.starts_with("Thank you.\n\n-- \n"), "{n}: {}", reply.text);
+        let mia = only(&new, Who::Mia);
+        assert!(mia.text.contains("was left out"), "{}", mia.text);
+    }
+    // Where nothing shows that it is a quote, nothing leaves.
+    let mut world = World::new();
+    let text = format!("/reply\nThank you.\n\n{}", report(&world));
+    let new = world.sends(Who::Mia, &Draft::sealed(&text));
+    let refusal = only(&new, Who::Mia);
+    assert!(refusal.text.contains("not marked as a quote"), "{}", refusal.text);
+    assert_eq!(new.len(), 1, "{:?}", subjects(&new));
+}
+
+/// FAILURES L5, L11: a reporter without a key gets no content, and the maintainer is told.
+#[test]
+fn l5_a_reply_to_somebody_without_a_key_is_not_sent() {
+    let mut world = World::new();
+    world.stage.write(Who::Paul, &Draft::plain("Bug", "A bug in version 2.")).unwrap();
+    world.stage.pass(Span::seconds(10)).unwrap();
+    let report = world.stage.mailbox(Who::Mia).unwrap().pop().unwrap();
+    let mut draft = Draft::answer(&report, "/reply\nThe quince is in the parser.");
+    draft.attachments.push(("quince.patch".to_owned(), b"quince".to_vec()));
+    let new = world.sends(Who::Mia, &draft);
+    let paul: Vec<_> = new.iter().filter(|(who, _)| *who == Who::Paul).cloned().collect();
+    nowhere(&paul, &["quince", "parser"]);
+    assert!(only(&new, Who::Mia).text.contains("NOT sent"));
+}
+
+#[test]
+fn mails_of_an_incident_hang_together_and_say_nothing_outside() {
+    let mut world = World::new();
+    let mut ids = Vec::new();
+    for text in ["/accept", "/title A", "Talk."] {
+        let new = world.says(Who::Tom, text);
+        for (who, mail) in new.iter().filter(|(who, _)| *who == Who::Mia) {
+            assert_eq!(mail.outer_subject, "[...]", "{}", who.id());
+            ids.push(mail.references.clone());
+        }
+    }
+    // All answer the first mail that Mia got on it, inside the protection.
+    let root = world.report.message_id.clone().unwrap();
+    assert!(!ids.is_empty() && ids.iter().all(|refs| refs == &vec![root.clone()]), "{ids:?}");
+}
+
+#[test]
+fn garbage_in_a_thread_becomes_one_word_and_not_a_hundred() {
+    let mut world = World::new();
+    let root = world.report.message_id.clone();
+    let before = world.stage.mailbox(Who::Mia).unwrap().len();
+    for n in 0..100 {
+        let mut draft = Draft::plain("Re: x", &format!("Garbage {n}."));
+        draft.answers.clone_from(&root);
+        let entity = Protected::Clear(draft.entity(None));
+        let mail = world.mail(Who::Paul, &format!("{n}@heap"), &draft, &entity);
+        world.stage.deliver(&Who::Paul.address(), mail).unwrap();
+    }
+    world.stage.pass(Span::seconds(10)).unwrap();
+    let new = world.stage.mailbox(Who::Mia).unwrap().split_off(before);
+    let heaps = new.iter().filter(|mail| mail.subject.contains("in heaps")).count();
+    // A hundred mails take fifty minutes here, so they lie in one hour or two.
+    assert!((1..=2).contains(&heaps) && new.len() <= 24, "{} mails, {heaps} heaps", new.len());
+    assert_eq!(world.incident().letters.len(), 101, "none is lost");
+}
+
+/// FAILURES R7: garbage that cannot be opened comes as one list.
+#[test]
+fn r7_a_hundred_mails_that_cannot_be_opened_are_one_list() {
+    let mut world = World::new();
+    let before = world.stage.mailbox(Who::Mia).unwrap().len();
+    for n in 0..100 {
+        let draft = Draft::sealed("");
+        let armor =
+            format!("-----BEGIN PGP MESSAGE-----\n\nZ2FyYmFnZQ{n:02}\n-----END PGP MESSAGE-----\n");
+        let mail =
+            world.mail(Who::Paul, &format!("{n}@heap"), &draft, &Protected::Encrypted(armor));
+        world.stage.deliver(&Who::Paul.address(), mail).unwrap();
+    }
+    world.stage.pass(Span::hours(1)).unwrap();
+    let new = world.stage.mailbox(Who::Mia).unwrap().split_off(before);
+    let one_by_one = new.iter().filter(|mail| mail.subject.contains("New report")).count();
+    let listed: usize =
+        new.iter().map(|mail| mail.text.matches("could not be opened").count()).sum();
+    assert!(one_by_one <= 20, "{one_by_one} one by one");
+    assert_eq!(one_by_one + listed, 100, "each is shown once");
+    assert!(new.len() <= 40, "{:?}", new.iter().map(|m| &m.subject).collect::<Vec<_>>());
+}
