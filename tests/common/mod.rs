@@ -1,6 +1,7 @@
 //! What several tests need: a desk with a report, and people who write to it.
 #![allow(
     dead_code,
+    clippy::wildcard_enum_match_arm,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -22,7 +23,7 @@ pub(crate) struct World {
     pub handle: Handle,
     /// Mia's copy of the report.
     pub report: Read,
-    _folder: tempfolder::Folder,
+    folder: tempfolder::Folder,
 }
 
 mod tempfolder {
@@ -59,7 +60,7 @@ impl World {
             PostOffice::open_with(&folder.0, start(), Box::new(|_| {}), adjust).unwrap();
         let report = report(&mut stage);
         let handle = Handle::parse(&report.handle().unwrap()).unwrap();
-        Self { stage, handle, report, _folder: folder }
+        Self { stage, handle, report, folder }
     }
 
     pub(crate) fn incident(&self) -> &Incident {
@@ -134,6 +135,11 @@ pub(crate) fn report(stage: &mut PostOffice) -> Read {
 }
 
 impl World {
+    /// Where keys and mails lie.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.folder.0
+    }
+
     /// The line that binds a mail of this person to an incident.
     pub(crate) fn reference_of(&self, who: Who, handle: &Handle) -> String {
         let desk = self.stage.engine().unwrap().desk();
@@ -365,4 +371,113 @@ fn spaced_fingerprint(line: &str) -> String {
         }
     }
     line.to_owned()
+}
+
+/// A person's secret key, as the stage wrote it down.
+fn secret(world: &World, who: Who) -> sequoia_openpgp::Cert {
+    use sequoia_openpgp::parse::Parse;
+    let path = world.folder().join(format!("keys/{}.secret.asc", who.id()));
+    sequoia_openpgp::Cert::from_file(path).unwrap()
+}
+
+/// An entity signed by two people, encrypted to the desk.
+pub(crate) fn sealed_by_two(world: &World, first: Who, second: Who, entity: &[u8]) -> String {
+    use sequoia_openpgp::policy::StandardPolicy;
+    use sequoia_openpgp::serialize::stream::{LiteralWriter, Message, Signer};
+    use std::io::Write;
+    let policy = StandardPolicy::new();
+    let at = std::time::SystemTime::from(world.stage.now());
+    let pair = |who| {
+        let cert = secret(world, who);
+        let keys = cert.keys().with_policy(&policy, at).secret().for_signing();
+        keys.map(|key| key.key().clone().into_keypair().unwrap()).next().unwrap()
+    };
+    let mut out = Vec::new();
+    let signer = Signer::new(Message::new(&mut out), pair(first)).unwrap();
+    let signer = signer.add_signer(pair(second)).unwrap().creation_time(at).build().unwrap();
+    let mut literal = LiteralWriter::new(signer).build().unwrap();
+    literal.write_all(entity).unwrap();
+    literal.finalize().unwrap();
+    encrypt_packets(world.stage.desk(), &out)
+}
+
+/// Opens a message with a secret key and encrypts the signed packets inside to the desk once more.
+/// With `change`, the part of the signature that nobody signs holds something else.
+pub(crate) fn re_encrypt(
+    secret: &[u8],
+    desk: &embargod::edge::pgp::Certificate,
+    sealed: &str,
+    change: bool,
+) -> String {
+    use sequoia_openpgp::packet::signature::subpacket::NotationData;
+    use sequoia_openpgp::packet::signature::subpacket::{
+        NotationDataFlags, Subpacket, SubpacketValue,
+    };
+    use sequoia_openpgp::parse::{PacketParser, PacketParserResult, Parse};
+    use sequoia_openpgp::serialize::Serialize;
+    use sequoia_openpgp::{Cert, Packet};
+    let cert = Cert::from_bytes(secret).unwrap();
+    let mut parser = PacketParser::from_bytes(sealed.as_bytes()).unwrap();
+    let mut session = None;
+    let mut inside = Vec::new();
+    while let PacketParserResult::Some(mut packet) = parser {
+        if let Packet::PKESK(pkesk) = &packet.packet {
+            session = cert.keys().unencrypted_secret().find_map(|key| {
+                pkesk.decrypt(&mut key.key().clone().into_keypair().unwrap(), None)
+            });
+        }
+        if let Packet::SEIP(_) = &packet.packet {
+            let (algorithm, key) = session.clone().unwrap();
+            packet.decrypt(algorithm, &key).unwrap();
+        }
+        if matches!(packet.packet, Packet::Literal(_)) {
+            packet.buffer_unread_content().unwrap();
+        }
+        let (done, next) = packet.recurse().unwrap();
+        match done {
+            Packet::Signature(mut signature) => {
+                if change {
+                    let notation = NotationData::new(
+                        "x@desk.test",
+                        b"changed",
+                        NotationDataFlags::empty().set_human_readable(),
+                    );
+                    let value = SubpacketValue::NotationData(notation);
+                    signature
+                        .unhashed_area_mut()
+                        .add(Subpacket::new(value, false).unwrap())
+                        .unwrap();
+                }
+                inside.push(Packet::from(signature));
+            }
+            packet @ (Packet::OnePassSig(_) | Packet::Literal(_)) => inside.push(packet),
+            _ => {}
+        }
+        parser = next;
+    }
+    assert_eq!(inside.len(), 3, "one pass, literal, signature");
+    let mut packets = Vec::new();
+    for packet in inside {
+        packet.serialize(&mut packets).unwrap();
+    }
+    encrypt_packets(desk, &packets)
+}
+
+/// Encrypts finished packets to the desk.
+fn encrypt_packets(desk: &embargod::edge::pgp::Certificate, packets: &[u8]) -> String {
+    use sequoia_openpgp::parse::Parse;
+    use sequoia_openpgp::policy::StandardPolicy;
+    use sequoia_openpgp::serialize::stream::{Armorer, Encryptor, Message, Recipient};
+    use std::io::Write;
+    let policy = StandardPolicy::new();
+    let cert = sequoia_openpgp::Cert::from_bytes(desk.armored().as_bytes()).unwrap();
+    let at = std::time::SystemTime::from(start());
+    let keys = cert.keys().with_policy(&policy, at).for_transport_encryption();
+    let keys: Vec<Recipient<'_>> = keys.map(Recipient::from).collect();
+    let mut out = Vec::new();
+    let message = Armorer::new(Message::new(&mut out)).build().unwrap();
+    let mut message = Encryptor::for_recipients(message, keys).build().unwrap();
+    message.write_all(packets).unwrap();
+    message.finalize().unwrap();
+    armor(out)
 }
