@@ -15,7 +15,6 @@ use crate::domain::history;
 use crate::domain::intake::{self, Arrival};
 use crate::domain::letter::Letter;
 use crate::domain::names::{Digest, Handle, MessageId, Moment};
-use crate::domain::offset::Calendar;
 use crate::domain::outbox::{Mail, Next, Outcome, Words, after, next_attempt};
 use crate::domain::roster::{RefKey, Roster};
 use crate::domain::texts::{Written, fill_blobs, fill_history};
@@ -634,10 +633,8 @@ impl Engine {
 
     /// The newest lines of an incident's history.
     fn history(&self, handle: &Handle) -> Result<Vec<String>, Fault> {
-        let calendar = Calendar::plain(self.desk.settings.zone);
         let records = lock(&self.store).history(handle)?;
-        let lines =
-            records.iter().filter_map(|record| history::line(record, |at| calendar.say(at)));
+        let lines = records.iter().filter_map(history::line);
         let mut lines: Vec<String> = lines.collect();
         let older = lines.len().saturating_sub(HISTORY_MAX);
         if older > 0 {

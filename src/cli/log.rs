@@ -11,7 +11,6 @@ use crate::config;
 use crate::domain::desk::Record;
 use crate::domain::history;
 use crate::domain::names::{Digest, Handle, Moment, PersonId};
-use crate::domain::offset::Calendar;
 use crate::domain::roster::Roster;
 use crate::edge::opening::{LIMITS, Opener};
 use crate::edge::pgp::{Certificate, Directory};
@@ -48,18 +47,17 @@ impl Log {
         if records.is_empty() {
             return Err(none());
         }
-        let calendar = Calendar::plain(config.sources.settings.zone);
         if let Some(folder) = &self.evidence {
             let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
             let known = everybody(&store)?;
             let opener =
                 Opener { keyring: &keyring, known: &known.0, address: None, limits: LIMITS };
-            return evidence(folder, &handle, &records, &store, opener, &known.1, &calendar);
+            return evidence(folder, &handle, &records, &store, opener, &known.1);
         }
         for record in &records {
             if self.json {
                 say(&serde_json::to_string(record).at(|| "a record".to_owned())?);
-            } else if let Some(line) = history::line(record, |at| calendar.say(at)) {
+            } else if let Some(line) = history::line(record) {
                 say(&line);
             }
         }
@@ -90,14 +88,13 @@ fn evidence(
     store: &Store,
     opener: Opener<'_>,
     people: &[(PersonId, Certificate)],
-    calendar: &Calendar,
 ) -> Done {
     std::fs::create_dir(folder).at(|| folder.display().to_string())?;
     let (mut list, mut written, mut missing) = (String::new(), 0_u32, 0_u32);
     let mut seen: BTreeSet<Digest> = BTreeSet::new();
     let mut used: BTreeSet<PersonId> = BTreeSet::new();
     for record in records {
-        if let Some(line) = history::line(record, |at| calendar.say(at)) {
+        if let Some(line) = history::line(record) {
             let _ = writeln!(list, "{line}");
         }
         let (Some(by), Some(cause)) = (&record.by, record.cause) else { continue };

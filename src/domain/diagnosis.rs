@@ -42,7 +42,7 @@ pub fn tell(letter: &Letter, person: Option<&Person>, refusal: Option<&Refusal>)
         Some(refusal) => {
             let (why, next) = (&refusal.why, &refusal.next);
             out.push_str(&format!(
-                "A command in it would NOT have counted: {why}\nWhat to change: {next}"
+                "A command in it would NOT have counted: {why}\n\nWhat to change: {next}"
             ));
         }
     }
@@ -86,17 +86,17 @@ fn covers(letter: &Letter) -> &'static str {
 #[must_use]
 pub fn remedy(letter: &Letter) -> &'static str {
     match &letter.verdict.signature {
-        Signature::Valid(_) => "sign with the key that is pinned for you",
-        Signature::None => "switch signing on, and encrypt to our key",
+        Signature::Valid(_) => "sign with the key that is pinned for you.",
+        Signature::None => "switch signing on, and encrypt to our key.",
         Signature::Partial => {
-            "let your program sign the whole mail (PGP/MIME); a list or gateway that adds a footer breaks that, so write to us directly"
+            "let your program sign the whole mail (PGP/MIME); a list or gateway that adds a footer breaks that, so write to us directly."
         }
         Signature::UnknownKey => {
-            "sign with the key that is pinned for you, or give the operator your present one"
+            "sign with the key that is pinned for you, or give the operator your present one."
         }
         Signature::Invalid => {
-            "look whether your key has expired, and whether something on the way changes your mails"
+            "look whether your key has expired, and whether something on the way changes your mails."
         }
-        Signature::Several => "sign with your own key only",
+        Signature::Several => "sign with your own key only.",
     }
 }

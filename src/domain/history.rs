@@ -4,15 +4,15 @@
 
 use super::desk::Record;
 use super::event::{Author, Delivery, Event, Purpose, Recipient};
-use super::names::Moment;
 
 /// A line of the history: when, who, what. `None` for facts that are no news to anyone: what the
 /// desk put in its outbox by routine, and that it reminded people.
 #[must_use]
-pub fn line(record: &Record, say: impl Fn(Moment) -> String) -> Option<String> {
+pub fn line(record: &Record) -> Option<String> {
     let what = words(&record.event)?;
     let by = record.by.as_ref().map_or("the desk", |by| by.as_str());
-    Some(format!("{:>5}  {}  {by}: {what}", record.number, say(record.at)))
+    let at = record.at.format("%Y-%m-%d %H:%M:%S UTC");
+    Some(format!("{:>5}  {at}  {by}: {what}", record.number))
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm for each fact; a table of what each is called")]

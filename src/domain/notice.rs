@@ -190,15 +190,17 @@ pub fn freeze(
     }
 }
 
-/// When a notice leaves, for people.
+/// When a notice leaves, for people: behind "it leaves".
 #[must_use]
 pub fn moment(work: &Work<'_>, task: &Task) -> String {
-    let span = work.incident.as_ref().and_then(|incident| schedule::span_of(incident, task));
-    match span {
-        Some((at, _)) if at > work.now => work.say(at),
-        Some((at, _)) => {
-            format!("{} (that moment has passed: it leaves at once, marked late)", work.say(at))
-        }
-        None => "a moment that is not known yet".to_owned(),
+    let Some(incident) = &work.incident else { return String::new() };
+    if incident.own.iter().any(|own| own.task.id == task.id) {
+        return "as soon as it is approved".to_owned();
+    }
+    let late = if schedule::is_late(incident, task, work.now) { ", marked late" } else { "" };
+    match schedule::span_of(incident, task) {
+        Some((at, _)) if at > work.now => format!("on {}", work.say(at)),
+        Some((at, _)) => format!("at once{late}, since its moment has passed ({})", work.say(at)),
+        None => "at a moment that is not known yet".to_owned(),
     }
 }

@@ -52,7 +52,7 @@ pub fn mail(work: &mut Work<'_>, letter: &Letter, writer: Option<&Person>, by: &
 /// A subject without what mail programs and the desk put before it, so that it does not grow with
 /// every answer (FAILURES R3), and without the placeholder that stands outside.
 #[must_use]
-pub fn bare_subject(subject: &str, title: Option<&str>) -> String {
+pub fn bare_subject(subject: &str, otherwise: &str) -> String {
     const ANSWERS: &[&str] = &[
         "re", "aw", "sv", "vs", "antw", "odp", "rif", "res", "fwd", "fw", "wg", "tr", "rv", "vl",
         "回复", "答复",
@@ -76,7 +76,7 @@ pub fn bare_subject(subject: &str, title: Option<&str>) -> String {
         }
     }
     match rest {
-        "" | "..." | "[...]" => title.unwrap_or("(no subject)").to_owned(),
+        "" | "..." | "[...]" => clean_line(otherwise, 150),
         rest => clean_line(rest, 150),
     }
 }
@@ -102,8 +102,10 @@ fn pass_on(
 ) {
     let reference = work.reference(Party::Person(&person.id));
     let title = work.incident.as_ref().and_then(|incident| incident.title.clone());
+    let otherwise =
+        title.unwrap_or_else(|| format!("by {}", from.split(" (").next().unwrap_or("")));
     let mut facts = json!({
-        "subject": bare_subject(&letter.subject, title.as_deref()),
+        "subject": bare_subject(&letter.subject, &otherwise),
         "told": [],
         "received": work.say(letter.received),
         "from": from,

@@ -80,7 +80,7 @@ pub fn agenda(incident: &Incident, now: Moment) -> Vec<Item<'_>> {
 #[must_use]
 pub fn span_of(incident: &Incident, task: &Task) -> Option<(Moment, Moment)> {
     if let Some(own) = incident.own.iter().find(|own| own.task.id == task.id) {
-        return Some((own.at, own.at));
+        return Some((own.at, later(own.at, OWN_PATIENCE)));
     }
     let anchors = &task.when.as_ref()?.anchors;
     let planned = planned_span(incident, task);
@@ -101,6 +101,9 @@ pub fn span_of(incident: &Incident, task: &Task) -> Option<(Moment, Moment)> {
         Some(_) | None => Some((earliest, due)),
     }
 }
+
+/// How long a notice that was added waits for its approval before people are told that it does.
+const OWN_PATIENCE: Span = Span::hours(4);
 
 fn planned_span(incident: &Incident, task: &Task) -> Option<(Moment, Moment)> {
     let when = task.when.as_ref()?;
@@ -294,7 +297,9 @@ pub fn excludes_editor(task: &Task) -> bool {
 pub fn is_late(incident: &Incident, task: &Task, now: Moment) -> bool {
     // A minute is what a poll and a queue may take; nobody would call that late.
     const GRACE: Span = Span::seconds(60);
-    let Some((_, due)) = span_of(incident, task) else {
+    // By the plan: what public knowledge brings forward is early, not late. A notice that was added
+    // has no moment, and leaves when it is approved.
+    let Some((_, due)) = planned_span(incident, task) else {
         return false;
     };
     let approved = incident.notices.get(&task.id).and_then(|n| n.approvals.values().max().copied());
@@ -474,8 +479,11 @@ fn task_duties(incident: &Incident, task: &Task, list: &mut Vec<(Moment, Duty)>)
                         },
                     ),
                 );
+                let own = incident.own.iter().any(|own| own.task.id == task.id);
+                let (from, to) =
+                    if own { (earliest, due) } else { (known.min(earliest), earliest) };
                 for percent in DRAFT_REMINDERS {
-                    let at = part(known.min(earliest), earliest, percent);
+                    let at = part(from, to, percent);
                     list.push((at, Duty::DraftReminder(task.id.clone(), percent)));
                 }
             }

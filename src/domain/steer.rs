@@ -21,7 +21,7 @@ use super::playbook::Right;
 use super::refusal::Refusal;
 use super::relay;
 use super::roster::Person;
-use super::texts::clean_line;
+use super::texts::{clean_line, wrapped};
 use super::work::Work;
 
 /// A signature older than this at arrival carries no command.
@@ -180,7 +180,7 @@ impl SignedMail<'_> {
         let head = self.desk.head;
         let facts = json!({
             "summary": "Done: ping",
-            "steps": [{ "line": "/ping", "answer": told }],
+            "steps": [{ "line": "/ping", "answer": wrapped(&told) }],
             "text_kept": false,
             "cut": false,
             "journal_number": head.number,
@@ -345,14 +345,20 @@ impl SignedMail<'_> {
             "received": work.say(self.letter.received),
             "reason": refusal.reason,
             "understood": understood,
-            "why": refusal.why,
-            "next": refusal.next,
+            "why": after("Why not: ", &refusal.why),
+            "next": after("What to do: ", &refusal.next),
             "journal_number": head.number,
             "journal_hash": head.hash,
         });
         answer(&mut work, self.letter, self.person, Purpose::Refusal, "refusal", facts);
         work.done()
     }
+}
+
+/// Breaks a sentence so that it fits behind what the template puts before it.
+fn after(before: &str, sentence: &str) -> String {
+    let whole = wrapped(&format!("{before}{sentence}"));
+    whole.strip_prefix(before).unwrap_or(sentence).to_owned()
 }
 
 //------------ Rights -----------------------------------------------------------------------------
@@ -453,7 +459,7 @@ fn carry_out<'d>(
             }
             refusal
         })?;
-        steps.push(json!({ "line": shown, "answer": answer }));
+        steps.push(json!({ "line": shown, "answer": wrapped(&answer) }));
     }
     let passed_on = !turn.text_used && !parsed.text.is_empty() && turn.work.incident.is_some();
     let asks = open_asks(&work) > asked_before;

@@ -101,6 +101,35 @@ pub fn quote(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// How wide a line of prose is in a mail.
+const WIDTH: usize = 72;
+
+/// Breaks long lines of the desk's own prose, for mail programs that do not. What is quoted, stands
+/// in a table or behind a bar keeps its lines.
+#[must_use]
+pub fn wrapped(text: &str) -> String {
+    let mut out = Vec::new();
+    for line in text.lines() {
+        if line.chars().count() <= WIDTH || line.starts_with(['>', '|', ' ', '\t']) {
+            out.push(line.to_owned());
+            continue;
+        }
+        let mut row = String::new();
+        for word in line.split(' ') {
+            let width = row.chars().count().saturating_add(word.chars().count());
+            if !row.is_empty() && width >= WIDTH {
+                out.push(std::mem::take(&mut row));
+            }
+            if !row.is_empty() {
+                row.push(' ');
+            }
+            row.push_str(word);
+        }
+        out.push(row);
+    }
+    out.join("\n")
+}
+
 /// Breaks what looks like a reference of ours in somebody else's text, and takes its token out:
 /// quoted in the answer to our mail it would speak for another incident or make the answer look
 /// forged, and the reporter's own is what proves a reporter without a key.
@@ -599,6 +628,9 @@ mod tests {
     fn nobody_can_write_an_open_place() {
         assert_eq!(clean("a\u{E000}b\u{202E}c\u{1b}[31m\r\nd"), "abc[31m\nd");
         assert_eq!(clean_line(" a \n b\u{E003} ", 10), "a b");
+        let long = format!("{} end\n> {}", "word ".repeat(20).trim_end(), "x ".repeat(50));
+        let lines: Vec<String> = wrapped(&long).lines().map(str::to_owned).collect();
+        assert!(lines[..2].iter().all(|line| line.len() <= 72) && lines[2].len() > 72, "{lines:?}");
         assert_eq!(quote("a\n\n> b"), "> a\n>\n> > b");
         assert_eq!(
             without_references("Ref: EXA-2026-7F3K2/0123456789ABCDEF now\n> Ref:x/y Ref:"),

@@ -365,14 +365,7 @@ fn remind(work: &mut Work<'_>, role: &str, heading: &str, lines: &[String], next
     if people.is_empty() {
         people = work.team();
     }
-    let facts = reminder_facts(work, heading, lines, next);
-    work.tell_all(&people, &Purpose::Reminder, "reminder", &facts);
-}
-
-fn reminder_facts(work: &Work<'_>, heading: &str, lines: &[String], next: &str) -> Value {
-    let title =
-        work.incident.as_ref().and_then(|incident| incident.title.clone()).unwrap_or_default();
-    json!({ "heading": heading, "lines": lines, "next": next, "title": title })
+    work.inform(&people, heading, lines, next);
 }
 
 fn human(work: &mut Work<'_>, lapsed: bool) {
@@ -390,15 +383,10 @@ fn human(work: &mut Work<'_>, lapsed: bool) {
     }
     let lines =
         [format!("The time for a person's answer to the reporter ended on {due}. None was sent.")];
-    let mut people: Vec<&Person> = Vec::new();
     let roles = incident.playbook.human_answer.escalate.iter().chain([&incident.playbook.intake]);
-    for person in roles.flat_map(|role| work.holders(role)).chain(work.desk.roster.operators()) {
-        if !people.iter().any(|known| known.id == person.id) {
-            people.push(person);
-        }
-    }
-    let facts = reminder_facts(work, "The reporter was NOT answered in time", &lines, next);
-    work.tell_all(&people, &Purpose::Reminder, "reminder", &facts);
+    let mut people: Vec<&Person> = roles.flat_map(|role| work.holders(role)).collect();
+    people.extend(work.desk.roster.operators());
+    work.inform(&people, "The reporter was NOT answered in time", &lines, next);
 }
 
 fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
@@ -435,16 +423,19 @@ fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
             )
         }
     };
-    let heading = if percent >= 100 {
+    let own = incident.own.iter().any(|own| own.task.id == *id);
+    let heading = if percent >= 100 && !own {
         format!("OVERDUE: notice {word}")
     } else {
         format!("Notice {word} is not ready")
     };
-    let tail = if percent >= 100 { " It leaves, marked late, once that is done." } else { "" };
-    let lines = [format!(
-        "The notice `{word}` is to leave on {}, and {why}.{tail}",
-        notice::moment(work, task)
-    )];
+    let moment = match schedule::span_of(&incident, task) {
+        Some((at, _)) if !own && at > work.now => format!("is to leave on {}", work.say(at)),
+        Some((at, _)) if !own => format!("was to leave on {}", work.say(at)),
+        Some(_) | None => "leaves as soon as it is approved".to_owned(),
+    };
+    let tail = if percent >= 100 && !own { " It leaves once that is done." } else { "" };
+    let lines = [format!("The notice `{word}` {}, and {why}.{tail}", moment)];
     remind(
         work,
         &task.role.clone(),

@@ -14,7 +14,7 @@ use super::names::{Address, Fingerprint, Fresh, Handle, MessageId, Moment, Perso
 use super::outbox::{Mail, Words};
 use super::playbook::Playbook;
 use super::roster::{Party, Person};
-use super::texts::{ClearFacts, SealedFacts, Written};
+use super::texts::{ClearFacts, SealedFacts, Written, wrapped};
 
 /// A decision in the making.
 pub struct Work<'a> {
@@ -204,6 +204,9 @@ impl<'a> Work<'a> {
     /// nobody twice.
     pub fn inform(&mut self, people: &[&Person], heading: &str, lines: &[String], next: &str) {
         let title = self.incident.as_ref().and_then(|incident| incident.title.clone());
+        let lines: Vec<String> = lines.iter().map(|line| wrapped(line)).collect();
+        let next = wrapped(&format!("What to do: {next}"));
+        let next = next.strip_prefix("What to do: ").unwrap_or(&next);
         let facts = json!({
             "heading": heading, "lines": lines, "next": next, "title": title.unwrap_or_default(),
         });

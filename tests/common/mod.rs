@@ -112,7 +112,7 @@ impl World {
             mail.protection.is_encrypted() && mail.by_desk && mail.outer_subject == "[...]",
             "{why}"
         );
-        assert!(mail.text.contains(why), "{why} not in: {}", mail.text);
+        assert!(mail.text.replace('\n', " ").contains(why), "{why} not in: {}", mail.text);
     }
 }
 
@@ -221,11 +221,24 @@ impl World {
 
     /// A command that must be refused with these words; gives the refusal.
     pub(crate) fn is_refused(&mut self, who: Who, text: &str, why: &str) -> Read {
-        let new = self.says(who, text);
+        let handle = self.handle.clone();
+        self.is_refused_on(who, &handle, text, why)
+    }
+
+    /// The same on another incident.
+    pub(crate) fn is_refused_on(
+        &mut self,
+        who: Who,
+        handle: &Handle,
+        text: &str,
+        why: &str,
+    ) -> Read {
+        let new = self.says_on(who, handle, text);
         let [(to, mail)] = new.as_slice() else { panic!("`{text}`: {:?}", subjects(&new)) };
         assert_eq!(*to, who, "`{text}`");
         assert!(mail.subject.contains("Not done:"), "`{text}`: {}", mail.subject);
-        assert!(mail.text.contains(why), "`{text}`: `{why}` not in {}", mail.text);
+        let flat = mail.text.replace('\n', " ");
+        assert!(flat.contains(why), "`{text}`: `{why}` not in {}", mail.text);
         mail.clone()
     }
 }
@@ -361,10 +374,10 @@ impl Golden {
 /// Replaces ten groups of four hex digits.
 fn spaced_fingerprint(line: &str) -> String {
     let is_group = |word: &str| word.len() == 4 && word.chars().all(|c| c.is_ascii_hexdigit());
-    let words: Vec<&str> = line.split(' ').collect();
+    let words: Vec<&str> = line.split(' ').map(|word| word.trim_start_matches('(')).collect();
     for at in 0..words.len() {
         let Some(ten) = words.get(at..at + 10) else { break };
-        let last = ten[9].trim_end_matches(['\n', '.', ',']);
+        let last = ten[9].trim_end_matches(['\n', '.', ',', ')']);
         if ten[..9].iter().all(|word| is_group(word)) && is_group(last) {
             let whole = format!("{} {last}", ten[..9].join(" "));
             return line.replace(&whole, "FINGERPRINT");

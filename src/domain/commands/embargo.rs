@@ -298,7 +298,7 @@ pub(super) fn freeze_and_show(
         ""
     };
     Ok(format!(
-        "Frozen as {word}@{number}, for the {audience} ({} now). It leaves on\n{}\nonce {} of you have approved it.{editor}\n\n  | /approve {word}@{number}\n\n> Subject: {}\n>\n{}",
+        "Frozen as {word}@{number}, for the {audience} ({} now). It leaves\n{}\nonce {} of you have approved it.{editor}\n\n  | /approve {word}@{number}\n\n> Subject: {}\n>\n{}",
         to.len(),
         notice::moment(turn.work, task),
         task.approvals,
@@ -365,7 +365,7 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let held =
         if incident.is_held(&task.id) { "\nIt is held; `| /resume` lets it go." } else { "" };
     let moment = notice::moment(turn.work, &task);
-    Ok(format!("{word}@{number} is approved. It leaves on\n{moment}.{blocked}{held}"))
+    Ok(format!("{word}@{number} is approved. It leaves\n{moment}.{blocked}{held}"))
 }
 
 /// The number of the draft, if this person may approve it now.
@@ -485,7 +485,15 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         return Ok(ask);
     }
     turn.work.add(Event::Published { at: turn.work.now });
-    Ok("Recorded as public. The embargo is over.".to_owned())
+    let linked: Vec<String> = turn.incident()?.linked.keys().map(ToString::to_string).collect();
+    let others = match linked.as_slice() {
+        [] => String::new(),
+        linked => format!(
+            "\nIts like was also reported as {}. Tell those reporters, with `| /reply` there.",
+            linked.join(", ")
+        ),
+    };
+    Ok(format!("Recorded as public. The embargo is over.{others}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,254 @@
+//! Who leads, whose turn it is, and what comes of silence.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on should stop, and says so"
+)]
+
+mod common;
+
+use common::{Golden, World, only, subjects, to};
+use embargod::domain::names::{Handle, PersonId, Span};
+use embargod::engine::Sources;
+use embargod::rehearsal::mail::{Draft, Read};
+use embargod::rehearsal::{Stage, Who};
+
+/// The process with a rotation among three people, and a weekly word to the reporter.
+fn rotating(sources: &mut Sources) {
+    let text = sources.playbooks.get_mut("minder").unwrap();
+    text.push_str(
+        "\n[assign]\nrole = \"security_team\"\norder = \"round_robin\"\nwithin = \"24h\"\norigin = \"local\"\n\
+         \n[reporter_update]\nevery = \"7d\"\norigin = \"local\"\n",
+    );
+    let uma = PersonId::parse("uma").unwrap();
+    sources.roster.people.get_mut(&uma).unwrap().roles.insert("security_team".to_owned());
+}
+
+fn asked(new: &[(Who, Read)]) -> Vec<Who> {
+    let turn = new.iter().filter(|(_, mail)| mail.subject.contains("your turn to lead"));
+    turn.map(|(who, _)| *who).collect()
+}
+
+/// A further report; gives the incident and who was asked to lead it.
+fn report(world: &mut World, n: u32) -> (Handle, Vec<Who>) {
+    let new =
+        world.sends(Who::Rita, &Draft { with_key: true, ..Draft::sealed(&format!("Report {n}.")) });
+    let copy = new.iter().find(|(who, _)| *who == Who::Mia).unwrap();
+    (Handle::parse(&copy.1.handle().unwrap()).unwrap(), asked(&new))
+}
+
+fn lead(world: &World, handle: &Handle) -> Option<String> {
+    let incident = &world.stage.engine().unwrap().desk().incidents[handle];
+    incident.lead.as_ref().map(ToString::to_string)
+}
+
+#[test]
+fn the_turn_goes_round_and_a_declined_turn_is_not_used_up() {
+    let mut golden = Golden::default();
+    let mut world = World::with(rotating);
+    let first = world.handle.clone();
+    // Mia was asked with the first report, being the first of the three.
+    golden.scene("Mia declines; Tom is asked, and takes it");
+    let new = world.says_on(Who::Mia, &first, "/decline");
+    assert_eq!(asked(&new), [Who::Tom], "{:?}", subjects(&new));
+    golden.add(&new);
+    let new = world.says_on(Who::Tom, &first, "/take");
+    golden.add(&new);
+    assert_eq!(lead(&world, &first).as_deref(), Some("tom"));
+    // Declined is not taken: the next is Mia's. And while she is asked, Uma is the next after.
+    let (second, who) = report(&mut world, 2);
+    assert_eq!(who, [Who::Mia]);
+    let (third, who) = report(&mut world, 3);
+    assert_eq!(who, [Who::Uma]);
+    world.does_on(Who::Mia, &second, "/take");
+    world.does_on(Who::Uma, &third, "/take");
+    // All have had one; Tom's is longest ago.
+    let (fourth, who) = report(&mut world, 4);
+    assert_eq!(who, [Who::Tom]);
+    // Tom says nothing: a reminder at half time, then it goes to the next. His turn stays his.
+    golden.scene("Tom says nothing for a day");
+    let new = world.waits(Span::hours(13));
+    let reminded: Vec<_> = new
+        .iter()
+        .filter(|(_, mail)| mail.subject.contains("You were asked to lead"))
+        .cloned()
+        .collect();
+    assert_eq!(to(&reminded), [Who::Tom]);
+    golden.add(&reminded);
+    let new = world.waits(Span::hours(12));
+    assert_eq!(asked(&new), [Who::Mia], "{:?}", subjects(&new));
+    world.is_refused_on(Who::Tom, &fourth, "/decline", "nobody asked you");
+    world.does_on(Who::Mia, &fourth, "/take");
+    let (_, who) = report(&mut world, 5);
+    assert_eq!(who, [Who::Tom], "silence uses up no turn");
+    golden.check("rotation");
+}
+
+#[test]
+fn who_is_away_is_skipped_and_an_empty_rotation_is_said() {
+    let mut world = World::with(rotating);
+    world.does(Who::Mia, "/decline");
+    world.does(Who::Tom, "/take");
+    world.does(Who::Tom, "/away 2026-03-20");
+    world.does(Who::Uma, "/away 2026-03-20");
+    let (second, who) = report(&mut world, 2);
+    assert_eq!(who, [Who::Mia]);
+    let new = world.says_on(Who::Mia, &second, "/decline");
+    let told: Vec<_> =
+        new.iter().filter(|(_, mail)| mail.subject.contains("Nobody leads")).cloned().collect();
+    assert_eq!(to(&told), [Who::Mia, Who::Tom, Who::Uma], "{:?}", subjects(&new));
+    world.does(Who::Tom, "/back");
+    let (_, who) = report(&mut world, 3);
+    assert_eq!(who, [Who::Mia], "she has taken none");
+    let (_, who) = report(&mut world, 4);
+    assert_eq!(who, [Who::Tom]);
+}
+
+#[test]
+fn the_old_lead_leads_until_the_new_one_takes_it() {
+    let mut golden = Golden::default();
+    let mut world = World::new();
+    world.does(Who::Mia, "/accept");
+    let handle = world.handle.clone();
+    world.does(Who::Mia, "/handoff tom");
+    assert_eq!(lead(&world, &handle).as_deref(), Some("mia"));
+    golden.scene("Tom says nothing");
+    let new: Vec<_> = world
+        .waits(Span::hours(25))
+        .into_iter()
+        .filter(|(_, m)| m.subject.contains("lead"))
+        .collect();
+    // Tom is reminded, and told that the time is over as those further up are.
+    assert_eq!(to(&new), [Who::Mia, Who::Tom, Who::Tom], "{:?}", subjects(&new));
+    golden.add(&new);
+    assert_eq!(lead(&world, &handle).as_deref(), Some("mia"));
+    world.is_refused(Who::Tom, "/take", "has not handed over to you");
+    golden.scene("Asked again, he declines");
+    world.does(Who::Mia, "/handoff tom");
+    golden.add(&world.says(Who::Tom, "/decline"));
+    assert_eq!(lead(&world, &handle).as_deref(), Some("mia"));
+    golden.scene("As a deputy he takes over, asked whether he means it");
+    world.does(Who::Mia, "/deputy tom");
+    let asked = world.does(Who::Tom, "/take");
+    golden.add(&[(Who::Tom, asked.clone())]);
+    assert_eq!(lead(&world, &handle).as_deref(), Some("mia"));
+    let new = world.says(Who::Tom, &format!("/confirm {}", asked.nonce().unwrap()));
+    golden.add(&new);
+    assert_eq!(to(&new), [Who::Mia, Who::Tom]);
+    assert_eq!(lead(&world, &handle).as_deref(), Some("tom"));
+    golden.check("handoff");
+}
+
+#[test]
+fn silence_is_noticed_and_goes_further_up() {
+    let mut golden = Golden::default();
+    let mut world = World::new();
+    world.does(Who::Mia, "/accept\n/lead me");
+    golden.scene("Nine days in which nobody says a word");
+    let new = world.waits(Span::days(9));
+    let mias: Vec<_> = new.iter().filter(|(who, _)| *who == Who::Mia).cloned().collect();
+    let has = |what: &str| mias.iter().filter(|(_, mail)| mail.subject.contains(what)).count();
+    assert!(
+        has("Tasks are due") > 0 && has("Nobody did what was due") > 0,
+        "{:?}",
+        subjects(&mias)
+    );
+    assert_eq!(has("Nothing happens on this incident"), 1);
+    golden.add(&mias);
+    golden.scene("With a date set, waiting is what there is to do");
+    world.does(Who::Mia, "/disclose 2026-06-01");
+    let new = world.waits(Span::days(20));
+    assert!(!new.iter().any(|(_, mail)| mail.subject.contains("Nothing happens")));
+    golden.check("silence");
+}
+
+#[test]
+fn the_reporter_gets_a_weekly_word_where_the_process_says_so() {
+    let mut golden = Golden::default();
+    for (weekly, wanted) in [(true, 2), (false, 0)] {
+        let mut world = if weekly { World::with(rotating) } else { World::new() };
+        world.does(Who::Mia, "/accept");
+        let new = world.waits(Span::days(15));
+        let words: Vec<_> = new.into_iter().filter(|(who, _)| *who == Who::Rita).collect();
+        assert_eq!(words.len(), wanted, "{:?}", subjects(&words));
+        if weekly {
+            golden.scene("A week without another word, for a reporter with a key");
+            golden.add(&words[..1]);
+            // A person's word counts as one.
+            world.says(Who::Mia, "/reply\nWe are on it.");
+            let new = world.waits(Span::days(6));
+            assert!(!to(&new).contains(&Who::Rita));
+            world.confirms(Who::Mia, "/close");
+            let new = world.waits(Span::days(15));
+            assert!(!to(&new).contains(&Who::Rita), "not once it is closed");
+        }
+    }
+    golden.check("weekly");
+}
+
+#[test]
+fn a_reporter_who_asks_is_told_one_true_word() {
+    let mut golden = Golden::default();
+    let mut world = World::new();
+    world.stage.write(Who::Paul, &Draft::plain("Bug", "The quince is in the parser.")).unwrap();
+    world.stage.pass(Span::seconds(10)).unwrap();
+    let ack = world.stage.mailbox(Who::Paul).unwrap().pop().unwrap();
+    let handle = Handle::parse(&ack.handle().unwrap()).unwrap();
+    let ask = |text: &str| {
+        let line = ack.text.lines().find(|line| line.starts_with("Ref: ")).unwrap();
+        Draft::plain("Re: Bug", &format!("{text}\n\n> {line}"))
+    };
+    golden.scene("Paul, who has no key, asks");
+    let new = world.sends(Who::Paul, &ask("/status"));
+    assert_eq!(to(&new), [Who::Paul], "nobody else needs to read that");
+    assert!(new[0].1.text.contains("It is: received."), "{}", new[0].1.text);
+    golden.add(&new);
+    assert!(world.sends(Who::Paul, &ask("/status")).is_empty(), "once an hour");
+    // Somebody else with another's reference, or without: no answer to them.
+    let mut forged = ask("/status");
+    forged.from = Some("thief@people.test".to_owned());
+    world.waits(Span::hours(2));
+    let new =
+        world.sends(Who::Rita, &Draft { text: "/status".to_owned(), ..Draft::plain("x", "") });
+    assert!(!new.iter().any(|(_, mail)| mail.text.contains("It is:")), "{:?}", subjects(&new));
+    let new = world.sends(Who::Ann, &forged);
+    assert_eq!(to(&new), [Who::Paul], "the answer goes to the recorded address only");
+    world.does_on(Who::Mia, &handle, "/accept");
+    world.waits(Span::hours(2));
+    let new = world.sends(Who::Paul, &ask("/status"));
+    assert!(new[0].1.text.contains("It is: being worked on."), "{}", new[0].1.text);
+    assert!(!new[0].1.text.contains("quince"));
+    golden.scene("How to name him, and when he will publish");
+    let new = world.sends(Who::Paul, &ask("/credit Paul of Example\n/publish next Monday"));
+    golden.add(&new);
+    assert_eq!(to(&new), [Who::Mia, Who::Tom]);
+    let incident = &world.stage.engine().unwrap().desk().incidents[&handle];
+    assert_eq!(incident.fields["credit"], "Paul of Example");
+    golden.check("reporter");
+}
+
+/// FAILURES L22 once more: whoever mails in a captured ciphertext gets the same answers as anyone.
+#[test]
+fn l22_asking_under_the_name_of_a_copy_tells_a_thief_nothing() {
+    let mut world = World::new();
+    let original = Draft::sealed("A second secret report.");
+    let sealed = world.seal(Who::Rita, &original.entity(None));
+    let mail = world.mail(Who::Rita, "1@x", &original, &sealed);
+    world.deliver(mail);
+    let mail = world.mail(Who::Paul, "2@x", &original, &sealed);
+    world.stage.deliver(&Who::Paul.address(), mail).unwrap();
+    world.stage.pass(Span::seconds(10)).unwrap();
+    let ack = world.stage.mailbox(Who::Paul).unwrap().pop().unwrap();
+    let line = ack.text.lines().find(|line| line.starts_with("Ref: ")).unwrap().to_owned();
+    let draft = Draft::plain("x", &format!("/status\n\n{line}"));
+    let new = world.sends(Who::Paul, &draft);
+    let answer = only(&new, Who::Paul);
+    assert!(
+        answer.text.contains("It is: received.") && answer.text.contains(&line),
+        "{}",
+        answer.text
+    );
+    assert!(world.sends(Who::Paul, &draft).is_empty(), "once an hour, as for anyone");
+}
