@@ -321,3 +321,143 @@ fn starttls_large_mails_and_a_folder_that_is_numbered_anew() {
     let reports = live.mailbox(Who::Mia).unwrap();
     assert_eq!(reports.iter().filter(|mail| mail.subject.contains("New report")).count(), 2);
 }
+
+/// A file of a few thousand bytes that no program may touch, another for each mail.
+fn awkward(n: u32) -> Vec<u8> {
+    let seed = n.to_be_bytes();
+    let mut bytes: Vec<u8> = (0..=255).collect();
+    for round in 0..100_u8 {
+        bytes.extend(embargod::domain::names::Digest::of_parts(&[&seed, &[round]]).0);
+    }
+    bytes.extend(b"\r\n.\n--\nFrom me\n \t\n\r");
+    bytes
+}
+
+/// What a mail of the conversation holds, so that it is found wherever it went.
+fn marker(round: u32, who: Who) -> String {
+    format!("round {round} by {} ends.", who.id())
+}
+
+#[test]
+fn forty_mails_between_three_maintainers_and_a_reporter_arrive_whole() {
+    const ROUNDS: u32 = 10;
+    let Some(stack) = Stack::start() else { return };
+    let mut live = stack.desk();
+    let mut report = Draft::sealed("The parser overflows.");
+    report.with_key = true;
+    live.write(Who::Rita, &report).unwrap();
+    let ack = wait(&mut live, Who::Rita, 0, |mail| mail.subject.contains("We received"));
+    let copy = wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("New report"));
+    let toms = wait(&mut live, Who::Tom, 0, |mail| mail.subject.contains("New report"));
+    let text = "/accept\n/title Overflow\n/join uma security_team";
+    live.write(Who::Mia, &Draft::answer(&copy, text)).unwrap();
+    let asked = wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("Confirm:"));
+    let confirm = format!("/confirm {}", asked.nonce().unwrap());
+    live.write(Who::Mia, &Draft::answer(&asked, &confirm)).unwrap();
+    let umas = wait(&mut live, Who::Uma, 0, |mail| mail.subject.contains("You have joined"));
+    let begins = [(Who::Rita, &ack), (Who::Mia, &copy), (Who::Tom, &toms), (Who::Uma, &umas)];
+    for round in 0..ROUNDS {
+        for (n, (who, to)) in begins.iter().enumerate() {
+            let before = if *who == Who::Uma { "/reply\n" } else { "" };
+            let mut draft = Draft::answer(to, &format!("{before}Grüße,\n{}", marker(round, *who)));
+            let number = round * 4 + u32::try_from(n).unwrap();
+            draft.attachments.push((format!("file {number}.bin"), awkward(number)));
+            live.write(*who, &draft).unwrap();
+        }
+        // Everybody has everything of this round before the next begins.
+        for (writer, _) in begins {
+            for reader in readers(writer) {
+                let word = marker(round, writer);
+                wait(&mut live, reader, 0, |mail| mail.text.contains(&word));
+            }
+        }
+    }
+    let mut compared = 0;
+    for (n, (writer, _)) in begins.iter().enumerate() {
+        for reader in readers(*writer) {
+            let mails = live.mailbox(reader).unwrap();
+            for round in 0..ROUNDS {
+                let word = marker(round, *writer);
+                let copies: Vec<_> =
+                    mails.iter().filter(|mail| mail.text.contains(&word)).collect();
+                assert_eq!(copies.len(), 1, "{word} to {}", reader.id());
+                assert!(copies[0].by_desk && copies[0].protection.is_encrypted());
+                assert_eq!(copies[0].outer_subject, "[...]");
+                // The team is told what was said to the reporter, without the file.
+                if *writer == Who::Uma && reader != Who::Rita {
+                    continue;
+                }
+                let number = round * 4 + u32::try_from(n).unwrap();
+                let [(name, bytes)] = copies[0].attachments.as_slice() else { panic!("{word}") };
+                assert_eq!(*name, format!("file {number}.bin"));
+                assert!(*bytes == awkward(number), "{word} to {}: the file differs", reader.id());
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 80, "ten rounds: three and two and two copies, and one to the reporter");
+    let ritas = live.mailbox(Who::Rita).unwrap();
+    for mail in &ritas {
+        for word in ["/reply", "Mia", "Tom", "Uma", "uma@", "TLP:"] {
+            assert!(!mail.text.contains(word), "`{word}` reached the reporter: {}", mail.text);
+        }
+    }
+    evidence_holds(&mut live, &ack.handle().unwrap());
+    live.stop().unwrap();
+}
+
+/// To whom a mail of the conversation goes.
+fn readers(writer: Who) -> Vec<Who> {
+    let team = [Who::Mia, Who::Tom, Who::Uma];
+    let mut readers: Vec<Who> = team.into_iter().filter(|who| *who != writer).collect();
+    if writer == Who::Uma {
+        readers.push(Who::Rita);
+    }
+    readers
+}
+
+/// Writes out what ordered everything, and lets GnuPG check it, which knows the desk no more.
+fn evidence_holds(live: &mut Live, handle: &str) {
+    let desk = live.desk();
+    let folder = desk.join("evidence");
+    let out = Command::new(PROGRAM)
+        .args(["--config"])
+        .arg(desk.join("embargod.toml"))
+        .args(["log", handle, "--evidence"])
+        .arg(&folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    let home = desk.join("../judge");
+    std::fs::create_dir(&home).unwrap();
+    let mut files = Vec::new();
+    files_below(&folder, &mut files);
+    for key in files.iter().filter(|file| file.to_string_lossy().contains("/key-")) {
+        gpg(&home, &["--import", key.to_str().unwrap()], b"").unwrap();
+    }
+    let list = std::fs::read_to_string(folder.join("README.txt")).unwrap();
+    let mails: Vec<_> =
+        files.iter().filter(|file| file.extension().is_some_and(|e| e == "eml")).collect();
+    assert_eq!(mails.len(), 32, "{said}");
+    for mail in mails {
+        let name = mail.file_name().unwrap().to_string_lossy().into_owned();
+        let who = name.split(['-', '.']).nth(1).unwrap().to_owned();
+        let signature = format!("{}.asc", mail.display());
+        let out = Command::new("gpg")
+            .arg("--homedir")
+            .arg(&home)
+            .args(["--batch", "--status-fd", "1", "--verify", &signature])
+            .arg(mail)
+            .output()
+            .unwrap();
+        let status = String::from_utf8_lossy(&out.stdout).into_owned();
+        let good = status.lines().find(|line| line.contains(" GOODSIG ")).unwrap_or("").to_owned();
+        assert!(
+            out.status.success() && good.contains(&format!("{who}@people.test")),
+            "{name}: {status}"
+        );
+        assert!(list.contains(&format!("ordered by {name}")), "{name} is not in the list");
+        assert!(holds(mail, "Ref: "), "{name} is not the mail");
+    }
+}
