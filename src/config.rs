@@ -47,6 +47,8 @@ struct DeskPart {
     #[serde(default)]
     zone: Option<String>,
     playbook: String,
+    #[serde(default)]
+    threads_outside: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -561,6 +563,7 @@ impl Reader<'_> {
             prefix: desk.prefix,
             zone: zone?,
             playbook: desk.playbook,
+            threads_outside: desk.threads_outside,
             fingerprint: certificate.fingerprint(),
             certificate: certificate.armored(),
             tick_s: file.limits.tick_s.clamp(1, 60),

@@ -109,6 +109,7 @@ impl Engine {
             name: sources.settings.name.clone(),
             address: sources.settings.address.to_string(),
             certificate: sources.settings.certificate.clone(),
+            threads_outside: sources.settings.threads_outside,
         };
         let made = store.made()?;
         let mut engine = Self {

@@ -249,6 +249,25 @@ fn mails_of_an_incident_hang_together_and_say_nothing_outside() {
 }
 
 #[test]
+fn an_operator_can_choose_threads_for_every_program() {
+    for outside in [false, true] {
+        let mut world = World::with(|sources| sources.settings.threads_outside = outside);
+        world.says(Who::Tom, "Talk.");
+        let mails = world.folder().join("mails");
+        let mut named = 0;
+        for entry in std::fs::read_dir(mails).unwrap().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let head = std::fs::read_to_string(entry.path()).unwrap();
+            let head = head.split("\r\n\r\n").next().unwrap().to_owned();
+            if name.contains("-desk-to-") {
+                named += usize::from(head.contains("\nReferences: <"));
+            }
+        }
+        assert_eq!(named > 0, outside);
+    }
+}
+
+#[test]
 fn garbage_in_a_thread_becomes_one_word_and_not_a_hundred() {
     let mut world = World::new();
     let root = world.report.message_id.clone();

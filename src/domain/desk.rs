@@ -40,6 +40,10 @@ pub struct Settings {
     pub fingerprint: Fingerprint,
     /// The desk's certificate, armored, as it is handed out.
     pub certificate: String,
+    /// Whether mails to the team name the first mail of their incident outside the encryption, so
+    /// that every mail program threads them; anyone on the way can then count them.
+    #[serde(default)]
+    pub threads_outside: bool,
     /// Acknowledgements leave on a multiple of so many seconds after arrival.
     pub tick_s: u32,
     /// So many unencrypted reports an hour are passed on one by one; the rest in a digest.

@@ -9,7 +9,7 @@ use lettre::message::header::{
 };
 use lettre::message::{Attachment as Attached, Body, MultiPart, SinglePart};
 
-use crate::domain::event::Purpose;
+use crate::domain::event::{Purpose, Recipient};
 use crate::domain::letter::Attachment;
 use crate::domain::names::{Moment, base32};
 use crate::domain::outbox::{Label, Mail, Words};
@@ -28,6 +28,8 @@ pub struct Sender {
     pub address: String,
     /// The desk's certificate, armored.
     pub certificate: String,
+    /// Whether mails to people say outside which mail they answer.
+    pub threads_outside: bool,
 }
 
 /// Why a mail was not made.
@@ -197,9 +199,15 @@ fn encrypted(
     to: &Certificate,
     at: Moment,
 ) -> Result<Vec<u8>, Unsealed> {
-    let outer = envelope(sender, mail, "[...]", at, false);
+    let mut outer = envelope(sender, mail, "[...]", at, false);
     // Everything that counts is inside, with a note of what stood outside (RFC 9788, 2.2); the
-    // threading headers are inside only, since outside they would show an incident's size.
+    // threading headers are inside only, since outside they would show an incident's size, unless
+    // the operator wants the team's programs to thread by them.
+    let to_team =
+        matches!(mail.to, Recipient::Person(_)) && !matches!(mail.purpose, Purpose::Notice { .. });
+    if sender.threads_outside && to_team {
+        outer.extend(threading(mail));
+    }
     let mut inner = envelope(sender, mail, &written.subject, at, true);
     inner.extend(threading(mail));
     let seen = outer.iter().map(|(name, value)| ("HP-Outer", format!("{name}: {value}")));

@@ -370,6 +370,7 @@ fn settings(desk: &Certificate) -> Result<Settings, Fault> {
         playbook: "minder".to_owned(),
         fingerprint: desk.fingerprint(),
         certificate: desk.armored(),
+        threads_outside: false,
         tick_s: 2,
         plain_per_hour: 10,
         encrypted_per_hour: 10,

@@ -200,8 +200,12 @@ fn main() {
     let mut known = Directory::default();
     known.add(person.clone(), true);
     let opener = Opener { keyring: &desk, known: &known, address: None, limits: LIMITS };
-    let sender =
-        Sender { name: "Desk".into(), address: "desk@x.test".into(), certificate: String::new() };
+    let sender = Sender {
+        name: "Desk".into(),
+        address: "desk@x.test".into(),
+        certificate: String::new(),
+        threads_outside: false,
+    };
     let (bare_desk, bare_person) =
         (Bare::new(&bench.desk, &bench.person), Bare::new(&bench.desk, &bench.person));
     let raw = |bytes: Vec<u8>| RawMail {
