@@ -298,6 +298,10 @@ fn ping_tells_what_the_mail_program_did() {
         );
         golden.add(&answers);
     }
+    golden.scene("without a reference");
+    let new = world.sends(Who::Mia, &Draft::sealed("/ping"));
+    assert!(only(&new, Who::Mia).text.contains("need our Ref line"), "{:?}", subjects(&new));
+    golden.add(&new);
     // Nobody learns anything who is not pinned.
     let new = world.sends(Who::Ann, &Draft::sealed("/ping"));
     assert!(

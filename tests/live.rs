@@ -164,7 +164,7 @@ fn commands_that_gnupg_users_get_wrong_are_refused_and_told_to_them_only() {
     let bytes = live.compose(Who::Mia, &ping).unwrap();
     live.send_raw(&Who::Mia.address(), &bytes).unwrap();
     let pong = wait(&mut live, Who::Mia, 3, |mail| mail.subject.contains("Done: ping"));
-    assert!(pong.text.contains("Commands in it count."), "{}", pong.text);
+    assert!(pong.text.contains("Commands in a mail like this one count."), "{}", pong.text);
     let again = String::from_utf8(bytes).unwrap().replace("Message-ID: <", "Message-ID: <again.");
     live.send_raw(&Who::Tom.address(), again.as_bytes()).unwrap();
     let told = wait(&mut live, Who::Mia, 4, |mail| mail.subject.contains("Not done"));

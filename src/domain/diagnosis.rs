@@ -2,13 +2,19 @@
 //! `/ping`, and the word to somebody in whose name a mail came in.
 
 use super::letter::{Letter, Protection, Signature};
+use super::names::Handle;
 use super::refusal::Refusal;
 use super::roster::Person;
 
 /// Tells what a mail program did. `person` is who proved to have written it; `refusal` is why a
-/// command in it would not have counted.
+/// command in it would not have counted, and `about` the incident that it is bound to.
 #[must_use]
-pub fn tell(letter: &Letter, person: Option<&Person>, refusal: Option<&Refusal>) -> String {
+pub fn tell(
+    letter: &Letter,
+    person: Option<&Person>,
+    about: Option<&Handle>,
+    refusal: Option<&Refusal>,
+) -> String {
     let verdict = &letter.verdict;
     let yes_no = |yes: bool| if yes { "yes" } else { "NO" };
     let mut rows = vec![
@@ -24,8 +30,10 @@ pub fn tell(letter: &Letter, person: Option<&Person>, refusal: Option<&Refusal>)
         );
         rows.push(("", pinned));
         rows.push(("signed at", signed.made.format("%Y-%m-%d %H:%M:%S UTC").to_string()));
-        let names = if signed.names_us { "yes" } else { "no; keep our Ref line in your mails" };
+        let names = if signed.names_us { "yes" } else { "no, so only our Ref line binds a mail" };
         rows.push(("names us", names.to_owned()));
+        let bound = about.map_or_else(|| "no incident".to_owned(), ToString::to_string);
+        rows.push(("bound to", bound));
     }
     let hidden = letter.subject_protected && verdict.protection.is_encrypted();
     rows.push(("subject", if hidden { "protected" } else { "readable on the way" }.to_owned()));
@@ -38,6 +46,9 @@ pub fn tell(letter: &Letter, person: Option<&Person>, refusal: Option<&Refusal>)
         out.push('\n');
     }
     match refusal {
+        None if about.is_none() => out.push_str(
+            "Words about the desk in a mail like this one count (`| /help`, `| /list`). Words about an incident need our Ref line: answer one of our mails and keep it.",
+        ),
         None => out.push_str("Commands in a mail like this one count."),
         Some(refusal) => {
             let (why, next) = (&refusal.why, &refusal.next);

@@ -373,7 +373,7 @@ pub(super) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
     let facts = json!({
         "received": work.say(letter.received),
         "why": refusal.why,
-        "program": super::texts::wrapped(&diagnosis::tell(letter, None, Some(&refusal))),
+        "program": super::texts::wrapped(&diagnosis::tell(letter, None, None, Some(&refusal))),
         "pinned": person.fingerprint.spaced(),
     });
     work.tell(person, Purpose::Refusal, "warning", facts);

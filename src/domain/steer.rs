@@ -176,7 +176,12 @@ impl SignedMail<'_> {
     fn ping(&self, refusal: &Refusal) -> Decision {
         let mut work = self.work(self.place.handle.as_ref(), "ping");
         self.spend(&mut work);
-        let told = diagnosis::tell(self.letter, Some(self.person), Some(refusal));
+        let told = diagnosis::tell(
+            self.letter,
+            Some(self.person),
+            self.place.handle.as_ref(),
+            Some(refusal),
+        );
         let head = self.desk.head;
         let facts = json!({
             "summary": "Done: ping",

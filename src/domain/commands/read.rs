@@ -45,7 +45,8 @@ pub fn help(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 
 /// `/ping`
 pub fn ping(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
-    Ok(diagnosis::tell(turn.letter, Some(turn.person), None))
+    let about = turn.work.incident.as_ref().map(|incident| &incident.handle);
+    Ok(diagnosis::tell(turn.letter, Some(turn.person), about, None))
 }
 
 /// `/whoami`
