@@ -117,7 +117,8 @@ pub fn wrapped(text: &str) -> String {
         let mut row = String::new();
         for word in line.split(' ') {
             let width = row.chars().count().saturating_add(word.chars().count());
-            if !row.is_empty() && width >= WIDTH {
+            // A word of the desk never begins a line, or the answer to the mail would give it.
+            if !row.is_empty() && width >= WIDTH && !word.starts_with('/') {
                 out.push(std::mem::take(&mut row));
             }
             if !row.is_empty() {
@@ -631,6 +632,8 @@ mod tests {
         let long = format!("{} end\n> {}", "word ".repeat(20).trim_end(), "x ".repeat(50));
         let lines: Vec<String> = wrapped(&long).lines().map(str::to_owned).collect();
         assert!(lines[..2].iter().all(|line| line.len() <= 72) && lines[2].len() > 72, "{lines:?}");
+        let words = wrapped(&format!("{} | /accept and more", "x".repeat(69)));
+        assert!(!words.lines().any(|line| line.starts_with('/')), "{words}");
         assert_eq!(quote("a\n\n> b"), "> a\n>\n> > b");
         assert_eq!(
             without_references("Ref: EXA-2026-7F3K2/0123456789ABCDEF now\n> Ref:x/y Ref:"),

@@ -314,6 +314,9 @@ impl Golden {
                 whole.push_str(&format!("Attached: {name} ({size})\n"));
             }
             whole.push_str(&format!("\n{}\n\n", mail.text.trim_end()));
+            // The desk itself never prints a command at the start of a line.
+            let own = mail.text.lines().filter(|line| line.starts_with('/'));
+            assert_eq!(own.count(), 0, "{}", mail.text);
             let whole = self.without_chance(&whole);
             self.text.push_str(&whole);
         }
