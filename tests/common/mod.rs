@@ -63,6 +63,16 @@ impl World {
         Self { stage, handle, report, folder }
     }
 
+    /// A desk without a report, for when nobody can read one.
+    pub(crate) fn bare(adjust: impl FnOnce(&mut Sources)) -> Self {
+        let folder = tempfolder::Folder::new();
+        let stage = PostOffice::open_with(&folder.0, start(), Box::new(|_| {}), adjust).unwrap();
+        let handle = Handle::parse("DEMO-2026-00000").unwrap();
+        let protection = embargod::domain::letter::Protection::None;
+        let report = Read::of(b"", b"", protection, false).unwrap();
+        Self { stage, handle, report, folder }
+    }
+
     pub(crate) fn incident(&self) -> &Incident {
         &self.stage.engine().unwrap().desk().incidents[&self.handle]
     }
@@ -257,6 +267,15 @@ pub(crate) fn to(new: &[(Who, Read)]) -> Vec<Who> {
 
 /// Encrypts to the desk without signing.
 pub(crate) fn encrypt_only(desk: &embargod::edge::pgp::Certificate, entity: &[u8]) -> String {
+    encrypt_named(desk, entity, "")
+}
+
+/// The same, with a name for the content.
+pub(crate) fn encrypt_named(
+    desk: &embargod::edge::pgp::Certificate,
+    entity: &[u8],
+    name: &str,
+) -> String {
     use sequoia_openpgp::parse::Parse;
     use sequoia_openpgp::policy::StandardPolicy;
     use sequoia_openpgp::serialize::stream::{
@@ -271,7 +290,7 @@ pub(crate) fn encrypt_only(desk: &embargod::edge::pgp::Certificate, entity: &[u8
     let mut out = Vec::new();
     let message = Armorer::new(Message::new(&mut out)).build().unwrap();
     let message = Encryptor::for_recipients(message, keys).build().unwrap();
-    let mut message = LiteralWriter::new(message).build().unwrap();
+    let mut message = LiteralWriter::new(message).filename(name).unwrap().build().unwrap();
     message.write_all(entity).unwrap();
     message.finalize().unwrap();
     armor(out)
