@@ -76,6 +76,38 @@ src = "3"
 "#;
 
 #[test]
+fn sections_beside_the_rows_are_checked_as_well() {
+    for (section, says) in [
+        ("[[right]]\nword = \"closse\"\nsecond = true", "the desk has no word `closse`"),
+        ("[[right]]\nword = \"help\"\nroles = [\"team\"]", "no playbook rules it"),
+        ("[[right]]\nword = \"title\"\nsecond = true", "never asked about"),
+        ("[[right]]\nword = \"close\"\nroles = [\"chef\"]", "role `chef`, which is not declared"),
+        ("[[right]]\nword = \"close\"", "says nothing"),
+        (
+            "[[right]]\nword = \"close\"\nsecond = true\n[[right]]\nword = \"Close\"\nsecond = true",
+            "stand twice",
+        ),
+        ("[[right]]\nword = \"close\"\nthird = true", "unknown field `third`"),
+        (
+            "[assign]\nrole = \"team\"\norder = \"by age\"\nwithin = \"1d\"",
+            "order `by age` is not known",
+        ),
+        ("[assign]\nrole = \"chef\"\norder = \"round_robin\"\nwithin = \"1d\"", "role `chef`"),
+        ("[assign]\nrole = \"team\"\norder = \"round_robin\"\nwithin = \"1s\"", "too short"),
+        ("[reporter_update]\nevery = \"0\"", "too short"),
+        ("[reporter_update]\nevery = \"weekly\"", "is no offset"),
+        ("[silence]\nafter = \"-3d\"", "too short"),
+    ] {
+        let text = format!("{GOOD}\n{section}\n");
+        let problems = load(&text).expect_err(section);
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(lines.iter().any(|line| line.contains(says)), "{section}: {lines:?}");
+        let first = problems[0].line;
+        assert!(first > GOOD.lines().count(), "{section}: line {first}");
+    }
+}
+
+#[test]
 fn broken_playbooks_are_refused_with_their_line() {
     load(GOOD).unwrap();
     for (wrong, instead, line, says) in [
