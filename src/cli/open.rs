@@ -146,7 +146,7 @@ fn kind(letter: &Letter) -> &'static str {
     match letter.shape {
         Shape::DeliveryReport => "bounce",
         Shape::Automatic => "auto",
-        Shape::Mail if crate::domain::intake::is_key_request(letter) => "key_request",
+        Shape::Mail if crate::domain::intake::key_request::is_one(letter) => "key_request",
         Shape::Mail if !letter.answers.is_empty() => "reply",
         Shape::Mail => "report",
     }
