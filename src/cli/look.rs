@@ -170,6 +170,14 @@ struct ShowReport<'a> {
     human_answer_due: Moment,
     answered: Option<Moment>,
     lead: Option<&'a str>,
+    deputy: Option<&'a str>,
+    asked_to_lead: Option<&'a str>,
+    joined: Vec<&'a str>,
+    left: Vec<&'a str>,
+    goes_on_as: Option<&'a Handle>,
+    see_also: Vec<&'a Handle>,
+    known_public: Option<Moment>,
+    exploited: Option<Moment>,
     severity: Option<String>,
     vector: Option<&'a str>,
     cve: Vec<&'a str>,
@@ -201,6 +209,14 @@ impl Show {
             human_answer_due: schedule::human_due(incident),
             answered: incident.answered,
             lead: incident.lead.as_ref().map(|lead| lead.as_str()),
+            deputy: incident.deputy.as_ref().map(|deputy| deputy.as_str()),
+            asked_to_lead: incident.offer.as_ref().map(|offer| offer.to.as_str()),
+            joined: incident.joined.keys().map(|id| id.as_str()).collect(),
+            left: incident.left.iter().map(|id| id.as_str()).collect(),
+            goes_on_as: incident.same_as.as_ref(),
+            see_also: incident.linked.keys().collect(),
+            known_public: incident.known_public(),
+            exploited: incident.exploited(),
             severity: incident.score.as_ref().map(Score::say),
             vector: incident.score.as_ref().map(|score| score.vector.as_str()),
             cve: incident.cves.iter().map(String::as_str).collect(),
@@ -247,13 +263,27 @@ fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
             },
         ),
         ("lead", report.lead.unwrap_or("-").to_owned()),
+        ("deputy", report.deputy.unwrap_or("-").to_owned()),
         ("severity", report.severity.clone().unwrap_or_else(|| "-".to_owned())),
         ("CVE", if report.cve.is_empty() { "-".to_owned() } else { report.cve.join(", ") }),
         ("T", when(report.t)),
         ("published", when(report.published)),
+        ("public", when(report.known_public)),
+        ("exploited", when(report.exploited)),
         ("letters", report.letters.to_string()),
     ];
     for (name, value) in rows {
+        let _ = writeln!(out, "  {name:<10}{value}");
+    }
+    let handles: Vec<&str> = report.see_also.iter().map(|handle| handle.as_str()).collect();
+    let more = [
+        ("asked", report.asked_to_lead.unwrap_or("").to_owned()),
+        ("joined", report.joined.join(", ")),
+        ("left", report.left.join(", ")),
+        ("goes on", report.goes_on_as.map_or_else(String::new, ToString::to_string)),
+        ("see also", handles.join(", ")),
+    ];
+    for (name, value) in more.iter().filter(|(_, value)| !value.is_empty()) {
         let _ = writeln!(out, "  {name:<10}{value}");
     }
     for (field, value) in report.fields {
