@@ -53,6 +53,8 @@ pub fn lock(store: &SharedStore) -> MutexGuard<'_, Store> {
 const BATCH: u32 = 32;
 /// The most lines of history in one mail.
 const HISTORY_MAX: usize = 200;
+/// The most characters of one stored letter that a mail shows.
+const LETTER_SHOWN_MAX: usize = 20_000;
 /// A mail that stopped the desk so often is set aside.
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -659,7 +661,7 @@ impl Engine {
         match &mail.words {
             Words::Sealed(written) => {
                 let body = fill_history(&written.body, |handle| self.history(handle))?;
-                let body = fill_blobs(&body, fetch);
+                let body = fill_blobs(&body, |name| fetch(name).map(|text| shortened(&text)));
                 Ok(Written { subject: written.subject.clone(), body })
             }
             Words::Clear(text) => Ok(text.written().clone()),
@@ -671,4 +673,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// The beginning of a letter that is too long to be shown whole.
+fn shortened(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut out: String = chars.by_ref().take(LETTER_SHOWN_MAX).collect();
+    let rest = chars.count();
+    if rest > 0 {
+        out.push_str(&format!("\n(cut here: {rest} more characters are kept at the desk)"));
+    }
+    out
 }

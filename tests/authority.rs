@@ -311,3 +311,111 @@ fn ping_tells_what_the_mail_program_did() {
     );
     golden.check("ping");
 }
+
+//------------ What a second look found -----------------------------------------------------------
+
+#[test]
+fn what_stands_below_a_confirmation_is_never_a_part_of_what_is_confirmed() {
+    let mut world = World::new();
+    world.does(Who::Mia, "/accept");
+    let asked = world.does(Who::Mia, "/reject\nIt needs root anyway.");
+    assert!(asked.text.contains("/confirm"), "{}", asked.text);
+    let nonce = asked.nonce().unwrap();
+    let new = world.says(Who::Mia, &format!("/confirm {nonce}\n\nTom, the real one is elsewhere."));
+    let rita = only(&new, Who::Rita);
+    assert!(rita.text.contains("needs root") && !rita.text.contains("elsewhere"), "{}", rita.text);
+    assert!(new.iter().any(|(who, mail)| *who == Who::Tom && mail.text.contains("elsewhere")));
+}
+
+#[test]
+fn one_person_alone_reaches_nobody_by_saying_that_it_is_public() {
+    let mut world = World::new();
+    world.does(Who::Mia, "/accept\n/title T\n/set affected all\n/set impact much");
+    world.confirms(Who::Mia, "/known-public");
+    world.is_refused(Who::Mia, "/approve public-1@1", "your own approval does not count");
+    let new = world.says(Who::Tom, "/approve public-1@1");
+    assert!(to(&new).contains(&Who::Ann));
+}
+
+#[test]
+fn what_ends_an_accepted_incident_is_asked_about_as_closing_is() {
+    let rights = "\n[[right]]\nword = \"close\"\nsecond = true\norigin = \"local\"\n";
+    let mut world = World::with(|sources| with_rights(sources, rights));
+    let other = common::report(&mut world.stage).handle().unwrap();
+    world.does(Who::Mia, "/accept");
+    for word in [format!("/duplicate {other}"), format!("/merge {other}"), "/reject x".to_owned()] {
+        let answer = world.does(Who::Mia, &word);
+        assert!(
+            answer.text.replace('\n', " ").contains("A second person must confirm"),
+            "{}",
+            answer.text
+        );
+    }
+    assert_eq!(world.incident().status, Status::Accepted);
+}
+
+#[test]
+fn who_has_left_approves_confirms_and_hears_nothing() {
+    let mut world = World::new();
+    world.does(Who::Mia, "/accept\n/title T\n/set affected all\n/set impact much");
+    world.does(Who::Tom, "/done fix-ready\n/done agree-day");
+    world.does(Who::Mia, "/done agree-day\n/done plan\n/disclose 2026-03-23\n/preview advance");
+    world.does(Who::Tom, "/approve advance@1");
+    world.confirms(Who::Tom, "/leave");
+    let id = TaskId::parse("MI-3.1").unwrap();
+    assert!(world.incident().notices[&id].approvals.is_empty(), "his approval went with him");
+    // He joins with one role, and has that one.
+    world.confirms(Who::Mia, "/join tom fix_team");
+    world.is_refused(Who::Tom, "/close", "you are not among them");
+    // Uma was never on it: not even that it is late reaches her with its title.
+    let mut world = World::new();
+    world.does(Who::Mia, "/title The hidden quince");
+    let new = world.waits(Span::hours(30));
+    let umas: Vec<_> = new.iter().filter(|(who, _)| *who == Who::Uma).collect();
+    assert!(!umas.is_empty(), "an operator hears of it");
+    for (_, mail) in umas {
+        assert!(!mail.text.contains("quince") && !mail.text.contains("Ref:"), "{}", mail.text);
+    }
+}
+
+#[test]
+fn a_gate_that_two_must_agree_on_is_skipped_by_two() {
+    let mut world = World::new();
+    world.does(Who::Mia, "/accept");
+    let asked = world.does(Who::Mia, "/skip agree-day no need");
+    assert!(
+        asked.text.replace('\n', " ").contains("A second person must confirm"),
+        "{}",
+        asked.text
+    );
+}
+
+#[test]
+fn a_mail_with_too_many_words_does_none_of_them() {
+    let mut world = World::new();
+    let many = "/note x\n".repeat(50);
+    world.is_refused(Who::Mia, &format!("{many}/hold ALL"), "more than 50 lines");
+    assert!(world.incident().notes.is_empty());
+    world.is_refused(Who::Mia, "/reply\n/tell private_distributors\nhello", "one place only");
+}
+
+/// FAILURES S7: a signed mail that anybody can have opens no incidents in somebody's name.
+#[test]
+fn s7_a_public_signed_mail_opens_no_heap_of_reports() {
+    let mut world = World::new();
+    let draft = Draft::plain("Release 3", "We have released version 3.");
+    let entity = draft.entity(None);
+    let body = entity.strip_suffix(b"\r\n").unwrap().to_vec();
+    let key = world.stage.keyring(Who::Mia).unwrap();
+    let signature = armor(key.sign(&body, world.stage.now()).unwrap());
+    let before = world.stage.mailbox(Who::Tom).unwrap().len();
+    for n in 0..25 {
+        let protected = Protected::Signed(body.clone(), signature.clone());
+        let mail = world.mail(Who::Mia, &format!("{n}@list"), &draft, &protected);
+        world.stage.deliver("list@people.test", mail).unwrap();
+    }
+    world.stage.pass(Span::hours(1)).unwrap();
+    let new = world.stage.mailbox(Who::Tom).unwrap().split_off(before);
+    assert!(new.len() <= 12, "{}", new.len());
+    assert!(new.iter().all(|mail| !mail.text.contains("proven by signature")));
+}

@@ -162,7 +162,8 @@ fn l9_a_quote_from_another_incident_stops_the_mail() {
     world.confirms(Who::Mia, "/join uma fix_team");
     world.does_on(Who::Mia, &other, "/accept\n/title The hidden quince\n/set impact quince rot");
     let handle = world.handle.clone();
-    let new = world.says_on(Who::Mia, &other, &format!("/duplicate {handle}"));
+    let nonce = world.does_on(Who::Mia, &other, &format!("/duplicate {handle}")).nonce().unwrap();
+    let new = world.says_on(Who::Mia, &other, &format!("/confirm {nonce}"));
     let uma: Vec<_> = new.iter().filter(|(who, _)| *who == Who::Uma).cloned().collect();
     nowhere(&uma, &["quince", other.as_str()]);
     let rita: Vec<_> = new.iter().filter(|(who, _)| *who == Who::Rita).cloned().collect();

@@ -163,6 +163,7 @@ fn samples() -> Vec<Event> {
             approvals: 1,
         },
         Event::Restored,
+        Event::Unlinked { handle: Handle::parse("EXA-2026-7F3K2").unwrap() },
     ]
 }
 

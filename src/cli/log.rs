@@ -128,9 +128,11 @@ fn evidence(
         "What happened on {handle}, and the signed mails that ordered it.\n\n\
          To check who ordered what, with GnuPG and nothing else:\n\n  \
          export GNUPGHOME=$(mktemp -d)\n  gpg --import key-*.asc\n  \
-         for f in *.eml; do [ -e $f.asc ] && gpg --verify $f.asc $f || gpg --verify $f; done\n\n\
+         for f in *.eml; do\n    \
+         if [ -e $f.asc ]; then gpg --verify $f.asc $f; else gpg --verify $f; fi\n  done\n\n\
          A signature says who wrote the mail and when; what the desk made of it stands below and, as\n\
-         it was recorded, in journal.jsonl. These files hold what was written: keep them sealed.\n\n{list}"
+         it was recorded, in journal.jsonl. A mail that ordered something here may be about another\n\
+         incident, and its words are then of that one. These files hold what was written: keep them sealed.\n\n{list}"
     );
     write_private(&folder.join("README.txt"), text.as_bytes())?;
     say(&format!(

@@ -430,6 +430,7 @@ impl Desk {
             | Event::Duplicated { .. }
             | Event::Merged { .. }
             | Event::Linked { .. }
+            | Event::Unlinked { .. }
             | Event::Reopened
             | Event::KnownPublic
             | Event::Exploited
@@ -512,7 +513,9 @@ impl Desk {
         if let Event::LeadSet { person, turn: true } = event {
             self.turns.insert(person.clone(), record.at);
         }
-        if ends_offer(event) {
+        let asked_has_left = matches!(event, Event::MemberLeft { person }
+            if self.offered.get(handle) == Some(person));
+        if asked_has_left || ends_offer(event) {
             self.offered.remove(handle);
         }
         if let Event::StatusAsked { alias: Some(alias) } = event
@@ -601,7 +604,27 @@ impl Desk {
         }
         (self.settings, self.roster, self.texts, self.playbooks) =
             (settings, roster, texts, loaded);
+        self.forget_who_is_gone();
         Ok(())
+    }
+
+    /// Whoever the operator has taken out, or has taken a role from, leads, approves and confirms
+    /// nothing any more on what is still open: their key may be in other hands.
+    fn forget_who_is_gone(&mut self) {
+        let open = self.incidents.values_mut().filter(|incident| incident.status.is_open());
+        for incident in open {
+            if let Some(at) = schedule::next_due(incident) {
+                self.agenda.remove(&(at, incident.handle.clone()));
+            }
+            let asked = incident.offer.as_ref().map(|offer| offer.to.clone());
+            incident.forget_who_is_gone(&self.roster);
+            if asked.is_some() && incident.offer.is_none() {
+                self.offered.remove(&incident.handle);
+            }
+            if let Some(at) = schedule::next_due(incident) {
+                self.agenda.insert((at, incident.handle.clone()));
+            }
+        }
     }
 }
 

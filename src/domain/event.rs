@@ -83,6 +83,8 @@ pub enum Event {
     Merged { into: Handle },
     /// Another incident is the same as this one, or goes on as this one.
     Linked { handle: Handle, merged: bool },
+    /// It is not so any more.
+    Unlinked { handle: Handle },
     /// It is open again.
     Reopened,
     /// It is known to the public, by whomever.

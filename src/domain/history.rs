@@ -64,6 +64,7 @@ fn words(event: &Event) -> Option<String> {
         Event::Merged { into } => Some(format!("goes on as {into}")),
         Event::Linked { handle, merged: true } => Some(format!("{handle} goes on as this one")),
         Event::Linked { handle, merged: false } => Some(format!("{handle} is a duplicate of this")),
+        Event::Unlinked { handle } => Some(format!("{handle} goes its own way again")),
         Event::Reopened => text("opened again"),
         Event::KnownPublic => text("the public knows"),
         Event::Exploited => text("it is exploited"),

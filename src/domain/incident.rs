@@ -346,12 +346,12 @@ impl Incident {
         self.tasks().filter(|task| task.kind == Kind::Draft)
     }
 
-    /// Whether somebody holds a role on this incident: by the roster, or because they joined; and
-    /// not if they left.
+    /// Whether somebody holds a role on this incident: by the roster unless they left, or because
+    /// they joined with it, be it after they had left.
     #[must_use]
     pub fn holds(&self, person: &Person, role: &str) -> bool {
         let joined = self.joined.get(&person.id).is_some_and(|roles| roles.contains(role));
-        !self.left.contains(&person.id) && (joined || person.roles.contains(role))
+        joined || (!self.left.contains(&person.id) && person.roles.contains(role))
     }
 
     /// Whether somebody holds any role of the playbook on this incident.
@@ -385,8 +385,19 @@ impl Incident {
     /// Takes a fact in. Cannot fail, decides nothing, and is the same at replay.
     #[expect(clippy::too_many_lines, reason = "one arm for each fact; a table of what each means")]
     pub fn apply(&mut self, at: Moment, by: Option<&PersonId>, event: &Event) {
-        if by.is_some() {
+        // A refused mail may be a copy that anybody sent.
+        if by.is_some() && !matches!(event, Event::Refused { .. }) {
             self.last_word = at;
+        }
+        if matches!(
+            event,
+            Event::Rejected { .. }
+                | Event::Spam
+                | Event::Closed
+                | Event::Duplicated { .. }
+                | Event::Merged { .. }
+        ) {
+            self.offer = None;
         }
         match event {
             Event::Configured { .. }
@@ -430,6 +441,9 @@ impl Incident {
             }
             Event::Linked { handle, merged } => {
                 self.linked.insert(handle.clone(), *merged);
+            }
+            Event::Unlinked { handle } => {
+                self.linked.remove(handle);
             }
             Event::Reopened => {
                 let accepted = self.anchors.contains_key(&Anchor::Accepted);
@@ -480,7 +494,6 @@ impl Incident {
             }
             Event::DeputySet { person } => self.deputy = Some(person.clone()),
             Event::MemberJoined { person, role } => {
-                self.left.remove(person);
                 self.joined.entry(person.clone()).or_default().insert(role.clone());
             }
             Event::MemberLeft { person } => self.leave(person),
@@ -577,21 +590,53 @@ impl Incident {
     fn leave(&mut self, person: &PersonId) {
         self.joined.remove(person);
         self.left.insert(person.clone());
-        self.asks.retain(|_, ask| ask.person != *person && ask.by.as_ref() != Some(person));
-        if self.deputy.as_ref() == Some(person) {
+        self.forget(&|id| id == person);
+    }
+
+    /// Takes back what people did who are not in the roster any more, or have lost the role for it.
+    pub fn forget_who_is_gone(&mut self, roster: &super::roster::Roster) {
+        let team: BTreeSet<PersonId> = roster
+            .people
+            .values()
+            .filter(|person| self.is_team(person))
+            .map(|person| person.id.clone())
+            .collect();
+        self.forget(&|id| !team.contains(id));
+    }
+
+    /// Takes back what still counts of some people: the lead, what they were asked, approvals of
+    /// what has not left, and agreements to gates that are not open.
+    fn forget(&mut self, gone: &dyn Fn(&PersonId) -> bool) {
+        let is_gone = |id: &Option<PersonId>| id.as_ref().is_some_and(gone);
+        if is_gone(&self.lead) {
+            self.lead = None;
+        }
+        if is_gone(&self.deputy) {
             self.deputy = None;
         }
-        if self.offer.as_ref().is_some_and(|offer| offer.to == *person) {
+        if self.offer.as_ref().is_some_and(|offer| gone(&offer.to)) {
             self.offer = None;
+        }
+        self.asks.retain(|_, ask| !gone(&ask.person) && !is_gone(&ask.by));
+        for notice in self.notices.values_mut().filter(|notice| !notice.has_left()) {
+            notice.approvals.retain(|id, _| !gone(id));
+        }
+        for (task, agreed) in &mut self.agreed {
+            if !self.done.contains_key(task) {
+                agreed.retain(|_, id| !gone(id));
+            }
         }
     }
 
     fn undo(&mut self, task: &TaskId) {
         let sets = self.task(task).and_then(|task| task.sets);
-        self.done.remove(task);
+        let done = self.done.remove(task);
         self.skipped.remove(task);
         self.agreed.remove(task);
-        if let Some(anchor) = sets {
+        // Only what this task had set: somebody may have said the same by another word.
+        if let (Some(anchor), Some(done)) = (sets, done)
+            && self.anchors.get(&anchor) == Some(&done.at)
+        {
             self.anchors.remove(&anchor);
         }
     }

@@ -13,14 +13,13 @@ use serde_json::json;
 use super::desk::{Decision, Desk};
 use super::diagnosis;
 use super::event::{Author, Event, LetterNote, Opening, Purpose, ReporterKey};
-use super::letter::{Failure, KeyRank, Letter, Shape};
+use super::letter::{Failure, FoundKey, KeyRank, Letter, Shape};
 use super::names::{Fresh, Handle, Moment, Span, later};
 use super::outbox::Label;
 use super::refusal::Refusal;
 use super::relay;
 use super::reporter;
 use super::roster::{Party, Person, Reference, references_in};
-use super::rotation;
 use super::steer;
 use super::texts::{SealedFacts, clean};
 use super::work::Work;
@@ -324,6 +323,13 @@ pub(super) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
     work.tell(person, Purpose::Refusal, "warning", facts);
 }
 
+/// What an acknowledgement says about a key that came in from outside.
+fn from_outside(key: Option<&FoundKey>) -> SealedFacts {
+    let outside = key.filter(|key| key.rank == KeyRank::Outside);
+    let prove = "We found your key in a place that others could have changed.";
+    SealedFacts { opened_with: None, prove: outside.map(|_| prove.to_owned()) }
+}
+
 fn answer_by(work: &Work<'_>, desk: &Desk, received: Moment) -> String {
     let playbook = desk.playbooks.get(&desk.settings.playbook);
     playbook.map_or_else(String::new, |p| work.say(p.human_answer.due.from(received, &p.calendar)))
@@ -363,7 +369,8 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     warn_if_in_a_persons_name(&mut work, letter);
     let handle = draw_handle(&mut work);
     let encrypted = letter.verdict.openpgp.is_some();
-    let author = signer(desk, letter).map(|person| Author::Person(person.id.clone()));
+    let person = proven_author(&mut work, letter);
+    let author = person.map(|person| Author::Person(person.id.clone()));
     let letter_note = note(&mut work, letter, author.clone().unwrap_or(Author::Reporter));
     let key = letter.keys.first().map(|found| ReporterKey {
         fingerprint: found.fingerprint.clone(),
@@ -390,10 +397,23 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     }
     if !deferred {
         relay::report(&mut work, letter);
-        rotation::offer_turn(&mut work);
     }
     work.dispose("report");
     work.done()
+}
+
+/// The person of the roster who wrote a report, if it can be nobody else who sent it: encrypted, by
+/// a signature that was not seen before. Any mail of theirs that is public could otherwise open
+/// incidents without end (FAILURES S7).
+fn proven_author<'a>(work: &mut Work<'a>, letter: &Letter) -> Option<&'a Person> {
+    let person = signer(work.desk, letter)?;
+    let signed = letter.verdict.signed()?;
+    let spent = work.desk.is_spent(&signed.fingerprint, signed.hash);
+    if !spent {
+        let (fingerprint, hash) = (signed.fingerprint.clone(), signed.hash);
+        work.add_to_desk(Event::SignatureSpent { fingerprint, hash });
+    }
+    (!spent && letter.verdict.protection.is_encrypted()).then_some(person)
 }
 
 fn acknowledgement(work: &mut Work<'_>, letter: &Letter, at: Moment) {
@@ -405,9 +425,7 @@ fn acknowledgement(work: &mut Work<'_>, letter: &Letter, at: Moment) {
         opened_with: key
             .filter(|key| key.rank == KeyRank::Signer)
             .map(|_| work.desk.settings.fingerprint.spaced()),
-        prove: key
-            .filter(|key| key.rank == KeyRank::Outside)
-            .map(|_| "We found your key in a place that others could have changed.".to_owned()),
+        ..from_outside(key)
     };
     work.write_reporter(Purpose::Acknowledgement, "acknowledgement", &facts, &more, at);
 }

@@ -103,9 +103,9 @@ pub const KEYWORDS: &[Keyword] = rows! {
     "read" "agenda" "" Team Incident false Person(commands::read::agenda), "Shows what is done, due, late, and waiting for what.";
     "read" "log" "" Team Incident false Person(commands::read::log), "Shows the history: who did what, when.";
     "triage" "accept" "" Intake Incident false Person(commands::triage::accept), "Says that it is a vulnerability, and tells the reporter that it is worked on.";
-    "triage" "reject" "REASON" Intake Incident false Person(commands::triage::reject), "Says that it is not a vulnerability; the reason goes to the reporter.";
+    "triage" "reject" "REASON" Intake Incident true Person(commands::triage::reject), "Says that it is not a vulnerability; the reason goes to the reporter.";
     "triage" "unreadable" "" Intake Incident false Person(commands::triage::unreadable), "Asks the reporter to send it again, readable.";
-    "triage" "duplicate" "HANDLE" Intake Incident false Person(commands::linking::duplicate), "Says that the same was reported before; the reporter is told that it is known.";
+    "triage" "duplicate" "HANDLE" Intake Incident true Person(commands::linking::duplicate), "Says that the same was reported before; the reporter is told that it is known.";
     "triage" "merge" "HANDLE" Intake Incident true Person(commands::linking::merge), "Goes on with it as another incident; nothing is sent to the reporter.";
     "triage" "spam" "" Intake Incident false Person(commands::triage::spam), "Closes it quietly; nothing is sent.";
     "triage" "close" "" Intake Incident true Person(commands::triage::close), "Closes the incident.";
@@ -191,6 +191,8 @@ pub struct Parsed {
     pub text: String,
     /// Whether the quote of a mail program that marks none was left out.
     pub cut: bool,
+    /// Whether the block has more lines than are looked at.
+    pub too_many: bool,
     /// A line of the text that looks like a command and stands where none counts.
     pub stray: Option<Line>,
 }
@@ -219,6 +221,8 @@ pub fn parse(text: &str, desk: &Address) -> Parsed {
             in_block = true;
             if parsed.lines.len() < LINES_MAX {
                 parsed.lines.push(command.clone());
+            } else {
+                parsed.too_many = true;
             }
             continue;
         }

@@ -38,6 +38,15 @@ pub fn mail_with(
     told: &[String],
 ) {
     let people = work.circle();
+    if people.is_empty() {
+        let handle = work.incident.as_ref().map_or_else(String::new, |i| i.handle.to_string());
+        work.fault(format!("a mail on {handle} reached nobody: nobody is on it"));
+        let operators = work.desk.roster.operators();
+        let lines =
+            [format!("Somebody wrote on {handle}, and nobody of the team is on it any more.")];
+        let next = "give somebody the intake role in the config, and restart the desk.";
+        tell_outside(work, &operators, "A mail reached nobody", &lines, next);
+    }
     for person in people.into_iter().filter(|person| writer.is_none_or(|w| w.id != person.id)) {
         let more = json!({ "told": told });
         pass_on(work, letter, person, "mail", &from(work, letter, Some(by)), more);
@@ -86,6 +95,10 @@ fn from(work: &Work<'_>, letter: &Letter, by: Option<&str>) -> String {
         letter.verdict.signed().and_then(|s| work.desk.roster.by_fingerprint(&s.fingerprint));
     let claimed = clean_line(&letter.from_text, 100);
     match (signer, by) {
+        // A mail in clear that was signed once can be sent by anybody who has it.
+        (Some(person), _) if !letter.verdict.protection.is_encrypted() => {
+            format!("{} (by signature; it came in clear, so it may be a copy)", person.name)
+        }
         (Some(person), _) => format!("{} (proven by signature)", person.name),
         (None, Some(by)) => format!("{by}; the mail says {claimed}"),
         (None, None) => format!("{claimed} (as the mail says)"),
@@ -121,10 +134,20 @@ fn pass_on(
         facts.extend(more);
     }
     let written: Written = work.write(template, &facts);
-    work.tell_written(person, Purpose::Relay, written, letter.attachments.clone(), None);
+    let attachments = letter.attachments.iter().filter(|part| !holds_reference(part));
+    work.tell_written(person, Purpose::Relay, written, attachments.cloned().collect(), None);
+}
+
+/// Whether a part is the HTML form of a text and quotes a reference of ours, which proves who a
+/// reporter is.
+fn holds_reference(attachment: &Attachment) -> bool {
+    attachment.is_text_of_mail() && attachment.bytes.windows(4).any(|bytes| bytes == b"Ref:")
 }
 
 fn part(attachment: &Attachment) -> String {
+    if holds_reference(attachment) {
+        return "(an HTML text was left out: it quotes a reference of ours)".to_owned();
+    }
     let (name, media, size) = (&attachment.name, &attachment.media, attachment.bytes.len());
     format!("{name} ({media}, {size} bytes)")
 }
@@ -212,6 +235,21 @@ pub fn who(desk: &Desk, to: &Recipient) -> String {
         Recipient::List(address) => format!("the list {address}"),
         Recipient::Outsider(_) => "somebody outside".to_owned(),
     }
+}
+
+/// Tells people who are not on the incident that something is wrong: sealed, without its title and
+/// without a reference to it.
+pub fn tell_outside(
+    work: &mut Work<'_>,
+    people: &[&Person],
+    heading: &str,
+    lines: &[String],
+    next: &str,
+) {
+    let incident = work.incident.take();
+    let facts = json!({ "heading": heading, "lines": lines, "next": next });
+    work.tell_all(people, &Purpose::Alert, "alert", &facts);
+    work.incident = incident;
 }
 
 /// Tells those who work on the incident, or the operators where it is about none, that something

@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use super::roster::Person;
+use super::schedule::nobody_left;
 use super::work::Work;
 
 /// The next in turn: of those who hold the role and are not away and have not declined this
@@ -20,7 +21,8 @@ pub fn next<'a>(work: &Work<'a>) -> Option<&'a Person> {
     })
 }
 
-/// Asks the next in turn to lead; if nobody is left, tells those who take reports in.
+/// Asks the next in turn to lead; if nobody is left, tells those who take reports in. Called because
+/// an incident has no lead and nobody was asked, however that came about.
 pub fn offer_turn(work: &mut Work<'_>) {
     let Some(incident) = work.incident.clone() else { return };
     let Some(assign) = incident.playbook.assign.clone().filter(|_| incident.lead.is_none()) else {
@@ -31,6 +33,7 @@ pub fn offer_turn(work: &mut Work<'_>) {
         let lines = ["Nobody is left in the rotation: all are away, or have declined.".to_owned()];
         let next = "somebody take it: `| /take`, without the bar.";
         work.inform(&people, "Nobody leads this incident", &lines, next);
+        work.add(Event::Reminded { what: nobody_left(&incident) });
         return;
     };
     let until = assign.within.from(work.now, &incident.playbook.calendar);

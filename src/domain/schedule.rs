@@ -329,6 +329,8 @@ pub enum Duty {
     TaskDue(TaskId),
     /// Tell the lead and those further up that nobody did it.
     TaskOverdue(TaskId),
+    /// Ask the next in turn to lead.
+    AskNext,
     /// Remind somebody who was asked to lead.
     OfferReminder(PersonId),
     /// They said nothing: the next is asked, or the lead is told.
@@ -355,6 +357,7 @@ impl Duty {
             Self::DraftReminder(task, percent) => format!("draft:{task}:{percent}:{at}"),
             Self::TaskDue(task) => format!("task:{task}:{at}"),
             Self::TaskOverdue(task) => format!("overdue:{task}:{at}"),
+            Self::AskNext => "ask-next".to_owned(),
             Self::OfferReminder(person) => format!("offer:{person}:{at}"),
             Self::OfferLapsed(person) => format!("offer:lapsed:{person}:{at}"),
             Self::Silence => format!("silence:{at}"),
@@ -391,7 +394,7 @@ pub fn duties(incident: &Incident) -> Vec<(Moment, Duty)> {
         list.push((later(t, incident.playbook.t.slip.rough()), Duty::Slipped));
     }
     list.retain(|(at, duty)| {
-        matches!(duty, Duty::Copies(..) | Duty::Leave(_))
+        matches!(duty, Duty::Copies(..) | Duty::Leave(_) | Duty::AskNext)
             || !incident.reminded.contains(&duty.mark(*at))
     });
     list.sort();
@@ -422,6 +425,13 @@ fn human_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
 /// How long after its time a task that nobody did goes to the lead and those further up.
 const ESCALATE_AFTER: Span = Span::hours(24);
 
+/// The mark that is left once people were told that nobody is left in the rotation; it names how
+/// many have declined, so that it is said again when one more has.
+#[must_use]
+pub fn nobody_left(incident: &Incident) -> String {
+    format!("rotation:empty:{}:{}", incident.declined.len(), incident.joined.len())
+}
+
 /// What the desk does because people say nothing.
 fn people_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
     if let Some(offer) = &incident.offer {
@@ -430,11 +440,16 @@ fn people_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
         list.push((offer.until, Duty::OfferLapsed(offer.to.clone())));
     }
     let calendar = &incident.playbook.calendar;
-    // With a date set, waiting for it is what there is to do.
-    let waits = incident.t().is_some() || incident.published().is_some();
-    if !waits {
-        let at = incident.playbook.silence.from(incident.last_word, calendar);
-        list.push((at, Duty::Silence));
+    let rotates = incident.playbook.assign.is_some() && incident.lead.is_none();
+    if rotates && incident.offer.is_none() && !incident.reminded.contains(&nobody_left(incident)) {
+        // One that waits for the digest is shown to people first.
+        let wait = if incident.deferred { Span::minutes(20) } else { Span::zero() };
+        list.push((later(incident.opened, wait), Duty::AskNext));
+    }
+    // With a date ahead, waiting for it is what there is to do.
+    if incident.published().is_none() {
+        let from = incident.t().map_or(incident.last_word, |t| incident.last_word.max(t));
+        list.push((incident.playbook.silence.from(from, calendar), Duty::Silence));
     }
     let worked_on = incident.status == Status::Accepted && incident.published().is_none();
     if let (Some(every), true, Some(_)) =

@@ -4,7 +4,6 @@
 use super::event::{Event, Purpose};
 use super::names::{PersonId, TaskId};
 use super::roster::Person;
-use super::rotation;
 use super::schedule::Duty;
 use super::texts::SealedFacts;
 use super::work::Work;
@@ -13,6 +12,7 @@ use super::work::Work;
 pub fn remind(work: &mut Work<'_>, duty: &Duty) {
     let Some(incident) = work.incident.clone() else { return };
     if let (Duty::OfferReminder(to), Some(offer)) = (duty, &incident.offer)
+        && offer.to == *to
         && let Some(person) = work.person(to)
     {
         let lines =
@@ -40,6 +40,7 @@ fn further_up<'a>(work: &Work<'a>) -> Vec<&'a Person> {
     for role in &incident.playbook.human_answer.escalate {
         people.extend(work.holders(role));
     }
+    people.retain(|person| incident.is_team(person));
     if people.is_empty() { work.holders(&incident.playbook.intake) } else { people }
 }
 
@@ -52,7 +53,7 @@ pub fn lapsed(work: &mut Work<'_>, person: &PersonId) {
     work.add(Event::LeadDeclined { person: person.clone(), silent: true });
     let name = work.name(person);
     if offer.turn {
-        rotation::offer_turn(work);
+        // The next is asked because nobody is.
         return;
     }
     let mut people = further_up(work);

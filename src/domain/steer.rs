@@ -114,6 +114,13 @@ impl SignedMail<'_> {
                 "write it at the very beginning of the line, without blanks and without the bar.",
             ));
         }
+        if self.parsed.too_many {
+            return Some(Refusal::new(
+                "too many words in one mail",
+                "your mail has more than 50 lines of words, and all or nothing is carried out.",
+                "send them in two mails.",
+            ));
+        }
         let stray = self.parsed.stray.as_ref()?;
         Some(Refusal::new(
             "a word below the text",
@@ -262,11 +269,14 @@ impl SignedMail<'_> {
         match (by_ref, named) {
             (Some(handle), _) => Ok(Some(handle)),
             (None, None) => Ok(None),
-            (None, Some(handle)) if !self.desk.incidents.contains_key(&handle) => {
+            // One that the person is not on is as good as none: that it exists is not for them.
+            (None, Some(handle))
+                if !self.desk.incidents.get(&handle).is_some_and(|i| i.is_team(self.person)) =>
+            {
                 Err(Refusal::new(
                     "no such incident",
-                    format!("there is no incident {handle}."),
-                    "write `| /list` to see the open ones, without the bar.",
+                    format!("there is no incident {handle} that you are on."),
+                    "write `| /list` to see yours, without the bar.",
                 ))
             }
             // Without our key among the intended recipients the same signed bytes could have been
@@ -453,6 +463,9 @@ fn carry_out<'d>(
         text_used: false,
         line: String::new(),
         confirming: None,
+        confirmer: None,
+        also_on: None,
+        also_holds: Vec::new(),
     };
     let mut steps = Vec::new();
     for (row, line) in &rows {
@@ -523,7 +536,7 @@ fn answer(
         .as_ref()
         .map_or_else(|| work.desk.settings.name.clone(), |i| i.handle.to_string());
     // Whoever has left gets the answer to their mail, and no reference to go on with.
-    let on_it = work.incident.as_ref().is_some_and(|incident| !incident.left.contains(&person.id));
+    let on_it = work.incident.as_ref().is_some_and(|incident| incident.is_team(person));
     let party = super::roster::Party::Person(&person.id);
     let reference = if on_it { work.reference(party) } else { String::new() };
     if let serde_json::Value::Object(map) = &mut facts {

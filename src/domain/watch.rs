@@ -13,6 +13,7 @@ use super::outbox::{GateOpen, Label, Mail, Words};
 use super::playbook::{Audience, Task};
 use super::relay;
 use super::roster::{Party, Person};
+use super::rotation;
 use super::schedule::{self, Block, Duty, may_leave};
 use super::silence;
 use super::work::Work;
@@ -67,6 +68,7 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
                 silence::remind(&mut work, duty);
                 work.add(Event::Reminded { what: mark });
             }
+            Duty::AskNext => rotation::offer_turn(&mut work),
             Duty::OfferLapsed(person) => silence::lapsed(&mut work, person),
             Duty::ReporterUpdate => {
                 silence::word_to_reporter(&mut work);
@@ -338,10 +340,16 @@ pub enum Leave {
 /// notice held?
 #[must_use]
 pub fn leaves(desk: &Desk, label: &Label) -> Leave {
-    let Purpose::Notice { notice, .. } = &label.purpose else {
+    let Some(incident) = label.about.as_ref().and_then(|handle| desk.incidents.get(handle)) else {
         return Leave::Now;
     };
-    let Some(incident) = label.about.as_ref().and_then(|handle| desk.incidents.get(handle)) else {
+    let talk = matches!(label.purpose, Purpose::Relay | Purpose::Reminder | Purpose::Alert);
+    if let (true, Recipient::Person(id)) = (talk, &label.to) {
+        // Who has left since it was written.
+        let on_it = desk.roster.person(id).is_some_and(|person| incident.is_team(person));
+        return if on_it { Leave::Now } else { Leave::Never };
+    }
+    let Purpose::Notice { notice, .. } = &label.purpose else {
         return Leave::Now;
     };
     if incident.is_held(notice) {
@@ -384,9 +392,19 @@ fn human(work: &mut Work<'_>, lapsed: bool) {
     let lines =
         [format!("The time for a person's answer to the reporter ended on {due}. None was sent.")];
     let roles = incident.playbook.human_answer.escalate.iter().chain([&incident.playbook.intake]);
-    let mut people: Vec<&Person> = roles.flat_map(|role| work.holders(role)).collect();
-    people.extend(work.desk.roster.operators());
+    let people: Vec<&Person> = roles.flat_map(|role| work.holders(role)).collect();
     work.inform(&people, "The reporter was NOT answered in time", &lines, next);
+    // The operators hear that it happened, and of what only if they are on it.
+    let others = work.desk.roster.operators();
+    let others: Vec<&Person> =
+        others.into_iter().filter(|person| !incident.is_team(person)).collect();
+    relay::tell_outside(
+        work,
+        &others,
+        "A reporter was NOT answered in time",
+        &[format!("The time for a person's answer on {} has ended.", incident.handle)],
+        "ask the team; `embargod status` shows it.",
+    );
 }
 
 fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
@@ -401,6 +419,9 @@ fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
     let (why, next) = match may_leave(&incident, task, work.now) {
         Ok(()) | Err(Block::Over | Block::Early(_) | Block::NoMoment) => return,
         Err(Block::NoDraft) => ("it has no draft".to_owned(), format!("| /preview {word}")),
+        Err(Block::OtherDate) if task.template.as_deref() == Some("tell") => {
+            ("its draft speaks of another date".to_owned(), "| /tell GROUP".to_owned())
+        }
         Err(Block::OtherDate) => {
             ("its draft speaks of another date".to_owned(), format!("| /preview {word}"))
         }

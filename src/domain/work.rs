@@ -201,7 +201,7 @@ impl<'a> Work<'a> {
     }
 
     /// Tells people what happened and what they can do about it: each a sealed copy of their own,
-    /// nobody twice.
+    /// nobody twice, and nobody who is not on the incident.
     pub fn inform(&mut self, people: &[&Person], heading: &str, lines: &[String], next: &str) {
         let title = self.incident.as_ref().and_then(|incident| incident.title.clone());
         let lines: Vec<String> = lines.iter().map(|line| wrapped(line)).collect();
@@ -212,7 +212,8 @@ impl<'a> Work<'a> {
         });
         let mut told: Vec<&PersonId> = Vec::new();
         for person in people {
-            if !told.contains(&&person.id) {
+            let on_it = self.incident.as_ref().is_none_or(|incident| incident.is_team(person));
+            if on_it && !told.contains(&&person.id) {
                 told.push(&person.id);
                 self.tell(person, Purpose::Reminder, "reminder", facts.clone());
             }

@@ -35,15 +35,17 @@ pub fn known_public(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         return Ok(ask);
     }
     turn.work.add(Event::KnownPublic);
-    let mut drafts = Vec::new();
-    let mut groups: Vec<String> = Vec::new();
+    // As many must approve it as must the strictest of those whose place it takes.
+    let mut groups: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
     for task in &unsent {
-        if let Some(Audience::Group(group)) = &task.audience
-            && !groups.contains(group)
-        {
-            groups.push(group.clone());
-            drafts.push(replacement(turn, task, group)?);
+        if let Some(Audience::Group(group)) = &task.audience {
+            let approvals = groups.entry(group.clone()).or_default();
+            *approvals = task.approvals.max(*approvals);
         }
+    }
+    let mut drafts = Vec::new();
+    for (group, approvals) in &groups {
+        drafts.push(replacement(turn, group, *approvals)?);
     }
     let people = turn.work.team();
     let lines = [
@@ -75,7 +77,8 @@ fn unsent(incident: &crate::domain::incident::Incident) -> Vec<Task> {
 }
 
 /// Drafts the one notice that takes the place of others to a group, and says its name.
-fn replacement(turn: &mut Turn<'_, '_>, task: &Task, group: &str) -> Result<String, Refusal> {
+/// Whoever gave the word counts as its last editor: one person alone must not reach everybody.
+fn replacement(turn: &mut Turn<'_, '_>, group: &str, approvals: usize) -> Result<String, Refusal> {
     let count = turn.incident()?.own.len().saturating_add(1);
     let id = TaskId::parse(&format!("public-{count}"))
         .ok_or_else(|| crate::domain::keyword::unknown("known-public"))?;
@@ -84,12 +87,13 @@ fn replacement(turn: &mut Turn<'_, '_>, task: &Task, group: &str) -> Result<Stri
         title: "It is public: the word that takes the place of the advance notices".to_owned(),
         template: "known-public".to_owned(),
         group: group.to_owned(),
-        approvals: u32::try_from(task.approvals).unwrap_or(1),
+        approvals: u32::try_from(approvals).unwrap_or(1),
     });
     let audience = Audience::Group(group.to_owned());
     let written = render(turn.work, "known-public", Some(&audience)).map_err(broken)?;
     let to = notice::recipients(turn.work, &audience);
-    let draft = freeze(turn.work, &id, "known-public", &written, to, None);
+    let by = Some(turn.person.id.clone());
+    let draft = freeze(turn.work, &id, "known-public", &written, to, by);
     let number = draft.number;
     turn.work.add(Event::Frozen(Box::new(draft)));
     let task = turn.incident()?.task(&id).cloned();

@@ -57,9 +57,16 @@ pub fn confirm(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.line.clone_from(&ask.line);
     let rest = rest.to_owned();
     turn.confirming = Some(ask);
+    turn.confirmer = Some(confirmer);
     turn.person = giver;
+    // What stands below the confirmation was not there when it was asked about: it is a word to the
+    // team, and never a part of what is confirmed.
+    let text = std::mem::take(&mut turn.text);
     let answer = steer::run(turn, row, &rest);
+    turn.text = text;
+    turn.text_used = false;
     turn.confirming = None;
+    turn.confirmer = None;
     turn.person = confirmer;
     let answer = answer?;
     if giver.id != confirmer.id {

@@ -100,7 +100,7 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     turn.line = format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"));
     let doubts = doubts(turn, &playbook, t, old);
-    if doubts.is_empty() {
+    if doubts.is_empty() && !turn.needs_second("disclose") {
         turn.work.add(Event::TSet { t });
         return Ok(format!("T is {}.\n{}", turn.work.say(t), plan(turn)));
     }
@@ -160,7 +160,8 @@ fn ask_with_notice(
     holders: &[Recipient],
 ) -> Result<Option<String>, Refusal> {
     let mut what = what.to_owned();
-    if !holders.is_empty() && turn.confirming.is_none() {
+    let mut text = String::new();
+    if !holders.is_empty() {
         // Rendered with the new date on a copy, so that what is shown is what will be frozen.
         let mut trial = crate::domain::work::Work::on(
             turn.work.desk,
@@ -177,8 +178,9 @@ fn ask_with_notice(
             holders.len(),
             crate::domain::texts::quote(&shown.body)
         ));
+        text = format!("{}\n{}", written.subject, written.body);
     }
-    turn.confirmed(&what, &[basis])
+    turn.confirmed(&what, &[basis, &text])
 }
 
 pub(super) fn broken(problem: crate::domain::texts::Problem) -> Refusal {
@@ -379,9 +381,13 @@ fn approvable(turn: &Turn<'_, '_>, task: &Task, number: &str) -> Result<u32, Ref
         return Err(Refusal::new("no draft", why, next));
     };
     let n = newest.number;
-    let next = format!(
-        "read the newest: `| /preview {word}` freezes and shows one; then `| /approve {word}@N`."
-    );
+    let next = if task.template.as_deref() == Some("tell") {
+        "send `| /tell GROUP` again, with the text below it, for a new draft.".to_owned()
+    } else {
+        format!(
+            "read the newest: `| /preview {word}` freezes and shows one; then `| /approve {word}@N`."
+        )
+    };
     match number.parse::<u32>() {
         Ok(number) if number == n => {}
         Ok(number) => {
@@ -481,11 +487,12 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let when =
         if early { " T has not come: this says that it is public all the same." } else { "" };
     let what = format!("This records that it is public and ends the embargo.{when}");
-    if let Some(ask) = turn.confirmed(&what, &[])? {
+    let basis = format!("{:?} {early}", incident.t());
+    if let Some(ask) = turn.confirmed(&what, &[&basis])? {
         return Ok(ask);
     }
     turn.work.add(Event::Published { at: turn.work.now });
-    let linked: Vec<String> = turn.incident()?.linked.keys().map(ToString::to_string).collect();
+    let linked = all_linked(turn)?;
     let others = match linked.as_slice() {
         [] => String::new(),
         linked => format!(
@@ -494,6 +501,21 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         ),
     };
     Ok(format!("Recorded as public. The embargo is over.{others}"))
+}
+
+/// Every incident that is the same as this one, or that came to it over another.
+fn all_linked(turn: &Turn<'_, '_>) -> Result<Vec<String>, Refusal> {
+    let mut todo: Vec<crate::domain::names::Handle> =
+        turn.incident()?.linked.keys().cloned().collect();
+    let mut found = std::collections::BTreeSet::new();
+    while let Some(handle) = todo.pop() {
+        if found.insert(handle.to_string())
+            && let Some(incident) = turn.work.desk.incidents.get(&handle)
+        {
+            todo.extend(incident.linked.keys().cloned());
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! both, and no reporter learns of another one's incident (FAILURES L9).
 
 use crate::domain::event::{Event, Purpose};
-use crate::domain::incident::Incident;
+use crate::domain::incident::{Incident, Status};
 use crate::domain::names::Handle;
 use crate::domain::refusal::Refusal;
 use crate::domain::texts::SealedFacts;
@@ -24,7 +24,9 @@ fn other(turn: &Turn<'_, '_>, arguments: &str, word: &str) -> Result<Handle, Ref
         desk.incidents.get(handle).filter(|incident| incident.is_team(turn.person))
     };
     let named = Handle::parse(arguments);
-    let Some(incident) = named.as_ref().and_then(known) else {
+    // Who confirms must be on it as well.
+    let confirms = |incident: &&Incident| turn.confirmer.is_none_or(|who| incident.is_team(who));
+    let Some(incident) = named.as_ref().and_then(known).filter(confirms) else {
         return Err(Refusal::new(
             "no such incident",
             format!("`{arguments}` is no incident that you are on."),
@@ -41,6 +43,17 @@ fn other(turn: &Turn<'_, '_>, arguments: &str, word: &str) -> Result<Handle, Ref
             format!("write `| /{word} {further}`, without the bar."),
         ));
     }
+    if word == "merge" && !incident.status.is_open() {
+        return Err(Refusal::new(
+            "the other one is closed",
+            format!(
+                "{} is {}, and nobody would go on with it.",
+                incident.handle,
+                incident.status.word()
+            ),
+            "write `| /reopen` there first, without the bar.",
+        ));
+    }
     Ok(incident.handle.clone())
 }
 
@@ -55,7 +68,16 @@ fn on_both<'d>(turn: &Turn<'_, 'd>, other: &Handle) -> Vec<&'d crate::domain::ro
 pub fn duplicate(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     let of = other(turn, arguments, "duplicate")?;
-    let own = turn.incident()?.handle.clone();
+    turn.also_on = Some(of.clone());
+    let incident = turn.incident()?;
+    let own = incident.handle.clone();
+    if incident.status == Status::Accepted || turn.needs_second("duplicate") {
+        let (open, basis) = still_open(turn)?;
+        let what = format!("This closes it as a duplicate of {of}.{open}");
+        if let Some(ask) = turn.confirmed(&what, &[of.as_str(), &basis])? {
+            return Ok(ask);
+        }
+    }
     let people = on_both(turn, &of);
     let (facts, now) = (turn.work.clear_facts(), turn.work.now);
     turn.work.write_reporter(Purpose::Answer, "duplicate", &facts, &SealedFacts::default(), now);
@@ -70,6 +92,7 @@ pub fn duplicate(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 pub fn merge(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     let into = other(turn, arguments, "merge")?;
+    turn.also_on = Some(into.clone());
     let (open, basis) = still_open(turn)?;
     let what = format!(
         "This incident goes on as {into}, and its own agenda ends. Its reporter is told nothing, and is still answered here.{open}"
@@ -82,18 +105,6 @@ pub fn merge(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let people = on_both(turn, &into);
     turn.work.add(Event::Merged { into: into.clone() });
     turn.work.add_about(&into, Event::Linked { handle: incident.handle.clone(), merged: true });
-    // What the other one does not know yet is taken over; what it knows stays.
-    if let Some(target) = desk.incidents.get(&into).filter(|target| target.status.is_open()) {
-        for cve in incident.cves.difference(&target.cves) {
-            turn.work.add_about(&into, Event::CveSet { cve: cve.clone() });
-        }
-        for (field, value) in &incident.fields {
-            if field != "credit" && !target.fields.contains_key(field) {
-                let (field, value) = (field.clone(), value.clone());
-                turn.work.add_about(&into, Event::FieldSet { field, value });
-            }
-        }
-    }
     let lines = [format!("{} merged it into {into}.", turn.person.name)];
     turn.tell_concerned(
         &people,
@@ -101,5 +112,22 @@ pub fn merge(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         &lines,
         "go on with the other one.",
     );
-    Ok(format!("It goes on as {into}."))
+    Ok(format!("It goes on as {into}.{}", not_known_there(&incident, desk.incidents.get(&into))))
+}
+
+/// What the record of the other incident lacks. Not written there by itself: others may read it
+/// there, and other people may keep that record.
+fn not_known_there(incident: &Incident, other: Option<&Incident>) -> String {
+    let Some(other) = other else { return String::new() };
+    let mut lines: Vec<String> =
+        incident.cves.difference(&other.cves).map(|cve| format!("  | /cve {cve}")).collect();
+    let fields = incident.fields.iter().filter(|(field, _)| !other.fields.contains_key(*field));
+    lines.extend(fields.map(|(field, value)| format!("  | /set {field} {value}")));
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nIts record lacks this; write it there if it belongs there:\n\n{}\n",
+        lines.join("\n")
+    )
 }

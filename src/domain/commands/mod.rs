@@ -17,7 +17,7 @@ use super::event::{Ask, Event, Purpose};
 use super::incident::Incident;
 use super::keyword::keyword;
 use super::letter::Letter;
-use super::names::{Digest, PersonId, Span, base32, later};
+use super::names::{Digest, Handle, PersonId, Span, base32, later};
 use super::playbook::Task;
 use super::refusal::{Refusal, nearest};
 use super::roster::Person;
@@ -40,6 +40,13 @@ pub struct Turn<'w, 'd> {
     pub line: String,
     /// What is being confirmed, while it is carried out.
     pub confirming: Option<Ask>,
+    /// Who confirms it, while it is carried out.
+    pub confirmer: Option<&'d Person>,
+    /// What a second person must be besides: on this other incident as well.
+    pub also_on: Option<Handle>,
+    /// What a second person must be besides: a holder of one of these roles. Where some stand here, a
+    /// second person is asked whatever the playbook says.
+    pub also_holds: Vec<String>,
 }
 
 impl<'d> Turn<'_, 'd> {
@@ -143,8 +150,7 @@ impl<'d> Turn<'_, 'd> {
         let until = later(self.work.now, Span::hours(24));
         let word = self.line.trim_start_matches('/').split(' ').next().unwrap_or("");
         let row = keyword(word).ok_or_else(|| super::keyword::unknown(word))?;
-        let second = steer::right(self.work, row).is_some_and(|right| right.second);
-        if second {
+        if self.needs_second(row.word) {
             return self.ask_others(row, what, basis, until).map(Some);
         }
         let person = self.person.id.clone();
@@ -153,6 +159,29 @@ impl<'d> Turn<'_, 'd> {
             "Not done yet. {what}\nTo do it, reply by {} with:\n\n  | /confirm {nonce}\n\nTo call it off:\n\n  | /cancel {nonce}\n",
             self.work.say(until)
         )))
+    }
+
+    /// Whether the process asks for a second person for this word. What ends the work on an incident
+    /// that was accepted is asked for as closing it is.
+    #[must_use]
+    pub fn needs_second(&self, word: &str) -> bool {
+        let Some(incident) = &self.work.incident else { return false };
+        let says = |word: &str| incident.playbook.rights.get(word).is_some_and(|r| r.second);
+        let ends = ["reject", "duplicate", "merge"].contains(&word)
+            && incident.status == super::incident::Status::Accepted;
+        says(word) || (ends && says("close")) || !self.also_holds.is_empty()
+    }
+
+    /// Whether somebody may be the second person for a word.
+    fn can_second(&self, other: &Person, row: &super::keyword::Keyword) -> bool {
+        let Some(incident) = &self.work.incident else { return false };
+        let elsewhere =
+            self.also_on.as_ref().and_then(|handle| self.work.desk.incidents.get(handle));
+        let holds = self.also_holds.is_empty()
+            || self.also_holds.iter().any(|role| incident.holds(other, role));
+        steer::may_use(self.work, other, row).is_ok()
+            && elsewhere.is_none_or(|incident| incident.is_team(other))
+            && holds
     }
 
     /// Draws a nonce, remembers its hash with what it confirms, and returns it.
@@ -176,7 +205,7 @@ impl<'d> Turn<'_, 'd> {
             .team()
             .into_iter()
             .filter(|other| other.id != self.person.id)
-            .filter(|other| steer::may_use(self.work, other, row).is_ok())
+            .filter(|other| self.can_second(other, row))
             .collect();
         if others.is_empty() {
             return Err(Refusal::new(

@@ -96,7 +96,11 @@ fn take_it(turn: &mut Turn<'_, '_>) -> Answer {
     let offered = incident.offer.as_ref().filter(|offer| offer.to == *me);
     let usable = offered.filter(|offer| turn.work.now <= offer.until);
     let deputy = incident.deputy.as_ref() == Some(me);
-    let before = incident.lead.as_ref().map(|id| turn.work.name(id));
+    // A lead who is not on it any more leads nothing.
+    let on_it = |id: &&crate::domain::names::PersonId| {
+        turn.work.person(id).is_some_and(|person| incident.is_team(person))
+    };
+    let before = incident.lead.as_ref().filter(on_it).map(|id| turn.work.name(id));
     match (&before, usable, deputy) {
         (None, _, _) | (Some(_), Some(_), _) => {}
         (Some(lead), None, true) => {
@@ -143,7 +147,6 @@ pub fn decline(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         turn.tell_concerned(&[by], "The lead was declined", &lines, next);
     }
     if offer.turn {
-        crate::domain::rotation::offer_turn(turn.work);
         return Ok("You declined; the next is asked. Your turn is not used up.".to_owned());
     }
     Ok("You declined.".to_owned())
@@ -198,7 +201,9 @@ pub fn join(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     let label = playbook.role_label(&role).to_owned();
     let what = format!("{} would see everything of this incident, as: {label}.", person.name);
-    if let Some(ask) = turn.confirmed(&what, &[])? {
+    let incident = turn.incident()?;
+    let basis = format!("{:?} {:?} {}", incident.joined, incident.left, incident.status.word());
+    if let Some(ask) = turn.confirmed(&what, &[&basis])? {
         return Ok(ask);
     }
     let team = turn.work.circle();
@@ -233,7 +238,7 @@ pub fn leave(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     }
     let intake = incident.playbook.intake.clone();
     let rest = turn.work.holders(&intake).into_iter().filter(|other| other.id != me.id).count();
-    if incident.status.is_open() && incident.holds(me, &intake) && rest == 0 {
+    if incident.holds(me, &intake) && rest == 0 {
         return Err(Refusal::new(
             "you are the last",
             format!(
@@ -245,7 +250,8 @@ pub fn leave(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     }
     let what =
         "You would get no mail on this incident any more, and no word of yours on it would count.";
-    if let Some(ask) = turn.confirmed(what, &[])? {
+    let basis = format!("{:?} {:?} {:?} {rest}", incident.joined, incident.left, incident.deputy);
+    if let Some(ask) = turn.confirmed(what, &[&basis])? {
         return Ok(ask);
     }
     let people = turn.work.circle();

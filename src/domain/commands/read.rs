@@ -175,6 +175,9 @@ pub(crate) fn cves(incident: &crate::domain::incident::Incident) -> String {
     incident.cves.iter().cloned().collect::<Vec<_>>().join(", ")
 }
 
+/// The most letters in one answer, the report and the newest.
+const LETTERS_MAX: usize = 30;
+
 /// `/show`
 pub fn show(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let mut out = status(turn, "")?;
@@ -224,7 +227,15 @@ pub fn show(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         let by = by.as_ref().map_or("the desk", |by| by.as_str());
         let _ = writeln!(out, "\nNote of {by}, {}\n{}", turn.work.say(*at), blob_place(*note));
     }
+    let older = incident.letters.len().saturating_sub(LETTERS_MAX);
+    if older > 0 {
+        let _ =
+            writeln!(out, "\n({older} mails between the report and those below are not shown.)");
+    }
     for (n, letter) in incident.letters.iter().enumerate() {
+        if (1..=older).contains(&n) {
+            continue;
+        }
         let what = if n == 0 { "Report" } else { "Mail" };
         let _ = writeln!(
             out,

@@ -108,7 +108,7 @@ pub fn cve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 pub fn note(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.incident()?;
     let text = if arguments.is_empty() {
-        turn.text_used = true;
+        super::talk::take_text(turn)?;
         turn.text
     } else {
         arguments

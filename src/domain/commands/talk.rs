@@ -37,6 +37,32 @@ fn quotes_the_desk(text: &str) -> bool {
     !references_in(text).is_empty() || text.lines().any(|line| ours(line.trim()))
 }
 
+/// Takes the text below the commands for one of them: it goes to one place, and what is meant for a
+/// group must not leave for the reporter as well.
+///
+/// # Errors
+/// When another word of the same mail has it.
+pub(super) fn take_text(turn: &mut Turn<'_, '_>) -> Result<(), Refusal> {
+    if turn.text_used {
+        return Err(Refusal::new(
+            "one text for two words",
+            "two words of your mail take the text below them, and it can go to one place only.",
+            "send them in two mails.",
+        ));
+    }
+    turn.text_used = true;
+    Ok(())
+}
+
+/// Shows the others what was said in their name.
+pub(super) fn tell_what_was_answered(turn: &mut Turn<'_, '_>, what: &str, text: &str) {
+    let people = turn.work.circle();
+    let by = format!("{} answered the reporter. {what}", turn.person.name);
+    let lines = [by, String::new(), quote(text)];
+    let next = "nothing, unless you see it otherwise.";
+    turn.tell_concerned(&people, "Answered the reporter", &lines, next);
+}
+
 /// The text below the commands, if it is fit to leave.
 fn own_text(turn: &mut Turn<'_, '_>, before: &str) -> Result<String, Refusal> {
     let text = clean(&[before, turn.text].join("\n")).trim().to_owned();
@@ -47,7 +73,7 @@ fn own_text(turn: &mut Turn<'_, '_>, before: &str) -> Result<String, Refusal> {
             "delete them, or let your mail program mark quotes with `>`; then send it again.",
         ));
     }
-    turn.text_used = true;
+    take_text(turn)?;
     Ok(text)
 }
 
@@ -72,16 +98,7 @@ pub fn reply(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let attachments = for_reporter(&turn.letter.attachments);
     let facts = json!({ "text": text, "subject": "Your report" });
     let answer = content_for_reporter(turn.work, "reply", &facts, attachments);
-    // The others see what was said in their name.
-    let team: Vec<_> = turn.work.circle();
-    let lines =
-        [format!("{} wrote to the reporter:", turn.person.name), String::new(), quote(&text)];
-    turn.tell_concerned(
-        &team,
-        "Answered the reporter",
-        &lines,
-        "nothing, unless you see it otherwise.",
-    );
+    tell_what_was_answered(turn, "This left:", &text);
     Ok(answer)
 }
 
@@ -116,6 +133,7 @@ pub fn answer(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         turn.work.write_reporter(Purpose::Answer, name, &facts, &SealedFacts::default(), now);
         return Ok(format!("`{name}` was sent. {}", super::triage::told(turn.work)));
     }
+    tell_what_was_answered(turn, &format!("This left, as `{name}`:"), &text);
     Ok(content_for_reporter(turn.work, name, &json!({ "text": text }), Vec::new()))
 }
 

@@ -165,6 +165,18 @@ pub fn skip(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         let then = if then.is_empty() { "nothing".to_owned() } else { then.join(", ") };
         let what =
             format!("`{word}` is a gate: {}\nSkipping it opens the way for: {then}.", task.title);
+        let basis = format!("{:?} {:?}", incident.agreed.get(&task.id), incident.t());
+        // Where several roles must agree, one person must not skip what they were to agree on.
+        let not_own = |role: &&String| !incident.holds(turn.person, role);
+        let others: Vec<String> = task.agree.iter().filter(not_own).cloned().collect();
+        turn.also_holds = if others.is_empty() { task.agree.clone() } else { others };
+        let ask = turn.confirmed(&what, &[&basis]);
+        turn.also_holds.clear();
+        if let Some(ask) = ask? {
+            return Ok(ask);
+        }
+    } else if turn.needs_second("skip") {
+        let what = format!("`{word}` would not be done: {}", task.title);
         if let Some(ask) = turn.confirmed(&what, &[])? {
             return Ok(ask);
         }

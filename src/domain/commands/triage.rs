@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::talk::content_for_reporter;
+use super::talk::{content_for_reporter, take_text, tell_what_was_answered};
 use super::{Turn, needs};
 use crate::domain::event::{Event, Purpose};
 use crate::domain::incident::Status;
 use crate::domain::refusal::Refusal;
-use crate::domain::texts::{SealedFacts, clean};
+use crate::domain::texts::{SealedFacts, clean, clean_line};
 use crate::domain::work::Work;
 
 type Answer = Result<String, Refusal>;
@@ -46,19 +46,24 @@ pub fn accept(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
 pub fn reject(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     let reason = if arguments.is_empty() {
-        turn.text_used = true;
+        take_text(turn)?;
         clean(turn.text)
     } else {
         clean(arguments)
     };
     needs(&reason, "reject", "REASON")?;
-    if turn.incident()?.status == Status::Accepted {
+    let accepted = turn.incident()?.status == Status::Accepted;
+    if accepted || turn.needs_second("reject") {
+        // The reason is a part of what is confirmed, so it stands in the line.
+        turn.line = format!("/reject {}", clean_line(&reason, 1_000));
         let (open, basis) = still_open(turn)?;
-        let what = format!("It was accepted before; this says that it is no vulnerability.{open}");
+        let before = if accepted { "It was accepted before; this" } else { "This" };
+        let what = format!("{before} says that it is no vulnerability.{open}");
         if let Some(ask) = turn.confirmed(&what, &[&basis])? {
             return Ok(ask);
         }
     }
+    tell_what_was_answered(turn, "The reporter was told that it is no vulnerability:", &reason);
     let kept = turn.work.keep(reason.clone());
     let sent = content_for_reporter(turn.work, "reject", &json!({ "reason": reason }), Vec::new());
     turn.work.add(Event::Rejected { reason: kept });
@@ -139,9 +144,14 @@ pub fn reopen(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     if incident.status.is_open() {
         return Err(Refusal::new("it is open", "the incident is open.", ""));
     }
-    let was = incident.status.word();
-    if let Some(ask) = turn.confirmed(&format!("It is {was}. This opens it again."), &[was])? {
+    let (was, same_as) = (incident.status.word(), incident.same_as.clone());
+    let basis = format!("{was} {same_as:?} {}", incident.letters.len());
+    if let Some(ask) = turn.confirmed(&format!("It is {was}. This opens it again."), &[&basis])? {
         return Ok(ask);
+    }
+    if let Some(other) = same_as {
+        let handle = turn.incident()?.handle.clone();
+        turn.work.add_about(&other, Event::Unlinked { handle });
     }
     turn.work.add(Event::Reopened);
     let state = turn.incident()?.status.word();

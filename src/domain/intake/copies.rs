@@ -4,7 +4,7 @@
 
 use crate::domain::desk::{Decision, Desk};
 use crate::domain::event::{Event, Purpose, Recipient};
-use crate::domain::letter::Letter;
+use crate::domain::letter::{FoundKey, KeyRank, Letter};
 use crate::domain::names::{Address, Fresh, Handle, Moment};
 use crate::domain::outbox::{Mail, Words};
 use crate::domain::reporter;
@@ -12,7 +12,7 @@ use crate::domain::roster::Party;
 use crate::domain::texts::{ClearFacts, SealedFacts};
 use crate::domain::work::Work;
 
-use super::{Place, answer_address, answer_by, draw_handle};
+use super::{Place, answer_address, answer_by, draw_handle, from_outside};
 
 /// A ciphertext that opened an incident before.
 pub(super) fn received(
@@ -40,7 +40,8 @@ pub(super) fn received(
     facts.received = work.say(letter.received);
     facts.answer_by = answer_by(&work, desk, letter.received);
     facts.openpgp = letter.verdict.openpgp.map(|digest| digest.to_string());
-    post(&mut work, letter, address, "acknowledgement", facts, at);
+    let more = from_outside(outside_key(letter));
+    post(&mut work, letter, address, "acknowledgement", (facts, more), at);
     work.done()
 }
 
@@ -68,8 +69,14 @@ pub(super) fn status_asked(
     work.add(Event::StatusAsked { alias: Some(name.clone()) });
     let mut facts = facts(&work, name);
     "received".clone_into(&mut facts.state);
-    post(&mut work, letter, address, "status", facts, now);
+    post(&mut work, letter, address, "status", (facts, SealedFacts::default()), now);
     Some(work.done())
+}
+
+/// The key that came along outside. What was inside the ciphertext must not show in the answer, not
+/// even by the key that the answer is sealed to.
+fn outside_key(letter: &Letter) -> Option<&FoundKey> {
+    letter.keys.iter().find(|key| key.rank == KeyRank::Outside)
 }
 
 /// What may be said under the name of a copy.
@@ -88,16 +95,14 @@ fn post(
     letter: &Letter,
     address: Address,
     template: &str,
-    facts: ClearFacts,
+    (facts, more): (ClearFacts, SealedFacts),
     at: Moment,
 ) {
-    let key = letter.keys.first();
+    let key = outside_key(letter);
     let facts = ClearFacts { key_known: key.is_some(), ..facts };
     let texts = &work.desk.texts;
     let words = match key {
-        Some(_) => {
-            texts.clear_but_sealed(template, &facts, &SealedFacts::default()).map(Words::Sealed)
-        }
+        Some(_) => texts.clear_but_sealed(template, &facts, &more).map(Words::Sealed),
         None => texts.clear(template, &facts).map(Words::Clear),
     };
     match words {

@@ -244,6 +244,15 @@ impl Loader<'_> {
                     at,
                     format!("`{}` is never asked about, so nobody can confirm it", row.word),
                 ),
+                Some(row) if row.group == "confirm" => {
+                    self.wrong(
+                        at,
+                        format!(
+                            "`{}` answers a question; rule the word that is asked about",
+                            row.word
+                        ),
+                    );
+                }
                 Some(_) => {}
             }
             for role in &right.roles {
