@@ -82,7 +82,7 @@ fn samples() -> Vec<Event> {
         },
         Event::SignatureSpent { fingerprint: fingerprint.clone(), hash: digest },
         Event::KeySent { to: address },
-        Event::Warned { person: person.clone() },
+        Event::Warned { person: person.clone(), ping: false },
         Event::Digested { handles: vec![handle.clone()] },
         Event::Opened(Box::new(opening)),
         Event::Joined { letter },

@@ -73,7 +73,9 @@ fn a_command_signed_by_somebody_else_is_nobodys_command() {
     let mail = world.mail(Who::Ann, "1@x", &draft, &world.seal(Who::Ann, &draft.entity(None)));
     let new = world.deliver(mail);
     assert_eq!(world.incident().status, Status::Received);
-    assert!(new.iter().all(|(who, _)| matches!(who, Who::Mia | Who::Tom)), "{:?}", subjects(&new));
+    // Nor is it talk: the reference in it is Mia's. Ann alone is told.
+    let [(who, told)] = new.as_slice() else { panic!("{:?}", subjects(&new)) };
+    assert!(*who == Who::Ann && told.subject.contains("not bound"), "{}", told.subject);
     // A stranger in Mia's name: Mia is told.
     draft.text = format!("/accept\n\n{}", world.reference());
     let (secret, _) = generate("Mia", &Who::Mia.address(), None, None, start()).unwrap();

@@ -173,7 +173,7 @@ pub struct Desk {
     restored: Option<Moment>,
     threads: BTreeMap<MessageId, Handle>,
     key_sent: BTreeMap<Address, Moment>,
-    warned: BTreeMap<PersonId, Moment>,
+    warned: BTreeMap<(PersonId, bool), Moment>,
     replayed: BTreeMap<PersonId, Moment>,
     acknowledged: [VecDeque<Moment>; 2],
     reports: [VecDeque<Moment>; 2],
@@ -290,10 +290,11 @@ impl Desk {
         self.key_sent.get(to).copied()
     }
 
-    /// When a person was last told of a mail in their name that was not obeyed.
+    /// When a person was last told of a mail in their name that was not obeyed; of one that only
+    /// asked what their mail program did, if `ping`.
     #[must_use]
-    pub fn warned(&self, person: &PersonId) -> Option<Moment> {
-        self.warned.get(person).copied()
+    pub fn warned(&self, person: &PersonId, ping: bool) -> Option<Moment> {
+        self.warned.get(&(person.clone(), ping)).copied()
     }
 
     /// When a person was last told that a copy of a mail of theirs came in.
@@ -388,8 +389,8 @@ impl Desk {
             Event::KeySent { to } => {
                 self.key_sent.insert(to.clone(), record.at);
             }
-            Event::Warned { person } => {
-                self.warned.insert(person.clone(), record.at);
+            Event::Warned { person, ping } => {
+                self.warned.insert((person.clone(), *ping), record.at);
             }
             Event::AwaySet { person, until } => {
                 match until {

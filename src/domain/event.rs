@@ -35,7 +35,12 @@ pub enum Event {
     /// Somebody got our key, on request.
     KeySent { to: Address },
     /// A pinned person was told that a mail in their name was not obeyed.
-    Warned { person: PersonId },
+    Warned {
+        person: PersonId,
+        /// Whether they had asked what their mail program did.
+        #[serde(default, skip_serializing_if = "is_false")]
+        ping: bool,
+    },
     /// Waiting plain reports went to the maintainers in one mail.
     Digested { handles: Vec<Handle> },
 

@@ -66,10 +66,27 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
         }
         return follow_up(desk, letter, handle, &place, now, fresh);
     }
+    if only_a_ping(desk, letter) {
+        let mut work = Work::on(desk, None, now, fresh);
+        warn_if_in_a_persons_name(&mut work, letter);
+        work.dispose("ping");
+        return work.done();
+    }
     if key_request::is_one(letter) {
         return key_request::answer(desk, letter, now, fresh);
     }
     report(desk, letter, now, fresh)
+}
+
+/// Whether a mail under the address of somebody of the roster asks what their mail program did, and
+/// nothing else: no report, whatever the program made of it.
+fn only_a_ping(desk: &Desk, letter: &Letter) -> bool {
+    let author = letter.author().and_then(|author| desk.roster.by_address(author));
+    let lines = steer::commands_in(desk, letter);
+    author.is_some_and(Person::is_maintainer)
+        && steer::is_ping(&lines)
+        && steer::text_in(desk, letter).is_empty()
+        && letter.attachments.iter().all(super::letter::Attachment::tells_who_wrote)
 }
 
 /// Where a mail belongs, and by what.
@@ -85,6 +102,8 @@ pub struct Place {
     pub foreign: bool,
     /// The incident that its headers speak of.
     pub by_headers: Option<Handle>,
+    /// Every incident that a reference in its text names, whoever it was made out to.
+    pub named: std::collections::BTreeSet<Handle>,
     /// References that are made out to the signer, if a person signed.
     pub own: Vec<Reference>,
     /// All references in its text.
@@ -92,44 +111,51 @@ pub struct Place {
 }
 
 /// Finds where a mail belongs: by the reference that we issued, then by the mail that it answers;
-/// never by its subject.
+/// never by its subject. What somebody of the roster signed is placed by their own reference: the
+/// reporter's may stand in anything that they quote.
 fn place_of(desk: &Desk, letter: &Letter) -> Place {
     let mut place = Place { by_headers: desk.thread(&letter.answers).cloned(), ..Place::default() };
     let person = signer(desk, letter);
+    let author = letter.author().and_then(|author| desk.roster.by_address(author));
+    let mut of_reporter = None;
+    let mut unsigned = None;
     let references = references_in(&letter.text);
     place.all = references.len();
     for reference in references {
         let address = &desk.settings.address;
-        let token = |party| desk.ref_key.token(address, &reference.handle, party);
+        let token = |party: Party<'_>| desk.ref_key.token(address, &reference.handle, party);
         let alias = desk.alias(&reference.handle);
-        let incident = alias.map_or(&reference.handle, |alias| &alias.incident);
-        if !desk.incidents.contains_key(incident) {
+        let named = alias.map_or(&reference.handle, |alias| &alias.incident);
+        let Some(incident) = desk.incidents.get(named) else {
             place.foreign = true;
             continue;
-        }
-        if token(Party::Reporter) == reference.token {
+        };
+        place.named.insert(named.clone());
+        let theirs = |who: Option<&Person>| {
+            who.is_some_and(|who| token(Party::Person(&who.id)) == reference.token)
+        };
+        // Somebody of the roster may be the reporter of an incident.
+        let reports = person.is_none_or(|person| {
+            incident.reporter.address.as_ref().is_some_and(|at| at.same_box(&person.address))
+        });
+        if theirs(person) {
+            place.own.push(reference);
+        } else if token(Party::Reporter) == reference.token && reports {
             place.by_reporter |= alias.is_none();
-            place.handle = Some(incident.clone());
+            of_reporter.get_or_insert_with(|| named.clone());
             if alias.is_some() {
                 place.alias = Some(reference.handle.clone());
             }
-        } else if person.is_some_and(|person| token(Party::Person(&person.id)) == reference.token) {
-            place.handle = Some(incident.clone());
-            place.own.push(reference);
         } else {
             place.foreign = true;
             // Somebody of the roster who forgot to sign: nothing counts, and it is no new report.
-            let author = letter.author().and_then(|author| desk.roster.by_address(author));
-            let theirs =
-                author.is_some_and(|author| token(Party::Person(&author.id)) == reference.token);
-            if person.is_none() && place.handle.is_none() && theirs {
-                place.handle = Some(incident.clone());
+            if person.is_none() && theirs(author) {
+                unsigned.get_or_insert_with(|| named.clone());
             }
         }
     }
-    if place.handle.is_none() {
-        place.handle.clone_from(&place.by_headers);
-    }
+    let own = place.own.first().map(|reference| reference.handle.clone());
+    place.handle = own.or(of_reporter).or(unsigned).or_else(|| place.by_headers.clone());
     place
 }
 
@@ -240,13 +266,30 @@ fn follow_up(
     // A key that came inside encryption, with the reference that only the reporter was given.
     let unpinned = reporter.as_ref().is_some_and(|reporter| !reporter.key_proven);
     let inside = letter.keys.first().filter(|key| key.rank < KeyRank::Outside);
+    // Whoever has read a reporter's acknowledgement has the reference; so at least the address must
+    // be the one that reported, and the team is told to look.
+    let at = reporter.as_ref().and_then(|reporter| reporter.address.clone());
+    let same_address = letter.author().zip(at).is_some_and(|(from, at)| from.same_box(&at));
+    let mut news = Vec::new();
+    if unpinned && place.by_reporter && inside.is_some() && !same_address {
+        news.push(
+            "a key came with it, from another address than the report's, and was NOT taken"
+                .to_owned(),
+        );
+    }
+    let inside = inside.filter(|_| same_address);
     if let (true, true, Some(found)) = (unpinned, place.by_reporter, inside) {
+        news.push(format!(
+            "NEW KEY of the reporter, {}: it came with this mail, and who has seen our answer to the report could have sent it; compare it by another way before you write what must stay secret",
+            found.fingerprint.spaced()
+        ));
         let certificate = work.keep(found.certificate.clone());
         let (fingerprint, rank) = (found.fingerprint.clone(), found.rank);
         work.add(Event::KeyPinned { key: ReporterKey { fingerprint, rank, certificate } });
     }
     let words = if proven { reporter::words(&work, letter) } else { Vec::new() };
     let mut told = reporter::carry_out(&mut work, &words);
+    told.extend(news);
     // Who only asks where it stands has said nothing that anyone needs to read.
     let nothing_else = words.iter().all(|line| line.word.eq_ignore_ascii_case("status"))
         && steer::text_in(desk, letter).is_empty()
@@ -307,11 +350,13 @@ pub(super) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
     {
         return;
     }
+    // What is asked about is told apart from what comes unasked, so that neither hides the other.
+    let ping = steer::is_ping(&lines);
     let hour_ago = later(work.now, Span::hours(-1));
-    if desk.warned(&person.id).is_some_and(|at| at > hour_ago) {
+    if desk.warned(&person.id, ping).is_some_and(|at| at > hour_ago) {
         return;
     }
-    work.add_to_desk(Event::Warned { person: person.id.clone() });
+    work.add_to_desk(Event::Warned { person: person.id.clone(), ping });
     let refusal =
         Refusal::new("", relay::signature_fault(&letter.verdict), diagnosis::remedy(letter));
     let facts = json!({

@@ -191,10 +191,33 @@ pub struct Parsed {
     pub text: String,
     /// Whether the quote of a mail program that marks none was left out.
     pub cut: bool,
+    /// Lines that were quoted, or say who is quoted, and lines of a signature: not the text.
+    pub quoted: usize,
+    /// Lines of a signature.
+    pub signature: usize,
     /// Whether the block has more lines than are looked at.
     pub too_many: bool,
     /// A line of the text that looks like a command and stands where none counts.
     pub stray: Option<Line>,
+}
+
+impl Parsed {
+    /// What was left out of the text, for the writer to see; nothing where nothing was.
+    #[must_use]
+    pub fn left_out(&self) -> String {
+        let lines = |n: usize, what: &str| match n {
+            0 => None,
+            1 => Some(format!("1 {what} line")),
+            n => Some(format!("{n} {what} lines")),
+        };
+        // A quote alone is what every answer has.
+        if self.text.is_empty() || (self.signature == 0 && self.quoted == 0) {
+            return String::new();
+        }
+        let parts = [lines(self.quoted, "quoted"), lines(self.signature, "signature")];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        format!("Not part of your text: {}.", parts.join(" and "))
+    }
 }
 
 /// More lines than this are no command mail.
@@ -204,16 +227,21 @@ const LINES_MAX: usize = 50;
 /// part of the text, whether the mail program marks it with `>` or not.
 #[must_use]
 pub fn parse(text: &str, desk: &Address) -> Parsed {
-    // Phones, and copying from web pages, leave blanks that do not break and marks without width.
+    // Phones, and copying from web pages, leave blanks that do not break; and some marks end a line
+    // for those who read it.
     let text = text.replace(['\u{a0}', '\u{202f}'], " ");
-    let text = text.replace(['\u{feff}', '\u{200b}', '\u{2060}'], "");
-    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    let text = text.replace(['\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}'], "\n");
+    let raw: Vec<&str> = text.lines().map(|line| line.trim_start_matches(INVISIBLE)).collect();
+    let lines: Vec<&str> = raw.iter().map(|line| line.trim_end()).collect();
     let end = unmarked_quote(&lines, desk);
     let own = lines.get(..end).unwrap_or(&lines);
     let mut parsed = Parsed { cut: end < lines.len(), ..Parsed::default() };
     let mut words = Vec::new();
     let mut in_block = false;
     let mut block_over = false;
+    let signature = signature_at(raw.get(..end).unwrap_or(&raw));
+    let mut introduced = false;
+    let mut said = false;
     for (n, line) in own.iter().enumerate() {
         let quoted = is_quoted(line);
         let command = (!quoted).then(|| command_line(line)).flatten();
@@ -228,21 +256,54 @@ pub fn parse(text: &str, desk: &Address) -> Parsed {
         }
         // The block is unbroken: whatever else comes ends it.
         block_over |= in_block;
-        if *line == "--" {
+        if n == signature {
+            let rest = own.iter().skip(n.saturating_add(1)).filter(|line| !line.is_empty());
+            parsed.signature = rest.count();
             break;
         }
         // A reference is for the desk; passed on, it would make another's answer look forged.
         let reference = line.trim_start().starts_with("Ref:") && !references_in(line).is_empty();
-        if quoted || reference || is_attribution(&lines, n) {
+        // The last line of one that is broken over several names nothing by itself.
+        let introduces = is_attribution(&lines, n, (!in_block && !said) || introduced);
+        introduced = introduces;
+        if quoted || reference || introduces {
+            // Above the first word of their own it is the mail that they answer.
+            parsed.quoted = parsed.quoted.saturating_add(usize::from(!reference));
             continue;
         }
-        block_over |= !line.trim().is_empty();
+        said |= !line.trim().is_empty();
+        block_over |= said;
         let known = |line: &Line| keyword(&line.word).is_some();
-        parsed.stray = parsed.stray.or_else(|| command.filter(known));
+        let meant = command.or_else(|| command_line(&as_meant(line)));
+        parsed.stray = parsed.stray.or_else(|| meant.filter(known));
         words.push(*line);
     }
     parsed.text = words.join("\n").trim().to_owned();
     parsed
+}
+
+/// Characters that nobody sees, and that may stand before a word.
+const INVISIBLE: &[char] = &[
+    '\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{200e}', '\u{200f}', '\u{2060}', '\u{2061}',
+    '\u{2062}', '\u{2063}', '\u{2064}', '\u{feff}', '\u{fe0f}',
+];
+
+/// A line as somebody may have meant it who typed another stroke than the one that counts.
+fn as_meant(line: &str) -> String {
+    line.replace(['\u{ff0f}', '\u{2044}', '\u{2215}', '\u{29f8}'], "/").replace(INVISIBLE, "")
+}
+
+/// Where the signature begins: at `-- ` with its blank (RFC 3676, 4.3), or without it, as servers
+/// leave it, near the end and where there is one such line only.
+fn signature_at(lines: &[&str]) -> usize {
+    if let Some(at) = lines.iter().position(|line| *line == "-- ") {
+        return at;
+    }
+    let mut bare = lines.iter().enumerate().filter(|(_, line)| **line == "--").map(|(n, _)| n);
+    match (bare.next(), bare.next()) {
+        (Some(at), None) if lines.len().saturating_sub(at) <= 10 => at,
+        _ => lines.len(),
+    }
 }
 
 fn is_quoted(line: &str) -> bool {
@@ -259,10 +320,10 @@ fn unmarked_quote(lines: &[&str], desk: &Address) -> usize {
         let rule = line.len() >= 10 && line.bytes().all(|b| b == b'_');
         let framed = line.starts_with("---") && line.ends_with("---");
         let framed = framed && line.chars().any(char::is_alphabetic);
-        if (rule || framed) && has_old_headers(lines, n.saturating_add(1)) {
+        if (rule || framed) && has_old_headers(lines, n.saturating_add(1), framed) {
             return n;
         }
-        if has_old_headers(lines, n) && line.contains(desk.as_str()) {
+        if line.contains(desk.as_str()) && has_old_headers(lines, n, false) {
             return n;
         }
         let names_us = line.contains(desk.as_str())
@@ -297,17 +358,18 @@ fn first_of_attribution(lines: &[&str], end: usize) -> usize {
 }
 
 /// Whether the headers of an old mail stand here, as Outlook prints them: at least three lines in
-/// a row of a word or two, a colon and something, an address among them. The words are in the
-/// language of the writer.
-fn has_old_headers(lines: &[&str], from: usize) -> bool {
+/// a row of a word or two, a colon and something; and an address among them, where no frame says in
+/// words what they are. The words are in the language of the writer.
+fn has_old_headers(lines: &[&str], from: usize, framed: bool) -> bool {
     let is_header = |line: &&&str| {
         let name = line.trim().trim_start_matches('*').split_once(':').map_or("", |(name, _)| name);
         let letters = name.chars().all(|c| c.is_alphabetic() || " -*".contains(c));
         !name.is_empty() && name.chars().count() <= 16 && letters
     };
-    let rows = lines.iter().skip(from).skip_while(|line| line.trim().is_empty());
+    // A few empty lines, not any number: a mail may be made of them.
+    let rows = lines.iter().skip(from).take(12).skip_while(|line| line.trim().is_empty());
     let rows: Vec<_> = rows.take_while(is_header).take(6).collect();
-    rows.len() >= 3 && rows.iter().any(|line| line.contains('@'))
+    rows.len() >= 3 && (framed || rows.iter().any(|line| line.contains('@')))
 }
 
 /// A stroke, a word of letters and hyphens, then a blank or the end: `/etc/passwd` is none.
@@ -322,7 +384,7 @@ fn command_line(line: &str) -> Option<Line> {
 
 /// The lines before a quote that say who wrote it, in whatever language: one to three, the last
 /// ends with a colon, as every mail program writes it, and a quoted line follows.
-fn is_attribution(lines: &[&str], at: usize) -> bool {
+fn is_attribution(lines: &[&str], at: usize, nothing_yet: bool) -> bool {
     let Some(line) = lines.get(at).filter(|line| !line.trim().is_empty()) else {
         return false;
     };
@@ -330,7 +392,10 @@ fn is_attribution(lines: &[&str], at: usize) -> bool {
         let mut rest = lines.iter().skip(from).filter(|line| !line.trim().is_empty());
         rest.next().is_some_and(|line| is_quoted(line))
     };
-    if ends_attribution(line) && quote_follows(at.saturating_add(1)) {
+    // Every mail program names a day or an address; a sentence of one's own does neither. Above the
+    // first word of one's own it can be nothing else.
+    let names = nothing_yet || digits(&[line]) >= 4 || line.contains('@');
+    if ends_attribution(line) && names && quote_follows(at.saturating_add(1)) {
         return true;
     }
     // Broken over two or three lines: "On ..., somebody" / "<address>" / "wrote:".
@@ -359,7 +424,7 @@ fn ends_attribution(line: &str) -> bool {
 /// command must: after blanks, or behind the bar that our mails print.
 #[must_use]
 pub fn is_misplaced(parsed: &Parsed) -> bool {
-    let first = parsed.text.lines().next().unwrap_or("");
+    let first = as_meant(parsed.text.lines().next().unwrap_or(""));
     let line = first.trim_start_matches(['|', ' ', '\t']);
     parsed.lines.is_empty() && command_line(line).is_some_and(|line| keyword(&line.word).is_some())
 }
@@ -435,7 +500,7 @@ mod tests {
 
     #[test]
     fn the_first_block_counts_however_the_reply_is_laid_out() {
-        let top = "/accept\n/Title  Heap Überlauf\n\nthanks\n\nOn Monday, Desk wrote:\n> | /spam\n> /spam\n";
+        let top = "/accept\n/Title  Heap Überlauf\n\nthanks\n\nOn 2026-12-01, Desk wrote:\n> | /spam\n> /spam\n";
         assert_eq!(words(top), ["/accept", "/title Heap Überlauf"]);
         assert_eq!(parsed(top).text, "thanks");
         let bottom = "Am Montag schrieb Desk:\n> hello\n>\n> Ref: X\n\n/accept\nnow prose\n/spam\n";
@@ -503,6 +568,40 @@ mod tests {
         assert!(check_arguments(keyword("title").unwrap(), joined).is_err());
         let fine = &parsed("/title Paths like /etc/accept").lines[0];
         assert!(check_arguments(keyword("title").unwrap(), fine).is_ok());
+    }
+
+    #[test]
+    fn a_mail_of_empty_lines_is_read_in_one_go() {
+        // Once it took a minute for each megabyte; should it again, this test does not end.
+        let empty = "\n".repeat(2_000_000);
+        assert_eq!(parsed(&format!("hello{empty}end")).lines.len(), 0);
+        let rules = "__________\n\n".repeat(100_000);
+        assert!(!parsed(&rules).cut);
+        let colons = "On 2026-12-01 security@desk.test wrote:\n\n".repeat(50_000);
+        assert_eq!(parsed(&colons).lines.len(), 0);
+    }
+
+    #[test]
+    fn letters_that_nobody_sees_and_other_strokes_hide_no_word() {
+        for start in ["\u{ad}", "\u{200d}", "\u{2060}", "\u{feff}\u{200b}"] {
+            assert_eq!(words(&format!("{start}/hold ALL")), ["/hold ALL"], "{start:?}");
+        }
+        assert!(is_misplaced(&parsed("\u{ff0f}hold ALL")));
+        for line in ["\u{ff0f}spam", "x\u{2028}/spam", "x\u{c}/spam"] {
+            assert!(parsed(&format!("/reply\nThank you.\n{line}")).stray.is_some(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_frame_in_words_is_a_quote_and_a_rule_of_ones_own_is_none() {
+        let text = "/reply\nYes.\n\n-----Original Message-----\nFrom: Demo Desk\nSent: Sunday\nTo: Mia\n\nwords\n";
+        assert_eq!(parsed(text).text, "Yes.");
+        let text = "/reply\nThe file holds this:\n--\nkey: value\n--\nThanks.\n";
+        assert!(parsed(text).text.ends_with("Thanks."), "{}", parsed(text).text);
+        let text = "/reply\nRun it and tell me:\n> select 1;\nThanks.\n";
+        let read = parsed(text);
+        assert!(read.text.starts_with("Run it and tell me:"), "{}", read.text);
+        assert_eq!(read.left_out(), "Not part of your text: 1 quoted line.");
     }
 
     #[test]

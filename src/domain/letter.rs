@@ -166,14 +166,48 @@ pub struct Attachment {
     pub media: String,
     /// The decoded bytes.
     pub bytes: Arc<[u8]>,
+    /// Whether it stands inside an alternative form of the text: an image of the HTML form, or one
+    /// more form. Nobody attached it.
+    pub of_other_form: bool,
 }
 
 impl Attachment {
-    /// Whether it is a part of the text that nobody attached: HTML without a name. Of a mail with
-    /// commands it is not passed on, since it repeats them.
+    /// Whether it is a part of the text that nobody attached: HTML without a name, or another form
+    /// of the text. Of a mail with commands it is not passed on, since it may repeat them.
     #[must_use]
     pub fn is_text_of_mail(&self) -> bool {
-        self.media == "text/html" && self.name.starts_with("part-")
+        self.of_other_form || (self.media == "text/html" && self.name.starts_with("part-"))
+    }
+
+    /// Whether it shows who wrote the mail: a key, a signature, a card, an invitation. Known by what
+    /// is in it as well as by what it is called, since either may be missing.
+    #[must_use]
+    pub fn tells_who_wrote(&self) -> bool {
+        const MEDIA: &[&str] = &[
+            "application/pgp-keys",
+            "application/pgp-signature",
+            "application/pkcs7-signature",
+            "application/x-pkcs7-signature",
+            "text/vcard",
+            "text/x-vcard",
+            "text/calendar",
+        ];
+        const INSIDE: &[&[u8]] = &[
+            b"-----BEGIN PGP PUBLIC KEY",
+            b"-----BEGIN PGP PRIVATE KEY",
+            b"-----BEGIN PGP SIGNATURE",
+            b"-----BEGIN PGP SIGNED MESSAGE",
+            b"BEGIN:VCARD",
+            b"BEGIN:VCALENDAR",
+        ];
+        let name = self.name.to_ascii_lowercase();
+        let named = [".vcf", ".p7s", ".ics", ".sig"].iter().any(|end| name.ends_with(end));
+        // A key without armor begins with the tag of a public key packet (RFC 9580, 4.2).
+        let key = [".gpg", ".pgp", ".key", ".asc"].iter().any(|end| name.ends_with(end))
+            && self.bytes.first().is_some_and(|byte| matches!(byte, 0x98..=0x9b | 0xc6));
+        let head = self.bytes.get(..64 * 1024).unwrap_or(&self.bytes);
+        let inside = INSIDE.iter().any(|mark| head.windows(mark.len()).any(|part| part == *mark));
+        MEDIA.contains(&self.media.as_str()) || named || key || inside
     }
 }
 
@@ -226,6 +260,8 @@ pub struct Letter {
     pub text: String,
     /// Whether the text was HTML only. Commands in it never count.
     pub html_only: bool,
+    /// Whether the text is longer than the desk reads, so that its end is missing.
+    pub text_cut: bool,
     /// The other parts.
     pub attachments: Vec<Attachment>,
     /// Certificates that came along, best rank first.

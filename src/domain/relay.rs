@@ -99,6 +99,9 @@ fn from(work: &Work<'_>, letter: &Letter, by: Option<&str>) -> String {
         (Some(person), _) if !letter.verdict.protection.is_encrypted() => {
             format!("{} (by signature; it came in clear, so it may be a copy)", person.name)
         }
+        (Some(person), _) if work.incident.as_ref().is_some_and(|i| !i.is_team(person)) => {
+            format!("{} (proven by signature; not of the team)", person.name)
+        }
         (Some(person), _) => format!("{} (proven by signature)", person.name),
         (None, Some(by)) => format!("{by}; the mail says {claimed}"),
         (None, None) => format!("{claimed} (as the mail says)"),
@@ -221,7 +224,10 @@ fn notes(letter: &Letter) -> Vec<&'static str> {
     let odd = letter
         .malformed
         .then_some("its headers are malformed; do not trust who it says it is from");
-    failure.into_iter().chain(html).chain(odd).collect()
+    let cut = letter.text_cut.then_some(
+        "its text is longer than the desk reads: the END IS MISSING here; the mail is kept whole",
+    );
+    failure.into_iter().chain(html).chain(odd).chain(cut).collect()
 }
 
 /// Who a recipient is, for the team.

@@ -140,12 +140,15 @@ impl SignedMail<'_> {
             return work.done();
         }
         // What is quoted from another incident is not for those who are on this one only (L9).
-        if self.place.own.iter().any(|reference| reference.handle != *handle) {
+        if self.place.named.iter().any(|named| named != handle) {
             let refusal = Refusal::new(
                 "two incidents in one mail",
                 "your mail quotes a mail on another incident, so it was passed on to nobody.",
                 "send it again without that quote.",
             );
+            return self.refuse(Some(handle), &refusal);
+        }
+        if let Err(refusal) = self.talk_is_bound() {
             return self.refuse(Some(handle), &refusal);
         }
         self.spend(&mut work);
@@ -160,6 +163,21 @@ impl SignedMail<'_> {
             work.inform(&[self.person], "Your mail was not encrypted", &lines, next);
         }
         work.done()
+    }
+
+    /// Whether talk was meant for this incident. What somebody signed elsewhere, on a list or for
+    /// another desk, can be brought into a thread by anybody who has it: the outer headers are not
+    /// signed.
+    fn talk_is_bound(&self) -> Result<(), Refusal> {
+        let for_us = self.signed.names_us && self.letter.subject_protected;
+        if self.place.own.is_empty() && !for_us {
+            return Err(Refusal::new(
+                "not bound to this incident",
+                "your mail holds no `Ref:` line of ours, so anybody could have brought it here; it was passed on to nobody.",
+                "answer a mail of ours on the incident, and keep its `Ref:` line (quoted is fine).",
+            ));
+        }
+        self.check_age()
     }
 
     fn commands(&self) -> Decision {
@@ -195,6 +213,7 @@ impl SignedMail<'_> {
             "steps": [{ "line": "/ping", "answer": wrapped(&told) }],
             "text_kept": false,
             "cut": false,
+            "left_out": "",
             "journal_number": head.number,
             "journal_hash": head.hash,
         });
@@ -268,6 +287,12 @@ impl SignedMail<'_> {
         }
         match (by_ref, named) {
             (Some(handle), _) => Ok(Some(handle)),
+            // Signed for another desk, it would change something at this one.
+            (None, None) if !self.signed.names_us && self.changes_the_desk() => Err(Refusal::new(
+                "not bound to this desk",
+                "your mail program does not sign for whom the mail is meant, and your mail holds no `Ref:` line of ours.",
+                "answer any mail of ours and keep its `Ref:` line.",
+            )),
             (None, None) => Ok(None),
             // One that the person is not on is as good as none: that it exists is not for them.
             (None, Some(handle))
@@ -290,12 +315,18 @@ impl SignedMail<'_> {
         }
     }
 
+    /// Whether a word changes what the desk knows, and not only asks.
+    fn changes_the_desk(&self) -> bool {
+        let rows = self.parsed.lines.iter().filter_map(|line| keyword(&line.word));
+        rows.into_iter().any(|row| row.scope == Scope::Desk && row.group == "people")
+    }
+
     fn check_age(&self) -> Result<(), Refusal> {
         let lines = self.parsed.lines.as_slice();
         // Holding something back must work however long the mail took.
         let harmless = ["hold", "incident"];
-        let only_hold =
-            lines.iter().all(|line| harmless.iter().any(|w| line.word.eq_ignore_ascii_case(w)));
+        let only_hold = !lines.is_empty()
+            && lines.iter().all(|line| harmless.iter().any(|w| line.word.eq_ignore_ascii_case(w)));
         let dangerous =
             lines.iter().any(|line| keyword(&line.word).is_some_and(|row| row.dangerous));
         let made = self.signed.made;
@@ -354,6 +385,10 @@ impl SignedMail<'_> {
         let words = lines.iter().filter_map(|line| keyword(&line.word));
         let words = words.map(|row| row.word.to_owned()).collect();
         work.add(Event::Refused { words, why: refusal.reason.clone() });
+        let next = match refusal.next.as_str() {
+            "" => "look where it stands with `| /status`, without the bar.",
+            next => next,
+        };
         let head = self.desk.head;
         let understood: Vec<_> = lines.iter().map(|line| clean_line(&line.text(), 200)).collect();
         let facts = json!({
@@ -361,7 +396,7 @@ impl SignedMail<'_> {
             "reason": refusal.reason,
             "understood": understood,
             "why": after("Why not: ", &refusal.why),
-            "next": after("What to do: ", &refusal.next),
+            "next": after("What to do: ", next),
             "journal_number": head.number,
             "journal_hash": head.hash,
         });
@@ -492,6 +527,7 @@ fn carry_out<'d>(
         "steps": steps,
         "text_kept": passed_on,
         "cut": parsed.cut,
+        "left_out": parsed.left_out(),
         "journal_number": head.number,
         "journal_hash": head.hash,
     });

@@ -445,7 +445,10 @@ fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
         }
     };
     let own = incident.own.iter().any(|own| own.task.id == *id);
-    let heading = if percent >= 100 && !own {
+    // What public knowledge brings forward is due, and not overdue.
+    let span = schedule::span_of(&incident, task);
+    let over = span.is_none_or(|(at, _)| incident.known_public() != Some(at));
+    let heading = if percent >= 100 && !own && over {
         format!("OVERDUE: notice {word}")
     } else {
         format!("Notice {word} is not ready")

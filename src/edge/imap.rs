@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_imap::extensions::idle::IdleResponse;
+use async_imap::types::UnsolicitedResponse;
 use async_imap::types::{Fetch, Flag};
 use async_imap::{Client, Session};
 use futures::TryStreamExt;
@@ -174,7 +175,14 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             if can_mark {
                 self.mark(&mut session, uidvalidity).await?;
             }
-            session = self.wait(session, can_idle).await?;
+            // What the server told while we were busy it does not tell again once we idle.
+            let mut news = false;
+            while let Ok(told) = session.unsolicited_responses.try_recv() {
+                news |= matches!(told, UnsolicitedResponse::Exists(_));
+            }
+            if !news {
+                session = self.wait(session, can_idle).await?;
+            }
         }
     }
 

@@ -215,8 +215,8 @@ impl<'a> Mime<'a> {
         };
         let text = match self.part(part).map(|part| &part.body) {
             Some(PartType::Text(text)) if sound(text) => cut(text).to_owned(),
-            Some(PartType::Html(html)) if sound(html) => html_to_text(cut(html)),
-            Some(PartType::Html(_)) => html_to_text(&decoded()),
+            Some(PartType::Html(html)) if sound(html) => html_to_text(&with_breaks(cut(html))),
+            Some(PartType::Html(_)) => html_to_text(&with_breaks(&decoded())),
             _ => decoded(),
         };
         let text = clean(&unmasked(&text));
@@ -276,6 +276,7 @@ impl<'a> Mime<'a> {
                     inner.plain.clear();
                 }
             }
+            body.cut |= inner.cut;
             body.plain.append(&mut inner.plain);
             body.html.append(&mut inner.html);
             body.attachments.append(&mut inner.attachments);
@@ -286,18 +287,23 @@ impl<'a> Mime<'a> {
         let named = self.part(part).and_then(MimeHeaders::attachment_name).is_some();
         let old_headers = self.parameter(part, "protected-headers").is_some();
         match (media.as_str(), (attached || named) && !alternative) {
-            ("text/plain", false) => body.plain.push(self.text_of(part)),
+            ("text/plain", false) => {
+                body.cut |= is_long(self.bytes(part).len());
+                body.plain.push(self.text_of(part));
+            }
             ("text/html", false) => body.html.push((part, self.text_of(part))),
             // Old protected headers: shown by the mail program, not a part of the content, and
             // they hold the subject that was to be hidden (FAILURES L2).
             ("text/rfc822-headers", false) => {}
             ("text/rfc822-headers", true) if old_headers => {}
-            ("text/enriched" | "text/richtext" | "text/x-amp-html", false) if alternative => {}
             // What PGP/MIME itself needs is not an attachment: the control part and the signature,
             // in their places and nowhere else.
             ("application/pgp-encrypted" | "application/pgp-signature", _)
                 if self.is_protocol(part) => {}
-            _ => body.attachments.push(self.attachment(part, &media)),
+            _ => {
+                let whole = self.attachment(part, &media);
+                body.attachments.push(Attachment { of_other_form: alternative, ..whole });
+            }
         }
     }
 
@@ -307,7 +313,12 @@ impl<'a> Mime<'a> {
             match self.media(parent).as_str() {
                 "multipart/signed" => children.get(1) == Some(&part),
                 "multipart/encrypted" => children.first() == Some(&part),
-                "multipart/mixed" => children.len() == 3 && children.get(1) == Some(&part),
+                // What Exchange makes of PGP/MIME, and no other mail of three parts.
+                "multipart/mixed" => {
+                    children.len() == 3
+                        && children.get(1) == Some(&part)
+                        && self.media(part) == "application/pgp-encrypted"
+                }
                 _ => false,
             }
         })
@@ -316,6 +327,7 @@ impl<'a> Mime<'a> {
     fn attachment(&self, part: Part, media: &str) -> Attachment {
         let name = self.part(part).and_then(MimeHeaders::attachment_name).unwrap_or("");
         Attachment {
+            of_other_form: false,
             name: file_name(name, self.part(part).map_or(0, |part| part.offset_header)),
             media: if media.len() <= 100 && media.is_ascii() {
                 media.to_owned()
@@ -563,6 +575,8 @@ pub struct Body {
     html: Vec<(Part, String)>,
     /// Whether there was HTML only.
     pub html_only: bool,
+    /// Whether a text was longer than what is read of it.
+    pub cut: bool,
     /// Everything else.
     pub attachments: Vec<Attachment>,
 }
@@ -654,6 +668,32 @@ const TEXT_MAX: usize = 1024 * 1024;
 fn cut(text: &str) -> &str {
     let end = (0..=TEXT_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     text.get(..end.unwrap_or(0)).unwrap_or("")
+}
+
+/// HTML with a line break before each element that begins a line of its own: without it, two lines
+/// of a recipe would become one.
+fn with_breaks(html: &str) -> String {
+    const LINES: &[&str] =
+        &["div", "li", "tr", "p", "pre", "blockquote", "h1", "h2", "h3", "h4", "dt", "dd"];
+    let mut out = String::with_capacity(html.len().saturating_add(html.len() / 8));
+    for (n, piece) in html.split('<').enumerate() {
+        if n > 0 {
+            let tag = piece.strip_prefix('/').unwrap_or(piece);
+            let end = tag.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tag.len());
+            let name = tag.get(..end).unwrap_or("").to_ascii_lowercase();
+            if LINES.contains(&name.as_str()) {
+                out.push_str("<br>");
+            }
+            out.push('<');
+        }
+        out.push_str(piece);
+    }
+    out
+}
+
+/// Whether a text part is longer than what is read of it.
+fn is_long(bytes: usize) -> bool {
+    bytes > TEXT_MAX
 }
 
 /// Text in the charset that it says it is in; in UTF-8 if it is that, in Windows-1252 otherwise,

@@ -344,6 +344,7 @@ impl Opener<'_> {
             verdict: Verdict { failure: Some(failure), ..Verdict::plain() },
             text: String::new(),
             html_only: false,
+            text_cut: false,
             attachments: Vec::new(),
             keys: Vec::new(),
             from_before: false,
@@ -401,6 +402,7 @@ impl Opener<'_> {
             text: text
                 .map_or_else(|| body.plain.join("\n"), |text| crate::domain::texts::clean(&text)),
             html_only: body.html_only,
+            text_cut: body.cut,
             attachments: body.attachments,
             keys,
             from_before: false,

@@ -65,7 +65,8 @@ impl Draft {
     #[must_use]
     pub fn answer(to: &Read, text: &str) -> Self {
         let quoted = crate::domain::texts::quote(&to.text);
-        let mut draft = Self::sealed(&format!("{text}\n\nOn that day the desk wrote:\n{quoted}\n"));
+        let mut draft =
+            Self::sealed(&format!("{text}\n\nOn 2026-12-01 10:00 the desk wrote:\n{quoted}\n"));
         draft.answers.clone_from(&to.message_id);
         draft
     }

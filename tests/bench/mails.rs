@@ -156,6 +156,7 @@ impl Bench {
         let bytes: std::sync::Arc<[u8]> = Self::text(size).into_bytes().into();
         let attachments = if size > 100_000 {
             vec![Attachment {
+                of_other_form: false,
                 name: "a.bin".into(),
                 media: "application/octet-stream".into(),
                 bytes,

@@ -299,10 +299,14 @@ pub(super) fn freeze_and_show(
     } else {
         ""
     };
+    let own = turn.incident()?.own.iter().any(|own| own.task.id == task.id);
+    let leaves = match notice::moment(turn.work, task) {
+        _ if own => String::new(),
+        moment => format!("{moment}\n"),
+    };
     Ok(format!(
-        "Frozen as {word}@{number}, for the {audience} ({} now). It leaves\n{}\nonce {} of you have approved it.{editor}\n\n  | /approve {word}@{number}\n\n> Subject: {}\n>\n{}",
+        "Frozen as {word}@{number}, for the {audience} ({} now). It leaves\n{leaves}once {} of you have approved it.{editor}\n\n  | /approve {word}@{number}\n\n> Subject: {}\n>\n{}",
         to.len(),
-        notice::moment(turn.work, task),
         task.approvals,
         shown.subject,
         crate::domain::texts::quote(&shown.body),

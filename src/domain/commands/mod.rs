@@ -258,9 +258,10 @@ impl<'d> Turn<'_, 'd> {
         let roster = &self.work.desk.roster;
         let found = PersonId::parse(word).and_then(|id| roster.person(&id));
         found.ok_or_else(|| {
-            let known = roster.people.keys().map(PersonId::as_str);
-            let next = nearest(word, known).map_or_else(
-                || "write their id, as `| /status` shows it.".to_owned(),
+            let team = roster.people.values().filter(|person| person.is_maintainer());
+            let known: Vec<&str> = team.map(|person| person.id.as_str()).collect();
+            let next = nearest(word, known.iter().copied()).map_or_else(
+                || format!("write one of {}.", known.join(", ")),
                 |hint| format!("did you mean `{hint}`?"),
             );
             Refusal::new("no such person", format!("the roster has nobody called `{word}`."), next)

@@ -192,10 +192,12 @@ pub fn join(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             next,
         ));
     }
-    if turn.incident()?.holds(person, &role) {
+    // Who has the role anyway is brought in by it: they hear what is said from here on.
+    let in_circle = turn.work.circle().iter().any(|other| other.id == person.id);
+    if turn.incident()?.holds(person, &role) && in_circle {
         return Err(Refusal::new(
             "has the role already",
-            format!("{} holds that role on this incident.", person.name),
+            format!("{} holds that role on this incident, and gets its mails.", person.name),
             "",
         ));
     }

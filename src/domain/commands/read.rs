@@ -10,25 +10,27 @@ use crate::domain::names::Handle;
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule::{self, State};
 use crate::domain::steer::may_use;
-use crate::domain::texts::{blob_place, history_place};
+use crate::domain::texts::{blob_place, history_place, wrapped};
 
 type Answer = Result<String, Refusal>;
 
-fn explain(row: &Keyword) -> String {
+fn explain(row: &Keyword, more: &str) -> String {
     let line = format!("| /{} {}", row.word, row.arguments);
-    format!("{}\n    {} For {}.", line.trim_end(), row.help, row.needs.words())
+    let text = wrapped(&format!("{} For {}.{more}", row.help, row.needs.words()));
+    let text: Vec<String> = text.lines().map(|line| format!("    {line}")).collect();
+    format!("{}\n{}", line.trim_end(), text.join("\n"))
 }
 
 /// `/help [WORD]`
 pub fn help(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let word = arguments.trim_start_matches('/');
     if !word.is_empty() {
-        return keyword(word).map(explain).ok_or_else(|| unknown(word));
+        return keyword(word).map(|row| explain(row, "")).ok_or_else(|| unknown(word));
     }
     let mut out = String::from(
-        "Write words as the first lines of a mail, each on a line of its own and without\n\
-         the bar, signed and encrypted. Keep the Ref line of our mail. What stands below\n\
-         them is passed on to the team.\n",
+        "Write words as the first lines of a mail, each on a line of its own and without the bar, \
+         signed and encrypted. Keep the Ref line of our mail. What stands below them is passed on to \
+         the team.\n",
     );
     let mut group = "";
     for row in KEYWORDS.iter().filter(|row| row.needs != Needs::Reporter) {
@@ -38,7 +40,7 @@ pub fn help(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         }
         let yours = turn.work.incident.is_none() || may_use(turn.work, turn.person, row).is_ok();
         let yours = if yours { "" } else { " Not for you here." };
-        let _ = writeln!(out, "  {}{yours}", explain(row).replace('\n', "\n  "));
+        let _ = writeln!(out, "  {}", explain(row, yours).replace('\n', "\n  "));
     }
     Ok(out)
 }

@@ -77,15 +77,38 @@ fn own_text(turn: &mut Turn<'_, '_>, before: &str) -> Result<String, Refusal> {
     Ok(text)
 }
 
-/// What a maintainer attached for the reporter: without keys and signatures, which would show who
-/// wrote it.
-fn for_reporter(attachments: &[Attachment]) -> Vec<Attachment> {
-    const TELLING: &[&str] =
-        &["application/pgp-keys", "application/pgp-signature", "text/vcard", "text/x-vcard"];
-    let tells = |attachment: &&Attachment| {
-        !attachment.is_text_of_mail() && !TELLING.contains(&attachment.media.as_str())
-    };
-    attachments.iter().filter(tells).cloned().collect()
+/// What a maintainer attached for the reporter, and the names of what is left out of it: what shows
+/// who wrote it, and other forms of the text.
+///
+/// # Errors
+/// When something is attached that holds what is not for the reporter.
+fn for_reporter(turn: &Turn<'_, '_>) -> Result<(Vec<Attachment>, Vec<String>), Refusal> {
+    let (mut leave, mut stay) = (Vec::new(), Vec::new());
+    for attachment in &turn.letter.attachments {
+        if attachment.is_text_of_mail() || attachment.tells_who_wrote() {
+            if !attachment.is_text_of_mail() {
+                stay.push(attachment.name.clone());
+            }
+            continue;
+        }
+        let text = String::from_utf8_lossy(&attachment.bytes);
+        let mail = attachment.media.starts_with("message/");
+        let ours = text.contains("Ref:") && !references_in(&text).is_empty();
+        let html = attachment.media == "text/html"
+            && text.contains(turn.line.split(' ').next().unwrap_or("/"));
+        if mail || ours || html {
+            return Err(Refusal::new(
+                "an attachment that is not for the reporter",
+                format!(
+                    "`{}` is a mail, or repeats a mail of the desk or your command.",
+                    attachment.name
+                ),
+                "leave it out, or save what is meant for the reporter as a file of its own.",
+            ));
+        }
+        leave.push(attachment.clone());
+    }
+    Ok((leave, stay))
 }
 
 /// `/reply`, with the text below the commands.
@@ -95,9 +118,20 @@ pub fn reply(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     needs(&text, "reply", "and below it your text to the reporter")?;
     let kept = turn.work.keep(text.clone());
     turn.work.add(Event::Noted { note: kept });
-    let attachments = for_reporter(&turn.letter.attachments);
+    let (attachments, left_out) = for_reporter(turn)?;
     let facts = json!({ "text": text, "subject": "Your report" });
-    let answer = content_for_reporter(turn.work, "reply", &facts, attachments);
+    let names: Vec<String> = attachments.iter().map(|part| part.name.clone()).collect();
+    let mut answer = content_for_reporter(turn.work, "reply", &facts, attachments);
+    if !left_out.is_empty() {
+        answer.push_str(&format!(
+            "\nLeft out, since it would show who wrote it: {}.",
+            left_out.join(", ")
+        ));
+    }
+    let text = match names.as_slice() {
+        [] => text,
+        names => format!("{text}\n\n(attached: {})", names.join(", ")),
+    };
     tell_what_was_answered(turn, "This left:", &text);
     Ok(answer)
 }

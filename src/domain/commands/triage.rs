@@ -39,7 +39,9 @@ pub fn accept(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let facts = turn.work.clear_facts();
     let now = turn.work.now;
     turn.work.write_reporter(Purpose::Answer, "answer", &facts, &SealedFacts::default(), now);
-    Ok(format!("Accepted. {}", told(turn.work)))
+    let leads =
+        if turn.incident()?.lead.as_ref() == Some(&turn.person.id) { " You lead it." } else { "" };
+    Ok(format!("Accepted.{leads} {}", told(turn.work)))
 }
 
 /// `/reject REASON`; the reason may also stand below.

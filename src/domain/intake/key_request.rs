@@ -134,6 +134,7 @@ mod tests {
             verdict: Verdict::plain(),
             text: text.to_owned(),
             html_only: false,
+            text_cut: false,
             attachments: Vec::new(),
             keys: Vec::new(),
             from_before: false,

@@ -83,7 +83,7 @@ pub fn without_references(text: &str) -> String {
             continue;
         }
         out.push_str("Ref :");
-        let word = piece.trim_start_matches([' ', '\t']);
+        let word = piece.trim_start();
         let blanks = piece.len().saturating_sub(word.len());
         let end = word.find(char::is_whitespace).unwrap_or(word.len());
         match word.get(..end).and_then(|word| word.split_once('/')) {
