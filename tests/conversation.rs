@@ -310,3 +310,116 @@ fn r7_a_hundred_mails_that_cannot_be_opened_are_one_list() {
     assert_eq!(one_by_one + listed, 100, "each is shown once");
     assert!(new.len() <= 40, "{:?}", new.iter().map(|m| &m.subject).collect::<Vec<_>>());
 }
+
+//------------ What a second look found -----------------------------------------------------------
+
+/// What a maintainer signed elsewhere is no talk here, however it is brought in.
+#[test]
+fn talk_that_was_signed_elsewhere_is_passed_on_to_nobody() {
+    let mut world = World::new();
+    let mut draft = Draft::sealed("Yes, I agree. Publish it today.");
+    draft.answers.clone_from(&world.report.message_id);
+    let entity = draft.entity(None);
+    let body = entity.strip_suffix(b"\r\n").unwrap().to_vec();
+    let key = world.stage.keyring(Who::Mia).unwrap();
+    let signature = common::armor(key.sign(&body, world.stage.now()).unwrap());
+    let mail = world.mail(Who::Mia, "1@x", &draft, &Protected::Signed(body, signature));
+    let new = world.deliver(mail);
+    assert_eq!(to(&new), [Who::Mia], "{:?}", subjects(&new));
+    assert!(new[0].1.subject.contains("not bound"), "{}", new[0].1.subject);
+    // Nor does a word that changes something at the desk count, if it names nobody.
+    let tom = world.says(Who::Tom, "/away 2026-12-24");
+    assert!(only(&tom, Who::Tom).subject.contains("Done"), "with a reference it does");
+}
+
+/// A reporter's reference in what is quoted moves nobody's words to another incident.
+#[test]
+fn a_reporters_reference_neither_travels_nor_steers() {
+    for blank in [" ", "", "\n", "\u{a0}", "\t "] {
+        let mut world = World::new();
+        let first = world.handle.clone();
+        let token = world.reference_of(Who::Rita, &first);
+        let token = token.strip_prefix("Ref: ").unwrap();
+        let second = common::report(&mut world.stage);
+        let other = embargod::domain::names::Handle::parse(&second.handle().unwrap()).unwrap();
+        let own = world.reference_of(Who::Rita, &other);
+        let text = format!("More on it.\nRef:{blank}{token}\n\n{own}\n");
+        let new = world.sends(Who::Rita, &Draft::sealed(&text));
+        let secret = token.split('/').nth(1).unwrap();
+        for (who, mail) in &new {
+            assert!(!mail.text.contains(secret), "{blank:?}: {} got it", who.id());
+        }
+        // A maintainer who quotes it all the same speaks of the incident that their own is for.
+        let mias = world.reference_of(Who::Mia, &other);
+        let text = format!("Words on the second.\n\n> Ref: {token}\n> {mias}\n");
+        let new = world.sends(Who::Mia, &Draft::sealed(&text));
+        assert_eq!(to(&new), [Who::Mia], "a quote from another incident: {:?}", subjects(&new));
+    }
+}
+
+/// Nothing that is attached shows who wrote an answer, whatever it is called.
+#[test]
+fn attachments_of_an_answer_tell_nothing_about_its_writer() {
+    let mut world = World::new();
+    let key = world.stage.keyring(Who::Mia).unwrap().certificate().armored().into_bytes();
+    let mut draft = Draft::answer(&world.report, "/reply\nAll fine.");
+    for (name, bytes) in [
+        ("fix.patch", b"--- a\n+++ b\n".to_vec()),
+        ("notes.txt", key.clone()),
+        ("0xMIA_public.asc", key),
+        ("mia.vcf", b"BEGIN:VCARD\nFN:Mia\nEND:VCARD".to_vec()),
+        ("card.bin", b"BEGIN:VCARD\nFN:Mia\nEND:VCARD".to_vec()),
+        ("invite.ics", b"BEGIN:VCALENDAR\nORGANIZER:mia".to_vec()),
+        ("fix.patch.sig", vec![0x88, 1, 2]),
+    ] {
+        draft.attachments.push((name.to_owned(), bytes));
+    }
+    let new = world.sends(Who::Mia, &draft);
+    let names: Vec<_> =
+        only(&new, Who::Rita).attachments.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(names, ["fix.patch"]);
+    let answer = only(&new, Who::Mia);
+    assert!(answer.text.contains("Left out") && answer.text.contains("mia.vcf"), "{}", answer.text);
+    assert!(only(&new, Who::Tom).text.contains("(attached: fix.patch)"));
+    // A mail of the desk as an attachment stops it.
+    let mut draft = Draft::answer(&world.report, "/reply\nSee this.");
+    draft.attachments.push(("mail.txt".to_owned(), world.report.text.clone().into_bytes()));
+    let new = world.sends(Who::Mia, &draft);
+    assert_eq!(to(&new), [Who::Mia], "{:?}", subjects(&new));
+    assert!(new[0].1.text.contains("repeats a mail of the desk"), "{}", new[0].1.text);
+}
+
+/// Whoever has read the acknowledgement in clear can bring a key of their own; the team is told.
+#[test]
+fn a_new_key_of_a_reporter_is_announced_and_not_taken_from_another_address() {
+    let mut world = World::new();
+    world.stage.write(Who::Paul, &Draft::plain("Bug", "A bug in version 2.")).unwrap();
+    world.stage.pass(Span::seconds(10)).unwrap();
+    let ack = world.stage.mailbox(Who::Paul).unwrap().pop().unwrap();
+    let line = ack.text.lines().find(|line| line.starts_with("Ref: ")).unwrap().to_owned();
+    let mut thief = Draft::sealed(&format!("Here is my key.\n\n{line}"));
+    thief.with_key = true;
+    let new = world.sends(Who::Rita, &thief);
+    let told = only(&new, Who::Mia);
+    assert!(told.text.contains("was NOT taken"), "{}", told.text);
+    let handle = embargod::domain::names::Handle::parse(&ack.handle().unwrap()).unwrap();
+    assert!(world.stage.engine().unwrap().desk().incidents[&handle].reporter.key.is_none());
+    thief.from = Some(Who::Paul.address());
+    let new = world.sends(Who::Rita, &Draft { text: format!("My key again.\n\n{line}"), ..thief });
+    assert!(only(&new, Who::Mia).text.contains("NEW KEY of the reporter"));
+}
+
+/// A mail that only asks what its program did is answered, and is no report.
+#[test]
+fn a_lonely_ping_opens_no_incident() {
+    let mut world = World::new();
+    let before = world.stage.engine().unwrap().desk().incidents.len();
+    let mut draft = Draft::plain("x", "/ping\n");
+    draft.from = Some(Who::Mia.address());
+    let entity = Protected::Clear(draft.entity(None));
+    let mail = world.mail(Who::Mia, "1@x", &draft, &entity);
+    let new = world.deliver(mail);
+    assert_eq!(to(&new), [Who::Mia], "{:?}", subjects(&new));
+    assert!(new[0].1.text.contains("switch signing on"), "{}", new[0].1.text);
+    assert_eq!(world.stage.engine().unwrap().desk().incidents.len(), before);
+}

@@ -252,3 +252,84 @@ fn l22_asking_under_the_name_of_a_copy_tells_a_thief_nothing() {
     );
     assert!(world.sends(Who::Paul, &draft).is_empty(), "once an hour, as for anyone");
 }
+
+//------------ What a second look found -----------------------------------------------------------
+
+#[test]
+fn the_rotation_goes_on_whatever_happens_to_who_was_asked() {
+    let mut world = World::with(rotating);
+    let handle = world.handle.clone();
+    let asked_now = |world: &World| {
+        let incident = &world.stage.engine().unwrap().desk().incidents[&handle];
+        incident.offer.as_ref().map(|offer| offer.to.to_string())
+    };
+    assert_eq!(asked_now(&world).as_deref(), Some("mia"));
+    // Who was asked leaves: the next is asked.
+    world.confirms(Who::Mia, "/leave");
+    assert_eq!(asked_now(&world).as_deref(), Some("tom"));
+    let desk = world.stage.engine().unwrap().desk();
+    assert_eq!(desk.turns_offered(&PersonId::parse("mia").unwrap()), 0);
+    // Nobody is told of another's turn, however long the desk was down.
+    let new = world.waits(Span::days(3));
+    for (who, mail) in new.iter().filter(|(_, mail)| mail.subject.contains("You were asked")) {
+        assert!(matches!(who, Who::Tom | Who::Uma), "{}: {}", who.id(), mail.subject);
+    }
+}
+
+#[test]
+fn reports_that_came_in_a_heap_get_a_lead_as_well() {
+    let mut world = World::with(rotating);
+    for n in 0..14 {
+        world.stage.write(Who::Paul, &Draft::plain("Bug", &format!("Bug {n}."))).unwrap();
+    }
+    world.stage.pass(Span::hours(1)).unwrap();
+    let desk = world.stage.engine().unwrap().desk();
+    assert_eq!(desk.incidents.len(), 15);
+    assert!(desk.incidents.values().all(|incident| incident.offer.is_some()));
+    let people = ["mia", "tom", "uma"].map(|id| desk.turns_offered(&PersonId::parse(id).unwrap()));
+    assert_eq!(people, [5, 5, 5], "shared evenly");
+}
+
+#[test]
+fn an_incident_whose_lead_has_left_can_be_led_again() {
+    let mut world = World::new();
+    world.does(Who::Mia, "/accept");
+    world.confirms(Who::Mia, "/close");
+    world.confirms(Who::Mia, "/leave");
+    world.confirms(Who::Tom, "/reopen");
+    world.does(Who::Tom, "/take");
+    let handle = world.handle.clone();
+    assert_eq!(lead(&world, &handle).as_deref(), Some("tom"));
+    world.is_refused(Who::Tom, "/leave", "you lead this incident");
+    world.confirms(Who::Tom, "/close");
+    world.is_refused(Who::Tom, "/leave", "nobody else on this incident");
+}
+
+#[test]
+fn a_date_that_has_passed_without_a_word_is_not_forgotten() {
+    let mut world = World::new();
+    world.does(Who::Mia, "/accept\n/disclose 2026-03-16");
+    let new = world.waits(Span::days(60));
+    let quiet = new.iter().filter(|(who, mail)| {
+        *who == Who::Mia && mail.subject.contains("Nothing happens on this incident")
+    });
+    assert!(quiet.count() >= 1, "{:?}", subjects(&new));
+}
+
+/// Somebody keeps a copy of one mail of Mia's and sends it day after day.
+#[test]
+fn copies_of_a_command_do_not_keep_the_alarm_off() {
+    let mut world = World::new();
+    let draft = Draft::sealed(&format!("/accept\n\n> {}", world.reference()));
+    let sealed = world.seal(Who::Mia, &draft.entity(None));
+    let mail = world.mail(Who::Mia, "1@x", &draft, &sealed);
+    world.deliver(mail);
+    let mut quiet = 0;
+    for n in 0..10 {
+        let new = world.waits(Span::hours(23));
+        quiet += new.iter().filter(|(_, mail)| mail.subject.contains("Nothing happens")).count();
+        let mail = world.mail(Who::Ann, &format!("{n}@copy"), &draft, &sealed);
+        world.deliver(mail);
+    }
+    assert!(quiet > 0);
+}

@@ -385,8 +385,9 @@ impl Incident {
     /// Takes a fact in. Cannot fail, decides nothing, and is the same at replay.
     #[expect(clippy::too_many_lines, reason = "one arm for each fact; a table of what each means")]
     pub fn apply(&mut self, at: Moment, by: Option<&PersonId>, event: &Event) {
-        // A refused mail may be a copy that anybody sent.
-        if by.is_some() && !matches!(event, Event::Refused { .. }) {
+        // A refused mail may be a copy that anybody sent; so may what answers it.
+        let refused = matches!(event, Event::Refused { .. } | Event::Mailed { .. });
+        if by.is_some() && !refused {
             self.last_word = at;
         }
         if matches!(

@@ -191,9 +191,9 @@ pub struct Parsed {
     pub text: String,
     /// Whether the quote of a mail program that marks none was left out.
     pub cut: bool,
-    /// Lines that were quoted, or say who is quoted, and lines of a signature: not the text.
+    /// Quoted lines that stand between the writer's own words.
     pub quoted: usize,
-    /// Lines of a signature.
+    /// Lines below a mark that is not quite one of a signature.
     pub signature: usize,
     /// Whether the block has more lines than are looked at.
     pub too_many: bool,
@@ -242,6 +242,7 @@ pub fn parse(text: &str, desk: &Address) -> Parsed {
     let signature = signature_at(raw.get(..end).unwrap_or(&raw));
     let mut introduced = false;
     let mut said = false;
+    let mut passed = 0_usize;
     for (n, line) in own.iter().enumerate() {
         let quoted = is_quoted(line);
         let command = (!quoted).then(|| command_line(line)).flatten();
@@ -258,7 +259,7 @@ pub fn parse(text: &str, desk: &Address) -> Parsed {
         block_over |= in_block;
         if n == signature {
             let rest = own.iter().skip(n.saturating_add(1)).filter(|line| !line.is_empty());
-            parsed.signature = rest.count();
+            parsed.signature = if raw.get(n) == Some(&"--") { rest.count() } else { 0 };
             break;
         }
         // A reference is for the desk; passed on, it would make another's answer look forged.
@@ -267,11 +268,14 @@ pub fn parse(text: &str, desk: &Address) -> Parsed {
         let introduces = is_attribution(&lines, n, (!in_block && !said) || introduced);
         introduced = introduces;
         if quoted || reference || introduces {
-            // Above the first word of their own it is the mail that they answer.
-            parsed.quoted = parsed.quoted.saturating_add(usize::from(!reference));
+            passed = passed.saturating_add(usize::from(said && !reference && !line.is_empty()));
             continue;
         }
-        said |= !line.trim().is_empty();
+        if !line.trim().is_empty() {
+            // What is quoted below all of it is the mail that they answer.
+            parsed.quoted = parsed.quoted.saturating_add(std::mem::take(&mut passed));
+            said = true;
+        }
         block_over |= said;
         let known = |line: &Line| keyword(&line.word).is_some();
         let meant = command.or_else(|| command_line(&as_meant(line)));
