@@ -26,12 +26,17 @@
 //!
 //! * A mail's way in: [`edge::imap`] keeps it, [`edge::opening`] makes a
 //!   [`Letter`](domain::letter::Letter) of it with its verdict as data, [`domain::intake`] says what
-//!   it is, [`domain::steer`] whether its commands count, [`domain::keyword`] is their one table.
+//!   it is, [`domain::steer`] whether its commands count, [`domain::keyword`] is their one table,
+//!   [`domain::commands`] what each does; [`domain::reporter`] has the words of reporters, and
+//!   [`domain::diagnosis`] tells people what their mail program did.
+//! * Talk: [`domain::relay`] passes on; who is on an incident, and with which role, is asked of
+//!   [`Incident::holds`](domain::incident::Incident::holds) and nowhere else.
 //! * A mail's way out: [`domain::work`] collects it with the facts, [`domain::texts`] has the words
 //!   and decides what may leave in clear, [`edge::compose`] is the only maker of sealed bytes,
 //!   [`domain::outbox`] the ladder of attempts, [`edge::smtp`] the courier.
 //! * Time: [`domain::playbook`] is a process as data, [`domain::schedule`] what is due when,
-//!   [`domain::watch`] what the desk does about it.
+//!   [`domain::watch`] what the desk does about it, [`domain::silence`] what comes of people saying
+//!   nothing, [`domain::rotation`] whose turn it is.
 //!
 //! ## What is deliberately not there
 //!
