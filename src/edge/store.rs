@@ -207,7 +207,12 @@ impl Store {
 
     fn connect(path: &Path, key: &[u8; 32]) -> Result<Self, Fault> {
         let place = || format!("database {}", path.display());
+        // SQLite runs SQLCipher's own start outside of its lock, so a second thread that opens its
+        // first database at the same moment would find no cipher yet.
+        static FIRST: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let first = FIRST.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let db = Connection::open(path).at(place)?;
+        drop(first);
         // A raw key: SQLCipher's own derivation would only cost time on 32 random bytes.
         db.execute_batch(&format!("PRAGMA key = \"x'{}'\";", hex(key))).at(place)?;
         db.execute_batch(
