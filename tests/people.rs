@@ -120,8 +120,8 @@ fn the_old_lead_leads_until_the_new_one_takes_it() {
         .into_iter()
         .filter(|(_, m)| m.subject.contains("lead"))
         .collect();
-    // Tom is reminded, and told that the time is over as those further up are.
-    assert_eq!(to(&new), [Who::Mia, Who::Tom, Who::Tom], "{:?}", subjects(&new));
+    // Tom is reminded; who asked him is told that he said nothing.
+    assert_eq!(to(&new), [Who::Mia, Who::Tom], "{:?}", subjects(&new));
     golden.add(&new);
     assert_eq!(lead(&world, &handle).as_deref(), Some("mia"));
     world.is_refused(Who::Tom, "/take", "has not handed over to you");
@@ -332,4 +332,64 @@ fn copies_of_a_command_do_not_keep_the_alarm_off() {
         world.deliver(mail);
     }
     assert!(quiet > 0);
+}
+
+#[test]
+fn somebody_of_the_roster_who_reports_is_answered_as_a_reporter() {
+    let mut world = World::new();
+    for who in [Who::Ann, Who::Tom] {
+        let mut report = Draft::sealed("I have found something myself.");
+        report.with_key = true;
+        let new = world.sends(who, &report);
+        let ack =
+            new.iter().find(|(_, mail)| mail.subject.contains("We received")).unwrap().1.clone();
+        let new = world.sends(who, &Draft::answer(&ack, "/status"));
+        assert!(only(&new, who).text.contains("It is: received."), "{:?}", subjects(&new));
+        let new = world.sends(who, &Draft::answer(&ack, "One thing more."));
+        assert!(to(&new).contains(&Who::Mia), "{}: {:?}", who.id(), subjects(&new));
+        assert!(!new.iter().any(|(_, mail)| mail.subject.contains("Not done")));
+    }
+}
+
+#[test]
+fn who_has_joined_uses_the_words_of_the_desk_without_a_role_in_the_roster() {
+    let mut world = World::new();
+    world.confirms(Who::Mia, "/join ann fix_team");
+    let before = world.stage.engine().unwrap().desk().incidents.len();
+    let handle = world.handle.clone();
+    for text in ["/list".to_owned(), "/ping".to_owned(), format!("/incident {handle}\n/status")] {
+        let new = world.sends(Who::Ann, &Draft::sealed(&text));
+        assert!(only(&new, Who::Ann).subject.contains("Done:"), "{text}: {:?}", subjects(&new));
+    }
+    assert_eq!(world.stage.engine().unwrap().desk().incidents.len(), before);
+}
+
+#[test]
+fn what_did_not_leave_is_not_said_to_have_left() {
+    let mut world = World::new();
+    world.stage.write(Who::Paul, &Draft::plain("Bug", "A bug.")).unwrap();
+    world.stage.pass(Span::seconds(10)).unwrap();
+    let report = world.stage.mailbox(Who::Mia).unwrap().pop().unwrap();
+    let new = world.sends(Who::Mia, &Draft::answer(&report, "/reject It needs root anyway."));
+    let paul = only(&new, Who::Paul);
+    assert!(
+        !paul.text.contains("being worked on") && paul.text.contains("has an answer"),
+        "{}",
+        paul.text
+    );
+    let tom = only(&new, Who::Tom);
+    assert!(tom.subject.contains("NOT sent to the reporter"), "{}", tom.subject);
+    assert!(only(&new, Who::Mia).text.contains("NOT sent"));
+}
+
+#[test]
+fn the_rotation_goes_on_when_somebody_is_back() {
+    let mut world = World::with(rotating);
+    world.does(Who::Tom, "/away 2026-03-20");
+    world.does(Who::Uma, "/away 2026-03-20");
+    let answer = world.does(Who::Mia, "/decline");
+    assert!(answer.text.contains("nobody is left to be asked"), "{}", answer.text);
+    world.does(Who::Tom, "/back");
+    let new = world.waits(Span::hours(25));
+    assert_eq!(asked(&new), [Who::Tom], "{:?}", subjects(&new));
 }

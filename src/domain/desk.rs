@@ -170,6 +170,7 @@ pub struct Desk {
     turns: BTreeMap<PersonId, Moment>,
     offered: BTreeMap<Handle, PersonId>,
     away: BTreeMap<PersonId, Moment>,
+    joined: BTreeSet<(PersonId, Handle)>,
     restored: Option<Moment>,
     threads: BTreeMap<MessageId, Handle>,
     key_sent: BTreeMap<Address, Moment>,
@@ -213,6 +214,7 @@ impl Desk {
             turns: BTreeMap::new(),
             offered: BTreeMap::new(),
             away: BTreeMap::new(),
+            joined: BTreeSet::new(),
             restored: None,
             threads: BTreeMap::new(),
             key_sent: BTreeMap::new(),
@@ -276,6 +278,13 @@ impl Desk {
     #[must_use]
     pub fn away(&self, person: &PersonId, now: Moment) -> Option<Moment> {
         self.away.get(person).copied().filter(|until| *until > now)
+    }
+
+    /// Whether somebody has joined any incident: then the words of the desk are for them as well.
+    #[must_use]
+    pub fn has_joined(&self, person: &PersonId) -> bool {
+        let first = self.joined.range((person.clone(), Handle::first())..).next();
+        first.is_some_and(|(id, _)| id == person)
     }
 
     /// When the store was last put back from a backup.
@@ -518,6 +527,12 @@ impl Desk {
             if self.offered.get(handle) == Some(person));
         if asked_has_left || ends_offer(event) {
             self.offered.remove(handle);
+        }
+        if let Event::MemberJoined { person, .. } = event {
+            self.joined.insert((person.clone(), handle.clone()));
+        }
+        if let Event::MemberLeft { person } = event {
+            self.joined.remove(&(person.clone(), handle.clone()));
         }
         if let Event::StatusAsked { alias: Some(alias) } = event
             && let Some(alias) = self.aliases.get_mut(alias)

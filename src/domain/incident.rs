@@ -603,6 +603,27 @@ impl Incident {
             .map(|person| person.id.clone())
             .collect();
         self.forget(&|id| !team.contains(id));
+        // Agreements and approvals were given in a role.
+        let holders = |role: &str| -> BTreeSet<PersonId> {
+            let people = roster.people.values().filter(|person| self.holds(person, role));
+            people.map(|person| person.id.clone()).collect()
+        };
+        let of_role: BTreeMap<String, BTreeSet<PersonId>> =
+            self.playbook.roles.keys().map(|role| (role.clone(), holders(role))).collect();
+        let fits =
+            |role: &str, id: &PersonId| of_role.get(role).is_some_and(|ids| ids.contains(id));
+        let roles: BTreeMap<TaskId, String> =
+            self.tasks().map(|task| (task.id.clone(), task.role.clone())).collect();
+        for (task, agreed) in &mut self.agreed {
+            if !self.done.contains_key(task) {
+                agreed.retain(|role, id| fits(role, id));
+            }
+        }
+        for (id, notice) in &mut self.notices {
+            if let (false, Some(role)) = (notice.has_left(), roles.get(id)) {
+                notice.approvals.retain(|person, _| fits(role, person));
+            }
+        }
     }
 
     /// Takes back what still counts of some people: the lead, what they were asked, approvals of

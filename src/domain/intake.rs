@@ -83,7 +83,7 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
 fn only_a_ping(desk: &Desk, letter: &Letter) -> bool {
     let author = letter.author().and_then(|author| desk.roster.by_address(author));
     let lines = steer::commands_in(desk, letter);
-    author.is_some_and(Person::is_maintainer)
+    author.is_some_and(|who| who.is_maintainer() || desk.has_joined(&who.id))
         && steer::is_ping(&lines)
         && steer::text_in(desk, letter).is_empty()
         && letter.attachments.iter().all(super::letter::Attachment::tells_who_wrote)
@@ -263,30 +263,7 @@ fn follow_up(
     {
         work.add(Event::KeyProven { fingerprint: key.fingerprint.clone() });
     }
-    // A key that came inside encryption, with the reference that only the reporter was given.
-    let unpinned = reporter.as_ref().is_some_and(|reporter| !reporter.key_proven);
-    let inside = letter.keys.first().filter(|key| key.rank < KeyRank::Outside);
-    // Whoever has read a reporter's acknowledgement has the reference; so at least the address must
-    // be the one that reported, and the team is told to look.
-    let at = reporter.as_ref().and_then(|reporter| reporter.address.clone());
-    let same_address = letter.author().zip(at).is_some_and(|(from, at)| from.same_box(&at));
-    let mut news = Vec::new();
-    if unpinned && place.by_reporter && inside.is_some() && !same_address {
-        news.push(
-            "a key came with it, from another address than the report's, and was NOT taken"
-                .to_owned(),
-        );
-    }
-    let inside = inside.filter(|_| same_address);
-    if let (true, true, Some(found)) = (unpinned, place.by_reporter, inside) {
-        news.push(format!(
-            "NEW KEY of the reporter, {}: it came with this mail, and who has seen our answer to the report could have sent it; compare it by another way before you write what must stay secret",
-            found.fingerprint.spaced()
-        ));
-        let certificate = work.keep(found.certificate.clone());
-        let (fingerprint, rank) = (found.fingerprint.clone(), found.rank);
-        work.add(Event::KeyPinned { key: ReporterKey { fingerprint, rank, certificate } });
-    }
+    let news = if place.by_reporter { new_key(&mut work, letter) } else { None };
     let words = if proven { reporter::words(&work, letter) } else { Vec::new() };
     let mut told = reporter::carry_out(&mut work, &words);
     told.extend(news);
@@ -321,6 +298,29 @@ fn follow_up(
         );
     }
     work.done()
+}
+
+/// Takes a key that came inside encryption with the reference that only the reporter was given; says
+/// what the team should know of it. Whoever has read a reporter's acknowledgement has the reference
+/// as well, so at least the address must be the one that reported, and people are told to look.
+fn new_key(work: &mut Work<'_>, letter: &Letter) -> Option<String> {
+    let reporter = work.incident.as_ref()?.reporter.clone();
+    let known = reporter.key.as_ref().map(|key| &key.fingerprint);
+    let inside = letter.keys.first().filter(|key| key.rank < KeyRank::Outside);
+    let found = inside.filter(|found| !reporter.key_proven && known != Some(&found.fingerprint))?;
+    let from = letter.author().zip(reporter.address.as_ref());
+    if !from.is_some_and(|(from, at)| from.same_box(at)) {
+        let news = "a key came with it, from another address than the report's, and was NOT taken";
+        return Some(news.to_owned());
+    }
+    let certificate = work.keep(found.certificate.clone());
+    let (fingerprint, rank) = (found.fingerprint.clone(), found.rank);
+    work.add(Event::KeyPinned { key: ReporterKey { fingerprint, rank, certificate } });
+    Some(format!(
+        "NEW KEY of the reporter, {}: it came with this mail, and who has seen our answer to the \
+         report could have sent it; compare it by another way before you write what must stay secret",
+        found.fingerprint.spaced()
+    ))
 }
 
 /// So many mails of unproven writers an hour are passed on one by one on one incident.

@@ -334,8 +334,12 @@ fn unmarked_quote(lines: &[&str], desk: &Address) -> usize {
             || (n > 0 && at(n.saturating_sub(1)).contains(desk.as_str()));
         if names_us && ends_attribution(line) && !is_quoted(line) {
             let next = lines.iter().skip(n.saturating_add(1)).find(|line| !line.trim().is_empty());
-            if next.is_some_and(|next| !is_quoted(next) && command_line(next).is_none()) {
-                return first_of_attribution(lines, n);
+            let first = first_of_attribution(lines, n);
+            // Every program names a day; a sentence that names our address does not.
+            let dated = lines.get(first..=n).is_some_and(|lines| digits(lines) >= 4);
+            let unmarked = |next: &&str| !is_quoted(next) && command_line(next).is_none();
+            if dated && next.is_some_and(unmarked) {
+                return first;
             }
         }
     }

@@ -88,6 +88,12 @@ pub fn base32(bytes: &[u8], chars: usize) -> String {
 }
 
 impl Handle {
+    /// What stands before every handle in their order, and is none.
+    #[must_use]
+    pub fn first() -> Self {
+        Self(String::new())
+    }
+
     /// Makes the handle of an incident that was received in `year`.
     #[must_use]
     pub fn draw(prefix: &str, year: i32, fresh: &mut Fresh) -> Self {

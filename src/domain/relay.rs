@@ -144,7 +144,8 @@ fn pass_on(
 /// Whether a part is the HTML form of a text and quotes a reference of ours, which proves who a
 /// reporter is.
 fn holds_reference(attachment: &Attachment) -> bool {
-    attachment.is_text_of_mail() && attachment.bytes.windows(4).any(|bytes| bytes == b"Ref:")
+    let html = attachment.is_text_of_mail();
+    html && super::texts::holds_reference(&String::from_utf8_lossy(&attachment.bytes))
 }
 
 fn part(attachment: &Attachment) -> String {

@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use super::roster::Person;
-use super::schedule::nobody_left;
+use super::schedule::NOBODY_LEFT;
 use super::work::Work;
 
 /// The next in turn: of those who hold the role and are not away and have not declined this
@@ -33,7 +33,8 @@ pub fn offer_turn(work: &mut Work<'_>) {
         let lines = ["Nobody is left in the rotation: all are away, or have declined.".to_owned()];
         let next = "somebody take it: `| /take`, without the bar.";
         work.inform(&people, "Nobody leads this incident", &lines, next);
-        work.add(Event::Reminded { what: nobody_left(&incident) });
+        let what = format!("{NOBODY_LEFT}{}", work.now.timestamp());
+        work.add(Event::Reminded { what });
         return;
     };
     let until = assign.within.from(work.now, &incident.playbook.calendar);

@@ -425,11 +425,13 @@ fn human_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
 /// How long after its time a task that nobody did goes to the lead and those further up.
 const ESCALATE_AFTER: Span = Span::hours(24);
 
-/// The mark that is left once people were told that nobody is left in the rotation; it names how
-/// many have declined, so that it is said again when one more has.
-#[must_use]
-pub fn nobody_left(incident: &Incident) -> String {
-    format!("rotation:empty:{}:{}", incident.declined.len(), incident.joined.len())
+/// What marks in the history begin with that say that nobody was left in the rotation.
+pub const NOBODY_LEFT: &str = "rotation:empty:";
+
+/// When people were last told that nobody is left in the rotation.
+fn nobody_left(incident: &Incident) -> Option<Moment> {
+    let marks = incident.reminded.iter().filter_map(|mark| mark.strip_prefix(NOBODY_LEFT));
+    marks.filter_map(|at| Moment::from_timestamp(at.parse().ok()?, 0)).max()
 }
 
 /// What the desk does because people say nothing.
@@ -441,10 +443,13 @@ fn people_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
     }
     let calendar = &incident.playbook.calendar;
     let rotates = incident.playbook.assign.is_some() && incident.lead.is_none();
-    if rotates && incident.offer.is_none() && !incident.reminded.contains(&nobody_left(incident)) {
-        // One that waits for the digest is shown to people first.
+    if rotates && incident.offer.is_none() {
+        // One that waits for the digest is shown to people first; where nobody was left, somebody
+        // may be back the next day.
         let wait = if incident.deferred { Span::minutes(20) } else { Span::zero() };
-        list.push((later(incident.opened, wait), Duty::AskNext));
+        let first = later(incident.opened, wait);
+        let again = nobody_left(incident).map(|at| later(at, Span::hours(24)));
+        list.push((again.map_or(first, |again| again.max(first)), Duty::AskNext));
     }
     // With a date ahead, waiting for it is what there is to do.
     if incident.published().is_none() {

@@ -58,10 +58,26 @@ pub fn lapsed(work: &mut Work<'_>, person: &PersonId) {
     }
     let mut people = further_up(work);
     people.extend(offer.by.as_ref().and_then(|by| work.person(by)));
-    let lines =
-        [format!("{name} was asked to lead and has not answered. Who led before still does.")];
-    let next = "ask somebody else: `| /handoff WHO` or `| /lead WHO`, without the bar.";
+    people.retain(|other| other.id != *person);
+    let lead = work.incident.as_ref().and_then(|i| i.lead.clone()).map(|id| work.name(&id));
+    let (still, next) = who_leads(lead.as_deref());
+    let lines = [format!("{name} was asked to lead and has not answered. {still}")];
     work.inform(&people, "The lead was not taken over", &lines, next);
+}
+
+/// Who leads now that somebody did not take it, and what to do.
+#[must_use]
+pub fn who_leads(lead: Option<&str>) -> (String, &'static str) {
+    match lead {
+        Some(lead) => (
+            format!("{lead} still leads."),
+            "ask somebody else with `| /handoff WHO`, without the bar.",
+        ),
+        None => (
+            "Nobody leads.".to_owned(),
+            "ask somebody with `| /lead WHO`, or take it with `| /take`, without the bar.",
+        ),
+    }
 }
 
 /// Tells those further up of tasks that nobody did, a day after they were due.

@@ -72,7 +72,13 @@ pub fn person_mail(
     let signed = letter.verdict.signed()?;
     let parsed = parse(&letter.text, &desk.settings.address);
     let incident = place.handle.as_ref().and_then(|handle| desk.incidents.get(handle));
-    let steers = person.is_maintainer() || incident.is_some_and(|i| i.is_team(person));
+    // With the reference of the report that they wrote themselves they speak as its reporter.
+    if place.by_reporter && place.own.is_empty() {
+        return None;
+    }
+    let here = incident.is_some_and(|incident| incident.is_team(person));
+    let elsewhere = place.handle.is_none() && desk.has_joined(&person.id);
+    let steers = person.is_maintainer() || here || elsewhere;
     let mail = SignedMail { desk, letter, person, signed, place, parsed, now, fresh };
     // A command line from anyone else is ordinary text.
     if !steers {

@@ -8,7 +8,7 @@
 mod places;
 
 pub use places::{
-    blob_place, clean, clean_line, fill_blobs, fill_history, history_place, quote,
+    blob_place, clean, clean_line, fill_blobs, fill_history, history_place, holds_reference, quote,
     without_references, wrapped,
 };
 
@@ -42,6 +42,7 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("alert", Class::Sealed, include_str!("../../templates/alert.txt")),
     ("announce", Class::Public, include_str!("../../templates/announce.txt")),
     ("answer", Class::Clear, include_str!("../../templates/answer.txt")),
+    ("answer-waits", Class::Clear, include_str!("../../templates/answer-waits.txt")),
     ("confirm", Class::Sealed, include_str!("../../templates/confirm.txt")),
     ("date-changed", Class::Notice, include_str!("../../templates/date-changed.txt")),
     ("digest", Class::Sealed, include_str!("../../templates/digest.txt")),

@@ -137,8 +137,13 @@ impl<'d> Turn<'_, 'd> {
         parts.extend(basis);
         let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
         let basis = Digest::of_parts(&parts);
+        let word = self.line.trim_start_matches('/').split(' ').next().unwrap_or("");
+        let row = keyword(word).ok_or_else(|| super::keyword::unknown(word))?;
         if let Some(confirming) = &self.confirming {
-            if confirming.basis == basis {
+            // Who was asked may have lost what made them the one to ask.
+            let second = self.confirmer.filter(|other| other.id != self.person.id);
+            let fits = second.is_none_or(|other| self.can_second(other, row));
+            if confirming.basis == basis && fits {
                 return Ok(None);
             }
             return Err(Refusal::new(
@@ -148,8 +153,6 @@ impl<'d> Turn<'_, 'd> {
             ));
         }
         let until = later(self.work.now, Span::hours(24));
-        let word = self.line.trim_start_matches('/').split(' ').next().unwrap_or("");
-        let row = keyword(word).ok_or_else(|| super::keyword::unknown(word))?;
         if self.needs_second(row.word) {
             return self.ask_others(row, what, basis, until).map(Some);
         }

@@ -142,12 +142,17 @@ pub fn decline(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     };
     turn.work.add(Event::LeadDeclined { person: turn.person.id.clone(), silent: false });
     if let Some(by) = offer.by.as_ref().and_then(|by| turn.work.person(by)) {
-        let lines = [format!("{} declined to lead. Who led before still does.", turn.person.name)];
-        let next = "ask somebody else with `| /handoff WHO`, without the bar.";
+        let lead = turn.incident()?.lead.clone().map(|id| turn.work.name(&id));
+        let (still, next) = crate::domain::silence::who_leads(lead.as_deref());
+        let lines = [format!("{} declined to lead. {still}", turn.person.name)];
         turn.tell_concerned(&[by], "The lead was declined", &lines, next);
     }
     if offer.turn {
-        return Ok("You declined; the next is asked. Your turn is not used up.".to_owned());
+        let next = match crate::domain::rotation::next(turn.work) {
+            Some(_) => "the next is asked",
+            None => "nobody is left to be asked",
+        };
+        return Ok(format!("You declined; {next}. Your turn is not used up."));
     }
     Ok("You declined.".to_owned())
 }

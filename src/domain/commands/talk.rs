@@ -9,8 +9,8 @@ use crate::domain::notice;
 use crate::domain::outbox::Words;
 use crate::domain::playbook::Audience;
 use crate::domain::refusal::{Refusal, nearest};
-use crate::domain::roster::{Party, references_in};
-use crate::domain::texts::{Class, SealedFacts, Texts, clean, quote};
+use crate::domain::roster::Party;
+use crate::domain::texts::{Class, SealedFacts, Texts, clean, holds_reference, quote};
 use crate::domain::work::{ToReporter, Work};
 
 use super::{Turn, needs};
@@ -34,7 +34,7 @@ fn quotes_the_desk(text: &str) -> bool {
     let ours = |line: &str| {
         line.starts_with("TLP:") || line.starts_with("Journal ") || line.starts_with("| /")
     };
-    !references_in(text).is_empty() || text.lines().any(|line| ours(line.trim()))
+    holds_reference(text) || text.lines().any(|line| ours(line.trim()))
 }
 
 /// Takes the text below the commands for one of them: it goes to one place, and what is meant for a
@@ -54,13 +54,40 @@ pub(super) fn take_text(turn: &mut Turn<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Shows the others what was said in their name.
-pub(super) fn tell_what_was_answered(turn: &mut Turn<'_, '_>, what: &str, text: &str) {
+/// What became of words with content for the reporter.
+pub(super) struct Answered {
+    /// For the transcript.
+    pub said: String,
+    /// Whether they left.
+    pub left: bool,
+}
+
+/// Shows the others what was said in their name, or was to be.
+pub(super) fn tell_what_was_answered(
+    turn: &mut Turn<'_, '_>,
+    answered: &Answered,
+    what: &str,
+    text: &str,
+) {
     let people = turn.work.circle();
-    let by = format!("{} answered the reporter. {what}", turn.person.name);
+    let name = &turn.person.name;
+    let (heading, by, next) = if answered.left {
+        (
+            "Answered the reporter",
+            format!("{name} answered the reporter. {what}"),
+            "nothing, unless you see it otherwise.",
+        )
+    } else {
+        (
+            "NOT sent to the reporter",
+            format!(
+                "{name} wrote this for the reporter. It did NOT leave: we have no key of theirs that we may use, or no address."
+            ),
+            "nothing; once their key is there, it can be sent again with `| /reply`.",
+        )
+    };
     let lines = [by, String::new(), quote(text)];
-    let next = "nothing, unless you see it otherwise.";
-    turn.tell_concerned(&people, "Answered the reporter", &lines, next);
+    turn.tell_concerned(&people, heading, &lines, next);
 }
 
 /// The text below the commands, if it is fit to leave.
@@ -93,7 +120,7 @@ fn for_reporter(turn: &Turn<'_, '_>) -> Result<(Vec<Attachment>, Vec<String>), R
         }
         let text = String::from_utf8_lossy(&attachment.bytes);
         let mail = attachment.media.starts_with("message/");
-        let ours = text.contains("Ref:") && !references_in(&text).is_empty();
+        let ours = holds_reference(&text);
         let html = attachment.media == "text/html"
             && text.contains(turn.line.split(' ').next().unwrap_or("/"));
         if mail || ours || html {
@@ -121,7 +148,8 @@ pub fn reply(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let (attachments, left_out) = for_reporter(turn)?;
     let facts = json!({ "text": text, "subject": "Your report" });
     let names: Vec<String> = attachments.iter().map(|part| part.name.clone()).collect();
-    let mut answer = content_for_reporter(turn.work, "reply", &facts, attachments);
+    let answered = content_for_reporter(turn.work, "reply", &facts, attachments);
+    let mut answer = answered.said.clone();
     if !left_out.is_empty() {
         answer.push_str(&format!(
             "\nLeft out, since it would show who wrote it: {}.",
@@ -132,7 +160,7 @@ pub fn reply(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         [] => text,
         names => format!("{text}\n\n(attached: {})", names.join(", ")),
     };
-    tell_what_was_answered(turn, "This left:", &text);
+    tell_what_was_answered(turn, &answered, "This left:", &text);
     Ok(answer)
 }
 
@@ -167,8 +195,9 @@ pub fn answer(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         turn.work.write_reporter(Purpose::Answer, name, &facts, &SealedFacts::default(), now);
         return Ok(format!("`{name}` was sent. {}", super::triage::told(turn.work)));
     }
-    tell_what_was_answered(turn, &format!("This left, as `{name}`:"), &text);
-    Ok(content_for_reporter(turn.work, name, &json!({ "text": text }), Vec::new()))
+    let answered = content_for_reporter(turn.work, name, &json!({ "text": text }), Vec::new());
+    tell_what_was_answered(turn, &answered, &format!("This left, as `{name}`:"), &text);
+    Ok(answered.said)
 }
 
 /// `/tell GROUP`: a word to an embargoed group, frozen as a numbered draft and approved like every
@@ -223,12 +252,13 @@ pub(super) fn content_for_reporter(
     template: &str,
     facts: &serde_json::Value,
     attachments: Vec<Attachment>,
-) -> String {
+) -> Answered {
     let Some(reporter) = work.incident.as_ref().map(|incident| incident.reporter.clone()) else {
-        return String::new();
+        return Answered { said: String::new(), left: false };
     };
     let Some(address) = reporter.address else {
-        return "The reporter left no address; nothing was sent.".to_owned();
+        let said = "The reporter left no address; nothing was sent.".to_owned();
+        return Answered { said, left: false };
     };
     let now = work.now;
     match reporter.key {
@@ -248,17 +278,25 @@ pub(super) fn content_for_reporter(
                 attachments,
             };
             work.post_reporter(address, letter);
-            match count {
+            let said = match count {
                 0 => "Sent to the reporter, sealed to their key.".to_owned(),
                 n => format!("Sent to the reporter, sealed to their key, with {n} attached."),
-            }
+            };
+            Answered { said, left: true }
         }
         _ => {
             let facts = work.clear_facts();
-            work.write_reporter(Purpose::Answer, "answer", &facts, &SealedFacts::default(), now);
-            "NOT sent: we have no proven key of the reporter, and content leaves sealed only. The \
+            work.write_reporter(
+                Purpose::Answer,
+                "answer-waits",
+                &facts,
+                &SealedFacts::default(),
+                now,
+            );
+            let said = "NOT sent: we have no proven key of the reporter, and content leaves sealed only. The \
              reporter was asked, without content, for a key. Send it again when it is there."
-                .to_owned()
+                .to_owned();
+            Answered { said, left: false }
         }
     }
 }

@@ -65,9 +65,12 @@ pub fn reject(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             return Ok(ask);
         }
     }
-    tell_what_was_answered(turn, "The reporter was told that it is no vulnerability:", &reason);
     let kept = turn.work.keep(reason.clone());
-    let sent = content_for_reporter(turn.work, "reject", &json!({ "reason": reason }), Vec::new());
+    let facts = json!({ "reason": reason });
+    let answered = content_for_reporter(turn.work, "reject", &facts, Vec::new());
+    let what = "They were told that it is no vulnerability:";
+    tell_what_was_answered(turn, &answered, what, &reason);
+    let sent = answered.said;
     turn.work.add(Event::Rejected { reason: kept });
     Ok(format!("Rejected. {sent}"))
 }

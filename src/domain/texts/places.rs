@@ -71,32 +71,50 @@ pub fn wrapped(text: &str) -> String {
     out.join("\n")
 }
 
+/// Where the tokens of references stand in a text: behind a handle and a stroke, whatever stands
+/// before the handle.
+fn tokens(text: &str) -> Vec<std::ops::Range<usize>> {
+    let of_handle = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices('/') {
+        // By bytes: what stands before it may be a letter of several.
+        let before = text.as_bytes().get(..at).unwrap_or(&[]).iter().rev().take(HANDLE_MAX);
+        let length = before.take_while(|byte| of_handle(**byte)).count();
+        let handle = text.get(at.saturating_sub(length)..at);
+        let is_handle = handle.and_then(Handle::parse).is_some();
+        let from = at.saturating_add(1);
+        let after = text.get(from..).unwrap_or("");
+        let length = after.bytes().take(64).take_while(u8::is_ascii_alphanumeric).count();
+        if is_handle && matches!(length, 16 | 26) {
+            found.push(from..from.saturating_add(length));
+        }
+    }
+    found
+}
+
+/// The longest handle: a prefix of twelve, the year and five letters, with their strokes.
+const HANDLE_MAX: usize = 24;
+
+/// Whether a reference of ours stands in a text, in whatever form.
+#[must_use]
+pub fn holds_reference(text: &str) -> bool {
+    !tokens(text).is_empty()
+}
+
 /// Breaks what looks like a reference of ours in somebody else's text, and takes its token out:
 /// quoted in the answer to our mail it would speak for another incident or make the answer look
 /// forged, and the reporter's own is what proves a reporter without a key.
 #[must_use]
 pub fn without_references(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for (n, piece) in text.split("Ref:").enumerate() {
-        if n == 0 {
-            out.push_str(piece);
-            continue;
-        }
-        out.push_str("Ref :");
-        let word = piece.trim_start();
-        let blanks = piece.len().saturating_sub(word.len());
-        let end = word.find(char::is_whitespace).unwrap_or(word.len());
-        match word.get(..end).and_then(|word| word.split_once('/')) {
-            Some((handle, _)) if Handle::parse(handle).is_some() => {
-                out.push_str(piece.get(..blanks).unwrap_or(""));
-                out.push_str(handle);
-                out.push_str("/...");
-                out.push_str(word.get(end..).unwrap_or(""));
-            }
-            _ => out.push_str(piece),
-        }
+    let mut at = 0;
+    for token in tokens(text) {
+        out.push_str(text.get(at..token.start).unwrap_or(""));
+        out.push_str("...");
+        at = token.end;
     }
-    out
+    out.push_str(text.get(at..).unwrap_or(""));
+    out.replace("Ref:", "Ref :")
 }
 
 /// A place in a sealed text where the store's copy of a letter is to stand, quoted.
@@ -162,5 +180,12 @@ mod tests {
             without_references("Ref: EXA-2026-7F3K2/0123456789ABCDEF now\n> Ref:x/y Ref:"),
             "Ref : EXA-2026-7F3K2/... now\n> Ref :x/y Ref :"
         );
+        for before in ["REF: ", "*Ref:* ", "Ref: <", "Ref:\n> ", "", "(", "ü"] {
+            let text = format!("{before}EXA-2026-7F3K2/0123456789ABCDEF0123456789.");
+            assert!(
+                holds_reference(&text) && !without_references(&text).contains("0123"),
+                "{text}"
+            );
+        }
     }
 }
