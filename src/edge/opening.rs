@@ -170,8 +170,9 @@ impl Opener<'_> {
         if let Some(message) = encrypted_message(&outer).ok()? {
             let opened =
                 pgp::open(self.keyring, self.known, &[], &message.bytes, at, self.limits).ok()?;
-            if let (Signature::Valid(_), Some(signature)) = (&opened.signature, opened.proof) {
-                return Some(Proof { signed: opened.content, signature: Some(signature) });
+            if let (Signature::Valid(_), Some(proof)) = (&opened.signature, &opened.proof) {
+                let signature = Some(proof.armored()?);
+                return Some(Proof { signed: opened.content, signature });
             }
             return self.detached(&Mime::parse(&opened.content).ok()?, at);
         }

@@ -475,9 +475,13 @@ pub struct Opened {
     pub session: Digest,
     /// Which of the certificates that came along made the signature.
     pub signer: Option<Certificate>,
-    /// The signature that holds, armored: over the content, as a detached one would be.
-    pub proof: Option<Vec<u8>>,
+    /// The signature that holds: over the content, as a detached one would be.
+    pub proof: Option<HoldingSignature>,
 }
+
+/// A signature that holds, for whoever wants to show it to another program.
+#[derive(Debug)]
+pub struct HoldingSignature(SignaturePacket);
 
 /// How much may come out of one message, and how many keys are tried.
 #[derive(Debug, Clone, Copy)]
@@ -689,7 +693,7 @@ pub fn open(
             content,
             signature: helper.signature,
             session,
-            proof: helper.proof.as_ref().and_then(armored_signature),
+            proof: helper.proof.map(HoldingSignature),
             signer: helper.signer.map(Certificate),
         }),
         _ if helper.any_recipient == Some(false) => Err(Failure::PasswordOnly),
@@ -700,14 +704,18 @@ pub fn open(
     }
 }
 
-/// A signature packet as a detached signature that any OpenPGP program reads.
-fn armored_signature(packet: &SignaturePacket) -> Option<Vec<u8>> {
-    use openpgp::serialize::Marshal;
-    let mut out = Vec::new();
-    let mut writer = openpgp::armor::Writer::new(&mut out, openpgp::armor::Kind::Signature).ok()?;
-    openpgp::Packet::from(packet.clone()).serialize(&mut writer).ok()?;
-    writer.finalize().ok()?;
-    Some(out)
+impl HoldingSignature {
+    /// As a detached signature that any OpenPGP program reads.
+    #[must_use]
+    pub fn armored(&self) -> Option<Vec<u8>> {
+        use openpgp::serialize::Marshal;
+        let mut out = Vec::new();
+        let kind = openpgp::armor::Kind::Signature;
+        let mut writer = openpgp::armor::Writer::new(&mut out, kind).ok()?;
+        openpgp::Packet::from(self.0.clone()).serialize(&mut writer).ok()?;
+        writer.finalize().ok()?;
+        Some(out)
+    }
 }
 
 fn read_encrypted(
