@@ -276,24 +276,14 @@ pub(crate) fn encrypt_named(
     entity: &[u8],
     name: &str,
 ) -> String {
-    use sequoia_openpgp::parse::Parse;
-    use sequoia_openpgp::policy::StandardPolicy;
-    use sequoia_openpgp::serialize::stream::{
-        Armorer, Encryptor, LiteralWriter, Message, Recipient,
-    };
+    use sequoia_openpgp::serialize::stream::{LiteralWriter, Message};
     use std::io::Write;
-    let policy = StandardPolicy::new();
-    let cert = sequoia_openpgp::Cert::from_bytes(desk.armored().as_bytes()).unwrap();
-    let at = std::time::SystemTime::from(start());
-    let keys = cert.keys().with_policy(&policy, at).for_transport_encryption();
-    let keys: Vec<Recipient<'_>> = keys.map(Recipient::from).collect();
     let mut out = Vec::new();
-    let message = Armorer::new(Message::new(&mut out)).build().unwrap();
-    let message = Encryptor::for_recipients(message, keys).build().unwrap();
-    let mut message = LiteralWriter::new(message).filename(name).unwrap().build().unwrap();
-    message.write_all(entity).unwrap();
-    message.finalize().unwrap();
-    armor(out)
+    let literal = LiteralWriter::new(Message::new(&mut out)).filename(name).unwrap();
+    let mut literal = literal.build().unwrap();
+    literal.write_all(entity).unwrap();
+    literal.finalize().unwrap();
+    encrypt_packets(desk, &out)
 }
 
 /// A story's mails, one after the other, as a file to compare with: what is drawn at random or
