@@ -26,7 +26,8 @@
 //!
 //! * A mail's way in: [`edge::imap`] keeps it, [`edge::opening`] makes a
 //!   [`Letter`](domain::letter::Letter) of it with its verdict as data, [`domain::intake`] says what
-//!   it is, [`domain::steer`] whether its commands count, [`domain::keyword`] is their one table,
+//!   it is, [`domain::grammar`] finds the words in it, [`domain::keyword`] is their one table,
+//!   [`domain::steer`] says whether they count,
 //!   [`domain::commands`] what each does; [`domain::reporter`] has the words of reporters, and
 //!   [`domain::diagnosis`] tells people what their mail program did.
 //! * Talk: [`domain::relay`] passes on; who is on an incident, and with which role, is asked of

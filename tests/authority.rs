@@ -217,6 +217,10 @@ fn what_was_signed_for_another_desk_counts_at_none() {
     let mail = world.mail(Who::Mia, "1@x", &draft, &Protected::Encrypted(carried));
     let new = world.deliver(mail);
     assert_eq!(world.incident().status, Status::Received, "{:?}", subjects(&new));
+    // It was opened, and its signature found to be for somebody else.
+    let told = new.iter().find(|(_, mail)| mail.subject.contains("in your name"));
+    let (who, told) = told.unwrap_or_else(|| panic!("{:?}", subjects(&new)));
+    assert!(*who == Who::Mia && told.text.contains("does not hold"), "{}", told.text);
 }
 
 #[test]

@@ -16,6 +16,10 @@ use embargod::domain::schedule::{State, agenda};
 use embargod::rehearsal::mail::Draft;
 use embargod::rehearsal::{Stage, Who};
 
+fn subject_has(mail: &embargod::rehearsal::mail::Read, word: &str) -> bool {
+    mail.subject.contains(word)
+}
+
 fn second(world: &mut World) -> Handle {
     let mail = common::report(&mut world.stage);
     Handle::parse(&mail.handle().unwrap()).unwrap()
@@ -146,7 +150,8 @@ fn exploitation_alarms_the_team_and_takes_the_slack_out() {
     let before = due(&world, "MI-2.1");
     golden.scene("Tom has seen it used");
     let new = world.says(Who::Tom, "/exploited\nIn the log of a customer.");
-    assert!(only(&new, Who::Tom).text.contains("EXPLOITED") || to(&new).contains(&Who::Mia));
+    let alarm = |(who, mail): &(Who, _)| *who == Who::Mia && subject_has(mail, "EXPLOITED");
+    assert!(new.iter().any(alarm), "{:?}", subjects(&new));
     golden.add(&new);
     let after = due(&world, "MI-2.1");
     assert!(

@@ -106,8 +106,6 @@ pub struct Place {
     pub named: std::collections::BTreeSet<Handle>,
     /// References that are made out to the signer, if a person signed.
     pub own: Vec<Reference>,
-    /// All references in its text.
-    pub all: usize,
 }
 
 /// Finds where a mail belongs: by the reference that we issued, then by the mail that it answers;
@@ -120,7 +118,6 @@ fn place_of(desk: &Desk, letter: &Letter) -> Place {
     let mut of_reporter = None;
     let mut unsigned = None;
     let references = references_in(&letter.text);
-    place.all = references.len();
     for reference in references {
         let address = &desk.settings.address;
         let token = |party: Party<'_>| desk.ref_key.token(address, &reference.handle, party);

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod desk;
 pub mod diagnosis;
 pub mod event;
+pub mod grammar;
 pub mod history;
 pub mod incident;
 pub mod intake;

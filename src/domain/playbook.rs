@@ -331,11 +331,6 @@ impl Playbook {
         self.tasks.iter().find(|task| task.is_called(word))
     }
 
-    /// The notices.
-    pub fn notices(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.iter().filter(|task| task.kind == Kind::Draft)
-    }
-
     /// What people call a role.
     #[must_use]
     pub fn role_label<'a>(&'a self, role: &'a str) -> &'a str {

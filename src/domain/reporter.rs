@@ -2,7 +2,8 @@
 //! address and says only: received, being worked on, or closed.
 
 use super::event::{Event, Purpose};
-use super::keyword::{Line, Run, parse, reporter_keyword};
+use super::grammar::{Line, parse};
+use super::keyword::{Run, reporter_keyword};
 use super::letter::Letter;
 use super::names::{Moment, Span, later};
 use super::texts::{SealedFacts, clean_line};

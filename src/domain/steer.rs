@@ -10,11 +10,9 @@ use super::commands::{Turn, read::named_incident};
 use super::desk::{Decision, Desk, SENT_TWICE};
 use super::diagnosis;
 use super::event::{Author, Event, Purpose};
+use super::grammar::{Line, Parsed, is_misplaced, parse};
 use super::intake::{Place, join};
-use super::keyword::{
-    Keyword, Line, Needs, Parsed, Run, Scope, check_arguments, is_misplaced, keyword, parse,
-    unknown,
-};
+use super::keyword::{Keyword, Needs, Run, Scope, check_arguments, keyword, unknown};
 use super::letter::{Letter, Signed};
 use super::names::{Fresh, Handle, Moment, Span};
 use super::playbook::Right;
