@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
 use toml::Spanned;
 
+use crate::domain::calendar::{self, Calendars};
 use crate::domain::desk::Settings;
 use crate::domain::names::{Address, Moment, PersonId, is_id, is_prefix};
 use crate::domain::offset::parse_zone;
@@ -19,142 +19,12 @@ use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
 use crate::engine::Sources;
 use crate::error::{Fault, Place};
 
+mod shape;
+
+use shape::{DeskPart, File, PersonPart, Tls};
+
 /// The documented sample, which `init` writes and a test holds against the fields below.
 pub const SAMPLE: &str = include_str!("../config/embargod.toml");
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    desk: Spanned<DeskPart>,
-    keys: Spanned<KeysPart>,
-    store: Spanned<StorePart>,
-    imap: Spanned<ImapPart>,
-    smtp: Spanned<SmtpPart>,
-    #[serde(default)]
-    limits: LimitsPart,
-    #[serde(default)]
-    files: FilesPart,
-    #[serde(default, rename = "person")]
-    people: Vec<Spanned<PersonPart>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DeskPart {
-    name: String,
-    address: String,
-    prefix: String,
-    #[serde(default)]
-    zone: Option<String>,
-    playbook: String,
-    #[serde(default)]
-    threads_outside: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeysPart {
-    secret: PathBuf,
-    #[serde(default)]
-    old: Vec<PathBuf>,
-    passphrase_file: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StorePart {
-    path: PathBuf,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Tls {
-    Implicit,
-    Starttls,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ImapPart {
-    host: String,
-    port: u16,
-    tls: Tls,
-    user: String,
-    password_file: String,
-    ca_file: Option<PathBuf>,
-    #[serde(default = "inbox")]
-    folder: String,
-    #[serde(default = "full_look")]
-    full_look_s: u64,
-    #[serde(default = "letter_bytes")]
-    letter_bytes_max: u32,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SmtpPart {
-    host: String,
-    port: u16,
-    tls: Tls,
-    user: String,
-    password_file: String,
-    ca_file: Option<PathBuf>,
-    #[serde(default = "connections")]
-    connections: usize,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct LimitsPart {
-    tick_s: u32,
-    plain_per_hour: u32,
-    encrypted_per_hour: u32,
-    acknowledgements_per_hour: u32,
-}
-
-impl Default for LimitsPart {
-    fn default() -> Self {
-        Self {
-            tick_s: 2,
-            plain_per_hour: 10,
-            encrypted_per_hour: 10,
-            acknowledgements_per_hour: 60,
-        }
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct FilesPart {
-    templates: Option<PathBuf>,
-    playbooks: Option<PathBuf>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PersonPart {
-    id: String,
-    name: String,
-    address: String,
-    certificate: PathBuf,
-    #[serde(default)]
-    roles: Vec<String>,
-    #[serde(default)]
-    groups: Vec<String>,
-}
-
-fn inbox() -> String {
-    "INBOX".to_owned()
-}
-fn full_look() -> u64 {
-    120
-}
-fn letter_bytes() -> u32 {
-    30 * 1024 * 1024
-}
-fn connections() -> usize {
-    2
-}
 
 /// Something that is wrong, or a word of praise, with its place and the next step.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -318,14 +188,32 @@ impl Reader<'_> {
         texts
     }
 
-    fn playbooks(&mut self, folder: Option<&PathBuf>) -> BTreeMap<String, String> {
+    fn calendars(&mut self, folder: Option<&PathBuf>) -> Calendars {
+        let own = self.folder(folder, ".txt");
+        let mut texts = calendar::builtin();
+        let shown =
+            folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
+        for (name, text) in own {
+            if let Err((line, what)) = calendar::parse(&text) {
+                self.wrong(format!("{shown}/{name}.txt:{line}"), what, "mend the calendar");
+            }
+            texts.insert(name, text);
+        }
+        texts
+    }
+
+    fn playbooks(
+        &mut self,
+        folder: Option<&PathBuf>,
+        calendars: &Calendars,
+    ) -> BTreeMap<String, String> {
         let own = self.folder(folder, ".toml");
         let mut texts: BTreeMap<String, String> =
             BUILTIN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         let shown =
             folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
         for (name, text) in own {
-            match playbook::load(&text) {
+            match playbook::load(&text, calendars) {
                 Ok(_) => {
                     texts.insert(name, text);
                 }
@@ -514,9 +402,14 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        let playbooks = self.playbooks(file.files.playbooks.as_ref());
+        let calendars = self.calendars(file.files.calendars.as_ref());
+        let playbooks = self.playbooks(file.files.playbooks.as_ref(), &calendars);
         let templates = self.folder(file.files.templates.as_ref(), ".txt");
-        self.templates(&templates, &playbooks, file.files.templates.as_ref());
+        let loaded: BTreeMap<&String, playbook::Playbook> = playbooks
+            .iter()
+            .filter_map(|(name, text)| Some((name, playbook::load(text, &calendars).ok()?)))
+            .collect();
+        self.templates(&templates, &loaded, file.files.templates.as_ref());
         let mut roster = Roster::default();
         for part in file.people {
             if let Some(person) = self.person(part, &roster, now) {
@@ -525,7 +418,8 @@ impl Reader<'_> {
         }
         let desk_at = file.desk.span().start;
         let desk = file.desk.into_inner();
-        self.desk(desk_at, &desk, &playbooks, &roster);
+        self.desk(desk_at, &desk, &loaded, &roster);
+        drop(loaded);
         let address = self.address(desk_at, &desk.address);
         let zone = parse_zone(desk.zone.as_deref().unwrap_or("UTC")).ok();
         let imap_at = file.imap.span().start;
@@ -572,7 +466,7 @@ impl Reader<'_> {
             acknowledgements_per_hour: file.limits.acknowledgements_per_hour.max(1),
         };
         Some(Config {
-            sources: Sources { settings, roster, templates, playbooks },
+            sources: Sources { settings, roster, templates, playbooks, calendars },
             keys: secret_keys,
             passphrase: passphrase?,
             store,
@@ -593,7 +487,7 @@ impl Reader<'_> {
         &mut self,
         at: usize,
         desk: &DeskPart,
-        playbooks: &BTreeMap<String, String>,
+        playbooks: &BTreeMap<&String, playbook::Playbook>,
         roster: &Roster,
     ) {
         if !is_prefix(&desk.prefix) {
@@ -609,8 +503,8 @@ impl Reader<'_> {
             self.wrong(place, why, "");
         }
         let place = self.key_place(at, "playbook");
-        let Some(text) = playbooks.get(&desk.playbook) else {
-            let known: Vec<_> = playbooks.keys().cloned().collect();
+        let Some(playbook) = playbooks.get(&desk.playbook) else {
+            let known: Vec<_> = playbooks.keys().map(|name| name.as_str()).collect();
             self.wrong(
                 place,
                 format!("there is no playbook `{}`", desk.playbook),
@@ -618,7 +512,16 @@ impl Reader<'_> {
             );
             return;
         };
-        let Ok(playbook) = playbook::load(text) else { return };
+        for (name, group) in &playbook.groups {
+            for list in group.public.iter().filter(|list| list.domain().ends_with(".example")) {
+                self.findings.push(Finding {
+                    place: place.clone(),
+                    what: format!("playbook `{}`, group `{name}`: {list} is an example, and no list", playbook.id),
+                    next: format!("`embargod playbook show {}` gives the text: put your list in it, in the folder of [files] playbooks", desk.playbook),
+                    fatal: false,
+                });
+            }
+        }
         if roster.holders(&playbook.intake).next().is_none() {
             let what = format!(
                 "nobody has the role `{}`, so no report would reach anybody",
@@ -662,11 +565,11 @@ impl Reader<'_> {
     fn templates(
         &mut self,
         own: &BTreeMap<String, String>,
-        playbooks: &BTreeMap<String, String>,
+        playbooks: &BTreeMap<&String, playbook::Playbook>,
         folder: Option<&PathBuf>,
     ) {
-        let fields = playbooks.values().filter_map(|text| playbook::load(text).ok());
-        let fields = fields.flat_map(|playbook| playbook.fields.into_keys()).collect();
+        let fields = playbooks.values().flat_map(|playbook| playbook.fields.keys().cloned());
+        let fields = fields.collect();
         if let Err(problems) = Texts::load(own, &fields) {
             let shown =
                 folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
@@ -726,7 +629,8 @@ mod tests {
                             || line.starts_with("# ca_file")
                             || line.starts_with("# [files]")
                             || line.starts_with("# templates")
-                            || line.starts_with("# playbooks"))
+                            || line.starts_with("# playbooks")
+                            || line.starts_with("# calendars"))
                     {
                         bare
                     } else {

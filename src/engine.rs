@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::domain::calendar::Calendars;
 use crate::domain::desk::{Body, Decision, Desk, Record, Settings};
 use crate::domain::event::{Delivery, Event};
 use crate::domain::history;
@@ -38,6 +39,8 @@ pub struct Sources {
     pub templates: BTreeMap<String, String>,
     /// Playbooks by name.
     pub playbooks: BTreeMap<String, String>,
+    /// Calendars by name.
+    pub calendars: Calendars,
 }
 
 /// The store, shared with those who only touch columns of the inbox and the outbox.
@@ -165,6 +168,11 @@ impl Engine {
                 .iter()
                 .map(|(name, text)| (name.clone(), lay(text)))
                 .collect(),
+            calendars: sources
+                .calendars
+                .iter()
+                .map(|(name, text)| (name.clone(), lay(text)))
+                .collect(),
         };
         if self.desk.configured.as_ref() == Some(&event) {
             return Ok(());
@@ -239,6 +247,19 @@ impl Engine {
         let held = decision.entries.len().saturating_sub(1);
         self.carry_out(decision, now, None, None, None)?;
         Ok((rows.len(), held))
+    }
+
+    /// Puts an incident on the present text of a playbook, and tells its team.
+    ///
+    /// # Errors
+    /// When there is no such incident or playbook, or it cannot be written.
+    pub fn migrate(&mut self, handle: &Handle, name: &str) -> Result<(), Fault> {
+        let now = self.now();
+        let playbook = self.desk.playbooks.get(name).cloned();
+        let playbook =
+            playbook.ok_or_else(|| Fault::new(format!("there is no playbook `{name}`"), ""))?;
+        let decision = watch::migrated(&self.desk, handle, &playbook, now, fresh()?);
+        self.carry_out(decision, now, None, None, None)
     }
 
     //-------- What comes in ----------------------------------------------------------------------

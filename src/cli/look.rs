@@ -37,16 +37,6 @@ pub(super) struct Show {
     json: bool,
 }
 
-/// Arguments of `agenda`.
-#[derive(Debug, Args)]
-pub(super) struct AgendaOf {
-    /// Only this incident; all open ones otherwise.
-    handle: Option<String>,
-    /// Print one JSON array.
-    #[arg(long)]
-    json: bool,
-}
-
 /// Arguments of `journal`.
 #[derive(Debug, Args)]
 pub(super) struct Journal {
@@ -68,7 +58,7 @@ pub(super) struct Aside {
     retry: bool,
 }
 
-fn open(path: &Path, now: Moment) -> Result<(Store, Desk), Fault> {
+pub(super) fn open(path: &Path, now: Moment) -> Result<(Store, Desk), Fault> {
     let config = config::read_or_fault(path, now)?;
     let store = Store::open(&config.store, &config.passphrase)?;
     let (desk, _) = replay(&store, config.sources.settings)?;
@@ -151,7 +141,7 @@ fn text(report: &StatusReport, desk: &Desk) -> String {
     out
 }
 
-fn find<'a>(desk: &'a Desk, handle: &str) -> Result<&'a Incident, Fault> {
+pub(super) fn find<'a>(desk: &'a Desk, handle: &str) -> Result<&'a Incident, Fault> {
     let found = Handle::parse(handle).and_then(|handle| desk.incidents.get(&handle));
     found.ok_or_else(|| {
         Fault::new(
@@ -303,82 +293,6 @@ fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
         }
     }
     out
-}
-
-#[derive(Serialize)]
-struct AgendaRow<'a> {
-    incident: &'a Handle,
-    task: &'a str,
-    title: &'a str,
-    phase: &'a str,
-    role: &'a str,
-    state: &'static str,
-    earliest: Option<Moment>,
-    due: Option<Moment>,
-    done: Option<Moment>,
-    waiting_for: Option<String>,
-}
-
-impl AgendaOf {
-    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
-        let (_, desk) = open(path, now)?;
-        let incidents: Vec<&Incident> = match &self.handle {
-            Some(handle) => vec![find(&desk, handle)?],
-            None => desk.open().collect(),
-        };
-        let mut rows = Vec::new();
-        for incident in incidents {
-            for item in schedule::agenda(incident, now) {
-                rows.push(row(incident, &item));
-            }
-        }
-        if self.json {
-            say(&json(&rows)?);
-            return Ok(ExitCode::SUCCESS);
-        }
-        let calendar = Calendar::plain(desk.settings.zone);
-        let mut out = String::new();
-        let mut before = None;
-        for row in &rows {
-            if before != Some(row.incident) {
-                before = Some(row.incident);
-                let _ = writeln!(out, "{}", row.incident);
-            }
-            let when = match (row.done, &row.waiting_for, row.due) {
-                (Some(at), _, _) | (None, None, Some(at)) => calendar.say(at),
-                (None, Some(what), _) => what.clone(),
-                (None, None, None) => String::new(),
-            };
-            let _ = writeln!(out, "  {:<9}{:<14}{when}  {}", row.state, row.task, row.title);
-        }
-        say(if out.is_empty() { "No incident is open." } else { &out });
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-fn row<'a>(incident: &'a Incident, item: &schedule::Item<'a>) -> AgendaRow<'a> {
-    use schedule::State;
-    let (done, waiting_for) = match &item.state {
-        State::Done(at) | State::Skipped(at) => (Some(*at), None),
-        State::WaitingFor(what) => (None, Some(format!("waits for {what}"))),
-        State::BlockedBy(tasks) => {
-            let tasks: Vec<_> = tasks.iter().map(ToString::to_string).collect();
-            (None, Some(format!("blocked by {}", tasks.join(", "))))
-        }
-        State::Always | State::Upcoming | State::Due | State::Late | State::Moot => (None, None),
-    };
-    AgendaRow {
-        incident: &incident.handle,
-        task: item.task.word().as_str(),
-        title: &item.task.title,
-        phase: &item.task.phase,
-        role: &item.task.role,
-        state: item.state.word(),
-        earliest: item.earliest,
-        due: item.due,
-        done,
-        waiting_for,
-    }
 }
 
 impl Journal {

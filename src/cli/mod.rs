@@ -1,13 +1,17 @@
 //! The command line.
 
+mod agenda;
 mod check;
 mod demo;
+mod ics;
 mod init;
 mod log;
 mod look;
 mod open;
+mod playbook;
 mod restored;
 mod run;
+mod statistics;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,11 +46,15 @@ enum Command {
     /// Show an incident.
     Show(look::Show),
     /// Show what is due when.
-    Agenda(look::AgendaOf),
+    Agenda(agenda::AgendaOf),
     /// Show an incident's history, and write out the signed mails that ordered it.
     Log(log::Log),
     /// Look after the journal.
     Journal(look::Journal),
+    /// Check, preview and compare playbooks, and put an incident on a newer one.
+    Playbook(playbook::PlaybookCommand),
+    /// Show how long things took; open embargoes are left out.
+    Statistics(statistics::Statistics),
     /// Look after mails that were set aside.
     Aside(look::Aside),
     /// Say that the database was put back from a backup, before the desk runs again.
@@ -73,6 +81,8 @@ pub fn main() -> ExitCode {
         Command::Journal(journal) => journal.run(&config, now),
         Command::Aside(aside) => aside.run(&config, now),
         Command::Log(log) => log.run(&config, now),
+        Command::Playbook(playbook) => playbook.run(&config, now),
+        Command::Statistics(statistics) => statistics.run(&config, now),
         Command::Restored(restored) => restored.run(&config, now),
         Command::Demo(demo) => demo.run(now),
         Command::Open(open) => open.run(&config, now),

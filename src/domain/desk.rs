@@ -16,7 +16,8 @@ use super::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, Span, later,
 };
 use super::outbox::Mail;
-use super::playbook::{COMMON_FIELDS, Playbook};
+use super::calendar::Calendars;
+use super::playbook::{Playbook, common_fields};
 use super::roster::{RefKey, Roster};
 use super::schedule;
 use super::texts::Texts;
@@ -152,6 +153,10 @@ pub struct Desk {
     pub texts: Texts,
     /// The playbooks of new incidents, by name.
     pub playbooks: BTreeMap<String, Arc<Playbook>>,
+    /// The calendars that they name.
+    pub calendars: Calendars,
+    /// Releases that several incidents share: their incidents in the order in which they joined.
+    pub batches: BTreeMap<String, Vec<Handle>>,
     /// The incidents.
     pub incidents: BTreeMap<Handle, Incident>,
     /// The end of the journal.
@@ -193,7 +198,7 @@ impl Desk {
     /// # Errors
     /// When the program's own templates do not load, which a test rules out.
     pub fn new(ref_key: RefKey, settings: Settings) -> Result<Self, String> {
-        let fields = COMMON_FIELDS.iter().map(|(id, _)| (*id).to_owned()).collect();
+        let fields = common_fields().into_keys().collect();
         let texts =
             Texts::load(&BTreeMap::new(), &fields).map_err(|problems| format!("{problems:?}"))?;
         Ok(Self {
@@ -201,6 +206,8 @@ impl Desk {
             roster: Roster::default(),
             texts,
             playbooks: BTreeMap::new(),
+            calendars: Calendars::new(),
+            batches: BTreeMap::new(),
             incidents: BTreeMap::new(),
             head: Head { number: 0, hash: Digest([0; 32]) },
             configured: None,
@@ -386,9 +393,10 @@ impl Desk {
             self.replayed.insert(person.clone(), record.at);
         }
         match &record.event {
-            Event::Configured { settings, roster, templates, playbooks } => {
+            Event::Configured { settings, roster, templates, playbooks, calendars } => {
                 self.configured = Some(record.event.clone());
-                if let Err(fault) = self.configure(*settings, *roster, *templates, playbooks) {
+                let texts = [*settings, *roster, *templates];
+                if let Err(fault) = self.configure(texts, playbooks, calendars) {
                     self.faults.push(format!("journal record {}: {fault}", record.number));
                 }
             }
@@ -465,7 +473,12 @@ impl Desk {
             | Event::ConfirmAsked { .. }
             | Event::Confirmed { .. }
             | Event::Cancelled { .. }
-            | Event::Reminded { .. } => self.apply_to_incident(record),
+            | Event::Reminded { .. }
+            | Event::AnchorSet { .. }
+            | Event::BatchJoined { .. }
+            | Event::BatchLeft
+            | Event::RoleEnded { .. }
+            | Event::Migrated { .. } => self.apply_to_incident(record),
         }
     }
 
@@ -474,7 +487,7 @@ impl Desk {
             return;
         };
         if let Event::Opened(opening) = &record.event {
-            let Some(playbook) = self.playbook_of(opening.playbook) else {
+            let Some(playbook) = self.playbook_of(opening.playbook, opening.calendar) else {
                 self.faults
                     .push(format!("journal record {}: its playbook is missing", record.number));
                 return;
@@ -499,6 +512,15 @@ impl Desk {
         }
         self.remember_threads(handle, &record.event);
         self.remember_turns(handle, record);
+        if let Event::Migrated { playbook, calendar } = &record.event {
+            match self.playbook_of(*playbook, *calendar) {
+                Some(playbook) => self.migrate(handle, playbook),
+                None => {
+                    let fault = format!("journal record {}: its playbook is missing", record.number);
+                    self.faults.push(fault);
+                }
+            }
+        }
         let Some(incident) = self.incidents.get_mut(handle) else {
             return;
         };
@@ -511,6 +533,51 @@ impl Desk {
         }
         if let Some(at) = schedule::next_due(incident) {
             self.agenda.insert((at, handle.clone()));
+        }
+        self.remember_batches(handle, &record.event);
+    }
+
+    /// Takes note of the incidents that share a release, and tells each who leads the first.
+    fn remember_batches(&mut self, handle: &Handle, event: &Event) {
+        if let Event::BatchJoined { batch } = event {
+            let members = self.batches.entry(batch.clone()).or_default();
+            if !members.contains(handle) {
+                members.push(handle.clone());
+            }
+        }
+        let leaves = matches!(event, Event::BatchLeft);
+        if leaves {
+            self.batches.values_mut().for_each(|members| members.retain(|m| m != handle));
+            self.batches.retain(|_, members| !members.is_empty());
+        }
+        if leaves || matches!(event, Event::BatchJoined { .. }) || changes_lead(event) {
+            self.find_first_leads();
+        }
+    }
+
+    /// Tells each incident that shares a release who leads the first of them.
+    fn find_first_leads(&mut self) {
+        for members in self.batches.values() {
+            let first = members.first().and_then(|first| self.incidents.get(first));
+            let lead = first.and_then(|incident| incident.lead.clone());
+            for member in members {
+                if let Some(incident) = self.incidents.get_mut(member) {
+                    incident.first_lead.clone_from(&lead);
+                }
+            }
+        }
+    }
+
+    fn migrate(&mut self, handle: &Handle, playbook: Arc<Playbook>) {
+        if let Some(incident) = self.incidents.get_mut(handle) {
+            if let Some(at) = schedule::next_due(incident) {
+                self.agenda.remove(&(at, handle.clone()));
+            }
+            incident.playbook = playbook;
+            // What it is put back to is looked up again below, as after every fact.
+            if let Some(at) = schedule::next_due(incident) {
+                self.agenda.insert((at, handle.clone()));
+            }
         }
     }
 
@@ -575,24 +642,34 @@ impl Desk {
         }
     }
 
-    /// The playbook whose text has this hash.
-    fn playbook_of(&mut self, digest: Digest) -> Option<Arc<Playbook>> {
-        if let Some(known) = self.playbooks.values().find(|playbook| playbook.digest == digest) {
+    /// The playbook whose text has this hash, with the calendar whose text has that.
+    fn playbook_of(&self, digest: Digest, calendar: Option<Digest>) -> Option<Arc<Playbook>> {
+        let fits = |playbook: &Playbook| {
+            playbook.digest == digest && playbook.calendar_digest == calendar
+        };
+        if let Some(known) = self.playbooks.values().find(|playbook| fits(playbook)) {
             return Some(Arc::clone(known));
         }
-        let known = self.incidents.values().find(|incident| incident.playbook.digest == digest);
+        let known = self.incidents.values().find(|incident| fits(&incident.playbook));
         if let Some(incident) = known {
             return Some(Arc::clone(&incident.playbook));
         }
-        super::playbook::load(self.shelf.get(&digest)?).ok().map(Arc::new)
+        let text = self.shelf.get(&digest)?;
+        let name = super::playbook::calendar_of(text);
+        let calendars = match (name, calendar) {
+            (Some(name), Some(calendar)) => {
+                Calendars::from([(name, self.shelf.get(&calendar)?.to_string())])
+            }
+            _ => Calendars::new(),
+        };
+        super::playbook::load(text, &calendars).ok().map(Arc::new)
     }
 
     fn configure(
         &mut self,
-        settings: Digest,
-        roster: Digest,
-        templates: Digest,
+        [settings, roster, templates]: [Digest; 3],
         playbooks: &BTreeMap<String, Digest>,
+        calendars: &BTreeMap<String, Digest>,
     ) -> Result<(), String> {
         let text = |digest: &Digest, what: &str| {
             self.shelf.get(digest).cloned().ok_or_else(|| format!("the text of {what} is missing"))
@@ -603,9 +680,13 @@ impl Desk {
             serde_json::from_str(&text(&roster, "the roster")?).map_err(|e| e.to_string())?;
         let own: BTreeMap<String, String> =
             serde_json::from_str(&text(&templates, "the templates")?).map_err(|e| e.to_string())?;
+        let mut days = Calendars::new();
+        for (name, digest) in calendars {
+            days.insert(name.clone(), text(digest, name)?.to_string());
+        }
         let mut loaded = BTreeMap::new();
         for (name, digest) in playbooks {
-            let playbook = super::playbook::load(&text(digest, name)?).map_err(|problems| {
+            let playbook = super::playbook::load(&text(digest, name)?, &days).map_err(|problems| {
                 let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
                 format!("playbook `{name}`: {}", lines.join("; "))
             })?;
@@ -620,6 +701,7 @@ impl Desk {
         }
         (self.settings, self.roster, self.texts, self.playbooks) =
             (settings, roster, texts, loaded);
+        self.calendars = days;
         self.forget_who_is_gone();
         Ok(())
     }
@@ -641,7 +723,13 @@ impl Desk {
                 self.agenda.insert((at, incident.handle.clone()));
             }
         }
+        self.find_first_leads();
     }
+}
+
+/// Whether after a fact somebody else may lead.
+fn changes_lead(event: &Event) -> bool {
+    matches!(event, Event::LeadSet { .. } | Event::MemberLeft { .. })
 }
 
 /// Whether a fact ends the question who leads.

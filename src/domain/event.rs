@@ -29,6 +29,8 @@ pub enum Event {
         roster: Digest,
         templates: Digest,
         playbooks: BTreeMap<String, Digest>,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        calendars: BTreeMap<String, Digest>,
     },
     /// A signature was used up. Nobody can use it again.
     SignatureSpent { fingerprint: Fingerprint, hash: Digest },
@@ -178,6 +180,16 @@ pub enum Event {
     Cancelled { nonce: Digest },
     /// People were reminded of something, so that they are not reminded of it again.
     Reminded { what: String },
+    /// An anchor is known, or has moved: by a field of the record, or the shared release.
+    AnchorSet { anchor: Anchor, moment: Moment },
+    /// The incident shares a release with others, and so its T.
+    BatchJoined { batch: String },
+    /// It does not any more.
+    BatchLeft,
+    /// Nobody holds this role on the incident any more.
+    RoleEnded { role: String },
+    /// The incident follows another version of its playbook from here on, or another playbook.
+    Migrated { playbook: Digest, calendar: Option<Digest> },
     /// The store was put back from a backup: what was signed before may have been carried out in
     /// the history that was lost.
     Restored,
@@ -193,6 +205,9 @@ fn is_false(value: &bool) -> bool {
 pub struct Opening {
     /// The playbook it follows for good, by the hash of its text.
     pub playbook: Digest,
+    /// The calendar that it named then, by the hash of its text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<Digest>,
     /// The report.
     pub letter: LetterNote,
     /// Where answers go; none when the report gave no usable address.

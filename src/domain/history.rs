@@ -27,6 +27,15 @@ fn words(event: &Event) -> Option<String> {
         | Event::Reminded { .. }
         | Event::Confirmed { .. } => None,
         Event::AwaySet { until, .. } => text(if until.is_some() { "is away" } else { "is back" }),
+        Event::AnchorSet { anchor, moment } => {
+            Some(format!("{anchor}: {}", moment.format("%Y-%m-%d %H:%M:%S UTC")))
+        }
+        Event::BatchJoined { batch } => Some(format!("part of the release {batch}")),
+        Event::BatchLeft => text("has left the release that it shared"),
+        Event::RoleEnded { role } => Some(format!("role {role} ended")),
+        Event::Migrated { playbook, .. } => {
+            Some(format!("follows another playbook: {}", playbook.short()))
+        }
         Event::Restored => text("the store was put back from a backup"),
         Event::Opened(_) => text("a report came in"),
         Event::Joined { letter } => Some(match &letter.author {

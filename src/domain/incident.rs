@@ -6,177 +6,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use super::event::{
     Ask, Blob, Copy, Delivery, Draft, Event, LetterNote, Mailed, Opening, Purpose, Recipient,
-    ReporterKey,
 };
 use super::letter::KeyRank;
-use super::names::{Address, Digest, Handle, MessageId, Moment, PersonId, TaskId};
-use super::playbook::{Anchor, Audience, Kind, Playbook, Task};
+use super::names::{Digest, Handle, MessageId, Moment, PersonId, TaskId};
+use super::playbook::{Anchor, Audience, HeldBy, Kind, Playbook, Task};
 use super::roster::Person;
 
-/// Where an incident stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// A report is there; nobody has judged it.
-    Received,
-    /// It is a vulnerability and is worked on.
-    Accepted,
-    /// It is not one.
-    Rejected,
-    /// It is rubbish.
-    Spam,
-    /// All is done.
-    Closed,
-    /// The same was reported before.
-    Duplicate,
-    /// It goes on as another incident.
-    Merged,
-}
+mod facts;
+mod gone;
+mod parts;
 
-impl Status {
-    /// Whether anything is still to be done.
-    #[must_use]
-    pub fn is_open(self) -> bool {
-        matches!(self, Self::Received | Self::Accepted)
-    }
-
-    /// All that a reporter is told when they ask.
-    #[must_use]
-    pub fn word_for_reporter(self) -> &'static str {
-        match self {
-            Self::Received => "received",
-            Self::Accepted => "being worked on",
-            Self::Rejected | Self::Spam | Self::Closed | Self::Duplicate | Self::Merged => "closed",
-        }
-    }
-
-    /// As a word for people.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Received => "received",
-            Self::Accepted => "accepted",
-            Self::Rejected => "rejected",
-            Self::Spam => "spam",
-            Self::Closed => "closed",
-            Self::Duplicate => "a duplicate",
-            Self::Merged => "merged into another",
-        }
-    }
-}
-
-/// A notice that left or is leaving.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
-    /// When it was released.
-    pub at: Moment,
-    /// Whether it was late.
-    pub late: bool,
-    /// Those whose copy is not in the outbox yet.
-    pub pending: BTreeSet<Recipient>,
-    /// The ledger: what became of each copy.
-    pub copies: BTreeMap<Recipient, Delivery>,
-    /// The T that it told.
-    pub t: Option<Moment>,
-}
-
-/// A notice of the playbook, or one of the desk's own, in all its drafts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Notice {
-    /// The frozen drafts, the newest last.
-    pub drafts: Vec<Draft>,
-    /// Who approved the newest, and when.
-    pub approvals: BTreeMap<PersonId, Moment>,
-    /// What left, by number.
-    pub releases: BTreeMap<u32, Release>,
-}
-
-impl Notice {
-    /// The newest draft.
-    #[must_use]
-    pub fn draft(&self) -> Option<&Draft> {
-        self.drafts.last()
-    }
-
-    /// Whether anything of it left.
-    #[must_use]
-    pub fn has_left(&self) -> bool {
-        !self.releases.is_empty()
-    }
-}
-
-/// A task that was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
-    /// When.
-    pub at: Moment,
-    /// By whom; none for the desk.
-    pub by: Option<PersonId>,
-    /// By what.
-    pub evidence: Option<String>,
-}
-
-/// Somebody who was asked to lead.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    /// Who.
-    pub to: PersonId,
-    /// Who asked; none for the rotation.
-    pub by: Option<PersonId>,
-    /// When they were asked.
-    pub at: Moment,
-    /// Until when they can take it.
-    pub until: Moment,
-    /// Whether it is their turn in the rotation.
-    pub turn: bool,
-}
-
-/// A notice that the playbook does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OwnNotice {
-    /// It, in the shape of a row.
-    pub task: Task,
-    /// When it was added: it leaves as soon as it is approved.
-    pub at: Moment,
-}
-
-/// The reporter of an incident.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reporter {
-    /// Where answers go.
-    pub address: Option<Address>,
-    /// Their key.
-    pub key: Option<ReporterKey>,
-    /// Whether the key may get content: it came from inside, or was proven since.
-    pub key_proven: bool,
-    /// When they last got a word that a person wrote, or the regular one.
-    pub told: Option<Moment>,
-    /// When they last asked where it stands.
-    pub asked: Option<Moment>,
-}
-
-/// A score.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Score {
-    /// The CVSS vector.
-    pub vector: String,
-    /// The score in tenths, so that thresholds compare exactly.
-    pub tenths: u32,
-    /// None, Low, Medium, High or Critical.
-    pub band: String,
-}
-
-impl Score {
-    /// As people write it: `7.5 (High)`.
-    #[must_use]
-    pub fn say(&self) -> String {
-        format!("{}.{} ({})", self.tenths / 10, self.tenths % 10, self.band)
-    }
-}
+pub use super::playbook::field::Score;
+pub use facts::names;
+pub use parts::{AnchorSet, Done, Notice, Offer, OwnNotice, Release, Reporter, Status};
 
 /// An incident, as its history adds up.
 #[derive(Debug, Clone)]
@@ -229,6 +73,16 @@ pub struct Incident {
     pub last_word: Moment,
     /// The facts that tasks count from.
     pub anchors: BTreeMap<Anchor, Moment>,
+    /// Every change of an anchor, in order.
+    pub history: Vec<AnchorSet>,
+    /// When each thing in the record was last set.
+    pub set_at: BTreeMap<String, Moment>,
+    /// The release that it shares with others.
+    pub batch: Option<String>,
+    /// Who leads the first incident of that release.
+    pub first_lead: Option<PersonId>,
+    /// Roles that have ended on this incident.
+    pub ended: BTreeSet<String>,
     /// When T was last set: what was due before that is late by no one's fault.
     pub t_set: Option<Moment>,
     /// Tasks done.
@@ -291,6 +145,11 @@ impl Incident {
             linked: BTreeMap::new(),
             last_word: at,
             anchors: BTreeMap::from([(Anchor::Received, received), (Anchor::Disclosed, received)]),
+            history: Vec::new(),
+            set_at: BTreeMap::new(),
+            batch: None,
+            first_lead: None,
+            ended: BTreeSet::new(),
             t_set: None,
             done: BTreeMap::new(),
             skipped: BTreeMap::new(),
@@ -306,30 +165,6 @@ impl Incident {
         }
     }
 
-    /// The planned moment of public disclosure.
-    #[must_use]
-    pub fn t(&self) -> Option<Moment> {
-        self.anchors.get(&Anchor::T).copied()
-    }
-
-    /// When it became public.
-    #[must_use]
-    pub fn published(&self) -> Option<Moment> {
-        self.anchors.get(&Anchor::Released).copied()
-    }
-
-    /// When it was said that the public knows of it.
-    #[must_use]
-    pub fn known_public(&self) -> Option<Moment> {
-        self.anchors.get(&Anchor::PublicKnown).copied()
-    }
-
-    /// When it was said that it is exploited.
-    #[must_use]
-    pub fn exploited(&self) -> Option<Moment> {
-        self.anchors.get(&Anchor::ExploitationKnown).copied()
-    }
-
     /// Its tasks: the rows of the playbook, and the notices that were added.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.playbook.tasks.iter().chain(self.own.iter().map(|own| &own.task))
@@ -343,13 +178,26 @@ impl Incident {
 
     /// Its notices.
     pub fn notice_tasks(&self) -> impl Iterator<Item = &Task> {
-        self.tasks().filter(|task| task.kind == Kind::Draft)
+        self.tasks().filter(|task| task.is_notice())
     }
 
-    /// Whether somebody holds a role on this incident: by the roster unless they left, or because
-    /// they joined with it, be it after they had left.
+    /// Whether somebody holds a role on this incident: by the roster unless they left, because
+    /// they joined with it, be it after they had left, or because they lead.
     #[must_use]
     pub fn holds(&self, person: &Person, role: &str) -> bool {
+        let is = |id: &Option<PersonId>| id.as_ref() == Some(&person.id);
+        match self.playbook.roles.get(role).and_then(|role| role.held_by) {
+            Some(HeldBy::Lead) => return is(&self.lead),
+            Some(HeldBy::Deputy) => return is(&self.deputy),
+            Some(HeldBy::FirstLead) if self.first_lead.is_some() => {
+                return is(&self.first_lead);
+            }
+            Some(HeldBy::FirstLead) => return is(&self.lead),
+            None => {}
+        }
+        if self.ended.contains(role) {
+            return false;
+        }
         let joined = self.joined.get(&person.id).is_some_and(|roles| roles.contains(role));
         joined || (!self.left.contains(&person.id) && person.roles.contains(role))
     }
@@ -357,7 +205,9 @@ impl Incident {
     /// Whether somebody holds any role of the playbook on this incident.
     #[must_use]
     pub fn is_team(&self, person: &Person) -> bool {
-        self.playbook.roles.keys().any(|role| self.holds(person, role))
+        // Who leads must have a role besides: leading alone makes nobody one of the team.
+        let roles = self.playbook.roles.iter().filter(|(_, role)| role.held_by.is_none());
+        roles.into_iter().any(|(id, _)| self.holds(person, id))
     }
 
     /// Whether a notice may not leave now.
@@ -412,7 +262,8 @@ impl Incident {
             | Event::Refused { .. }
             | Event::Unreadable
             | Event::AwaySet { .. }
-            | Event::Restored => {}
+            | Event::Restored
+            | Event::Migrated { .. } => {}
             Event::Joined { letter } => self.letters.push(letter.clone()),
             Event::KeyPinned { key } => {
                 self.reporter.key = Some(key.clone());
@@ -427,11 +278,17 @@ impl Incident {
             Event::Delivered { message_id, outcome } => self.delivered(at, message_id, *outcome),
             Event::Accepted => {
                 self.status = Status::Accepted;
-                self.anchors.entry(Anchor::Accepted).or_insert(at);
+                self.mark_first(Anchor::Accepted, at, by);
             }
-            Event::Rejected { .. } => self.status = Status::Rejected,
+            Event::Rejected { .. } => {
+                self.status = Status::Rejected;
+                self.mark(Anchor::Invalid, Some(at), at, by);
+            }
             Event::Spam => self.status = Status::Spam,
-            Event::Closed => self.status = Status::Closed,
+            Event::Closed => {
+                self.status = Status::Closed;
+                self.mark(Anchor::Closed, Some(at), at, by);
+            }
             Event::Duplicated { of } => {
                 self.status = Status::Duplicate;
                 self.same_as = Some(of.clone());
@@ -451,31 +308,41 @@ impl Incident {
                 self.status = if accepted { Status::Accepted } else { Status::Received };
                 self.same_as = None;
             }
-            Event::KnownPublic => {
-                self.anchors.entry(Anchor::PublicKnown).or_insert(at);
+            Event::KnownPublic => self.mark_first(Anchor::PublicKnown, at, by),
+            Event::Exploited => self.mark_first(Anchor::ExploitationKnown, at, by),
+            Event::AnchorSet { anchor, moment } => self.mark(*anchor, Some(*moment), at, by),
+            Event::BatchJoined { batch } => self.batch = Some(batch.clone()),
+            Event::BatchLeft => {
+                self.batch = None;
+                self.first_lead = None;
             }
-            Event::Exploited => {
-                self.anchors.entry(Anchor::ExploitationKnown).or_insert(at);
-            }
+            Event::RoleEnded { role } => self.end_role(role),
             Event::FieldSet { field, value } => {
                 self.fields.insert(field.clone(), value.clone());
+                self.recorded(field, at, by);
             }
-            Event::Titled { title } => self.title = Some(title.clone()),
+            Event::Titled { title } => {
+                self.title = Some(title.clone());
+                self.recorded("title", at, by);
+            }
             Event::Scored { vector, tenths, band } => {
                 self.score =
                     Some(Score { vector: vector.clone(), tenths: *tenths, band: band.clone() });
-                self.anchors.entry(Anchor::Triaged).or_insert(at);
+                self.recorded("cvss", at, by);
             }
             Event::CveSet { cve } => {
                 self.cves.insert(cve.clone());
+                self.recorded("cve", at, by);
             }
             Event::GhsaSet { ghsa } => {
                 self.ghsas.insert(ghsa.clone());
+                self.recorded("ghsa", at, by);
             }
             Event::Credited { credit } => {
                 self.fields.insert("credit".to_owned(), credit.clone());
+                self.recorded("credit", at, by);
             }
-            Event::WillPublish { .. } => {}
+            Event::WillPublish { .. } => self.mark_first(Anchor::IntentToPublish, at, by),
             Event::StatusAsked { alias } => {
                 if alias.is_none() {
                     self.reporter.asked = Some(at);
@@ -483,6 +350,7 @@ impl Incident {
             }
             Event::LeadSet { person, .. } => {
                 self.lead = Some(person.clone());
+                self.set_at.insert("lead".to_owned(), at);
                 self.offer = None;
             }
             Event::LeadOffered { to, until, turn } => {
@@ -493,7 +361,10 @@ impl Incident {
                 self.offer = None;
                 self.declined.insert(person.clone());
             }
-            Event::DeputySet { person } => self.deputy = Some(person.clone()),
+            Event::DeputySet { person } => {
+                self.deputy = Some(person.clone());
+                self.set_at.insert("deputy".to_owned(), at);
+            }
             Event::MemberJoined { person, role } => {
                 self.joined.entry(person.clone()).or_default().insert(role.clone());
             }
@@ -502,10 +373,10 @@ impl Incident {
                 let done = Done { at, by: by.cloned(), evidence: evidence.clone() };
                 self.done.insert(task.clone(), done);
                 if let Some(anchor) = sets {
-                    self.anchors.insert(*anchor, at);
+                    self.mark(*anchor, Some(at), at, by);
                 }
             }
-            Event::TaskUndone { task } => self.undo(task),
+            Event::TaskUndone { task } => self.undo(task, at, by),
             Event::TaskSkipped { task, reason } => {
                 let done = Done { at, by: by.cloned(), evidence: Some(reason.clone()) };
                 self.skipped.insert(task.clone(), done);
@@ -533,11 +404,16 @@ impl Incident {
             }
             Event::Noted { note } => self.notes.push((at, by.cloned(), *note)),
             Event::TSet { t } => {
-                self.anchors.insert(Anchor::T, *t);
+                self.mark(Anchor::T, Some(*t), at, by);
                 self.t_set = Some(at);
+                self.set_at.insert("t".to_owned(), at);
             }
-            Event::Published { at } => {
-                self.anchors.insert(Anchor::Released, *at);
+            Event::Published { at: public } => {
+                // What is public was released, whether or not somebody has said so.
+                if !self.anchors.contains_key(&Anchor::Released) {
+                    self.mark(Anchor::Released, Some(*public), at, by);
+                }
+                self.mark(Anchor::Public, Some(*public), at, by);
             }
             Event::Frozen(draft) => {
                 let notice = self.notices.entry(draft.notice.clone()).or_default();
@@ -560,6 +436,12 @@ impl Incident {
                 None => self.held.clear(),
             },
             Event::Released { notice, number, late, recipients } => {
+                let to_group = self.task(notice).is_some_and(|task| {
+                    matches!(task.audience, Some(Audience::Group(_))) && !recipients.is_empty()
+                });
+                if to_group {
+                    self.mark_first(Anchor::ListNotified, at, by);
+                }
                 let notice = self.notices.entry(notice.clone()).or_default();
                 let t =
                     notice.drafts.iter().find(|draft| draft.number == *number).and_then(|d| d.t);
@@ -569,6 +451,7 @@ impl Incident {
                     pending: recipients.clone(),
                     copies: BTreeMap::new(),
                     t,
+                    accepted: None,
                 };
                 notice.releases.insert(*number, release);
             }
@@ -588,70 +471,9 @@ impl Incident {
         }
     }
 
-    fn leave(&mut self, person: &PersonId) {
-        self.joined.remove(person);
-        self.left.insert(person.clone());
-        self.forget(&|id| id == person);
-    }
-
-    /// Takes back what people did who are not in the roster any more, or have lost the role for it.
-    pub fn forget_who_is_gone(&mut self, roster: &super::roster::Roster) {
-        let team: BTreeSet<PersonId> = roster
-            .people
-            .values()
-            .filter(|person| self.is_team(person))
-            .map(|person| person.id.clone())
-            .collect();
-        self.forget(&|id| !team.contains(id));
-        // Agreements and approvals were given in a role.
-        let holders = |role: &str| -> BTreeSet<PersonId> {
-            let people = roster.people.values().filter(|person| self.holds(person, role));
-            people.map(|person| person.id.clone()).collect()
-        };
-        let of_role: BTreeMap<String, BTreeSet<PersonId>> =
-            self.playbook.roles.keys().map(|role| (role.clone(), holders(role))).collect();
-        let fits =
-            |role: &str, id: &PersonId| of_role.get(role).is_some_and(|ids| ids.contains(id));
-        let roles: BTreeMap<TaskId, String> =
-            self.tasks().map(|task| (task.id.clone(), task.role.clone())).collect();
-        for (task, agreed) in &mut self.agreed {
-            if !self.done.contains_key(task) {
-                agreed.retain(|role, id| fits(role, id));
-            }
-        }
-        for (id, notice) in &mut self.notices {
-            if let (false, Some(role)) = (notice.has_left(), roles.get(id)) {
-                notice.approvals.retain(|person, _| fits(role, person));
-            }
-        }
-    }
-
-    /// Takes back what still counts of some people: the lead, what they were asked, approvals of
-    /// what has not left, and agreements to gates that are not open.
-    fn forget(&mut self, gone: &dyn Fn(&PersonId) -> bool) {
-        let is_gone = |id: &Option<PersonId>| id.as_ref().is_some_and(gone);
-        if is_gone(&self.lead) {
-            self.lead = None;
-        }
-        if is_gone(&self.deputy) {
-            self.deputy = None;
-        }
-        if self.offer.as_ref().is_some_and(|offer| gone(&offer.to)) {
-            self.offer = None;
-        }
-        self.asks.retain(|_, ask| !gone(&ask.person) && !is_gone(&ask.by));
-        for notice in self.notices.values_mut().filter(|notice| !notice.has_left()) {
-            notice.approvals.retain(|id, _| !gone(id));
-        }
-        for (task, agreed) in &mut self.agreed {
-            if !self.done.contains_key(task) {
-                agreed.retain(|_, id| !gone(id));
-            }
-        }
-    }
-
-    fn undo(&mut self, task: &TaskId) {
-        let sets = self.task(task).and_then(|task| task.sets);
+    fn undo(&mut self, task: &TaskId, at: Moment, by: Option<&PersonId>) {
+        let base = task.as_str().split('/').next().and_then(TaskId::parse);
+        let sets = base.and_then(|base| self.task(&base)).and_then(|task| task.sets);
         let done = self.done.remove(task);
         self.skipped.remove(task);
         self.agreed.remove(task);
@@ -659,7 +481,7 @@ impl Incident {
         if let (Some(anchor), Some(done)) = (sets, done)
             && self.anchors.get(&anchor) == Some(&done.at)
         {
-            self.anchors.remove(&anchor);
+            self.mark(anchor, None, at, by);
         }
     }
 
@@ -699,6 +521,9 @@ impl Incident {
                 let release = self.notices.get_mut(notice).and_then(|n| n.releases.get_mut(number));
                 if let Some(release) = release {
                     release.copies.insert(mail.to.clone(), outcome);
+                    if outcome == Delivery::Accepted {
+                        release.accepted.get_or_insert(at);
+                    }
                 }
             }
             Purpose::Acknowledgement

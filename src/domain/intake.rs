@@ -425,6 +425,7 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     let deferred = author.is_none() && desk.defers(encrypted, now);
     let opening = Opening {
         playbook: playbook.digest,
+        calendar: playbook.calendar_digest,
         letter: letter_note,
         reporter,
         key,

@@ -99,6 +99,7 @@ pub const KEYWORDS: &[Keyword] = rows! {
     "read" "status" "" Team Incident false Person(commands::read::status), "Shows where the incident stands, in short.";
     "read" "show" "" Team Incident false Person(commands::read::show), "Shows the record and the letters.";
     "read" "agenda" "" Team Incident false Person(commands::read::agenda), "Shows what is done, due, late, and waiting for what.";
+    "read" "checklist" "" Team Incident false Person(commands::read::checklist), "Gives the checklist as Markdown, for your tracker.";
     "read" "log" "" Team Incident false Person(commands::read::log), "Shows the history: who did what, when.";
     "triage" "accept" "" Intake Incident false Person(commands::triage::accept), "Says that it is a vulnerability, and tells the reporter that it is worked on.";
     "triage" "reject" "REASON" Intake Incident true Person(commands::triage::reject), "Says that it is not a vulnerability; the reason goes to the reporter.";
@@ -134,6 +135,7 @@ pub const KEYWORDS: &[Keyword] = rows! {
     "talk" "answer" "NAME" Team Incident false Person(commands::talk::answer), "Sends the reporter one of the prepared answers.";
     "talk" "tell" "GROUP" Intake Incident false Person(commands::talk::tell), "Drafts the text below as a sealed mail to an embargoed group; another person approves it.";
     "embargo" "disclose" "WHEN" Intake Incident true Person(commands::embargo::disclose), "Sets T, the moment of public disclosure, or moves it.";
+    "embargo" "batch" "[NAME|leave|final]" Intake Incident true Person(commands::batch::batch), "Makes the incident part of a release that shares one T with others; shows that release; says that no more incidents come to it.";
     "embargo" "preview" "NOTICE" TaskRole Incident false Person(commands::embargo::preview), "Freezes a new numbered draft of a notice and shows it; approvals of an older one are void.";
     "embargo" "approve" "NOTICE@N" TaskRole Incident false Person(commands::embargo::approve), "Approves exactly that draft.";
     "embargo" "hold" "NOTICE|ALL" Team Incident false Person(commands::embargo::hold), "Holds notices back. Counts however late it comes.";

@@ -158,6 +158,12 @@ impl TaskId {
         Self("slipped".to_owned())
     }
 
+    /// A part of a task that is repeated over branches, CVE numbers or parties.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Self {
+        Self(format!("{self}/{name}"))
+    }
+
     /// Reads a task's id; case is kept, comparison is the playbook's business.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -6,9 +6,11 @@ use super::commands::read::cves;
 use super::event::{Draft, Recipient};
 use super::incident::{Incident, Score};
 use super::names::{PersonId, TaskId};
-use super::playbook::{Audience, Task};
+use super::playbook::{Anchor, Audience, Task};
 use super::schedule;
-use super::texts::{NoticeFacts, PublicFacts, Written};
+use super::texts::{
+    Class, ForecastFacts, ForthcomingFacts, NoticeFacts, PublicFacts, Texts, Written,
+};
 use super::work::Work;
 
 /// The line that a late copy carries.
@@ -24,6 +26,7 @@ pub fn recipients(work: &Work<'_>, audience: &Audience) -> BTreeSet<Recipient> {
     match audience {
         Audience::Group(group) => ids(people.members(group).collect()),
         Audience::Role(role) => ids(work.holders(role)),
+        Audience::Reporter => BTreeSet::new(),
         Audience::Public(group) => {
             let lists = work.incident.as_ref().and_then(|i| i.playbook.groups.get(group));
             lists
@@ -46,6 +49,7 @@ pub fn label(incident: &Incident, audience: &Audience) -> String {
             .get(name)
             .map_or_else(|| name.clone(), |group| group.label.clone()),
         Audience::Role(role) => incident.playbook.role_label(role).to_owned(),
+        Audience::Reporter => "reporter".to_owned(),
     }
 }
 
@@ -56,7 +60,7 @@ fn tlp(incident: &Incident, audience: Option<&Audience>) -> String {
             .groups
             .get(name)
             .map_or_else(|| "RED".into(), |group| group.tlp.clone()),
-        Some(Audience::Role(_)) | None => "AMBER+STRICT".to_owned(),
+        Some(Audience::Role(_) | Audience::Reporter) | None => "AMBER+STRICT".to_owned(),
     }
 }
 
@@ -82,6 +86,25 @@ fn public_facts(work: &Work<'_>, incident: &Incident) -> PublicFacts {
     }
 }
 
+/// What the public may know before the fix is out: of all that share the release, how many there
+/// are and how severe the worst is.
+fn forthcoming_facts(work: &Work<'_>, incident: &Incident) -> ForthcomingFacts {
+    let public = public_facts(work, incident);
+    let others = super::batch::others(work.desk, incident);
+    let scores = others.iter().map(|other| &other.score).chain([&incident.score]);
+    let worst = scores.flatten().max_by_key(|score| score.tenths);
+    let forecast = ForecastFacts {
+        desk: public.desk,
+        address: public.address,
+        t: incident.t().map_or_else(|| "not set yet".to_owned(), |t| work.say(t)),
+        t_day: incident.t().map_or_else(String::new, short),
+        count: others.len().saturating_add(1),
+        severity: worst.map_or_else(|| "not known yet".to_owned(), |score| score.band.clone()),
+    };
+    let mitigation = public.fields.get("mitigation").cloned().unwrap_or_default();
+    ForthcomingFacts { forecast, mitigation }
+}
+
 fn notice_facts(work: &Work<'_>, incident: &Incident, audience: Option<&Audience>) -> NoticeFacts {
     let say =
         |moment: Option<_>| moment.map_or_else(|| "not yet".to_owned(), |moment| work.say(moment));
@@ -91,6 +114,9 @@ fn notice_facts(work: &Work<'_>, incident: &Incident, audience: Option<&Audience
         tlp: tlp(incident, audience),
         t: say(incident.t()),
         t_day: incident.t().map_or_else(String::new, short),
+        release: say(incident.anchor(Anchor::Release)),
+        vector: incident.score.as_ref().map_or_else(String::new, |score| score.vector.clone()),
+        ghsa: incident.ghsas.iter().cloned().collect::<Vec<_>>().join(", "),
         received: say(incident.letters.first().map(|letter| letter.received)),
         answered: say(incident.answered),
         published: say(incident.published()),
@@ -158,10 +184,13 @@ pub fn render(
         return Ok(Written { subject: String::new(), body: String::new() });
     };
     match audience {
-        Some(Audience::Public(_)) => {
+        Some(Audience::Public(_)) if Texts::class(template) == Some(Class::Public) => {
             work.desk.texts.freeze_public(template, &public_facts(work, incident))
         }
-        Some(Audience::Group(_) | Audience::Role(_)) | None => {
+        Some(Audience::Public(_)) => {
+            work.desk.texts.freeze_forecast(template, &forthcoming_facts(work, incident))
+        }
+        Some(Audience::Group(_) | Audience::Role(_) | Audience::Reporter) | None => {
             work.desk.texts.freeze(template, &notice_facts(work, incident, audience))
         }
     }

@@ -85,6 +85,12 @@ impl Offset {
         self.amount < 0
     }
 
+    /// As far the other way.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self { amount: self.amount.saturating_neg(), ..self }
+    }
+
     /// As elapsed time, for comparing: business days as calendar days.
     #[must_use]
     pub fn rough(self) -> Span {
@@ -140,39 +146,73 @@ fn step(date: NaiveDate, days: i32) -> NaiveDate {
     moved.unwrap_or(date)
 }
 
-/// From when to when a thing may be done. For a single offset both ends are the same.
+/// From when to when a thing may be done. For a single offset both ends are the same; an end that
+/// is left out is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Not before this.
-    pub earliest: Offset,
-    /// Late after this.
-    pub due: Offset,
+    /// Not before this; none for what may be done from the beginning.
+    pub earliest: Option<Offset>,
+    /// Late after this; none for what has no deadline.
+    pub due: Option<Offset>,
+    /// Whether it is to be done as soon as possible: it has no deadline, and people are reminded.
+    pub asap: bool,
 }
 
 impl Window {
-    /// Reads an offset or `+1d..+7d`.
+    /// From the anchor on, without a deadline.
+    pub const FROM_THEN_ON: Self = Self { earliest: Some(Offset::ZERO), due: None, asap: false };
+
+    /// Exactly at the anchor.
+    pub const AT: Self =
+        Self { earliest: Some(Offset::ZERO), due: Some(Offset::ZERO), asap: false };
+
+    /// Reads an offset, `+1d..+7d`, `..-5bd` (any time until then), `0..` (from then on), or `asap`.
     ///
     /// # Errors
     /// A sentence that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let Some((from, to)) = text.split_once("..") else {
-            let one = Offset::parse(text)?;
-            return Ok(Self { earliest: one, due: one });
-        };
-        let (earliest, due) = (Offset::parse(from)?, Offset::parse(to)?);
-        if earliest.rough() > due.rough() {
-            return Err(format!("the window `{text}` ends before it begins"));
+        if text.trim() == "asap" {
+            return Ok(Self { asap: true, ..Self::FROM_THEN_ON });
         }
-        Ok(Self { earliest, due })
+        let Some((from, to)) = text.split_once("..") else {
+            let one = Some(Offset::parse(text)?);
+            return Ok(Self { earliest: one, due: one, asap: false });
+        };
+        let end = |text: &str| {
+            let text = text.trim();
+            (!text.is_empty()).then(|| Offset::parse(text)).transpose()
+        };
+        let (earliest, due) = (end(from)?, end(to)?);
+        match (earliest, due) {
+            (None, None) => return Err(format!("the window `{text}` has no end at all")),
+            (Some(earliest), Some(due)) if earliest.rough() > due.rough() => {
+                return Err(format!("the window `{text}` ends before it begins"));
+            }
+            _ => {}
+        }
+        Ok(Self { earliest, due, asap: false })
+    }
+
+    /// Whether it is one moment.
+    #[must_use]
+    pub fn is_moment(&self) -> bool {
+        self.earliest.is_some() && self.earliest == self.due
+    }
+
+    /// Whether it ends before its anchor.
+    #[must_use]
+    pub fn is_before(&self) -> bool {
+        self.due.is_some_and(Offset::is_before)
     }
 }
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.earliest == self.due {
-            self.due.fmt(f)
-        } else {
-            write!(f, "{}..{}", self.earliest, self.due)
+        let end = |end: Option<Offset>| end.map_or_else(String::new, |end| end.to_string());
+        match (self.asap, self.is_moment()) {
+            (true, _) => f.write_str("asap"),
+            (false, true) => f.write_str(&end(self.due)),
+            (false, false) => write!(f, "{}..{}", end(self.earliest), end(self.due)),
         }
     }
 }
@@ -219,6 +259,21 @@ impl fmt::Display for WeekDays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} to {}", self.first, self.last)
     }
+}
+
+/// How a day that does not fit moves to one that does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Snap {
+    /// It stays.
+    None,
+    /// To the next that fits.
+    #[default]
+    Next,
+    /// To the last that fits.
+    Previous,
+    /// To the nearest that fits; of two, the earlier.
+    Nearest,
 }
 
 /// A zone, its working days and its holidays.
@@ -290,14 +345,54 @@ impl Calendar {
         self.moment_or(local.date().and_time(time), moment)
     }
 
-    /// The moment, or the same wall time on the next day that `days` allows.
+    /// The moment, or the same wall time on the nearest day that `days` allows and that is no
+    /// holiday, looked for in the direction that `snap` says.
     #[must_use]
-    pub fn snap(&self, moment: Moment, days: WeekDays) -> Moment {
+    pub fn snap(&self, moment: Moment, days: WeekDays, snap: Snap) -> Moment {
         let local = moment.with_timezone(&self.zone).naive_local();
-        (0..7)
-            .map(|n| step(local.date(), n))
-            .find(|date| days.contains(date.weekday()))
-            .map_or(moment, |date| self.moment_or(date.and_time(local.time()), moment))
+        let fits = |date: &NaiveDate| {
+            days.contains(date.weekday()) && !self.holidays.contains(date)
+        };
+        // Bounded: a calendar of nothing but holidays must not hang us.
+        let steps = 0..=60;
+        let found = match snap {
+            Snap::None => return moment,
+            Snap::Next => steps.map(|n| step(local.date(), n)).find(fits),
+            Snap::Previous => steps.map(|n: i32| step(local.date(), n.saturating_neg())).find(fits),
+            Snap::Nearest => steps
+                .flat_map(|n: i32| [step(local.date(), n.saturating_neg()), step(local.date(), n)])
+                .find(fits),
+        };
+        found.map_or(moment, |date| self.moment_or(date.and_time(local.time()), moment))
+    }
+
+    /// A moment on a day that fits, never after `latest`: where the nearest that fits is later, the
+    /// last one before.
+    #[must_use]
+    pub fn propose(
+        &self,
+        moment: Moment,
+        days: WeekDays,
+        snap: Snap,
+        latest: Option<Moment>,
+    ) -> Moment {
+        let wanted = latest.map_or(moment, |latest| moment.min(latest));
+        let found = self.snap(wanted, days, snap);
+        match latest {
+            Some(latest) if found > latest => self.snap(wanted, days, Snap::Previous),
+            Some(_) | None => found,
+        }
+    }
+
+    /// The moment, or the same wall time on the last working day before a day off.
+    #[must_use]
+    pub fn roll_earlier(&self, moment: Moment) -> Moment {
+        let local = moment.with_timezone(&self.zone).naive_local();
+        if self.is_work_day(local.date()) {
+            return moment;
+        }
+        let day = self.work_days(local.date(), -1);
+        self.moment_or(day.and_time(local.time()), moment)
     }
 
     /// Date, hour and zone, in UTC and, where it differs, in this zone.
@@ -402,13 +497,16 @@ mod tests {
     #[test]
     fn windows_and_days_refuse_nonsense_with_a_sentence() {
         assert_eq!(Window::parse("+1d..+7d").unwrap().to_string(), "+1d..+7d");
-        for bad in ["7", "x", "+7d..+1d", "1y", "99999d", "", "+1d..", "--1d"] {
+        for (text, shown) in [("..-5bd", "..-5bd"), ("0..", "0.."), ("asap", "asap"), ("0", "0")] {
+            assert_eq!(Window::parse(text).unwrap().to_string(), shown);
+        }
+        for bad in ["7", "x", "+7d..+1d", "1y", "99999d", "", "..", "soon..", "--1d"] {
             assert!(Window::parse(bad).is_err(), "{bad}");
         }
         assert!(WeekDays::parse("thu-mon").is_err());
         let days = WeekDays::parse("mon-thu").unwrap();
         let friday = at("2026-12-18T16:00:00Z");
-        assert_eq!(Calendar::plain(Tz::UTC).snap(friday, days), at("2026-12-21T16:00:00Z"));
+        assert_eq!(Calendar::plain(Tz::UTC).snap(friday, days, Snap::Next), at("2026-12-21T16:00:00Z"));
     }
 
     #[test]

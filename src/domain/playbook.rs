@@ -11,17 +11,30 @@ use chrono::NaiveTime;
 use serde::Deserialize;
 
 use super::names::{Digest, TaskId};
-use super::offset::{Calendar, Offset, WeekDays, Window};
+use super::offset::{Calendar, Offset, Snap, WeekDays, Window};
 
+mod anchor;
+pub mod field;
 mod file;
 mod loader;
+pub mod predicate;
+mod rows;
+mod sections;
 
-pub use loader::load;
+pub use anchor::{ANCHORS, Anchor, SetBy};
+pub use field::{Field, FieldType};
+pub use loader::{calendar_of, load};
+pub use predicate::{Facts, Predicate, Truth};
 
 /// The playbooks that come with the program: name and text.
 pub const BUILTIN: &[(&str, &str)] = &[
+    ("apereo", include_str!("../../config/playbooks/apereo.toml")),
+    ("default", include_str!("../../config/playbooks/default.toml")),
     ("drill", include_str!("../../config/playbooks/drill.toml")),
+    ("emissary", include_str!("../../config/playbooks/emissary.toml")),
+    ("isc", include_str!("../../config/playbooks/isc.toml")),
     ("minder", include_str!("../../config/playbooks/minder.toml")),
+    ("stalwart", include_str!("../../config/playbooks/stalwart.toml")),
 ];
 
 /// Who does a task, and how.
@@ -55,62 +68,37 @@ pub enum Action {
     AskDetails,
     /// A mail that asks for the key gets it.
     SendKey,
+    /// The next in turn is asked to lead.
+    AskLead,
+    /// The holders of a role are told that the moment has come.
+    Tell,
+    /// The role gets the list of all incidents that share the release, in the order of their CVE
+    /// numbers.
+    ListBatch,
+    /// The role gets the table of who was reached by a notice; a person closes the row.
+    Verify,
+    /// The same, of those who became members since it left.
+    VerifyNew,
+    /// A role on this incident ends: those who joined with it leave, and nobody holds it any more.
+    EndRole,
+    /// What comes in later and belongs here is linked: with `/duplicate` and by references.
+    Link,
 }
 
-/// An event that tasks count from. The list is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, Deserialize)]
-pub enum Anchor {
-    /// The first report reached the mailbox.
-    #[serde(rename = "received")]
-    Received,
-    /// The team was told: the same moment unless somebody sets it.
-    #[serde(rename = "disclosed")]
-    Disclosed,
-    /// The report was accepted as a vulnerability.
-    #[serde(rename = "accepted")]
-    Accepted,
-    /// The score is known.
-    #[serde(rename = "triaged")]
-    Triaged,
-    /// The fix is ready.
-    #[serde(rename = "fix_ready")]
-    FixReady,
-    /// A mitigation is ready.
-    #[serde(rename = "mitigation_ready")]
-    MitigationReady,
-    /// The planned moment of public disclosure.
-    #[serde(rename = "T", alias = "release")]
-    T,
-    /// The moment at which it was in fact made public.
-    #[serde(rename = "released", alias = "public")]
-    Released,
-    /// Somebody else made it known.
-    #[serde(rename = "public_known")]
-    PublicKnown,
-    /// It is exploited.
-    #[serde(rename = "exploitation_known")]
-    ExploitationKnown,
-}
+impl Action {
+    /// Whether the desk does it when its moment comes; the others happen anyway.
+    #[must_use]
+    pub fn waits_for_its_moment(self) -> bool {
+        matches!(
+            self,
+            Self::Tell | Self::ListBatch | Self::Verify | Self::VerifyNew | Self::EndRole
+        )
+    }
 
-/// What the closed list is called in files and messages.
-pub const ANCHORS: &[(&str, Anchor)] = &[
-    ("received", Anchor::Received),
-    ("disclosed", Anchor::Disclosed),
-    ("accepted", Anchor::Accepted),
-    ("triaged", Anchor::Triaged),
-    ("fix_ready", Anchor::FixReady),
-    ("mitigation_ready", Anchor::MitigationReady),
-    ("T", Anchor::T),
-    ("release", Anchor::T),
-    ("released", Anchor::Released),
-    ("public", Anchor::Released),
-    ("public_known", Anchor::PublicKnown),
-    ("exploitation_known", Anchor::ExploitationKnown),
-];
-
-impl fmt::Display for Anchor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(ANCHORS.iter().find(|(_, anchor)| anchor == self).map_or("?", |(name, _)| name))
+    /// Whether the desk prepares it and a person closes it.
+    #[must_use]
+    pub fn is_closed_by_a_person(self) -> bool {
+        matches!(self, Self::Verify | Self::VerifyNew)
     }
 }
 
@@ -123,6 +111,85 @@ pub struct When {
     pub window: Window,
     /// At what time of that day, if not the anchor's.
     pub at: Option<NaiveTime>,
+    /// On which days of the week only.
+    pub days: Option<WeekDays>,
+    /// How a day that is not among them moves.
+    pub snap: Snap,
+    /// Whether a day off moves to the working day before it.
+    pub roll: bool,
+    /// Again and again.
+    pub repeat: Option<Repeat>,
+    /// Whether the figure is not the document's.
+    pub origin: Option<Origin>,
+}
+
+/// How a row comes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeat {
+    /// So long after it was last done.
+    pub every: Offset,
+    /// Until this is known; otherwise until the incident is closed.
+    pub until: Option<Anchor>,
+}
+
+/// Where a row or a figure comes from when no line of the document says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// What the project practises elsewhere.
+    Upstream,
+    /// Ours.
+    Local,
+}
+
+/// What a row is repeated over: one part for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FanOut {
+    /// The branches that are affected and maintained: field `branches`.
+    Branches,
+    /// The CVE numbers.
+    Cves,
+    /// The other parties: field `parties`.
+    Parties,
+}
+
+impl FanOut {
+    /// What must be in the record for the parts to be known.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Branches => "branches",
+            Self::Cves => "cve",
+            Self::Parties => "parties",
+        }
+    }
+}
+
+/// Who is told at a step of an escalation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rung {
+    /// The row's own role.
+    Owner,
+    /// Who leads.
+    Lead,
+    /// Who stands in for the lead.
+    Deputy,
+    /// The operators.
+    Operator,
+    /// The holders of a role.
+    Role(String),
+}
+
+/// A step of an escalation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// In per cent of the time.
+    pub percent: u32,
+    /// So long after that.
+    pub after: Offset,
+    /// Who is told.
+    pub to: Rung,
 }
 
 /// Who gets a notice.
@@ -134,6 +201,8 @@ pub enum Audience {
     Role(String),
     /// The group's public addresses, signed and in clear, only after the gates before it.
     Public(String),
+    /// The reporter, by a prepared answer that a person sends.
+    Reporter,
 }
 
 /// One row of a process.
@@ -149,10 +218,34 @@ pub struct Task {
     pub title: String,
     /// Whose task it is.
     pub role: String,
+    /// Whose it is as well: any of them may do it.
+    pub with: Vec<String>,
     /// How it is done.
     pub kind: Kind,
     /// When it is due; none for rules that always hold and facts without a date.
     pub when: Option<When>,
+    /// Whether the incident has it at all.
+    pub applies: Option<Predicate>,
+    /// One part for each of these.
+    pub fan_out: Option<FanOut>,
+    /// Whether nobody is reminded of it.
+    pub optional: bool,
+    /// Whether it may not be skipped.
+    pub must: bool,
+    /// Who is told when, in place of what the desk does by itself.
+    pub escalate: Vec<Step>,
+    /// Settled once one of these is known, by whatever word.
+    pub fact: Vec<Anchor>,
+    /// Done once T is that of this anchor.
+    pub follows: Option<Anchor>,
+    /// The prepared answer that settles it.
+    pub answer: Option<String>,
+    /// The role that is told, or ends, for `auto`.
+    pub to: Option<String>,
+    /// The notice that is verified, for `auto`.
+    pub of: Option<TaskId>,
+    /// The row whose evidence this one's must be.
+    pub same_as: Option<TaskId>,
     /// What must be done before.
     pub after: Vec<TaskId>,
     /// What the desk does, for `auto`.
@@ -161,8 +254,10 @@ pub struct Task {
     pub sets: Option<Anchor>,
     /// Roles of which each must agree, by different people; for gates.
     pub agree: Vec<String>,
-    /// Whether `/done` must say by what.
-    pub evidence: bool,
+    /// How many different people of its roles must agree; for gates.
+    pub people: usize,
+    /// What `/done` must say, if it must.
+    pub evidence: Option<FieldType>,
     /// Fields that must be known before it can be done.
     pub needs: Vec<String>,
     /// The template of a notice.
@@ -175,6 +270,8 @@ pub struct Task {
     pub four_eyes: bool,
     /// The line or lines of the document this row comes from.
     pub src: Option<String>,
+    /// Where it comes from otherwise.
+    pub origin: Option<Origin>,
 }
 
 impl Task {
@@ -187,26 +284,63 @@ impl Task {
             phase: String::new(),
             title: String::new(),
             role: String::new(),
+            with: Vec::new(),
             kind,
             when: None,
+            applies: None,
+            fan_out: None,
+            optional: false,
+            must: false,
+            escalate: Vec::new(),
+            fact: Vec::new(),
+            follows: None,
+            answer: None,
+            to: None,
+            of: None,
+            same_as: None,
             after: Vec::new(),
             action: None,
             sets: None,
             agree: Vec::new(),
-            evidence: false,
+            people: 1,
+            evidence: None,
             needs: Vec::new(),
             template: None,
             audience: None,
             approvals: 1,
             four_eyes: false,
             src: None,
+            origin: None,
         }
     }
 
     /// Whether it is a rule that always holds: shown, never due, never done.
     #[must_use]
     pub fn is_standing(&self) -> bool {
-        self.when.is_none() && self.kind == Kind::Gate
+        self.when.is_none() && (self.kind == Kind::Gate || self.kind == Kind::Record && self.needs.is_empty())
+    }
+
+    /// Whether it is a mail that the desk sends once it is approved.
+    #[must_use]
+    pub fn is_notice(&self) -> bool {
+        self.kind == Kind::Draft && self.template.is_some()
+    }
+
+    /// Whether it announces a date to people under embargo: moot once all is public.
+    #[must_use]
+    pub fn announces(&self) -> bool {
+        let before = |when: &When| {
+            let planned = when.anchors.iter().all(|anchor| anchor.is_planned());
+            planned && (when.window.is_before() || when.window.earliest.is_none())
+        };
+        self.is_notice()
+            && matches!(self.audience, Some(Audience::Group(_)))
+            && self.when.as_ref().is_some_and(before)
+    }
+
+    /// The roles of which anybody may do it.
+    pub fn roles(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.role).chain(&self.with).chain(&self.agree)
     }
 
     /// The word by which people name it.
@@ -258,6 +392,29 @@ pub struct TRule {
     pub stale: Offset,
     /// How long after T, with nothing published, people are told that it slipped.
     pub slip: Offset,
+    /// How a day that is not recommended moves, for the proposal.
+    pub snap: Snap,
+    /// T later than this asks for a confirmation.
+    pub max_span: Vec<Cap>,
+    /// The field that holds the grace between release and details.
+    pub grace: Option<String>,
+}
+
+impl TRule {
+    /// A rule that asks for nothing.
+    #[must_use]
+    pub fn free(at: Option<NaiveTime>) -> Self {
+        Self {
+            at,
+            days: None,
+            min_lead: Offset::ZERO,
+            stale: Offset::ZERO,
+            slip: Offset::ZERO,
+            snap: Snap::Next,
+            max_span: Vec::new(),
+            grace: None,
+        }
+    }
 }
 
 /// Who may use a word of the desk in this process, where that is not what the table of words says.
@@ -278,11 +435,60 @@ pub struct Assign {
     pub within: Offset,
 }
 
-/// A field of the record that the playbook declares, besides those that every incident has.
+/// A condition that changes how the process runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
+pub struct Branch {
+    /// Its id.
+    pub id: String,
+    /// What it means, for people.
+    pub title: String,
+    /// When it is taken.
+    pub when: Predicate,
+    /// Whether it is taken while that is not known.
+    pub unless_known: bool,
+    /// What it does.
+    pub effect: Effect,
+}
+
+/// What a branch does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Open work is due at once.
+    Asap,
+    /// What has not come due may take so much longer; T stays as it is.
+    Stretch(Offset),
+    /// These rows do not apply.
+    Drop(Vec<TaskId>),
+}
+
+/// Who holds a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldBy {
+    /// Whoever leads the incident.
+    Lead,
+    /// Whoever stands in for the lead.
+    Deputy,
+    /// Whoever leads the first incident of the shared release.
+    FirstLead,
+}
+
+/// A role of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
     /// What people call it.
     pub label: String,
+    /// Who holds it, where it is not the roster that says so.
+    pub held_by: Option<HeldBy>,
+}
+
+/// The longest time between a fact and T.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cap {
+    /// Counted from this.
+    pub from: Anchor,
+    /// So long.
+    pub span: Offset,
 }
 
 /// A process, checked.
@@ -312,8 +518,18 @@ pub struct Playbook {
     pub reporter_update: Option<Offset>,
     /// After so long without a word of the team, and without a date, the team is reminded.
     pub silence: Offset,
-    /// Roles and what people call them.
-    pub roles: BTreeMap<String, String>,
+    /// Its roles.
+    pub roles: BTreeMap<String, Role>,
+    /// What must be in the record for the incident to count as triaged.
+    pub triaged: Vec<String>,
+    /// Its branches, in the order of the file.
+    pub branches: Vec<Branch>,
+    /// When a reporter may join the team; always, where nothing is said.
+    pub reporter_joins: Option<(Predicate, TaskId)>,
+    /// The checklist for a tracker, as a template; the desk's own where nothing is said.
+    pub checklist: Option<String>,
+    /// What the document is called.
+    pub document: Option<String>,
     /// Audiences.
     pub groups: BTreeMap<String, Group>,
     /// Declared fields.
@@ -322,6 +538,8 @@ pub struct Playbook {
     pub tasks: Vec<Task>,
     /// The SHA-256 of the text it was read from.
     pub digest: Digest,
+    /// The SHA-256 of the text of its calendar, if it names one.
+    pub calendar_digest: Option<Digest>,
 }
 
 impl Playbook {
@@ -334,20 +552,41 @@ impl Playbook {
     /// What people call a role.
     #[must_use]
     pub fn role_label<'a>(&'a self, role: &'a str) -> &'a str {
-        self.roles.get(role).map_or(role, String::as_str)
+        self.roles.get(role).map_or(role, |role| role.label.as_str())
     }
 }
 
 /// Fields that every incident has, whatever the playbook declares.
-pub const COMMON_FIELDS: &[(&str, &str)] = &[
-    ("affected", "affected versions"),
-    ("fixed", "fixed version"),
-    ("impact", "impact"),
-    ("mitigation", "mitigation"),
-    ("binaries", "where the fixed release is found"),
-    ("credit", "credit"),
-    ("summary", "summary"),
-];
+#[must_use]
+pub fn common_fields() -> BTreeMap<String, Field> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let mut fields = BTreeMap::new();
+    let mut add = |id: &str, field: Field| fields.insert(id.to_owned(), field);
+    add("affected", Field::of("affected versions", FieldType::Versions));
+    add("fixed", Field::text("fixed version"));
+    add("impact", Field::text("impact"));
+    add("mitigation", Field::text("mitigation"));
+    add("binaries", Field::text("where the fixed release is found"));
+    add("credit", Field::text("credit"));
+    add("summary", Field::text("summary"));
+    add("branches", Field::of("affected branches that are maintained", FieldType::List));
+    add("parties", Field::of("other parties", FieldType::List));
+    let disclosed = Field::of("when the team was told", FieldType::Moment);
+    add("disclosed", Field { anchor: Some(Anchor::Disclosed), ..disclosed });
+    let intent = Field::of("when the reporter said that they will publish", FieldType::Moment);
+    add("intent_to_publish", Field { anchor: Some(Anchor::IntentToPublish), ..intent });
+    let upstream = Field::of("the date of the project that the fix relies on", FieldType::Moment);
+    add("upstream", Field { anchor: Some(Anchor::Upstream), ..upstream });
+    let channel = FieldType::Enum(words(&["private", "public"]));
+    let channel = Field::of("how the reporter made contact", channel);
+    add("channel", Field { default: Some("private".to_owned()), ..channel });
+    let external = Field::of("whether the reporter is from outside", FieldType::YesNo);
+    add("reporter_external", Field { default: Some("yes".to_owned()), ..external });
+    fields
+}
+
+/// Fields of the record that have words of their own.
+pub const OWN_WORDS: &[&str] = &["cve", "cvss", "deputy", "ghsa", "lead", "t", "title"];
 
 /// A place in a playbook and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]

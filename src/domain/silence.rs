@@ -3,6 +3,7 @@
 
 use super::event::{Event, Purpose};
 use super::names::{PersonId, TaskId};
+use super::playbook::Rung;
 use super::roster::Person;
 use super::schedule::Duty;
 use super::texts::SealedFacts;
@@ -96,9 +97,49 @@ pub fn overdue(work: &mut Work<'_>, ids: &[TaskId]) {
     work.inform(&people, "Nobody did what was due", &lines, next);
 }
 
+/// Tells those of a step of a row's own escalation.
+pub fn escalate(work: &mut Work<'_>, id: &TaskId, step: usize) {
+    let Some(incident) = work.incident.clone() else { return };
+    let Some(task) = incident.task(id) else { return };
+    let Some(step) = task.escalate.get(step) else { return };
+    let one = |id: &Option<PersonId>| id.iter().filter_map(|id| work.person(id)).collect();
+    let mut people: Vec<&Person> = match &step.to {
+        Rung::Owner => task.roles().flat_map(|role| work.holders(role)).collect(),
+        Rung::Lead => one(&incident.lead),
+        Rung::Deputy => one(&incident.deputy),
+        Rung::Operator => work.desk.roster.operators(),
+        Rung::Role(role) => work.holders(role),
+    };
+    if people.is_empty() {
+        people = further_up(work);
+    }
+    let due = match super::schedule::span_of(&incident, task) {
+        Some((_, Some(due))) => format!("It is due {}.", work.say(due)),
+        Some((_, None)) | None => "It is to be done as soon as possible.".to_owned(),
+    };
+    let role = incident.playbook.role_label(&task.role);
+    let lines = [format!("  {:<14}{} ({role})", task.word(), task.title), due];
+    let next = format!(
+        "see that it is done, and say so with `| /done {}`, without the bar.",
+        task.word()
+    );
+    let heading = if step.percent < 100 { "A task waits" } else { "A task is not done" };
+    if step.to != Rung::Operator {
+        work.inform(&people, heading, &lines, &next);
+        return;
+    }
+    // The operators hear that something lapsed, and of what only if they are on it.
+    let (team, others): (Vec<&Person>, Vec<&Person>) =
+        people.into_iter().partition(|person| incident.is_team(person));
+    work.inform(&team, heading, &lines, &next);
+    let lines = [format!("A task on {} is not done, long after its time.", incident.handle)];
+    super::relay::tell_outside(work, &others, heading, &lines, "ask the team.");
+}
+
 /// The regular word to the reporter that it is still worked on: without content, so that it may
 /// leave in clear.
 pub fn word_to_reporter(work: &mut Work<'_>) {
     let (facts, now) = (work.clear_facts(), work.now);
     work.write_reporter(Purpose::Update, "progress", &facts, &SealedFacts::default(), now);
+    work.settle_answer("progress");
 }

@@ -32,6 +32,13 @@ pub enum Class {
     Notice,
     /// Frozen and approved likewise; leaves signed and in clear, after the gates before it.
     Public,
+    /// The same before there is a fix: that one comes, when, how severe at most, and what to do until
+    /// then.
+    Forthcoming,
+    /// The same without any content: that a fix comes, when, how many, and how severe at most.
+    Forecast,
+    /// A part of notices, which name it.
+    Part,
 }
 
 /// The templates: name, class, and the text that comes with the program. An operator's folder may
@@ -39,33 +46,50 @@ pub enum Class {
 pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("acknowledgement", Class::Clear, include_str!("../../templates/acknowledgement.txt")),
     ("advance", Class::Notice, include_str!("../../templates/advance.txt")),
+    ("advisory", Class::Notice, include_str!("../../templates/advisory.txt")),
     ("alert", Class::Sealed, include_str!("../../templates/alert.txt")),
     ("announce", Class::Public, include_str!("../../templates/announce.txt")),
     ("answer", Class::Clear, include_str!("../../templates/answer.txt")),
+    ("asn", Class::Notice, include_str!("../../templates/asn.txt")),
     ("answer-waits", Class::Clear, include_str!("../../templates/answer-waits.txt")),
+    ("batch", Class::Sealed, include_str!("../../templates/batch.txt")),
+    ("complete", Class::Clear, include_str!("../../templates/complete.txt")),
     ("confirm", Class::Sealed, include_str!("../../templates/confirm.txt")),
+    ("contribute-back", Class::Part, include_str!("../../templates/contribute-back.txt")),
+    ("cve-publish", Class::Notice, include_str!("../../templates/cve-publish.txt")),
+    ("cve-request", Class::Notice, include_str!("../../templates/cve-request.txt")),
     ("date-changed", Class::Notice, include_str!("../../templates/date-changed.txt")),
     ("digest", Class::Sealed, include_str!("../../templates/digest.txt")),
     ("duplicate", Class::Clear, include_str!("../../templates/duplicate.txt")),
+    ("earliest", Class::Notice, include_str!("../../templates/earliest.txt")),
+    ("embargo-lifted", Class::Notice, include_str!("../../templates/embargo-lifted.txt")),
+    ("embargo-terms", Class::Part, include_str!("../../templates/embargo-terms.txt")),
     ("final", Class::Notice, include_str!("../../templates/final.txt")),
     ("fixed-in-the-open", Class::Sealed, include_str!("../../templates/fixed-in-the-open.txt")),
+    ("forthcoming", Class::Forthcoming, include_str!("../../templates/forthcoming.txt")),
+    ("forum-post", Class::Notice, include_str!("../../templates/forum-post.txt")),
     ("key", Class::Clear, include_str!("../../templates/key.txt")),
     ("known-public", Class::Notice, include_str!("../../templates/known-public.txt")),
     ("mail", Class::Sealed, include_str!("../../templates/mail.txt")),
     ("not-a-vulnerability", Class::Sealed, include_str!("../../templates/not-a-vulnerability.txt")),
+    ("packagers", Class::Notice, include_str!("../../templates/packagers.txt")),
+    ("pre-announcement", Class::Forecast, include_str!("../../templates/pre-announcement.txt")),
     ("preview", Class::Sealed, include_str!("../../templates/preview.txt")),
     ("private-handling", Class::Clear, include_str!("../../templates/private-handling.txt")),
     ("progress", Class::Clear, include_str!("../../templates/progress.txt")),
     ("refusal", Class::Sealed, include_str!("../../templates/refusal.txt")),
     ("reject", Class::Sealed, include_str!("../../templates/reject.txt")),
     ("reminder", Class::Sealed, include_str!("../../templates/reminder.txt")),
+    ("release-notes", Class::Notice, include_str!("../../templates/release-notes.txt")),
     ("reply", Class::Sealed, include_str!("../../templates/reply.txt")),
     ("report", Class::Sealed, include_str!("../../templates/report.txt")),
     ("retrospective", Class::Notice, include_str!("../../templates/retrospective.txt")),
     ("safe-installation", Class::Sealed, include_str!("../../templates/safe-installation.txt")),
+    ("review", Class::Notice, include_str!("../../templates/review.txt")),
     ("slipped", Class::Notice, include_str!("../../templates/slipped.txt")),
     ("status", Class::Clear, include_str!("../../templates/status.txt")),
     ("tell", Class::Notice, include_str!("../../templates/tell.txt")),
+    ("third-parties", Class::Notice, include_str!("../../templates/third-parties.txt")),
     ("transcript", Class::Sealed, include_str!("../../templates/transcript.txt")),
     ("unreadable", Class::Clear, include_str!("../../templates/unreadable.txt")),
     ("waiting", Class::Clear, include_str!("../../templates/waiting.txt")),
@@ -163,6 +187,33 @@ pub struct PublicFacts {
     pub fields: BTreeMap<String, String>,
 }
 
+/// What may be said in public before the fix is out, without any content.
+#[derive(Debug, Clone, Serialize)]
+pub struct ForecastFacts {
+    /// The desk's name.
+    pub desk: String,
+    /// The desk's address.
+    pub address: String,
+    /// The planned moment, with date, hour and zone.
+    pub t: String,
+    /// The same for a subject.
+    pub t_day: String,
+    /// How many fixes the release has.
+    pub count: usize,
+    /// The severity of the worst of them, as a word.
+    pub severity: String,
+}
+
+/// What may be said in public before the fix is out, once a gate has released it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ForthcomingFacts {
+    /// When, how many, how severe.
+    #[serde(flatten)]
+    pub forecast: ForecastFacts,
+    /// What people can do until then.
+    pub mitigation: String,
+}
+
 /// What a sealed notice may say.
 #[derive(Debug, Clone, Serialize)]
 pub struct NoticeFacts {
@@ -177,6 +228,12 @@ pub struct NoticeFacts {
     pub t: String,
     /// T's day.
     pub t_day: String,
+    /// The planned release, where it differs from T by a grace.
+    pub release: String,
+    /// The CVSS vector.
+    pub vector: String,
+    /// Numbers of advisories.
+    pub ghsa: String,
     /// When the report came.
     pub received: String,
     /// When a person answered.
@@ -236,15 +293,25 @@ impl Texts {
                 problems.push(Problem { template: name.clone(), line: 1, message });
             }
         }
-        for (name, class, text) in TEMPLATES {
+        for (name, _, text) in TEMPLATES {
             let text = own.get(*name).map_or(*text, String::as_str);
             digests.insert((*name).to_owned(), Digest::of(text.as_bytes()));
             if let Err(error) = env.add_template_owned(*name, text.to_owned()) {
                 problems.push(problem(name, &error));
                 continue;
             }
+        }
+        // Tried once all are there, since some name others.
+        for (name, class, _) in TEMPLATES {
             let trial = Self { env: env.clone(), digests: BTreeMap::new() };
-            if let Err(problem) = trial.render(name, &sample(*class, fields)) {
+            let tried = match class {
+                Class::Part => trial.part(name, &sample(*class, fields)),
+                _ => trial.render(name, &sample(*class, fields)).map(drop),
+            };
+            let known = |problem: &Problem| problems.iter().any(|p| p.template == problem.template);
+            if let Err(problem) = tried
+                && !known(&problem)
+            {
                 problems.push(problem);
             }
         }
@@ -283,6 +350,17 @@ impl Texts {
             return Err(wrong("has an empty body"));
         }
         Ok(Written { subject: keep_places(subject), body: tidy(body) })
+    }
+
+    /// Tries a part of notices, which has neither a subject nor places of its own.
+    fn part(&self, name: &str, facts: &Value) -> Result<(), Problem> {
+        let template = self.env.get_template(name);
+        let text = template.and_then(|t| t.render(facts)).map_err(|error| problem(name, &error))?;
+        if text.starts_with("Subject:") || text.trim().is_empty() {
+            let message = "is a part of notices: a text without a subject".to_owned();
+            return Err(Problem { template: name.to_owned(), line: 1, message });
+        }
+        Ok(())
     }
 
     /// Renders a text that leaves sealed to one key.
@@ -332,6 +410,21 @@ impl Texts {
     /// As [`Self::sealed`].
     pub fn freeze_public(&self, name: &str, facts: &PublicFacts) -> Result<Written, Problem> {
         self.render(name, &open_places(facts))
+    }
+
+    /// Freezes what the public is told before the fix is out; what it can name hangs on its class.
+    ///
+    /// # Errors
+    /// As [`Self::sealed`].
+    pub fn freeze_forecast(
+        &self,
+        name: &str,
+        facts: &ForthcomingFacts,
+    ) -> Result<Written, Problem> {
+        match Self::class(name) {
+            Some(Class::Forthcoming) => self.render(name, &open_places(facts)),
+            _ => self.render(name, &open_places(&facts.forecast)),
+        }
     }
 }
 
@@ -413,6 +506,17 @@ fn sealed_sample() -> Value {
     Value::from_serialize(all)
 }
 
+fn forecast_sample() -> ForecastFacts {
+    ForecastFacts {
+        desk: "Desk".into(),
+        address: "security@example.org".into(),
+        t: "x".into(),
+        t_day: "x".into(),
+        count: 1,
+        severity: "High".into(),
+    }
+}
+
 /// Facts of the right shape, for trying a template at start.
 fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
     let fields: BTreeMap<_, _> =
@@ -444,12 +548,20 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
             with_sealed(&facts, &SealedFacts::default())
         }
         Class::Public => open_places(&public),
-        Class::Notice => open_places(&NoticeFacts {
+        Class::Forthcoming => {
+            let forecast = forecast_sample();
+            open_places(&ForthcomingFacts { forecast, mitigation: "x".into() })
+        }
+        Class::Forecast => open_places(&forecast_sample()),
+        Class::Notice | Class::Part => open_places(&NoticeFacts {
             public,
             handle: "x".into(),
             tlp: "AMBER".into(),
             t: "x".into(),
             t_day: "x".into(),
+            release: "x".into(),
+            vector: "x".into(),
+            ghsa: "x".into(),
             received: "x".into(),
             answered: "x".into(),
             published: "x".into(),
@@ -466,7 +578,7 @@ mod tests {
     use super::*;
 
     fn fields() -> BTreeSet<String> {
-        super::super::playbook::COMMON_FIELDS.iter().map(|(id, _)| (*id).to_owned()).collect()
+        super::super::playbook::common_fields().into_keys().collect()
     }
 
     #[test]
@@ -510,6 +622,9 @@ mod tests {
             tlp: "RED".into(),
             t: "then".into(),
             t_day: "day".into(),
+            release: String::new(),
+            vector: String::new(),
+            ghsa: String::new(),
             received: String::new(),
             answered: String::new(),
             published: String::new(),

@@ -1,16 +1,18 @@
 //! What happens because time passes, or because a mail server answered.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::auto;
 use super::desk::{Decision, Desk};
 use super::event::{Copy, Delivery, Event, Purpose, Recipient};
 use super::incident::{Incident, Status};
 use super::names::{Fresh, Handle, MessageId, Moment, TaskId};
 use super::notice::{self, LATE};
 use super::outbox::{GateOpen, Label, Mail, Words};
-use super::playbook::{Audience, Task};
+use super::playbook::{Audience, Playbook, Task};
 use super::relay;
 use super::roster::{Party, Person};
 use super::rotation;
@@ -68,6 +70,11 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
                 silence::remind(&mut work, duty);
                 work.add(Event::Reminded { what: mark });
             }
+            Duty::Act(task) => auto::act(&mut work, task, mark),
+            Duty::Escalate(task, step) => {
+                silence::escalate(&mut work, task, *step);
+                work.add(Event::Reminded { what: mark });
+            }
             Duty::AskNext => rotation::offer_turn(&mut work),
             Duty::OfferLapsed(person) => silence::lapsed(&mut work, person),
             Duty::ReporterUpdate => {
@@ -111,6 +118,35 @@ pub fn restored(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
     for incident in desk.open() {
         work.add_about(&incident.handle, Event::Held { notice: None });
     }
+    work.done()
+}
+
+/// Puts an incident on another version of its playbook. What was done stays done; who is on it is
+/// told what is different.
+pub fn migrated(
+    desk: &Desk,
+    handle: &Handle,
+    playbook: &Arc<Playbook>,
+    now: Moment,
+    fresh: Fresh,
+) -> Decision {
+    let mut work = Work::on(desk, Some(handle), now, fresh);
+    let Some(incident) = work.incident.clone() else { return work.done() };
+    let changes = super::compare::consequences(&incident, playbook, now);
+    let shown = 40;
+    let mut lines = vec![format!(
+        "From now on it follows `{}`, version {}. It was `{}`, version {}.",
+        playbook.id, playbook.version, incident.playbook.id, incident.playbook.version
+    )];
+    lines.extend(changes.iter().take(shown).map(|change| format!("  {}", change.say())));
+    if changes.len() > shown {
+        lines.push(format!("  and {} more", changes.len().saturating_sub(shown)));
+    }
+    let team = work.team();
+    let next = "see `| /agenda` for what is to be done now, without the bar.";
+    work.inform(&team, "It follows another version of the process", &lines, next);
+    let calendar = playbook.calendar_digest;
+    work.add(Event::Migrated { playbook: playbook.digest, calendar });
     work.done()
 }
 
@@ -314,7 +350,7 @@ fn is_entitled(incident: &Incident, person: &Person, task: Option<&Task>) -> boo
     match task.and_then(|task| task.audience.as_ref()) {
         Some(Audience::Group(group)) => person.groups.contains(group),
         Some(Audience::Role(role)) => incident.holds(person, role),
-        Some(Audience::Public(_)) => false,
+        Some(Audience::Public(_) | Audience::Reporter) => false,
         // The desk's own notices go to those who had the date; whoever left every group does not.
         None => !person.groups.is_empty() || incident.is_team(person),
     }
@@ -322,6 +358,7 @@ fn is_entitled(incident: &Incident, person: &Person, task: Option<&Task>) -> boo
 
 fn gate_open(incident: &Incident, task: &Task) -> Option<GateOpen> {
     let open = schedule::open_before(incident, task).next().is_none();
+    let open = open && schedule::a_gate_is_open(incident, task);
     (open && matches!(task.audience, Some(Audience::Public(_)))).then_some(GateOpen { _proof: () })
 }
 
@@ -429,6 +466,9 @@ fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
             (format!("{more} more must approve it"), format!("| /approve {word}@{newest}"))
         }
         Err(Block::Held) => ("it is held".to_owned(), format!("| /resume {word}")),
+        Err(Block::Unknown(fields)) => {
+            (format!("it waits for {fields}"), "| /set FIELD VALUE".to_owned())
+        }
         Err(Block::Stale) => {
             ("its moment is long past".to_owned(), format!("| /approve {word}@{newest}"))
         }
@@ -447,13 +487,17 @@ fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
     let own = incident.own.iter().any(|own| own.task.id == *id);
     // What public knowledge brings forward is due, and not overdue.
     let span = schedule::span_of(&incident, task);
-    let over = span.is_none_or(|(at, _)| incident.known_public() != Some(at));
+    let over = span.is_none_or(|(at, _)| incident.asap() != Some(at));
     let heading = if percent >= 100 && !own && over {
         format!("OVERDUE: notice {word}")
     } else {
         format!("Notice {word} is not ready")
     };
+    let exact = |(at, due): &(Moment, Option<Moment>)| *due == Some(*at);
     let moment = match schedule::span_of(&incident, task) {
+        Some((at, Some(due))) if !own && !exact(&(at, Some(due))) => {
+            format!("is to leave by {}", work.say(due))
+        }
         Some((at, _)) if !own && at > work.now => format!("is to leave on {}", work.say(at)),
         Some((at, _)) if !own => format!("was to leave on {}", work.say(at)),
         Some(_) | None => "leaves as soon as it is approved".to_owned(),
@@ -474,9 +518,13 @@ fn task_reminders(work: &mut Work<'_>, ids: &[TaskId]) {
         return;
     };
     let tasks: Vec<&Task> = incident.tasks().filter(|task| ids.contains(&task.id)).collect();
-    let roles: BTreeSet<&str> = tasks.iter().map(|task| task.role.as_str()).collect();
+    let roles: BTreeSet<&String> =
+        tasks.iter().flat_map(|task| std::iter::once(&task.role).chain(&task.with)).collect();
     for role in roles {
-        let own: Vec<_> = tasks.iter().filter(|task| task.role == role).collect();
+        let own: Vec<_> = tasks
+            .iter()
+            .filter(|task| task.role == *role || task.with.contains(role))
+            .collect();
         let lines: Vec<_> =
             own.iter().map(|task| format!("  {:<14}{}", task.word(), task.title)).collect();
         let first = own.first().map_or("", |task| task.word().as_str());

@@ -29,6 +29,8 @@ pub struct Work<'a> {
     /// The person whose signed mail is being worked on.
     pub by: Option<PersonId>,
     decision: Decision,
+    /// Other incidents that this decision has touched, with the facts so far.
+    others: std::collections::BTreeMap<Handle, Incident>,
 }
 
 /// A mail to the reporter.
@@ -52,7 +54,8 @@ impl<'a> Work<'a> {
     #[must_use]
     pub fn on(desk: &'a Desk, handle: Option<&Handle>, now: Moment, fresh: Fresh) -> Self {
         let incident = handle.and_then(|handle| desk.incidents.get(handle)).cloned();
-        Self { desk, now, fresh, incident, by: None, decision: Decision::default() }
+        let (decision, others) = (Decision::default(), std::collections::BTreeMap::new());
+        Self { desk, now, fresh, incident, by: None, decision, others }
     }
 
     /// Adds a fact about the incident.
@@ -62,6 +65,32 @@ impl<'a> Work<'a> {
         }
         let incident = self.incident.as_ref().map(|incident| incident.handle.clone());
         self.decision.entries.push(Entry { incident, by: self.by.clone(), event });
+    }
+
+    /// Goes on for a while with another incident, in the same decision.
+    pub fn on_other(&mut self, handle: &Handle, then: impl FnOnce(&mut Self)) {
+        let other = self.others.remove(handle);
+        let other = other.or_else(|| self.desk.incidents.get(handle).cloned());
+        let Some(other) = other else { return };
+        let own = self.incident.replace(other);
+        then(self);
+        if let Some(other) = std::mem::replace(&mut self.incident, own) {
+            self.others.insert(other.handle.clone(), other);
+        }
+    }
+
+    /// Notes that a prepared answer went to the reporter, for the rows that ask for it.
+    pub fn settle_answer(&mut self, name: &str) {
+        let Some(incident) = &self.incident else { return };
+        let open = |task: &&super::playbook::Task| {
+            task.answer.as_deref() == Some(name)
+                && super::schedule::done_at(incident, task).is_none()
+                && incident.applies(task) != super::playbook::Truth::No
+        };
+        let tasks: Vec<_> = incident.tasks().filter(open).map(|t| (t.id.clone(), t.sets)).collect();
+        for (task, sets) in tasks {
+            self.add(Event::TaskDone { task, evidence: None, sets });
+        }
     }
 
     /// Adds a fact about another incident than the one that is worked on.
@@ -191,9 +220,9 @@ impl<'a> Work<'a> {
     /// The first mail on the incident that this recipient got: what later ones answer, so that
     /// a mail program shows one thread.
     fn root_for(&self, to: &Recipient) -> Option<MessageId> {
-        let pending =
-            self.decision.mails.iter().find(|mail| mail.to == *to && mail.about.is_some());
         let incident = self.incident.as_ref()?;
+        let about = |mail: &&Mail| mail.about.as_ref() == Some(&incident.handle);
+        let pending = self.decision.mails.iter().find(|mail| mail.to == *to && about(mail));
         if *to == Recipient::Reporter {
             return incident.letters.first().and_then(|letter| letter.message_id.clone());
         }
@@ -359,19 +388,26 @@ impl<'a> Work<'a> {
 
     /// The finished decision, with the mails on the incident as a fact of their own.
     pub fn done(mut self) -> Decision {
-        let mails: Vec<Mailed> = self
-            .decision
-            .mails
-            .iter()
-            .filter(|mail| mail.about.is_some() && !matches!(mail.purpose, Purpose::Notice { .. }))
-            .map(|mail| Mailed {
-                message_id: mail.message_id.clone(),
-                to: mail.to.clone(),
-                purpose: mail.purpose.clone(),
-            })
-            .collect();
-        if !mails.is_empty() {
-            self.add(Event::Mailed { mails });
+        let mut by_incident: std::collections::BTreeMap<Handle, Vec<Mailed>> =
+            std::collections::BTreeMap::new();
+        for mail in &self.decision.mails {
+            if let (Some(about), false) =
+                (&mail.about, matches!(mail.purpose, Purpose::Notice { .. }))
+            {
+                by_incident.entry(about.clone()).or_default().push(Mailed {
+                    message_id: mail.message_id.clone(),
+                    to: mail.to.clone(),
+                    purpose: mail.purpose.clone(),
+                });
+            }
+        }
+        for (handle, mails) in by_incident {
+            let event = Event::Mailed { mails };
+            if self.incident.as_ref().is_some_and(|incident| incident.handle == handle) {
+                self.add(event);
+            } else {
+                self.add_about(&handle, event);
+            }
         }
         self.decision
     }

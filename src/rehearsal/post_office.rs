@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::desk::{Decision, Settings};
 use crate::domain::letter::Letter;
 use crate::domain::names::{Address, Moment, PersonId, Span, later};
-use crate::domain::offset::{Calendar, WeekDays};
+use crate::domain::offset::{Calendar, Snap, WeekDays};
 use crate::domain::outbox::Outcome;
 use crate::domain::playbook::BUILTIN;
 use crate::domain::roster::{Person, Roster};
@@ -113,6 +113,7 @@ impl PostOffice {
             roster,
             templates: BTreeMap::new(),
             playbooks: BUILTIN.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect(),
+            calendars: crate::domain::calendar::builtin(),
         };
         adjust(&mut sources);
         let engine = Engine::start(store, keyring, &sources, Box::new(clock.clone()))?;
@@ -385,7 +386,7 @@ fn pace(start: Moment) -> Pace {
     let days = WeekDays::parse("mon-thu").ok();
     let day = |n| {
         let moment = calendar.at(later(start, Span::days(n)), at);
-        days.map_or(moment, |days| calendar.snap(moment, days))
+        days.map_or(moment, |days| calendar.snap(moment, days, Snap::Next))
     };
     let (t, moved) = (day(14), day(20));
     let hour = Span::hours(1);

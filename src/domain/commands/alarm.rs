@@ -4,7 +4,7 @@ use crate::domain::event::Event;
 use crate::domain::incident::Notice;
 use crate::domain::names::TaskId;
 use crate::domain::notice::{self, freeze, render};
-use crate::domain::playbook::{Audience, Kind, Task};
+use crate::domain::playbook::{Audience, Task, Truth};
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule;
 
@@ -64,14 +64,10 @@ pub fn known_public(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
 /// Notices to groups that announce a date and have not left.
 fn unsent(incident: &crate::domain::incident::Incident) -> Vec<Task> {
     let waits = |task: &&Task| {
-        let before_t = task.when.as_ref().is_some_and(|when| {
-            when.anchors == [crate::domain::playbook::Anchor::T] && when.window.due.is_before()
-        });
-        task.kind == Kind::Draft
-            && before_t
-            && matches!(task.audience, Some(Audience::Group(_)))
+        task.announces()
             && !incident.notices.get(&task.id).is_some_and(Notice::has_left)
             && schedule::done_at(incident, task).is_none()
+            && incident.applies(task) != Truth::No
     };
     incident.tasks().filter(waits).cloned().collect()
 }

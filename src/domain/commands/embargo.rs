@@ -7,10 +7,12 @@ use crate::domain::event::{Event, Purpose, Recipient};
 use crate::domain::incident::Status;
 use crate::domain::names::{Moment, TaskId, later};
 use crate::domain::notice::{self, freeze, render};
-use crate::domain::offset::{Calendar, Offset, parse_time, parse_zone};
-use crate::domain::playbook::{Kind, Playbook, TRule, Task};
+use crate::domain::offset::{Calendar, Offset, WeekDays, parse_time, parse_zone};
+use crate::domain::playbook::{Cap, Playbook, Task};
 use crate::domain::refusal::Refusal;
+use crate::domain::roster::Person;
 use crate::domain::schedule::{self, approvals_missing};
+use crate::domain::work::Work;
 
 type Answer = Result<String, Refusal>;
 
@@ -19,10 +21,10 @@ type Answer = Result<String, Refusal>;
 ///
 /// # Errors
 /// A sentence with what can be written.
-pub fn parse_when(
+pub fn parse_moment(
     text: &str,
     now: Moment,
-    rule: &TRule,
+    at: Option<chrono::NaiveTime>,
     calendar: &Calendar,
 ) -> Result<Moment, String> {
     let text = text.trim();
@@ -47,7 +49,7 @@ pub fn parse_when(
     if !(2000..2200).contains(&chrono::Datelike::year(&date)) {
         return Err(wrong());
     }
-    let time = match (words.next(), rule.at) {
+    let time = match (words.next(), at) {
         (Some(word), _) => parse_time(word)?,
         (None, Some(at)) => at,
         (None, None) => {
@@ -82,7 +84,7 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let now = turn.work.now;
     // A moment counted from now would be another one when it is confirmed, so the question is
     // asked about the moment itself.
-    let t = parse_when(arguments, now, &playbook.t, &playbook.calendar)
+    let t = parse_moment(arguments, now, playbook.t.at, &playbook.calendar)
         .map_err(|why| Refusal::new("no moment understood", format!("{why}."), ""))?;
     // Whole seconds: what is shown, confirmed and sent is then the same moment.
     let t = chrono::SubsecRound::trunc_subsecs(t, 0);
@@ -99,7 +101,11 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         return Err(Refusal::new("the same date", "T is that moment already.", ""));
     }
     turn.line = format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"));
-    let doubts = doubts(turn, &playbook, t, old);
+    let others = super::batch::others(turn)?;
+    let mut doubts = doubts(turn, &playbook, t, old);
+    if let (Some(name), false) = (&turn.incident()?.batch, others.is_empty()) {
+        doubts.push(format!("it is the date of the release `{name}`, and of {} more incidents", others.len()));
+    }
     if doubts.is_empty() && !turn.needs_second("disclose") {
         turn.work.add(Event::TSet { t });
         return Ok(format!("T is {}.\n{}", turn.work.say(t), plan(turn)));
@@ -108,17 +114,36 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     for doubt in &doubts {
         what.push_str(&format!("  - {doubt}\n"));
     }
-    let basis = format!("{old:?} {holders:?}");
+    let theirs: Vec<_> = others
+        .iter()
+        .filter_map(|handle| turn.work.desk.incidents.get(handle))
+        .map(|other| (other.t(), other.holders_of_a_date()))
+        .collect();
+    let basis = format!("{old:?} {holders:?} {others:?} {theirs:?}");
     if let Some(ask) = ask_with_notice(turn, t, &what, &basis, &holders)? {
         return Ok(ask);
     }
-    turn.work.add(Event::TSet { t });
-    let mut told = String::new();
-    if !holders.is_empty() {
-        tell_new_date(turn, holders.iter().cloned().collect())?;
-        told = format!("The {} who had the old date are told now.\n", holders.len());
-    }
+    let told = match super::batch::set_t_of_all(turn, t, &others)? {
+        0 => String::new(),
+        count => format!("The {count} who had the old date are told now.\n"),
+    };
     Ok(format!("T is {}.\n{told}{}", turn.work.say(t), plan(turn)))
+}
+
+/// Sets T and tells everyone who had another; says how many.
+pub(super) fn set_t(work: &mut Work<'_>, person: &Person, t: Moment) -> Result<usize, Refusal> {
+    let Some(incident) = &work.incident else { return Ok(0) };
+    if incident.t() == Some(t) {
+        return Ok(0);
+    }
+    let holders: std::collections::BTreeSet<Recipient> =
+        incident.holders_of_a_date().into_keys().collect();
+    let count = holders.len();
+    work.add(Event::TSet { t });
+    if count > 0 {
+        tell_new_date(work, person, holders)?;
+    }
+    Ok(count)
 }
 
 /// Why a date needs a confirmation.
@@ -132,8 +157,18 @@ fn doubts(turn: &Turn<'_, '_>, playbook: &Playbook, t: Moment, old: Option<Momen
     if let Some(days) = playbook.t.days
         && !days.contains(chrono::Datelike::weekday(&local))
     {
-        let better = turn.work.say(calendar.snap(t, days));
-        doubts.push(format!("the process asks for a day from {days}; the next is {better}"));
+        let better = proposal(turn, playbook, t, days);
+        doubts.push(format!("the process asks for a day from {days}, like {better}"));
+    }
+    for (cap, latest) in caps(turn, playbook) {
+        if t > latest {
+            doubts.push(format!(
+                "the process allows {} from `{}`, which ends on {}",
+                cap.span.to_string().trim_start_matches('+'),
+                cap.from,
+                turn.work.say(latest)
+            ));
+        }
     }
     if let Some(at) = playbook.t.at
         && local.time() != at
@@ -151,6 +186,21 @@ fn doubts(turn: &Turn<'_, '_>, playbook: &Playbook, t: Moment, old: Option<Momen
     doubts
 }
 
+/// The latest T that the process allows, for each of its caps whose beginning is known.
+fn caps<'p>(turn: &Turn<'_, '_>, playbook: &'p Playbook) -> Vec<(&'p Cap, Moment)> {
+    let incident = turn.work.incident.as_ref();
+    let known = |cap: &'p Cap| {
+        Some((cap, cap.span.from(incident?.anchor(cap.from)?, &playbook.calendar)))
+    };
+    playbook.t.max_span.iter().filter_map(known).collect()
+}
+
+/// A day that the process recommends, as near as it says, and never after what it allows.
+fn proposal(turn: &Turn<'_, '_>, playbook: &Playbook, t: Moment, days: WeekDays) -> String {
+    let latest = caps(turn, playbook).into_iter().map(|(_, latest)| latest).min();
+    turn.work.say(playbook.calendar.propose(t, days, playbook.t.snap, latest))
+}
+
 /// Asks for the confirmation, showing the "date changed" notice that it also approves.
 fn ask_with_notice(
     turn: &mut Turn<'_, '_>,
@@ -163,7 +213,7 @@ fn ask_with_notice(
     let mut text = String::new();
     if !holders.is_empty() {
         // Rendered with the new date on a copy, so that what is shown is what will be frozen.
-        let mut trial = crate::domain::work::Work::on(
+        let mut trial = Work::on(
             turn.work.desk,
             None,
             turn.work.now,
@@ -193,17 +243,18 @@ pub(super) fn broken(problem: crate::domain::texts::Problem) -> Refusal {
 
 /// Freezes and releases "date changed" to everyone who had the old date.
 fn tell_new_date(
-    turn: &mut Turn<'_, '_>,
+    work: &mut Work<'_>,
+    person: &Person,
     to: std::collections::BTreeSet<Recipient>,
 ) -> Result<(), Refusal> {
-    let written = render(turn.work, "date-changed", None).map_err(broken)?;
+    let written = render(work, "date-changed", None).map_err(broken)?;
     let id = TaskId::date_changed();
-    let by = Some(turn.person.id.clone());
-    let draft = freeze(turn.work, &id, "date-changed", &written, to.clone(), by);
+    let by = Some(person.id.clone());
+    let draft = freeze(work, &id, "date-changed", &written, to.clone(), by);
     let number = draft.number;
-    turn.work.add(Event::Frozen(Box::new(draft)));
-    turn.work.add(Event::Approved { notice: id.clone(), number });
-    turn.work.add(Event::Released { notice: id, number, late: false, recipients: to });
+    work.add(Event::Frozen(Box::new(draft)));
+    work.add(Event::Approved { notice: id.clone(), number });
+    work.add(Event::Released { notice: id, number, late: false, recipients: to });
     Ok(())
 }
 
@@ -233,7 +284,7 @@ fn plan(turn: &Turn<'_, '_>) -> String {
 
 fn notice_task(turn: &Turn<'_, '_>, word: &str) -> Result<Task, Refusal> {
     let (task, _) = turn.task(word)?;
-    if task.kind == Kind::Draft {
+    if task.is_notice() {
         return Ok(task);
     }
     Err(Refusal::new(
@@ -315,11 +366,11 @@ pub(super) fn freeze_and_show(
 
 /// Shows a draft to those who can approve it; `by` froze it, or the desk did.
 pub(super) fn show_draft(
-    work: &mut crate::domain::work::Work<'_>,
+    work: &mut Work<'_>,
     task: &Task,
     number: u32,
     written: &crate::domain::texts::Written,
-    by: Option<&crate::domain::roster::Person>,
+    by: Option<&Person>,
 ) {
     let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
     let incident = work.incident.as_ref();
@@ -528,13 +579,7 @@ mod tests {
 
     #[test]
     fn moments_are_read_as_people_write_them_and_never_lose_the_hour() {
-        let rule = |at: Option<&str>| TRule {
-            at: at.map(|at| parse_time(at).unwrap()),
-            days: None,
-            min_lead: Offset::ZERO,
-            stale: Offset::ZERO,
-            slip: Offset::ZERO,
-        };
+        let rule = |at: Option<&str>| at.map(|at| parse_time(at).unwrap());
         let now: Moment = "2026-12-01T09:00:00Z".parse().unwrap();
         let calendar = Calendar::plain(chrono_tz::Tz::UTC);
         for (text, wanted) in [
@@ -547,7 +592,7 @@ mod tests {
             ("+7d", "2026-12-08T09:00:00Z"),
             ("+90s", "2026-12-01T09:01:30Z"),
         ] {
-            let read = parse_when(text, now, &rule(Some("16:00")), &calendar).unwrap();
+            let read = parse_moment(text, now, rule(Some("16:00")), &calendar).unwrap();
             assert_eq!(read, wanted.parse::<Moment>().unwrap(), "{text}");
         }
         for bad in [
@@ -558,10 +603,10 @@ mod tests {
             "2026-12-16 16:00 UTC now",
             "9999999-01-01",
         ] {
-            assert!(parse_when(bad, now, &rule(Some("16:00")), &calendar).is_err(), "{bad}");
+            assert!(parse_moment(bad, now, rule(Some("16:00")), &calendar).is_err(), "{bad}");
         }
         assert!(
-            parse_when("2026-12-16", now, &rule(None), &calendar).is_err(),
+            parse_moment("2026-12-16", now, rule(None), &calendar).is_err(),
             "an hour is never guessed"
         );
     }

@@ -1,6 +1,7 @@
 //! What each word does: one function a row of the table, on a copy of the incident.
 
 pub mod alarm;
+pub mod batch;
 pub mod confirm;
 pub mod embargo;
 pub mod linking;
@@ -17,7 +18,7 @@ use super::event::{Ask, Event, Purpose};
 use super::incident::Incident;
 use super::keyword::keyword;
 use super::letter::Letter;
-use super::names::{Digest, Handle, PersonId, Span, base32, later};
+use super::names::{Digest, Handle, PersonId, Span, TaskId, base32, later};
 use super::playbook::Task;
 use super::refusal::{Refusal, nearest};
 use super::roster::Person;
@@ -87,13 +88,19 @@ impl<'d> Turn<'_, 'd> {
     pub fn task<'a>(&self, arguments: &'a str) -> Result<(Task, &'a str), Refusal> {
         let (word, rest) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
         let task = self.find_task(word)?;
-        let roles = std::iter::once(&task.role).chain(&task.agree);
         let incident = self.incident()?;
-        if roles.clone().any(|role| incident.holds(self.person, role)) {
+        if task.roles().any(|role| incident.holds(self.person, role)) {
             return Ok((task, rest.trim()));
         }
         let playbook = &incident.playbook;
-        let roles: Vec<_> = roles.map(|role| playbook.role_label(role)).collect();
+        let roles: Vec<_> = task.roles().map(|role| playbook.role_label(role)).collect();
+        let led = task.roles().all(|role| {
+            playbook.roles.get(role).is_some_and(|role| role.held_by.is_some())
+        });
+        let next = match (led, &incident.lead) {
+            (true, None) => "nobody leads yet: somebody take it with `| /take`, without the bar.",
+            _ => "ask one of them to send it.",
+        };
         Err(Refusal::new(
             "not your role",
             format!(
@@ -101,8 +108,56 @@ impl<'d> Turn<'_, 'd> {
                 task.word(),
                 roles.join(" or the ")
             ),
-            "ask one of them to send it.",
+            next,
         ))
+    }
+
+    /// The task and the part of it that the first word of the arguments names, and the rest.
+    ///
+    /// # Errors
+    /// As [`Self::task`]; and when a part is missing, or is not one.
+    pub fn task_part<'a>(&self, arguments: &'a str) -> Result<(Task, TaskId, &'a str), Refusal> {
+        let (word, rest) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
+        let (name, part) = match word.split_once('/') {
+            Some((name, part)) => (name, Some(part)),
+            None => (word, None),
+        };
+        let (task, _) = self.task(name)?;
+        let rest = rest.trim();
+        let Some(fan_out) = task.fan_out else {
+            let id = task.id.clone();
+            return match part {
+                None => Ok((task, id, rest)),
+                Some(_) => Err(Refusal::new(
+                    "it has no parts",
+                    format!("`{}` is one task and has no parts.", task.word()),
+                    format!("write `| /done {}`, without the bar.", task.word()),
+                )),
+            };
+        };
+        let Some(parts) = self.incident()?.parts(fan_out) else {
+            return Err(Refusal::new(
+                "its parts are not known",
+                format!("`{}` is done once for each, and the record does not say for which.", task.word()),
+                format!("set them first, like `| /set {} ...`, without the bar.", fan_out.field()),
+            ));
+        };
+        let known = part.and_then(|part| parts.iter().find(|p| p.eq_ignore_ascii_case(part)));
+        match known {
+            Some(part) => {
+                let id = task.id.part(part);
+                Ok((task, id, rest))
+            }
+            None => {
+                let words: Vec<_> =
+                    parts.iter().map(|part| format!("{}/{part}", task.word())).collect();
+                Err(Refusal::new(
+                    "say which part",
+                    format!("`{}` is done once for each.", task.word()),
+                    format!("write one of {}.", words.join(", ")),
+                ))
+            }
+        }
     }
 
     fn find_task(&self, word: &str) -> Result<Task, Refusal> {

@@ -262,24 +262,47 @@ pub fn agenda(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         let when = match (&item.state, item.due) {
             (State::Done(at) | State::Skipped(at), _) => turn.work.say(*at),
             (State::WaitingFor(what), _) => format!("for {what}"),
+            (State::NotHere(why), _) => why.clone(),
             (State::BlockedBy(tasks), _) => {
                 format!(
                     "by {}",
                     tasks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
                 )
             }
+            (State::Due, None) => "as soon as possible".to_owned(),
             (_, Some(due)) => turn.work.say(due),
             (_, None) => String::new(),
         };
+        let role = incident.playbook.role_label(&item.task.role);
         let _ = writeln!(
             out,
-            "  {:<9}{:<14}{when}\n           {}",
+            "  {:<9}{:<14}{when}\n           ({role}) {}",
             item.state.word(),
-            item.task.word(),
+            item.word(),
             item.task.title
         );
     }
-    Ok(out.trim_start().to_owned())
+    let branches: Vec<_> = incident.branches().map(|branch| branch.title.as_str()).collect();
+    let taken = if branches.is_empty() {
+        String::new()
+    } else {
+        format!("{}\n\n", branches.join("\n"))
+    };
+    Ok(format!("{taken}{}", out.trim_start()))
+}
+
+/// `/checklist`
+pub fn checklist(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    let incident = turn.incident()?;
+    let text = crate::domain::checklist::markdown(incident, turn.work.now).map_err(|why| {
+        let why = format!("the checklist of the playbook is broken: {why}.");
+        Refusal::new("the checklist is broken", why, "tell the operator.")
+    })?;
+    // A line of the desk that begins with a stroke would be a word in the answer to it.
+    let line = |line: &str| {
+        if line.starts_with('/') { format!("| {line}") } else { line.to_owned() }
+    };
+    Ok(text.lines().map(line).collect::<Vec<_>>().join("\n"))
 }
 
 /// Reads the handle of an `/incident` line.

@@ -2,6 +2,8 @@
 
 use super::{Turn, needs};
 use crate::domain::event::Event;
+use crate::domain::names::Moment;
+use crate::domain::playbook::field::{self, FieldType, Score};
 use crate::domain::refusal::{Refusal, nearest};
 use crate::domain::texts::clean_line;
 
@@ -31,6 +33,8 @@ pub fn set(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             ("cvss", "/cvss VECTOR"),
             ("title", "/title TEXT"),
             ("t", "/disclose WHEN"),
+            ("lead", "/lead WHO"),
+            ("deputy", "/deputy WHO"),
         ];
         let next = own
             .iter()
@@ -50,56 +54,82 @@ pub fn set(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         ));
     }
     needs(value, "set", "FIELD VALUE")?;
-    let value = clean_line(value, VALUE_MAX);
-    turn.work.add(Event::FieldSet { field: field.clone(), value: value.clone() });
-    Ok(format!("{field}: {value}"))
+    put(turn, &field, value)
+}
+
+/// Puts a value in a field, in the form that its type asks for, and sets the anchor that hangs on
+/// it.
+fn put(turn: &mut Turn<'_, '_>, name: &str, value: &str) -> Answer {
+    let incident = turn.open_incident()?;
+    let playbook = incident.playbook.clone();
+    let wrong = |why: String| {
+        let next = format!("write `| /set {name} VALUE`, without the bar.");
+        Refusal::new("the value does not fit", format!("field `{name}`: {why}."), next)
+    };
+    let kind = playbook.fields.get(name).map_or(&FieldType::Text, |field| &field.kind);
+    let value = kind
+        .check(&clean_line(value, VALUE_MAX), turn.work.now, &playbook.calendar)
+        .map_err(wrong)?;
+    let band = playbook.fields.get(name).is_some_and(|field| field.band);
+    if let (true, Some(score)) = (band, &incident.score)
+        && !score.band.eq_ignore_ascii_case(&value)
+    {
+        return Err(wrong(format!("the score is {}, and the vector is the truth", score.say())));
+    }
+    let anchor = playbook.fields.get(name).and_then(|field| field.anchor);
+    let moment = anchor.and_then(|anchor| Some((anchor, value.parse::<Moment>().ok()?)));
+    if let Some((anchor, moment)) = moment
+        && !anchor.is_planned()
+        && moment > turn.work.now
+    {
+        let when = turn.work.say(moment);
+        return Err(wrong(format!("{when} has not come, and this says what has happened")));
+    }
+    turn.work.add(Event::FieldSet { field: name.to_owned(), value: value.clone() });
+    let said = match moment {
+        Some((anchor, moment)) => {
+            turn.work.add(Event::AnchorSet { anchor, moment });
+            turn.work.say(moment)
+        }
+        None => value,
+    };
+    Ok(format!("{name}: {said}"))
 }
 
 /// `/cvss VECTOR`
 pub fn cvss(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     needs(arguments, "cvss", "VECTOR")?;
-    let vector: cvss::Cvss = arguments.parse().map_err(|_| {
-        Refusal::new(
+    let Some(score) = Score::of(arguments) else {
+        return Err(Refusal::new(
             "no CVSS vector",
             "that is no CVSS 3 or 4 vector.",
             "write the whole vector, like `| /cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H`, without the bar.",
-        )
-    })?;
-    // Tenths, so that a threshold of 4.0 compares exactly (STANDARDS 12).
-    let tenths = format!("{:.1}", vector.score()).replace('.', "").parse().unwrap_or(0);
-    let band = match tenths {
-        0 => "None",
-        1..=39 => "Low",
-        40..=69 => "Medium",
-        70..=89 => "High",
-        _ => "Critical",
+        ));
     };
-    turn.work.add(Event::Scored { vector: vector.to_string(), tenths, band: band.to_owned() });
-    let score = turn.incident()?.score.as_ref().map_or_else(String::new, |score| score.say());
-    Ok(format!("Severity: {score}"))
+    let said = score.say();
+    let Score { vector, tenths, band } = score;
+    let playbook = turn.incident()?.playbook.clone();
+    turn.work.add(Event::Scored { vector, tenths, band: band.clone() });
+    // What must be the band of the score follows the vector.
+    for (name, field) in playbook.fields.iter().filter(|(_, field)| field.band) {
+        if let Ok(value) = field.kind.check(&band, turn.work.now, &playbook.calendar) {
+            turn.work.add(Event::FieldSet { field: name.clone(), value });
+        }
+    }
+    Ok(format!("Severity: {said}"))
 }
 
 /// `/cve ID`
 pub fn cve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
-    let cve = arguments.to_ascii_uppercase();
-    let mut parts = cve.splitn(3, '-');
-    let (head, year, number) =
-        (parts.next(), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    let fits = head == Some("CVE")
-        && year.len() == 4
-        && digits(year)
-        && (4..=19).contains(&number.len())
-        && digits(number);
-    if !fits {
+    let Some(cve) = field::cve(arguments) else {
         return Err(Refusal::new(
             "no CVE number",
             "that is no CVE number.",
             "write it whole, like `| /cve CVE-2026-12345`, without the bar.",
         ));
-    }
+    };
     turn.work.add(Event::CveSet { cve: cve.clone() });
     Ok(format!("CVE: {cve}"))
 }
@@ -122,39 +152,25 @@ pub fn note(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 /// `/ghsa ID`
 pub fn ghsa(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
-    let lower = arguments.to_ascii_lowercase();
-    let parts: Vec<&str> = lower.split('-').collect();
-    // GitHub's letters, without those that read like others.
-    let part =
-        |part: &&str| part.len() == 4 && part.bytes().all(|b| b"23456789cfghjmpqrvwx".contains(&b));
-    let fits =
-        matches!(parts.as_slice(), ["ghsa", rest @ ..] if rest.len() == 3 && rest.iter().all(part));
-    if !fits {
+    let Some(ghsa) = field::ghsa(arguments) else {
         return Err(Refusal::new(
             "no advisory number",
             "that is no GHSA number.",
             "write it whole, like `| /ghsa GHSA-2345-cfgh-jmpq`, without the bar.",
         ));
-    }
-    let ghsa = lower.replacen("ghsa", "GHSA", 1);
+    };
     turn.work.add(Event::GhsaSet { ghsa: ghsa.clone() });
     Ok(format!("Advisory: {ghsa}"))
 }
 
 /// `/affects RANGE`
 pub fn affects(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    field(turn, "affected", arguments, "affects", "RANGE")
+    needs(arguments, "affects", "RANGE")?;
+    put(turn, "affected", arguments)
 }
 
 /// `/fixed VERSION`
 pub fn fixed(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    field(turn, "fixed", arguments, "fixed", "VERSION")
-}
-
-fn field(turn: &mut Turn<'_, '_>, name: &str, value: &str, word: &str, what: &str) -> Answer {
-    turn.open_incident()?;
-    needs(value, word, what)?;
-    let value = clean_line(value, VALUE_MAX);
-    turn.work.add(Event::FieldSet { field: name.to_owned(), value: value.clone() });
-    Ok(format!("{name}: {value}"))
+    needs(arguments, "fixed", "VERSION")?;
+    put(turn, "fixed", arguments)
 }

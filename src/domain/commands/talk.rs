@@ -18,7 +18,9 @@ use super::{Turn, needs};
 type Answer = Result<String, Refusal>;
 
 /// The answers that are prepared as templates: their names, and when they fit.
-const PREPARED: &[(&str, &str)] = &[
+pub const PREPARED: &[(&str, &str)] = &[
+    ("complete", "says that all is published and the incident is over"),
+    ("progress", "says that it is still worked on"),
     ("private-handling", "asks somebody to keep it private until there is a fix"),
     ("not-a-vulnerability", "says that it is not a vulnerability; your text below says why"),
     ("fixed-in-the-open", "says that it is fixed like any other bug; your text below says where"),
@@ -193,10 +195,14 @@ pub fn answer(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         }
         let (facts, now) = (turn.work.clear_facts(), turn.work.now);
         turn.work.write_reporter(Purpose::Answer, name, &facts, &SealedFacts::default(), now);
+        turn.work.settle_answer(name);
         return Ok(format!("`{name}` was sent. {}", super::triage::told(turn.work)));
     }
     let answered = content_for_reporter(turn.work, name, &json!({ "text": text }), Vec::new());
     tell_what_was_answered(turn, &answered, &format!("This left, as `{name}`:"), &text);
+    if answered.left {
+        turn.work.settle_answer(name);
+    }
     Ok(answered.said)
 }
 

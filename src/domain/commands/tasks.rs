@@ -1,7 +1,9 @@
 //! The words about the rows of the process: done, not done after all, and will not be done.
 
+use crate::domain::auto;
 use crate::domain::event::Event;
-use crate::domain::playbook::Kind;
+use crate::domain::names::TaskId;
+use crate::domain::playbook::{Action, Audience, FieldType, Kind, Task, Truth};
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule;
 use crate::domain::texts::clean_line;
@@ -14,78 +16,176 @@ type Answer = Result<String, Refusal>;
 /// `/done TASK [EVIDENCE]`
 pub fn done(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
-    let (task, evidence) = turn.task(arguments)?;
+    let (task, id, said) = turn.task_part(arguments)?;
+    may_be_done(turn, &task, &id)?;
+    let evidence = evidence(turn, &task, said)?;
+    if !task.agree.is_empty() || task.people > 1 {
+        return agree(turn, &task);
+    }
+    if let Some(ask) = compare(turn, &task, evidence.as_deref())? {
+        return Ok(ask);
+    }
+    turn.work.add(Event::TaskDone { task: id, evidence, sets: task.sets });
+    Ok(format!("Done: {}", task.title))
+}
+
+/// Refuses what cannot be said to be done now.
+fn may_be_done(turn: &Turn<'_, '_>, task: &Task, id: &TaskId) -> Result<(), Refusal> {
     let incident = turn.incident()?;
     let word = task.word().to_string();
-    let refuse = |reason: &str, why: String, next: String| Err(Refusal::new(reason, why, next));
-    if let Some(at) = schedule::done_at(incident, &task) {
-        return refuse(
-            "done already",
-            format!("`{word}` was done {}.", turn.work.say(at)),
-            String::new(),
-        );
+    let refuse = |reason: &str, why: String, next: &str| Err(Refusal::new(reason, why, next));
+    let repeats = task.when.as_ref().is_some_and(|when| when.repeat.is_some());
+    let at = schedule::done_at(incident, task)
+        .or_else(|| incident.done.get(id).filter(|_| !repeats).map(|done| done.at));
+    if let Some(at) = at {
+        let why = format!("`{word}` was done {}.", turn.work.say(at));
+        return refuse("done already", why, "");
     }
-    if task.is_standing() || matches!(task.kind, Kind::Auto | Kind::Draft) {
-        let next = match task.kind {
-            Kind::Draft => {
-                format!("write `| /preview {word}` and approve the draft, without the bar.")
-            }
-            Kind::Auto | Kind::Human | Kind::Decide | Kind::Gate | Kind::Record => String::new(),
+    match incident.applies(task) {
+        Truth::Yes => {}
+        Truth::No => {
+            let why = format!("the process does not ask for `{word}` on this incident.");
+            return refuse("not asked for here", why, "see `| /agenda`, without the bar.");
+        }
+        Truth::Unknown(missing) => {
+            let names = crate::domain::incident::names(&missing);
+            let why = format!("whether the process asks for `{word}` depends on: {names}.");
+            return refuse("not known yet", why, "set them with `| /set` or `| /cvss`, without the bar.");
+        }
+    }
+    let closes = task.action.is_some_and(Action::is_closed_by_a_person);
+    let desk_does = task.kind == Kind::Auto && !closes;
+    if task.is_standing() || task.is_notice() || desk_does {
+        let next = if task.is_notice() {
+            format!("write `| /preview {word}` and approve the draft, without the bar.")
+        } else {
+            String::new()
         };
-        return refuse(
-            "nothing to be done",
-            format!("`{word}` is not a task that a person does."),
-            next,
-        );
+        let why = format!("`{word}` is not a task that a person does.");
+        return refuse("nothing to be done", why, &next);
     }
-    let missing: Vec<_> = schedule::missing(incident, &task).map(ToOwned::to_owned).collect();
+    if let Some(answer) = &task.answer {
+        let next = format!("write `| /answer {answer}`, without the bar.");
+        let why = format!("`{word}` is done by the answer `{answer}` to the reporter.");
+        return refuse("an answer does it", why, &next);
+    }
+    if let Some(follows) = task.follows {
+        let why = format!("`{word}` is done once T is that of `{follows}`.");
+        return refuse("the date does it", why, "write `| /disclose WHEN`, without the bar.");
+    }
+    // What waits for a fact, and must: a gate, and what comes after the release.
+    let waits = task.when.as_ref().is_some_and(|when| {
+        task.kind == Kind::Gate || when.anchors.iter().all(|anchor| anchor.is_after_release())
+    });
+    if waits && schedule::span_of(incident, task).is_none() {
+        let names: Vec<_> =
+            task.when.iter().flat_map(|when| &when.anchors).map(ToString::to_string).collect();
+        let why = format!("`{word}` waits for `{}`, which is not known yet.", names.join("` or `"));
+        return refuse("too early", why, "see `| /agenda`, without the bar.");
+    }
+    let missing: Vec<_> = schedule::missing(incident, task).map(ToOwned::to_owned).collect();
     if !missing.is_empty() {
         let why = format!("`{word}` needs these in the record first: {}.", missing.join(", "));
         return refuse(
             "the record is incomplete",
             why,
-            "set them with `| /set`, `| /cve` or `| /cvss`.".into(),
+            "set them with `| /set`, `| /cve` or `| /cvss`.",
         );
     }
-    let before: Vec<_> = schedule::open_before(incident, &task).map(ToString::to_string).collect();
+    let before: Vec<_> = schedule::open_before(incident, task).map(ToString::to_string).collect();
     if !before.is_empty() {
-        return refuse(
-            "others come first",
-            format!("before `{word}` come {}.", before.join(", ")),
-            String::new(),
-        );
+        let why = format!("before `{word}` come {}.", before.join(", "));
+        return refuse("others come first", why, "");
     }
-    if task.evidence && evidence.is_empty() {
-        return refuse(
-            "evidence is needed",
-            format!("`{word}` asks by what."),
-            format!("write `| /done {word} EVIDENCE`."),
-        );
+    Ok(())
+}
+
+/// What was said to be the evidence, in the form that the row asks for.
+fn evidence(turn: &Turn<'_, '_>, task: &Task, said: &str) -> Result<Option<String>, Refusal> {
+    let incident = turn.incident()?;
+    let word = task.word();
+    // A row that is settled by a fact can be settled otherwise, but not without a word.
+    let somebody_missing =
+        task.of.as_ref().is_some_and(|of| auto::is_somebody_missing(turn.work, incident, of));
+    let asks = task.evidence.is_some() || !task.fact.is_empty() || somebody_missing;
+    let said = clean_line(said, VALUE_MAX);
+    if said.is_empty() {
+        if !asks {
+            return Ok(None);
+        }
+        let why = match (&task.evidence, somebody_missing) {
+            (Some(kind), _) => format!("`{word}` asks by what: {}.", kind.example()),
+            (None, true) => {
+                format!("not everybody was reached, so `{word}` is closed with a note only.")
+            }
+            (None, false) => format!("`{word}` is closed by hand with a reason only."),
+        };
+        let next = format!("write `| /done {word} EVIDENCE`, without the bar.");
+        return Err(Refusal::new("evidence is needed", why, next));
     }
-    if !task.agree.is_empty() {
-        return agree(turn, &task);
+    let kind = task.evidence.as_ref().unwrap_or(&FieldType::Text);
+    kind.check(&said, turn.work.now, &incident.playbook.calendar).map(Some).map_err(|why| {
+        let next = format!("write `| /done {word} EVIDENCE`, without the bar.");
+        Refusal::new("the evidence does not fit", format!("{why}."), next)
+    })
+}
+
+/// Where a row's evidence must be that of another, asks if it is not, and alarms the team.
+fn compare(
+    turn: &mut Turn<'_, '_>,
+    task: &Task,
+    evidence: Option<&str>,
+) -> Result<Option<String>, Refusal> {
+    let incident = turn.incident()?;
+    let Some(other) = task.same_as.as_ref().and_then(|other| incident.task(other)) else {
+        return Ok(None);
+    };
+    let then = incident.done.get(&other.id).and_then(|done| done.evidence.clone());
+    let set = |text: &str| -> std::collections::BTreeSet<String> {
+        text.split(", ").map(str::to_owned).collect()
+    };
+    let (then, now) = (set(then.as_deref().unwrap_or("nothing")), set(evidence.unwrap_or("")));
+    if then == now {
+        return Ok(None);
     }
-    let evidence = (!evidence.is_empty()).then(|| clean_line(evidence, VALUE_MAX));
-    turn.work.add(Event::TaskDone { task: task.id.clone(), evidence, sets: task.sets });
-    Ok(format!("Done: {}", task.title))
+    let list = |set: &mut dyn Iterator<Item = &String>| {
+        let words: Vec<_> = set.cloned().collect();
+        if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+    };
+    let lines = [
+        format!("`{}` was done with other commits than `{}`.", task.word(), other.word()),
+        format!("Missing now: {}", list(&mut then.difference(&now))),
+        format!("New: {}", list(&mut now.difference(&then))),
+    ];
+    let ask = turn.confirmed(&lines.join("\n"), &[&format!("{then:?}")])?;
+    if ask.is_some() {
+        let team = turn.work.team();
+        let next = "look at the release before anybody relies on it.";
+        turn.tell_concerned(&team, "ALARM: the commits are not those that were ready", &lines, next);
+    }
+    Ok(ask)
 }
 
 /// A gate at which several roles must agree, each by a person of its own.
-fn agree(turn: &mut Turn<'_, '_>, task: &crate::domain::playbook::Task) -> Answer {
+fn agree(turn: &mut Turn<'_, '_>, task: &Task) -> Answer {
     let incident = turn.incident()?.clone();
     let agreed = incident.agreed.get(&task.id).cloned().unwrap_or_default();
     if agreed.values().any(|person| *person == turn.person.id) {
         return Err(Refusal::new(
             "agreed already",
-            "you have agreed; the other role must be another person.",
+            "you have agreed; it takes another person as well.",
             "",
         ));
     }
-    let role = task
-        .agree
-        .iter()
-        .find(|role| !agreed.contains_key(*role) && incident.holds(turn.person, role));
-    let Some(role) = role.cloned() else {
+    let free = |role: &&String| !agreed.contains_key(*role) && incident.holds(turn.person, role);
+    let role = if task.people > 1 {
+        // Several of the same role: each in a place of its own.
+        let held = task.roles().find(|role| incident.holds(turn.person, role));
+        held.map(|role| format!("{role}#{}", agreed.len().saturating_add(1)))
+    } else {
+        task.agree.iter().find(free).cloned()
+    };
+    let Some(role) = role else {
         return Err(Refusal::new(
             "not your role",
             "the roles that have not agreed yet are not yours.",
@@ -94,9 +194,10 @@ fn agree(turn: &mut Turn<'_, '_>, task: &crate::domain::playbook::Task) -> Answe
     };
     turn.work.add(Event::Agreed { task: task.id.clone(), role });
     let agreed = turn.incident()?.agreed.get(&task.id).map_or(0, std::collections::BTreeMap::len);
-    let missing = task.agree.len().saturating_sub(agreed);
+    let missing = task.agree.len().max(task.people).saturating_sub(agreed);
     if missing > 0 {
-        return Ok(format!("You agree. {missing} more role must."));
+        let who = if task.people > 1 { "person" } else { "role" };
+        return Ok(format!("You agree. {missing} more {who} must."));
     }
     turn.work.add(Event::TaskDone { task: task.id.clone(), evidence: None, sets: task.sets });
     Ok(format!("All agree: {}", task.title))
@@ -106,11 +207,11 @@ fn agree(turn: &mut Turn<'_, '_>, task: &crate::domain::playbook::Task) -> Answe
 pub fn undo(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     needs(arguments, "undo", "TASK")?;
-    let (task, _) = turn.task(arguments)?;
+    let (task, id, _) = turn.task_part(arguments)?;
     let incident = turn.incident()?;
-    let word = task.word().to_string();
-    let agreed = incident.agreed.get(&task.id).is_some_and(|agreed| !agreed.is_empty());
-    let said = incident.done.contains_key(&task.id) || incident.skipped.contains_key(&task.id);
+    let word = arguments.split_whitespace().next().unwrap_or("").to_owned();
+    let agreed = incident.agreed.get(&id).is_some_and(|agreed| !agreed.is_empty());
+    let said = incident.done.contains_key(&id) || incident.skipped.contains_key(&id);
     if !said && !agreed {
         return Err(Refusal::new(
             "nothing to take back",
@@ -118,8 +219,8 @@ pub fn undo(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             "write `| /agenda` for the list, without the bar.",
         ));
     }
-    let by = incident.done.get(&task.id).and_then(|done| done.by.clone());
-    turn.work.add(Event::TaskUndone { task: task.id.clone() });
+    let by = incident.done.get(&id).and_then(|done| done.by.clone());
+    turn.work.add(Event::TaskUndone { task: id });
     let lines = [format!("{} took back that `{word}` is done: {}", turn.person.name, task.title)];
     let concerned: Vec<_> = by.iter().filter_map(|id| turn.work.person(id)).collect();
     turn.tell_concerned(
@@ -135,20 +236,31 @@ pub fn undo(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 pub fn skip(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     needs(arguments, "skip", "TASK REASON")?;
-    let (task, reason) = turn.task(arguments)?;
+    let (task, id, reason) = turn.task_part(arguments)?;
     needs(reason, "skip", "TASK REASON")?;
     let incident = turn.incident()?;
     let word = task.word().to_string();
     let left =
         incident.notices.get(&task.id).is_some_and(crate::domain::incident::Notice::has_left);
-    if left || schedule::done_at(incident, &task).is_some() {
+    // What left for the public and was taken by nobody can be given up.
+    let public = matches!(task.audience, Some(Audience::Public(_)));
+    let done = schedule::done_at(incident, &task).is_some() || incident.done.contains_key(&id);
+    if (left && !public) || done || incident.skipped.contains_key(&id) {
         return Err(Refusal::new(
             "done already",
             format!("`{word}` was done, sent or skipped before."),
             "write `| /agenda` for the list, without the bar.",
         ));
     }
-    if task.is_standing() || task.kind == Kind::Auto {
+    if task.must {
+        return Err(Refusal::new(
+            "it may not be skipped",
+            format!("the process does not let `{word}` be skipped."),
+            "do it, and say so.",
+        ));
+    }
+    let closes = task.action.is_some_and(Action::is_closed_by_a_person);
+    if task.is_standing() || (task.kind == Kind::Auto && !closes) {
         return Err(Refusal::new(
             "nothing to be skipped",
             format!("`{word}` is not a task that a person does."),
@@ -169,7 +281,13 @@ pub fn skip(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         // Where several roles must agree, one person must not skip what they were to agree on.
         let not_own = |role: &&String| !incident.holds(turn.person, role);
         let others: Vec<String> = task.agree.iter().filter(not_own).cloned().collect();
-        turn.also_holds = if others.is_empty() { task.agree.clone() } else { others };
+        turn.also_holds = if task.people > 1 {
+            task.roles().cloned().collect()
+        } else if others.is_empty() {
+            task.agree.clone()
+        } else {
+            others
+        };
         let ask = turn.confirmed(&what, &[&basis]);
         turn.also_holds.clear();
         if let Some(ask) = ask? {
@@ -181,6 +299,6 @@ pub fn skip(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             return Ok(ask);
         }
     }
-    turn.work.add(Event::TaskSkipped { task: task.id.clone(), reason });
+    turn.work.add(Event::TaskSkipped { task: id, reason });
     Ok(format!("Skipped: {}", task.title))
 }

@@ -111,18 +111,21 @@ pub fn close(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
 
 /// What is not done yet and would not be done any more, in words and as a basis.
 pub(super) fn still_open(turn: &Turn<'_, '_>) -> Result<(String, String), Refusal> {
-    use crate::domain::playbook::Kind;
     use crate::domain::schedule::{State, agenda};
     let incident = turn.incident()?;
     let mut tasks = Vec::new();
     let mut notices = Vec::new();
     for item in agenda(incident, turn.work.now) {
-        let word = item.task.word().to_string();
+        let word = item.word();
         match item.state {
-            State::Done(_) | State::Skipped(_) | State::Always | State::Moot => {}
-            _ if item.task.kind == Kind::Draft => notices.push(word),
+            State::Done(_)
+            | State::Skipped(_)
+            | State::Always
+            | State::Moot
+            | State::NotHere(_) => {}
+            _ if item.task.is_notice() => notices.push(word),
             State::Due | State::Late | State::BlockedBy(_) => tasks.push(word),
-            State::Upcoming | State::WaitingFor(_) => {}
+            State::Upcoming | State::Open | State::WaitingFor(_) => {}
         }
     }
     let mut text = String::new();

@@ -1,0 +1,382 @@
+//! `embargod playbook`: check a process before anybody relies on it, see what it asks of whom and
+//! when, compare two, and put an incident on a newer one.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::config;
+use crate::domain::calendar::{self, Calendars};
+use crate::domain::commands::embargo::parse_moment;
+use crate::domain::compare::{self, Change};
+use crate::domain::desk::Desk;
+use crate::domain::names::Moment;
+use crate::domain::plan::{self, Row};
+use crate::domain::playbook::{BUILTIN, Playbook, load};
+use crate::edge::clock::WallClock;
+use crate::edge::store::Store;
+use crate::engine::Engine;
+use crate::error::{Fault, Place};
+
+use super::{Done, ics, json, look, say, say_error};
+
+/// Arguments of `playbook`.
+#[derive(Debug, Args)]
+pub(super) struct PlaybookCommand {
+    #[command(subcommand)]
+    what: What,
+    /// A folder of calendars (`NAME.txt`) that playbooks can name, besides those of the program.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    calendars: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List the playbooks that come with the program.
+    List,
+    /// Print the text of one of them, to make your own of it.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Check a playbook; says each mistake with file and line.
+    Check(Check),
+    /// Show who does what when, for a report and a T that you suppose.
+    Preview(Preview),
+    /// Show what is different between two playbooks.
+    Diff(Diff),
+    /// Show what another version would change for an incident, and put it on that version.
+    Migrate(Migrate),
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    /// The file, or the name of one that comes with the program.
+    file: String,
+    /// Print one JSON array of mistakes.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Preview {
+    /// The file, or the name of one that comes with the program.
+    file: String,
+    /// When the report comes in: `2026-12-01 09:00 UTC`; now if left out.
+    #[arg(long, value_name = "WHEN")]
+    received: Option<String>,
+    /// The planned moment of public disclosure: `2026-12-16 16:00 UTC`.
+    #[arg(long, value_name = "WHEN")]
+    t: Option<String>,
+    /// Print one JSON array.
+    #[arg(long, conflicts_with = "ics")]
+    json: bool,
+    /// Print an iCalendar file.
+    #[arg(long)]
+    ics: bool,
+}
+
+#[derive(Debug, Args)]
+struct Diff {
+    /// The older: a file, or the name of one that comes with the program.
+    before: String,
+    /// The newer.
+    after: String,
+    /// Print one JSON array.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Migrate {
+    /// The incident.
+    handle: String,
+    /// The playbook; the present version of its own if left out.
+    #[arg(long, value_name = "NAME")]
+    to: Option<String>,
+    /// Do it. The desk must not be running.
+    #[arg(long)]
+    yes: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Mistake {
+    file: String,
+    line: usize,
+    message: String,
+}
+
+impl PlaybookCommand {
+    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        match &self.what {
+            What::List => list(),
+            What::Show { name } => show(name),
+            What::Check(check) => self.check(check),
+            What::Preview(preview) => self.preview(preview, now),
+            What::Diff(diff) => self.diff(diff),
+            What::Migrate(migrate) => migrate.run(path, now),
+        }
+    }
+
+    fn known_calendars(&self) -> Result<Calendars, Fault> {
+        let mut calendars = calendar::builtin();
+        let Some(folder) = &self.calendars else { return Ok(calendars) };
+        let place = || folder.display().to_string();
+        for entry in std::fs::read_dir(folder).at(place)? {
+            let file = entry.at(place)?.path();
+            let name = file.file_name().and_then(|name| name.to_str()).unwrap_or("");
+            if let Some(stem) = name.strip_suffix(".txt") {
+                let text = std::fs::read_to_string(&file).at(|| file.display().to_string())?;
+                calendars.insert(stem.to_owned(), text);
+            }
+        }
+        Ok(calendars)
+    }
+
+    /// A playbook from a file or of the program, or its mistakes.
+    fn read(&self, name: &str) -> Result<Result<Playbook, Vec<Mistake>>, Fault> {
+        let built_in = BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
+        let text = match built_in {
+            Some(text) if !Path::new(name).exists() => text.to_owned(),
+            _ => std::fs::read_to_string(name).map_err(|error| {
+                let known: Vec<_> = BUILTIN.iter().map(|(name, _)| *name).collect();
+                let next = format!("name a file, or one of {}", known.join(", "));
+                Fault::new(format!("{name}: {error}"), next)
+            })?,
+        };
+        let mistake = |problem: crate::domain::playbook::Problem| Mistake {
+            file: name.to_owned(),
+            line: problem.line,
+            message: problem.message,
+        };
+        let loaded = load(&text, &self.known_calendars()?);
+        Ok(loaded.map_err(|problems| problems.into_iter().map(mistake).collect()))
+    }
+
+    fn good(&self, name: &str) -> Result<Playbook, Fault> {
+        self.read(name)?.map_err(|mistakes| {
+            let lines: Vec<_> = mistakes
+                .iter()
+                .map(|mistake| format!("{}:{}: {}", mistake.file, mistake.line, mistake.message))
+                .collect();
+            Fault::new(lines.join("\n"), "mend it; `embargod playbook check` reads it again")
+        })
+    }
+
+    fn check(&self, check: &Check) -> Done {
+        let read = self.read(&check.file)?;
+        let mistakes = read.as_ref().err().map_or(&[][..], Vec::as_slice);
+        if check.json {
+            say(&json(&mistakes)?);
+        }
+        match &read {
+            Ok(_) if check.json => {}
+            Ok(playbook) => {
+                let rows = playbook.tasks.len();
+                let of_document = playbook.tasks.iter().filter(|task| task.src.is_some()).count();
+                say(&format!(
+                    "{}: playbook `{}`, version {}, is in order: {rows} rows, {of_document} of them lines of {}.",
+                    check.file,
+                    playbook.id,
+                    playbook.version,
+                    playbook.document.as_deref().unwrap_or("no document")
+                ));
+                say("Next: embargod playbook preview, to see who does what when.");
+            }
+            Err(_) if check.json => {}
+            Err(mistakes) => {
+                for mistake in mistakes {
+                    say_error(&format!("{}:{}: {}", mistake.file, mistake.line, mistake.message));
+                }
+                let count = mistakes.len();
+                let what = if count == 1 { "thing is" } else { "things are" };
+                say_error(&format!("{count} {what} wrong."));
+            }
+        }
+        Ok(if read.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn preview(&self, preview: &Preview, now: Moment) -> Done {
+        let playbook = Arc::new(self.good(&preview.file)?);
+        let moment = |text: &String, at| {
+            parse_moment(text, now, at, &playbook.calendar)
+                .map_err(|why| Fault::new(why, "give date, hour and zone"))
+        };
+        let t = preview.t.as_ref().map(|text| moment(text, playbook.t.at)).transpose()?;
+        let midnight = Some(chrono::NaiveTime::MIN);
+        let received = preview.received.as_ref().map(|text| moment(text, midnight)).transpose()?;
+        // Whole seconds: what is printed can be given again.
+        let received = received.unwrap_or_else(|| chrono::SubsecRound::trunc_subsecs(now, 0));
+        if t.is_some_and(|t| t <= received) {
+            return Err(Fault::new("T is not after the report", "give a later --t"));
+        }
+        let rows = plan::preview(&playbook, received, t);
+        say(&match (preview.json, preview.ics) {
+            (true, _) => json(&rows)?,
+            (_, true) => ics::calendar(&playbook, &rows, received),
+            (false, false) => table(&playbook, &rows, received, t),
+        });
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn diff(&self, diff: &Diff) -> Done {
+        let (before, after) = (self.good(&diff.before)?, self.good(&diff.after)?);
+        let changes = compare::compare(&before, &after);
+        say(&if diff.json { json(&changes)? } else { lines(&changes) });
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn lines(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "There is no difference.".to_owned();
+    }
+    changes.iter().map(Change::say).collect::<Vec<_>>().join("\n")
+}
+
+fn list() -> Done {
+    for (name, text) in BUILTIN {
+        let playbook = load(text, &calendar::builtin())
+            .map_err(|_| Fault::new(format!("playbook `{name}` does not load"), ""))?;
+        say(&format!("{name:<10} version {}  {}", playbook.version, playbook.title));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(name: &str) -> Done {
+    let Some((_, text)) = BUILTIN.iter().find(|(known, _)| *known == name) else {
+        let known: Vec<_> = BUILTIN.iter().map(|(name, _)| *name).collect();
+        let next = format!("name one of {}", known.join(", "));
+        return Err(Fault::new(format!("the program has no playbook `{name}`"), next));
+    };
+    say(text);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(playbook: &Playbook, rows: &[Row], received: Moment, t: Option<Moment>) -> String {
+    let calendar = &playbook.calendar;
+    let t = t.map_or_else(|| "not set".to_owned(), |t| calendar.say(t));
+    let mut out = format!(
+        "{} (version {})\nreported  {}\nT         {t}\n",
+        playbook.title,
+        playbook.version,
+        calendar.say(received)
+    );
+    let mut phase = "";
+    for row in rows {
+        if row.phase != phase {
+            phase = &row.phase;
+            let _ = writeln!(out, "\n{phase}");
+        }
+        let when = match (row.earliest, row.due) {
+            (Some(from), Some(to)) if from != to => {
+                format!("{} .. {}", calendar.say(from), calendar.say(to))
+            }
+            (_, Some(at)) => calendar.say(at),
+            (Some(from), None) => format!("from {}", calendar.say(from)),
+            (None, None) => String::new(),
+        };
+        let to = row.audience.as_ref().map_or_else(String::new, |to| format!(" -> {to}"));
+        let _ = writeln!(out, "  {:<10}{:<7}{}{to}", row.id, row.kind, row.role);
+        let _ = writeln!(out, "            {}", row.title);
+        let when = if when.is_empty() { String::new() } else { format!("  {when}") };
+        let _ = writeln!(out, "            [{}]{when}", row.rule);
+        if let Some(condition) = &row.condition {
+            let _ = writeln!(out, "            only if {condition}");
+        }
+    }
+    out
+}
+
+#[derive(Serialize)]
+struct Migration {
+    incident: String,
+    from: String,
+    to: String,
+    playbook: Vec<Change>,
+    incident_changes: Vec<Change>,
+    done: bool,
+}
+
+impl Migrate {
+    fn run(&self, path: &Path, now: Moment) -> Done {
+        if self.yes {
+            let config = config::read_or_fault(path, now)?;
+            let _only_one = super::run::only_one(&config.store)?;
+            let store = Store::open(&config.store, &config.passphrase)?;
+            let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
+            let clock = Box::new(WallClock::start());
+            let mut engine = Engine::start(store, keyring, &config.sources, clock)?;
+            let (report, name) = self.report(engine.desk(), now)?;
+            let incident = look::find(engine.desk(), &self.handle)?.handle.clone();
+            engine.migrate(&incident, &name)?;
+            self.tell(&Migration { done: true, ..report })?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let config = config::read_or_fault(path, now)?;
+        let store = Store::open(&config.store, &config.passphrase)?;
+        let (mut desk, _) = crate::engine::replay(&store, config.sources.settings)?;
+        // What the files say now, which a running desk has read at its start.
+        for (name, text) in &config.sources.playbooks {
+            if let Ok(playbook) = load(text, &config.sources.calendars) {
+                desk.playbooks.insert(name.clone(), Arc::new(playbook));
+            }
+        }
+        let (report, _) = self.report(&desk, now)?;
+        self.tell(&report)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn report(&self, desk: &Desk, now: Moment) -> Result<(Migration, String), Fault> {
+        let incident = look::find(desk, &self.handle)?;
+        let own = &incident.playbook;
+        let name = self.to.clone().unwrap_or_else(|| own.id.clone());
+        let Some(playbook) = desk.playbooks.get(&name) else {
+            let known: Vec<_> = desk.playbooks.keys().cloned().collect();
+            let next = format!("name one of {}", known.join(", "));
+            return Err(Fault::new(format!("there is no playbook `{name}`"), next));
+        };
+        if !incident.status.is_open() {
+            let what = format!("{} is {}", incident.handle, incident.status.word());
+            return Err(Fault::new(what, "what is over keeps its playbook"));
+        }
+        if playbook.digest == own.digest && playbook.calendar_digest == own.calendar_digest {
+            let what = format!("{} follows this version of `{name}` already", incident.handle);
+            return Err(Fault::new(what, "nothing is to be done"));
+        }
+        let report = Migration {
+            incident: incident.handle.to_string(),
+            from: format!("{} v{}", own.id, own.version),
+            to: format!("{} v{}", playbook.id, playbook.version),
+            playbook: compare::compare(own, playbook),
+            incident_changes: compare::consequences(incident, playbook, now),
+            done: false,
+        };
+        Ok((report, name))
+    }
+
+    fn tell(&self, report: &Migration) -> Result<(), Fault> {
+        if self.json {
+            say(&json(report)?);
+            return Ok(());
+        }
+        say(&format!("{}: from {} to {}", report.incident, report.from, report.to));
+        say("\nThe playbook:");
+        say(&lines(&report.playbook));
+        say("\nThis incident:");
+        say(&lines(&report.incident_changes));
+        say(if report.done {
+            "\nDone. The team is told at the next `embargod run`."
+        } else {
+            "\nNothing was changed. Stop the desk and add --yes to do it."
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! The shape of the config file: its sections and their keys, and what holds where one is left out.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) desk: Spanned<DeskPart>,
+    pub(super) keys: Spanned<KeysPart>,
+    pub(super) store: Spanned<StorePart>,
+    pub(super) imap: Spanned<ImapPart>,
+    pub(super) smtp: Spanned<SmtpPart>,
+    #[serde(default)]
+    pub(super) limits: LimitsPart,
+    #[serde(default)]
+    pub(super) files: FilesPart,
+    #[serde(default, rename = "person")]
+    pub(super) people: Vec<Spanned<PersonPart>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeskPart {
+    pub(super) name: String,
+    pub(super) address: String,
+    pub(super) prefix: String,
+    #[serde(default)]
+    pub(super) zone: Option<String>,
+    pub(super) playbook: String,
+    #[serde(default)]
+    pub(super) threads_outside: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeysPart {
+    pub(super) secret: PathBuf,
+    #[serde(default)]
+    pub(super) old: Vec<PathBuf>,
+    pub(super) passphrase_file: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StorePart {
+    pub(super) path: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Tls {
+    Implicit,
+    Starttls,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImapPart {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: Tls,
+    pub(super) user: String,
+    pub(super) password_file: String,
+    pub(super) ca_file: Option<PathBuf>,
+    #[serde(default = "inbox")]
+    pub(super) folder: String,
+    #[serde(default = "full_look")]
+    pub(super) full_look_s: u64,
+    #[serde(default = "letter_bytes")]
+    pub(super) letter_bytes_max: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SmtpPart {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: Tls,
+    pub(super) user: String,
+    pub(super) password_file: String,
+    pub(super) ca_file: Option<PathBuf>,
+    #[serde(default = "connections")]
+    pub(super) connections: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsPart {
+    pub(super) tick_s: u32,
+    pub(super) plain_per_hour: u32,
+    pub(super) encrypted_per_hour: u32,
+    pub(super) acknowledgements_per_hour: u32,
+}
+
+impl Default for LimitsPart {
+    fn default() -> Self {
+        Self {
+            tick_s: 2,
+            plain_per_hour: 10,
+            encrypted_per_hour: 10,
+            acknowledgements_per_hour: 60,
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FilesPart {
+    pub(super) templates: Option<PathBuf>,
+    pub(super) playbooks: Option<PathBuf>,
+    pub(super) calendars: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PersonPart {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) address: String,
+    pub(super) certificate: PathBuf,
+    #[serde(default)]
+    pub(super) roles: Vec<String>,
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
+}
+
+fn inbox() -> String {
+    "INBOX".to_owned()
+}
+fn full_look() -> u64 {
+    120
+}
+fn letter_bytes() -> u32 {
+    30 * 1024 * 1024
+}
+fn connections() -> usize {
+    2
+}

@@ -1,0 +1,171 @@
+//! The word about a release that several incidents share.
+
+use crate::domain::batch;
+use crate::domain::event::Event;
+use crate::domain::incident::{Incident, Status};
+use crate::domain::names::{Handle, Moment, is_id};
+use crate::domain::playbook::{Action, Anchor};
+use crate::domain::refusal::Refusal;
+
+use super::Turn;
+use super::embargo::set_t;
+
+type Answer = Result<String, Refusal>;
+
+/// The others that share the release, if this person may act on all of them: a date is set for all
+/// or for none, and nobody moves one of an incident that they are not on.
+///
+/// # Errors
+/// When there is one that they are not on, or that is not accepted.
+pub(super) fn others(turn: &Turn<'_, '_>) -> Result<Vec<Handle>, Refusal> {
+    let incident = turn.incident()?;
+    let batch = incident.batch.clone().unwrap_or_default();
+    members(turn, &batch, &incident.handle)
+}
+
+fn members(
+    turn: &Turn<'_, '_>,
+    name: &str,
+    own: &Handle,
+) -> Result<Vec<Handle>, Refusal> {
+    let desk = turn.work.desk;
+    let handles = desk.batches.get(name).into_iter().flatten().filter(|handle| *handle != own);
+    let incidents: Vec<&Incident> = handles
+        .filter_map(|handle| desk.incidents.get(handle))
+        .filter(|incident| incident.status.is_open())
+        .collect();
+    if incidents.iter().any(|incident| !incident.is_team(turn.person)) {
+        return Err(Refusal::new(
+            "not on all of them",
+            format!("the release `{name}` fixes an incident that you are not on."),
+            "ask somebody who is on all of them.",
+        ));
+    }
+    Ok(incidents.into_iter().map(|incident| incident.handle.clone()).collect())
+}
+
+/// `/batch NAME`, `/batch leave`, `/batch final`
+pub fn batch(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    turn.open_incident()?;
+    match arguments.to_ascii_lowercase().as_str() {
+        "" => shown(turn),
+        "leave" => leave(turn),
+        "final" => set_is_final(turn),
+        name => join(turn, name),
+    }
+}
+
+fn shown(turn: &Turn<'_, '_>) -> Answer {
+    let incident = turn.incident()?;
+    match &incident.batch {
+        Some(name) => {
+            Ok(format!("Release `{name}`:\n{}", batch::list(turn.work.desk, incident, turn.person)))
+        }
+        None => Ok("It shares its release with no other incident.".to_owned()),
+    }
+}
+
+fn join(turn: &mut Turn<'_, '_>, name: &str) -> Answer {
+    let incident = turn.incident()?.clone();
+    let refuse = |reason: &str, why: String, next: &str| Err(Refusal::new(reason, why, next));
+    if !is_id(name) || name.len() > 40 {
+        let why = format!("`{name}` is no name of a release; use letters, digits, `-` and `_`.");
+        return refuse("no such name", why, "");
+    }
+    if let Some(known) = &incident.batch {
+        let why = format!("it is part of the release `{known}`.");
+        return refuse("part of a release", why, "write `| /batch leave` first, without the bar.");
+    }
+    if incident.status != Status::Accepted || incident.published().is_some() {
+        let why = "a release fixes what was accepted and is not public yet.".to_owned();
+        return refuse("not to be fixed", why, "");
+    }
+    let others = members(turn, name, &incident.handle)?;
+    let first = others.first().and_then(|handle| turn.work.desk.incidents.get(handle));
+    let theirs = first.and_then(Incident::t);
+    let moves: Option<Moment> = match (incident.t(), theirs) {
+        (Some(own), Some(theirs)) if own != theirs => {
+            let (own, theirs) = (turn.work.say(own), turn.work.say(theirs));
+            let why = format!("T is {own} here, and {theirs} for the release `{name}`.");
+            let next = "bring them together first, with `| /disclose WHEN` here or there.";
+            return refuse("two dates", why, next);
+        }
+        (None, Some(theirs)) => Some(theirs),
+        (Some(own), None) if !others.is_empty() => Some(own),
+        _ => None,
+    };
+    if let Some(t) = moves {
+        let when = turn.work.say(t);
+        let what = format!(
+            "It would be part of the release `{name}` with {} more, and T of all would be {when}.",
+            others.len()
+        );
+        if let Some(ask) = turn.confirmed(&what, &[&format!("{others:?} {t}")])? {
+            return Ok(ask);
+        }
+    }
+    turn.work.add(Event::BatchJoined { batch: name.to_owned() });
+    if let Some(t) = moves {
+        set_t_of_all(turn, t, &others)?;
+    }
+    let team = turn.work.team();
+    let lines = [format!("{} made it part of the release `{name}`.", turn.person.name)];
+    let next = "see `| /batch` for the others, without the bar; `| /disclose` sets the date of all.";
+    turn.tell_concerned(&team, "It shares a release", &lines, next);
+    Ok(format!("Part of the release `{name}`, with {} more.", others.len()))
+}
+
+/// Sets T for this incident and all that share its release.
+pub(super) fn set_t_of_all(
+    turn: &mut Turn<'_, '_>,
+    t: Moment,
+    others: &[Handle],
+) -> Result<usize, Refusal> {
+    let person = turn.person;
+    let mut told = set_t(turn.work, person, t)?;
+    for handle in others {
+        let mut result = Ok(0);
+        turn.work.on_other(handle, |work| result = set_t(work, person, t));
+        told = told.saturating_add(result?);
+    }
+    Ok(told)
+}
+
+fn leave(turn: &mut Turn<'_, '_>) -> Answer {
+    let incident = turn.incident()?;
+    let Some(name) = incident.batch.clone() else {
+        return Err(Refusal::new("part of no release", "it shares its release with nobody.", ""));
+    };
+    let t = incident.t().map_or_else(|| "not set".to_owned(), |t| turn.work.say(t));
+    let what = format!("It would leave the release `{name}`. T stays as it is here: {t}.");
+    if let Some(ask) = turn.confirmed(&what, &[&name])? {
+        return Ok(ask);
+    }
+    turn.work.add(Event::BatchLeft);
+    Ok(format!("It has left the release `{name}`."))
+}
+
+fn set_is_final(turn: &mut Turn<'_, '_>) -> Answer {
+    if turn.incident()?.batch.is_none() {
+        return Err(Refusal::new(
+            "part of no release",
+            "which incidents a release fixes is said of a release.",
+            "write `| /batch NAME` first, without the bar.",
+        ));
+    }
+    let others = others(turn)?;
+    let now = turn.work.now;
+    let said = Event::AnchorSet { anchor: Anchor::BatchFinal, moment: now };
+    turn.work.add(said.clone());
+    for handle in &others {
+        turn.work.on_other(handle, |work| work.add(said.clone()));
+    }
+    let lists = |task: &&crate::domain::playbook::Task| task.action == Some(Action::ListBatch);
+    let roles: std::collections::BTreeSet<String> =
+        turn.incident()?.tasks().filter(lists).map(|task| task.role.clone()).collect();
+    for role in &roles {
+        batch::tell_list(turn.work, role);
+    }
+    let list = batch::list(turn.work.desk, turn.incident()?, turn.person);
+    Ok(format!("No more incidents come to this release. In the order of their numbers:\n{list}"))
+}
