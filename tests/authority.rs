@@ -71,7 +71,7 @@ fn a_confirmation_dies_with_what_it_rests_on_with_time_and_with_use() {
     world.does(Who::Mia, "/accept");
     let nonce = world.does(Who::Mia, "/close").nonce().unwrap();
     // Something that the question showed has changed: a date is set, notices wait.
-    world.does(Who::Mia, "/disclose 2026-04-06");
+    world.confirms(Who::Mia, "/disclose 2026-04-06");
     world.is_refused(Who::Mia, &format!("/confirm {nonce}"), "something changed");
     let nonce = world.does(Who::Mia, "/close").nonce().unwrap();
     world.is_refused(Who::Tom, &format!("/confirm {nonce}"), "confirms nothing");
@@ -87,7 +87,7 @@ fn a_confirmation_dies_with_what_it_rests_on_with_time_and_with_use() {
 fn an_approval_is_of_one_draft_by_another_and_void_with_the_next() {
     let mut world = World::new();
     world.does(Who::Mia, "/accept\n/title T\n/set affected all\n/set impact much");
-    world.does(Who::Mia, "/disclose 2026-04-06\n/preview advance");
+    world.does(Who::Mia, "/disclose 2026-03-23\n/preview advance");
     world.is_refused(Who::Mia, "/approve advance@1", "your own approval does not count");
     world.does(Who::Tom, "/approve advance@1");
     let id = TaskId::parse("MI-3.1").unwrap();

@@ -50,6 +50,7 @@ fn samples() -> Vec<Event> {
     };
     let opening = Opening {
         playbook: digest,
+        calendar: None,
         letter: letter.clone(),
         reporter: Some(address.clone()),
         key: Some(key.clone()),
@@ -79,6 +80,7 @@ fn samples() -> Vec<Event> {
             roster: digest,
             templates: digest,
             playbooks: BTreeMap::from([("minder".into(), digest)]),
+            calendars: BTreeMap::new(),
         },
         Event::SignatureSpent { fingerprint: fingerprint.clone(), hash: digest },
         Event::KeySent { to: address },
@@ -164,7 +166,30 @@ fn samples() -> Vec<Event> {
         },
         Event::Restored,
         Event::Unlinked { handle: Handle::parse("EXA-2026-7F3K2").unwrap() },
+        Event::AnchorSet { anchor: Anchor::Upstream, moment: at() },
+        Event::BatchJoined { batch: "9.20.5".into() },
+        Event::BatchLeft,
+        Event::RoleEnded { role: "fix_team".into() },
+        Event::Migrated { playbook: digest, calendar: Some(digest) },
+        Event::Configured {
+            settings: digest,
+            roster: digest,
+            templates: digest,
+            playbooks: BTreeMap::from([("minder".into(), digest)]),
+            calendars: BTreeMap::from([("weekdays".into(), digest)]),
+        },
     ]
+}
+
+/// A playbook is stored with the incidents that began with it: its first text must still load, and
+/// mean what it meant.
+#[test]
+fn the_first_version_of_a_playbook_still_loads() {
+    let text = std::fs::read_to_string("tests/journal/minder-v1.toml").unwrap();
+    let playbook = embargod::domain::playbook::load(&text, &BTreeMap::new()).unwrap();
+    assert_eq!((playbook.version, playbook.tasks.len()), (1, 25));
+    let advance = playbook.task("advance").unwrap();
+    assert_eq!(embargod::domain::plan::rule(advance), "T -7d");
 }
 
 #[test]

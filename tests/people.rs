@@ -158,7 +158,7 @@ fn silence_is_noticed_and_goes_further_up() {
     assert_eq!(has("Nothing happens on this incident"), 1);
     golden.add(&mias);
     golden.scene("With a date set, waiting is what there is to do");
-    world.does(Who::Mia, "/disclose 2026-06-01");
+    world.confirms(Who::Mia, "/disclose 2026-06-01");
     let new = world.waits(Span::days(20));
     assert!(!new.iter().any(|(_, mail)| mail.subject.contains("Nothing happens")));
     golden.check("silence");

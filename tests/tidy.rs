@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use embargod::domain::calendar;
 use embargod::domain::keyword;
 use embargod::domain::playbook::{self, BUILTIN};
 use embargod::domain::texts::TEMPLATES;
@@ -98,7 +99,7 @@ fn every_playbook_in_the_folder_is_built_in_and_loads() {
     for (path, text) in files("config/playbooks", ".toml") {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         assert!(names.contains(name.as_str()), "{name} is not built in");
-        let loaded = playbook::load(&text).unwrap();
+        let loaded = playbook::load(&text, &calendar::builtin()).unwrap();
         assert_eq!(loaded.id, name);
     }
 }

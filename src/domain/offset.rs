@@ -85,6 +85,12 @@ impl Offset {
         self.amount < 0
     }
 
+    /// Whether it counts days, and not elapsed time.
+    #[must_use]
+    pub fn is_of_days(self) -> bool {
+        matches!(self.unit, Unit::Day | Unit::Week | Unit::BusinessDay)
+    }
+
     /// As far the other way.
     #[must_use]
     pub fn negated(self) -> Self {
@@ -336,6 +342,13 @@ impl Calendar {
 
     fn moment_or(&self, wall: NaiveDateTime, otherwise: Moment) -> Moment {
         self.moment(wall).unwrap_or(otherwise)
+    }
+
+    /// The last second of the day.
+    #[must_use]
+    pub fn end_of_day(&self, moment: Moment) -> Moment {
+        let end = NaiveTime::from_hms_opt(23, 59, 59).unwrap_or_default();
+        self.at(moment, end).max(moment)
     }
 
     /// The same day, at another time of that day.

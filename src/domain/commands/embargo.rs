@@ -190,7 +190,10 @@ fn doubts(turn: &Turn<'_, '_>, playbook: &Playbook, t: Moment, old: Option<Momen
 fn caps<'p>(turn: &Turn<'_, '_>, playbook: &'p Playbook) -> Vec<(&'p Cap, Moment)> {
     let incident = turn.work.incident.as_ref();
     let known = |cap: &'p Cap| {
-        Some((cap, cap.span.from(incident?.anchor(cap.from)?, &playbook.calendar)))
+        let latest = cap.span.from(incident?.anchor(cap.from)?, &playbook.calendar);
+        // So many days end with the last of them, whatever the hour at which they began.
+        let whole = cap.span.is_of_days();
+        Some((cap, if whole { playbook.calendar.end_of_day(latest) } else { latest }))
     };
     playbook.t.max_span.iter().filter_map(known).collect()
 }
