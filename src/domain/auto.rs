@@ -49,15 +49,24 @@ fn tell(work: &mut Work<'_>, task: &Task, role: &str) {
 
 fn end_role(work: &mut Work<'_>, incident: &Incident, role: &str) {
     let label = incident.playbook.role_label(role).to_owned();
-    // Told while they are still on it: afterwards nothing of the incident goes to them.
-    let people = work.holders(role);
+    let before = work.holders(role);
+    work.add(Event::RoleEnded { role: role.to_owned() });
     let lines = [
-        format!("With the release the {label} ends on this incident, as the process has it."),
+        format!(
+            "With the release the {label} ends on {}, as the process has it.",
+            incident.handle
+        ),
         "Thank you for your work on it.".to_owned(),
     ];
+    let heading = format!("The {label} has ended");
+    // Who is on it by another role hears it there; who is off it gets no word of it any more, and
+    // this one names it only.
+    let still = |person: &&Person| work.incident.as_ref().is_some_and(|i| i.is_team(person));
+    let (on, off): (Vec<&Person>, Vec<&Person>) = before.into_iter().partition(still);
+    let next = "nothing else is asked of you by that role.";
+    work.inform(&on, &heading, &lines, next);
     let next = "delete the copies that you need no more; nothing else is asked of you.";
-    work.inform(&people, &format!("The {label} has ended"), &lines, next);
-    work.add(Event::RoleEnded { role: role.to_owned() });
+    relay::tell_outside(work, &off, &heading, &lines, next);
 }
 
 /// The table of who was reached by a notice, for the role that verifies it.

@@ -514,7 +514,7 @@ impl Desk {
         self.remember_turns(handle, record);
         if let Event::Migrated { playbook, calendar } = &record.event {
             match self.playbook_of(*playbook, *calendar) {
-                Some(playbook) => self.migrate(handle, playbook),
+                Some(playbook) => self.migrate(handle, playbook, record.at),
                 None => {
                     let fault = format!("journal record {}: its playbook is missing", record.number);
                     self.faults.push(fault);
@@ -568,15 +568,16 @@ impl Desk {
         }
     }
 
-    fn migrate(&mut self, handle: &Handle, playbook: Arc<Playbook>) {
+    fn migrate(&mut self, handle: &Handle, playbook: Arc<Playbook>, at: Moment) {
         if let Some(incident) = self.incidents.get_mut(handle) {
-            if let Some(at) = schedule::next_due(incident) {
-                self.agenda.remove(&(at, handle.clone()));
+            if let Some(due) = schedule::next_due(incident) {
+                self.agenda.remove(&(due, handle.clone()));
             }
             incident.playbook = playbook;
+            incident.note_branches(at);
             // What it is put back to is looked up again below, as after every fact.
-            if let Some(at) = schedule::next_due(incident) {
-                self.agenda.insert((at, handle.clone()));
+            if let Some(due) = schedule::next_due(incident) {
+                self.agenda.insert((due, handle.clone()));
             }
         }
     }

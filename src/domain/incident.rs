@@ -81,6 +81,8 @@ pub struct Incident {
     pub batch: Option<String>,
     /// Who leads the first incident of that release.
     pub first_lead: Option<PersonId>,
+    /// Since when each branch of its process is taken.
+    pub taken: BTreeMap<String, Moment>,
     /// Roles that have ended on this incident.
     pub ended: BTreeSet<String>,
     /// When T was last set: what was due before that is late by no one's fault.
@@ -149,6 +151,7 @@ impl Incident {
             set_at: BTreeMap::new(),
             batch: None,
             first_lead: None,
+            taken: BTreeMap::new(),
             ended: BTreeSet::new(),
             t_set: None,
             done: BTreeMap::new(),
@@ -195,11 +198,10 @@ impl Incident {
             Some(HeldBy::FirstLead) => return is(&self.lead),
             None => {}
         }
-        if self.ended.contains(role) {
-            return false;
-        }
+        // Who joins after a role has ended was asked to; the roster alone gives it no more.
         let joined = self.joined.get(&person.id).is_some_and(|roles| roles.contains(role));
-        joined || (!self.left.contains(&person.id) && person.roles.contains(role))
+        let off = self.left.contains(&person.id) || self.ended.contains(role);
+        joined || (!off && person.roles.contains(role))
     }
 
     /// Whether somebody holds any role of the playbook on this incident.
@@ -469,6 +471,7 @@ impl Incident {
                 self.reminded.insert(what.clone());
             }
         }
+        self.note_branches(at);
     }
 
     fn undo(&mut self, task: &TaskId, at: Moment, by: Option<&PersonId>) {

@@ -6,7 +6,7 @@
 
 use super::incident::Incident;
 use super::names::{Moment, TaskId};
-use super::playbook::{Action, Audience, Kind, Task, Truth};
+use super::playbook::{Action, Anchor, Audience, Kind, Task, Truth};
 
 mod duties;
 mod leaving;
@@ -187,7 +187,12 @@ pub fn done_at(incident: &Incident, task: &Task) -> Option<Moment> {
     if let Some(done) = settled(&task.id) {
         return Some(done.at);
     }
-    if let Some(at) = task.fact.iter().filter_map(|anchor| incident.anchor(*anchor)).min() {
+    // A plan is settled when it was made, and not when it comes.
+    let known = |anchor: &Anchor| {
+        let moment = incident.anchor(*anchor)?;
+        if anchor.is_planned() { incident.t_set } else { Some(moment) }
+    };
+    if let Some(at) = task.fact.iter().filter_map(known).min() {
         return Some(at);
     }
     if let Some(follows) = task.follows.and_then(|anchor| incident.anchor(anchor)) {

@@ -14,6 +14,7 @@ use super::notice::{self, LATE};
 use super::outbox::{GateOpen, Label, Mail, Words};
 use super::playbook::{Audience, Playbook, Task};
 use super::relay;
+use super::reminders;
 use super::roster::{Party, Person};
 use super::rotation;
 use super::schedule::{self, Block, Duty, may_leave};
@@ -34,6 +35,7 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
         schedule::duties(&incident).into_iter().filter(|(at, _)| *at <= now).collect();
     let mut tasks = Vec::new();
     let mut overdue = Vec::new();
+    let mut drafts: Vec<(TaskId, u32)> = Vec::new();
     let mut told = BTreeSet::new();
     // The highest reminder speaks for those below it, so that a desk that was down says a thing
     // once.
@@ -48,13 +50,13 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
             }
             Duty::HumanReminder(_) | Duty::HumanLapsed => {
                 if told.insert("human".to_owned()) {
-                    human(&mut work, *duty == Duty::HumanLapsed);
+                    reminders::human(&mut work, *duty == Duty::HumanLapsed);
                 }
                 work.add(Event::Reminded { what: mark });
             }
             Duty::DraftReminder(task, percent) => {
                 if told.insert(format!("draft {task}")) {
-                    draft(&mut work, task, *percent);
+                    drafts.push((task.clone(), *percent));
                 }
                 work.add(Event::Reminded { what: mark });
             }
@@ -87,8 +89,10 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
             }
         }
     }
+    drafts.reverse();
+    reminders::drafts(&mut work, &drafts);
     tasks.reverse();
-    task_reminders(&mut work, &tasks);
+    reminders::tasks(&mut work, &tasks);
     overdue.reverse();
     silence::overdue(&mut work, &overdue);
     // Copies come from the state as it is now, so that a notice released a moment ago begins to
@@ -235,7 +239,7 @@ fn leave(work: &mut Work<'_>, id: &TaskId, moment: Moment) {
                 task.word(),
                 work.say(moment)
             )];
-            remind(
+            reminders::remind(
                 work,
                 &task.role,
                 "A notice is too old to leave by itself",
@@ -403,137 +407,7 @@ pub fn leaves(desk: &Desk, label: &Label) -> Leave {
     }
 }
 
-//------------ Reminders --------------------------------------------------------------------------
-
-fn remind(work: &mut Work<'_>, role: &str, heading: &str, lines: &[String], next: &str) {
-    let mut people = work.holders(role);
-    if people.is_empty() {
-        people = work.team();
-    }
-    work.inform(&people, heading, lines, next);
-}
-
-fn human(work: &mut Work<'_>, lapsed: bool) {
-    let Some(incident) = work.incident.clone() else {
-        return;
-    };
-    let due = work.say(schedule::human_due(&incident));
-    let next =
-        "reply with `| /accept`, `| /reject REASON`, `| /unreadable`, or `| /reply` and your text.";
-    if !lapsed {
-        let lines = [format!("Nobody has answered the reporter yet. An answer is owed by {due}.")];
-        let intake = incident.playbook.intake.clone();
-        remind(work, &intake, "The reporter waits for an answer", &lines, next);
-        return;
-    }
-    let lines =
-        [format!("The time for a person's answer to the reporter ended on {due}. None was sent.")];
-    let roles = incident.playbook.human_answer.escalate.iter().chain([&incident.playbook.intake]);
-    let people: Vec<&Person> = roles.flat_map(|role| work.holders(role)).collect();
-    work.inform(&people, "The reporter was NOT answered in time", &lines, next);
-    // The operators hear that it happened, and of what only if they are on it.
-    let others = work.desk.roster.operators();
-    let others: Vec<&Person> =
-        others.into_iter().filter(|person| !incident.is_team(person)).collect();
-    relay::tell_outside(
-        work,
-        &others,
-        "A reporter was NOT answered in time",
-        &[format!("The time for a person's answer on {} has ended.", incident.handle)],
-        "ask the team; `embargod status` shows it.",
-    );
-}
-
-fn draft(work: &mut Work<'_>, id: &TaskId, percent: u32) {
-    let Some(incident) = work.incident.clone() else {
-        return;
-    };
-    let Some(task) = incident.task(id) else {
-        return;
-    };
-    let word = task.word();
-    let newest = incident.notices.get(id).and_then(|n| n.draft()).map_or(0, |draft| draft.number);
-    let (why, next) = match may_leave(&incident, task, work.now) {
-        Ok(()) | Err(Block::Over | Block::Early(_) | Block::NoMoment) => return,
-        Err(Block::NoDraft) => ("it has no draft".to_owned(), format!("| /preview {word}")),
-        Err(Block::OtherDate) if task.template.as_deref() == Some("tell") => {
-            ("its draft speaks of another date".to_owned(), "| /tell GROUP".to_owned())
-        }
-        Err(Block::OtherDate) => {
-            ("its draft speaks of another date".to_owned(), format!("| /preview {word}"))
-        }
-        Err(Block::Approvals(more)) => {
-            (format!("{more} more must approve it"), format!("| /approve {word}@{newest}"))
-        }
-        Err(Block::Held) => ("it is held".to_owned(), format!("| /resume {word}")),
-        Err(Block::Unknown(fields)) => {
-            (format!("it waits for {fields}"), "| /set FIELD VALUE".to_owned())
-        }
-        Err(Block::Stale) => {
-            ("its moment is long past".to_owned(), format!("| /approve {word}@{newest}"))
-        }
-        Err(Block::Before(tasks)) => {
-            let words: Vec<_> = incident
-                .tasks()
-                .filter(|t| tasks.contains(&t.id))
-                .map(|t| t.word().to_string())
-                .collect();
-            (
-                format!("it waits for {}", words.join(", ")),
-                format!("| /done {}", words.first().map_or("", String::as_str)),
-            )
-        }
-    };
-    let own = incident.own.iter().any(|own| own.task.id == *id);
-    // What public knowledge brings forward is due, and not overdue.
-    let span = schedule::span_of(&incident, task);
-    let over = span.is_none_or(|(at, _)| incident.asap() != Some(at));
-    let heading = if percent >= 100 && !own && over {
-        format!("OVERDUE: notice {word}")
-    } else {
-        format!("Notice {word} is not ready")
-    };
-    let exact = |(at, due): &(Moment, Option<Moment>)| *due == Some(*at);
-    let moment = match schedule::span_of(&incident, task) {
-        Some((at, Some(due))) if !own && !exact(&(at, Some(due))) => {
-            format!("is to leave by {}", work.say(due))
-        }
-        Some((at, _)) if !own && at > work.now => format!("is to leave on {}", work.say(at)),
-        Some((at, _)) if !own => format!("was to leave on {}", work.say(at)),
-        Some(_) | None => "leaves as soon as it is approved".to_owned(),
-    };
-    let tail = if percent >= 100 && !own { " It leaves once that is done." } else { "" };
-    let lines = [format!("The notice `{word}` {}, and {why}.{tail}", moment)];
-    remind(
-        work,
-        &task.role.clone(),
-        &heading,
-        &lines,
-        &format!("reply with `{next}`, without the bar."),
-    );
-}
-
-fn task_reminders(work: &mut Work<'_>, ids: &[TaskId]) {
-    let Some(incident) = work.incident.clone() else {
-        return;
-    };
-    let tasks: Vec<&Task> = incident.tasks().filter(|task| ids.contains(&task.id)).collect();
-    let roles: BTreeSet<&String> =
-        tasks.iter().flat_map(|task| std::iter::once(&task.role).chain(&task.with)).collect();
-    for role in roles {
-        let own: Vec<_> = tasks
-            .iter()
-            .filter(|task| task.role == *role || task.with.contains(role))
-            .collect();
-        let lines: Vec<_> =
-            own.iter().map(|task| format!("  {:<14}{}", task.word(), task.title)).collect();
-        let first = own.first().map_or("", |task| task.word().as_str());
-        let next = format!(
-            "do them, and say so with `| /done {first}`, without the bar; `| /agenda` shows all."
-        );
-        remind(work, role, "Tasks are due", &lines, &next);
-    }
-}
+//------------ T has passed ------------------------------------------------------------------------
 
 /// T has passed and nobody said that it is public: the team is told, and everyone who had the
 /// date. That passing makes nothing public.
@@ -548,7 +422,7 @@ fn slipped(work: &mut Work<'_>) {
     let lines =
         [format!("T was {t}, and nobody has said that it is public. The embargo stays in force.")];
     let next = "reply with `| /published` if it is public, or `| /disclose WHEN` for a new date.";
-    remind(work, &incident.playbook.intake.clone(), "T has passed", &lines, next);
+    reminders::remind(work, &incident.playbook.intake.clone(), "T has passed", &lines, next);
     let holders: BTreeSet<Recipient> = incident.holders_of_a_date().into_keys().collect();
     if holders.is_empty() {
         return;

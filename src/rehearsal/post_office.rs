@@ -40,6 +40,8 @@ pub struct PostOffice {
     pub cuts: u32,
     /// Copies with a Message-ID that its mailbox had already.
     pub doubles: u32,
+    /// Every mail that reached somebody, in order, with its moment.
+    pub arrivals: Vec<(Moment, Who, Read)>,
     clock: SetClock,
     limit: Moment,
     people: BTreeMap<Who, Keyring>,
@@ -125,6 +127,7 @@ impl PostOffice {
             places: 0,
             cuts: 0,
             doubles: 0,
+            arrivals: Vec::new(),
             clock,
             limit: later(start, PATIENCE),
             people,
@@ -285,12 +288,11 @@ impl PostOffice {
 
     fn hand_over(&mut self, to: &str, bytes: &[u8]) -> Result<Outcome, Fault> {
         self.file(DESK, to, bytes)?;
-        let list = self.list_address();
-        let who = Who::ALL
-            .into_iter()
-            .find(|who| who.address() == to || (*who == Who::List && to == list));
+        let who = Who::ALL.into_iter().find(|who| who.address() == to);
+        let who = who.or_else(|| self.is_list(to).then_some(Who::List));
         let Some(who) = who else { return Ok(Outcome::Refused("550 no such person".to_owned())) };
         let read = self.read(who, bytes)?;
+        self.arrivals.push((self.now(), who, read.clone()));
         let mails = self.boxes.entry(who).or_default();
         if mails.iter().any(|mail| mail.message_id == read.message_id) {
             self.doubles = self.doubles.saturating_add(1);
@@ -300,11 +302,12 @@ impl PostOffice {
         Ok(Outcome::Accepted)
     }
 
-    fn list_address(&self) -> String {
-        let engine = self.engine.as_ref();
-        let playbook = engine.and_then(|e| e.desk().playbooks.get(self.pace.playbook));
-        let list = playbook.and_then(|p| p.groups.values().find_map(|group| group.public.first()));
-        list.map_or_else(String::new, ToString::to_string)
+    /// Whether an address is one of the public lists of the playbooks.
+    fn is_list(&self, to: &str) -> bool {
+        let desk = self.engine.as_ref().map(Engine::desk);
+        let playbooks = desk.iter().flat_map(|desk| desk.playbooks.values());
+        let mut groups = playbooks.flat_map(|playbook| playbook.groups.values());
+        groups.any(|group| group.public.iter().any(|list| list.as_str() == to))
     }
 
     /// Opens a mail with the person's own key, and the desk's certificate pinned.

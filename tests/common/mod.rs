@@ -331,6 +331,12 @@ impl Golden {
         }
     }
 
+    /// Adds a line.
+    pub(crate) fn line(&mut self, line: &str) {
+        let line = self.without_chance(&format!("{line}\n"));
+        self.text.push_str(&line);
+    }
+
     fn without_chance(&mut self, text: &str) -> String {
         let mut out = String::new();
         for line in text.split_inclusive('\n') {

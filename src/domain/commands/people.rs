@@ -6,6 +6,7 @@
 use crate::domain::event::Event;
 use crate::domain::names::{Span, later};
 use crate::domain::offset::Calendar;
+use crate::domain::playbook::Truth;
 use crate::domain::refusal::{Refusal, nearest};
 use crate::domain::roster::Person;
 
@@ -177,16 +178,60 @@ pub fn deputy(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     Ok(format!("{} is the deputy.", person.name))
 }
 
+/// Who is to join: somebody of the roster. Where that is the reporter, the process may have a say.
+fn joining<'d>(turn: &Turn<'_, 'd>, who: &str) -> Result<&'d Person, Refusal> {
+    let incident = turn.incident()?;
+    let reporter = &incident.reporter;
+    let is_reporter = |person: &Person| {
+        reporter.key.as_ref().is_some_and(|key| key.fingerprint == person.fingerprint)
+            || reporter.address.as_ref() == Some(&person.address)
+    };
+    let person = turn.whom(who);
+    let named = who.eq_ignore_ascii_case("reporter");
+    if !named && !person.as_ref().is_ok_and(|person| is_reporter(person)) {
+        return person;
+    }
+    if let Some((predicate, row)) = &incident.playbook.reporter_joins
+        && predicate.holds(incident) != Truth::Yes
+    {
+        let task = incident.task(row);
+        let title = task.map_or("", |task| task.title.as_str());
+        let line = task.and_then(|task| task.src.as_ref());
+        let line = line.map_or_else(String::new, |line| format!(", line {line} of the process"));
+        return Err(Refusal::new(
+            "the reporter may not join",
+            format!("{title} ({row}{line}). The record says otherwise: {}.", predicate.text),
+            "answer them with `| /reply`, without the bar.",
+        ));
+    }
+    let mut people = turn.work.desk.roster.people.values();
+    people.find(|person| is_reporter(person)).ok_or_else(|| {
+        Refusal::new(
+            "the reporter is not in the roster",
+            "who joins gets everything, so their key must be pinned by the operator first.",
+            "ask the operator to add them as a [[person]], or write to them with `| /reply`.",
+        )
+    })
+}
+
 /// `/join WHO ROLE`
 pub fn join(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     needs(arguments, "join", "WHO ROLE")?;
     let (who, role) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
-    let person = turn.whom(who)?;
+    let person = joining(turn, who)?;
     let role = role.trim().to_ascii_lowercase();
     let playbook = turn.incident()?.playbook.clone();
+    if playbook.roles.get(&role).is_some_and(|role| role.held_by.is_some()) {
+        return Err(Refusal::new(
+            "nobody joins with that role",
+            format!("`{role}` is whoever leads, or stands in."),
+            "write `| /lead WHO` or `| /deputy WHO`, without the bar.",
+        ));
+    }
     if !playbook.roles.contains_key(&role) {
-        let known = playbook.roles.keys().map(String::as_str);
+        let free = playbook.roles.iter().filter(|(_, role)| role.held_by.is_none());
+        let known = free.map(|(id, _)| id.as_str());
         let next = nearest(&role, known.clone()).map_or_else(
             || format!("write one of {}.", known.collect::<Vec<_>>().join(", ")),
             |hint| format!("did you mean `{hint}`?"),

@@ -129,19 +129,21 @@ impl Incident {
     /// public knows.
     #[must_use]
     pub fn asap(&self) -> Option<Moment> {
-        let says = |branch: &&Branch| branch.effect == Effect::Asap;
-        if !self.playbook.branches.iter().any(|branch| says(&branch)) {
+        let hurries = |branch: &&Branch| branch.effect == Effect::Asap;
+        if !self.playbook.branches.iter().any(|branch| hurries(&branch)) {
             return self.known_public();
         }
-        // Since the first of the facts that it asks about; the score does not begin anything.
-        let since = |branch: &Branch| {
-            let anchors = branch.when.anchors();
-            let facts = anchors.into_iter().filter_map(|anchor| self.anchor(anchor)).min();
-            let fields = branch.when.fields();
-            let set = fields.iter().filter_map(|field| self.set_at.get(*field)).max().copied();
-            facts.or(set)
-        };
-        self.branches().filter(says).filter_map(since).min()
+        let taken = self.playbook.branches.iter().filter(hurries);
+        taken.filter_map(|branch| self.taken.get(&branch.id)).min().copied()
+    }
+
+    /// Notes since when each branch is taken.
+    pub fn note_branches(&mut self, at: Moment) {
+        let now: BTreeSet<String> = self.branches().map(|branch| branch.id.clone()).collect();
+        self.taken.retain(|id, _| now.contains(id));
+        for id in now {
+            self.taken.entry(id).or_insert(at);
+        }
     }
 
     /// How much longer open work may take.

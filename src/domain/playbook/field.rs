@@ -172,8 +172,9 @@ impl FieldType {
             Self::Text => Ok(text.to_owned()),
             Self::Enum(values) => one_of(text, values).ok_or_else(wrong),
             Self::Some(values) => {
+                // Their words may have blanks in them.
                 let words: Option<Vec<_>> =
-                    parts(text).map(|word| one_of(word, values)).collect();
+                    text.split([',', ';']).map(|word| one_of(word, values)).collect();
                 words.map(|words| words.join(", ")).ok_or_else(wrong)
             }
             Self::YesNo => match text.to_ascii_lowercase().as_str() {
@@ -393,7 +394,7 @@ mod tests {
         for (kind, text, wanted) in [
             (FieldType::Enum(words("High Low")), "high", Some("High")),
             (FieldType::Enum(words("High Low")), "middling", None),
-            (FieldType::Some(words("email none")), "Email, none", Some("email, none")),
+            (FieldType::Some(vec!["e mail".into(), "none".into()]), "E mail, none", Some("e mail, none")),
             (FieldType::YesNo, "Yes", Some("yes")),
             (FieldType::YesNo, "perhaps", None),
             (FieldType::Date, "2026-12-16", Some("2026-12-16")),

@@ -3,7 +3,7 @@
 use crate::domain::incident::Incident;
 use crate::domain::names::{Moment, Span, later};
 use crate::domain::offset::Offset;
-use crate::domain::playbook::{Anchor, Kind, Task, When};
+use crate::domain::playbook::{Anchor, Kind, SetBy, Task, When};
 
 /// How long a notice that was added waits for its approval before people are told that it does.
 const OWN_PATIENCE: Span = Span::hours(4);
@@ -24,6 +24,14 @@ pub fn span_of(incident: &Incident, task: &Task) -> Option<(Moment, Option<Momen
     // What counts from the release waits for it, whatever the public knows.
     let after_release = when.anchors.iter().all(|anchor| anchor.is_after_release());
     if let (Some(at), false) = (incident.asap(), after_release) {
+        // What hangs on a fact that may never be does not become due by it.
+        let comes = |anchor: &Anchor| {
+            matches!(anchor, Anchor::T | Anchor::Release | Anchor::Batch)
+                || anchor.set_by() == SetBy::Row
+        };
+        if planned.is_none() && !when.anchors.iter().any(comes) {
+            return None;
+        }
         let (earliest, due) = planned.unwrap_or((at, None));
         return Some((earliest.min(at), Some(due.map_or(at, |due| due.min(at)))));
     }
