@@ -8,9 +8,9 @@
     reason = "a test that cannot go on should stop"
 )]
 
+use embargod::domain::calendar;
 use embargod::domain::names::{Moment, Span};
 use embargod::domain::offset::{Calendar, Offset};
-use embargod::domain::calendar;
 use embargod::domain::playbook::{self, Playbook, Problem};
 use proptest::prelude::*;
 

@@ -39,7 +39,8 @@ fn rows() -> Vec<Row> {
     let text = std::fs::read_to_string("tests/processes/rows.txt").unwrap();
     let row = |line: &str| {
         let parts: Vec<String> = line.split(" | ").map(str::to_owned).collect();
-        let [playbook, id, anchor, offset, role, kind, lines] = <[String; 7]>::try_from(parts).unwrap();
+        let [playbook, id, anchor, offset, role, kind, lines] =
+            <[String; 7]>::try_from(parts).unwrap();
         Row { playbook, id, anchor, offset, role, kind, lines }
     };
     text.lines().filter(|line| !line.starts_with('#')).map(row).collect()
@@ -62,8 +63,17 @@ fn offset(text: &str) -> Option<&'static str> {
         "asap" | "ASAP" | "asap,repeat" | "when CVE set is final" => "asap",
         "before" => "..0",
         "> 0" | "> 0 (strictly after)" => "0..",
-        "-" | "none in seed" | "gate" | "option" | "repeat" | "always" | "follow" | "later"
-        | "16:00 UTC, Mon-Thu" | "0 / 15 bd / short" | "before (no figure in seed; default -7 d)" => {
+        "-"
+        | "none in seed"
+        | "gate"
+        | "option"
+        | "repeat"
+        | "always"
+        | "follow"
+        | "later"
+        | "16:00 UTC, Mon-Thu"
+        | "0 / 15 bd / short"
+        | "before (no figure in seed; default -7 d)" => {
             return None;
         }
         other => panic!("the table has a new word for an offset: {other}"),
@@ -82,7 +92,11 @@ fn check_when(row: &Row, task: &Task, wrong: &mut Vec<String>) {
     let anchors: BTreeSet<String> = when.anchors.iter().map(ToString::to_string).collect();
     let wanted: BTreeSet<&str> = row.anchor.split('/').collect();
     let fits = |name: &str| {
-        anchors.iter().any(|anchor| anchor == name || anchor.starts_with(&format!("{name}_")) || anchor.starts_with(&format!("{name}.")))
+        anchors.iter().any(|anchor| {
+            anchor == name
+                || anchor.starts_with(&format!("{name}_"))
+                || anchor.starts_with(&format!("{name}."))
+        })
     };
     if !wanted.iter().any(|name| fits(name)) {
         say(format!("counts from {anchors:?}, and the table has {}", row.anchor));
@@ -139,10 +153,14 @@ fn every_row_is_in_its_playbook_and_nothing_else_claims_a_line() {
             continue;
         };
         if plan::kind_word(task.kind) != row.kind {
-            wrong.push(format!("{} {}: is {:?}, not {}", row.playbook, row.id, task.kind, row.kind));
+            wrong
+                .push(format!("{} {}: is {:?}, not {}", row.playbook, row.id, task.kind, row.kind));
         }
         if task.src.as_deref() != Some(&row.lines) {
-            wrong.push(format!("{} {}: src {:?}, not {}", row.playbook, row.id, task.src, row.lines));
+            wrong.push(format!(
+                "{} {}: src {:?}, not {}",
+                row.playbook, row.id, task.src, row.lines
+            ));
         }
         check_when(row, task, &mut wrong);
         check_role(&playbook, row, task, &mut wrong);
@@ -271,7 +289,8 @@ fn emissary_hurries_from_four_on() {
         if let Some(vector) = vector {
             let score = embargod::domain::incident::Score::of(vector).unwrap();
             assert_eq!(score.tenths >= 40, hurries, "{vector}: {}", score.tenths);
-            let scored = Event::Scored { vector: score.vector, tenths: score.tenths, band: score.band };
+            let scored =
+                Event::Scored { vector: score.vector, tenths: score.tenths, band: score.band };
             incident.apply(received, None, &scored);
         }
         let due = |incident: &embargod::domain::incident::Incident| {
@@ -324,7 +343,8 @@ fn nothing_in_a_shipped_playbook_is_an_empty_promise() {
             match task.kind {
                 Kind::Auto => assert!(task.action.is_some(), "{name} {}", task.id),
                 Kind::Draft => {
-                    let settled = task.template.is_some() || task.answer.is_some() || !task.fact.is_empty();
+                    let settled =
+                        task.template.is_some() || task.answer.is_some() || !task.fact.is_empty();
                     assert!(settled && task.audience.is_some(), "{name} {}", task.id);
                 }
                 Kind::Human | Kind::Decide | Kind::Gate | Kind::Record => {}

@@ -82,12 +82,9 @@ fn row<'a>(incident: &'a Incident, item: &Item<'a>) -> Row<'a> {
             let tasks: Vec<_> = tasks.iter().map(ToString::to_string).collect();
             (None, Some(format!("blocked by {}", tasks.join(", "))))
         }
-        State::Always
-        | State::Upcoming
-        | State::Open
-        | State::Due
-        | State::Late
-        | State::Moot => (None, None),
+        State::Always | State::Upcoming | State::Open | State::Due | State::Late | State::Moot => {
+            (None, None)
+        }
     };
     Row {
         incident: &incident.handle,

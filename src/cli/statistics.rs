@@ -64,7 +64,8 @@ fn text(report: &Report) -> String {
             let _ = writeln!(out, "  {what:<29}{}", share_in_words(share));
         }
     }
-    let _ = writeln!(out, "{} open incidents are not counted: they are still secret.", report.left_out);
+    let _ =
+        writeln!(out, "{} open incidents are not counted: they are still secret.", report.left_out);
     out
 }
 

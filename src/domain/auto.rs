@@ -52,10 +52,7 @@ fn end_role(work: &mut Work<'_>, incident: &Incident, role: &str) {
     let before = work.holders(role);
     work.add(Event::RoleEnded { role: role.to_owned() });
     let lines = [
-        format!(
-            "With the release the {label} ends on {}, as the process has it.",
-            incident.handle
-        ),
+        format!("With the release the {label} ends on {}, as the process has it.", incident.handle),
         "Thank you for your work on it.".to_owned(),
     ];
     let heading = format!("The {label} has ended");
@@ -104,11 +101,7 @@ fn verify(work: &mut Work<'_>, incident: &Incident, task: &Task, new_only: bool)
     work.inform(&people, "Who has the notice", &lines, &next);
 }
 
-fn ledger(
-    work: &Work<'_>,
-    incident: &Incident,
-    of: &Task,
-) -> Vec<(Recipient, Delivery)> {
+fn ledger(work: &Work<'_>, incident: &Incident, of: &Task) -> Vec<(Recipient, Delivery)> {
     let Some(notice) = incident.notices.get(&of.id) else { return Vec::new() };
     let mut rows: Vec<(Recipient, Delivery)> = Vec::new();
     for release in notice.releases.values() {

@@ -43,7 +43,8 @@ pub fn parse(text: &str) -> Result<BTreeSet<NaiveDate>, (usize, String)> {
                 }
             }
             Err(_) => {
-                let wrong = format!("`{date}` is no date; write a line like `2026-12-25 Christmas`");
+                let wrong =
+                    format!("`{date}` is no date; write a line like `2026-12-25 Christmas`");
                 return Err((number, wrong));
             }
         }

@@ -124,9 +124,7 @@ fn render(text: &str, facts: &Value) -> Result<String, (usize, String)> {
             text.replace(['\n', '\r', '`', '|', '<', '>', '[', ']'], " ").trim_end().to_owned()
         });
         match flat {
-            Some(text) if !text.is_empty() => {
-                minijinja::escape_formatter(out, state, &text.into())
-            }
+            Some(text) if !text.is_empty() => minijinja::escape_formatter(out, state, &text.into()),
             _ => minijinja::escape_formatter(out, state, value),
         }
     });

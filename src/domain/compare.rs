@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::incident::Incident;
 use super::names::Moment;
-use super::playbook::{Playbook, Task};
 use super::plan;
+use super::playbook::{Playbook, Task};
 use super::schedule;
 
 /// A difference.
@@ -66,7 +66,10 @@ fn told(task: &Task) -> Vec<(&'static str, String)> {
         ("fan_out", task.fan_out.map_or_else(String::new, |f| f.field().to_owned())),
         ("optional", task.optional.to_string()),
         ("must", task.must.to_string()),
-        ("escalate", if task.escalate.is_empty() { String::new() } else { format!("{:?}", task.escalate) }),
+        (
+            "escalate",
+            if task.escalate.is_empty() { String::new() } else { format!("{:?}", task.escalate) },
+        ),
         ("fact", anchors(&task.fact)),
         ("follows", some(task.follows.map(|anchor| anchor.to_string()))),
         ("answer", some(task.answer.clone())),
@@ -114,7 +117,11 @@ fn sections(playbook: &Playbook) -> Vec<(String, &'static str, String)> {
         all.push((format!("group {id}"), "is", text.trim().to_owned()));
     }
     for (id, field) in &playbook.fields {
-        all.push((format!("field {id}"), "is", format!("{}: {}", field.label, field.kind.example())));
+        all.push((
+            format!("field {id}"),
+            "is",
+            format!("{}: {}", field.label, field.kind.example()),
+        ));
     }
     for (word, right) in &playbook.rights {
         let second = if right.second { ", a second person" } else { "" };

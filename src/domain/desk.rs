@@ -10,13 +10,13 @@ use std::sync::Arc;
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Calendars;
 use super::event::{Blob, Event};
 use super::incident::Incident;
 use super::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, Span, later,
 };
 use super::outbox::Mail;
-use super::calendar::Calendars;
 use super::playbook::{Playbook, common_fields};
 use super::roster::{RefKey, Roster};
 use super::schedule;
@@ -516,7 +516,8 @@ impl Desk {
             match self.playbook_of(*playbook, *calendar) {
                 Some(playbook) => self.migrate(handle, playbook, record.at),
                 None => {
-                    let fault = format!("journal record {}: its playbook is missing", record.number);
+                    let fault =
+                        format!("journal record {}: its playbook is missing", record.number);
                     self.faults.push(fault);
                 }
             }
@@ -645,9 +646,8 @@ impl Desk {
 
     /// The playbook whose text has this hash, with the calendar whose text has that.
     fn playbook_of(&self, digest: Digest, calendar: Option<Digest>) -> Option<Arc<Playbook>> {
-        let fits = |playbook: &Playbook| {
-            playbook.digest == digest && playbook.calendar_digest == calendar
-        };
+        let fits =
+            |playbook: &Playbook| playbook.digest == digest && playbook.calendar_digest == calendar;
         if let Some(known) = self.playbooks.values().find(|playbook| fits(playbook)) {
             return Some(Arc::clone(known));
         }
@@ -687,10 +687,11 @@ impl Desk {
         }
         let mut loaded = BTreeMap::new();
         for (name, digest) in playbooks {
-            let playbook = super::playbook::load(&text(digest, name)?, &days).map_err(|problems| {
-                let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-                format!("playbook `{name}`: {}", lines.join("; "))
-            })?;
+            let playbook =
+                super::playbook::load(&text(digest, name)?, &days).map_err(|problems| {
+                    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                    format!("playbook `{name}`: {}", lines.join("; "))
+                })?;
             loaded.insert(name.clone(), Arc::new(playbook));
         }
         let fields = loaded.values().flat_map(|playbook| playbook.fields.keys().cloned()).collect();

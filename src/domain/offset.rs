@@ -363,9 +363,8 @@ impl Calendar {
     #[must_use]
     pub fn snap(&self, moment: Moment, days: WeekDays, snap: Snap) -> Moment {
         let local = moment.with_timezone(&self.zone).naive_local();
-        let fits = |date: &NaiveDate| {
-            days.contains(date.weekday()) && !self.holidays.contains(date)
-        };
+        let fits =
+            |date: &NaiveDate| days.contains(date.weekday()) && !self.holidays.contains(date);
         // Bounded: a calendar of nothing but holidays must not hang us.
         let steps = 0..=60;
         let found = match snap {
@@ -519,7 +518,10 @@ mod tests {
         assert!(WeekDays::parse("thu-mon").is_err());
         let days = WeekDays::parse("mon-thu").unwrap();
         let friday = at("2026-12-18T16:00:00Z");
-        assert_eq!(Calendar::plain(Tz::UTC).snap(friday, days, Snap::Next), at("2026-12-21T16:00:00Z"));
+        assert_eq!(
+            Calendar::plain(Tz::UTC).snap(friday, days, Snap::Next),
+            at("2026-12-21T16:00:00Z")
+        );
     }
 
     #[test]

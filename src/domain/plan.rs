@@ -68,7 +68,10 @@ pub fn rule(task: &Task) -> String {
         out.push_str(&format!(", {days}"));
     }
     if let Some(repeat) = &when.repeat {
-        out.push_str(&format!(", again every {}", repeat.every.to_string().trim_start_matches('+')));
+        out.push_str(&format!(
+            ", again every {}",
+            repeat.every.to_string().trim_start_matches('+')
+        ));
         if let Some(until) = repeat.until {
             out.push_str(&format!(" until {until}"));
         }
@@ -120,8 +123,7 @@ pub fn supposed(playbook: &Arc<Playbook>, received: Moment, t: Option<Moment>) -
         deferred: false,
         looks_encrypted: false,
     };
-    let mut incident =
-        Incident::open(Handle::first(), received, &opening, Arc::clone(playbook));
+    let mut incident = Incident::open(Handle::first(), received, &opening, Arc::clone(playbook));
     if let Some(t) = t {
         incident.apply(received, None, &Event::TSet { t });
         let release = incident.anchor(Anchor::Release).unwrap_or(t);
@@ -139,8 +141,7 @@ pub fn preview(playbook: &Arc<Playbook>, received: Moment, t: Option<Moment>) ->
     let row = |task: &Task| {
         let span = schedule::planned_span(&incident, task);
         let (earliest, due) = span.map_or((None, None), |(from, to)| (Some(from), to));
-        let roles: BTreeSet<&str> =
-            task.roles().map(|role| playbook.role_label(role)).collect();
+        let roles: BTreeSet<&str> = task.roles().map(|role| playbook.role_label(role)).collect();
         let roles: Vec<&str> = roles.into_iter().collect();
         Row {
             id: task.id.to_string(),

@@ -317,7 +317,8 @@ impl Task {
     /// Whether it is a rule that always holds: shown, never due, never done.
     #[must_use]
     pub fn is_standing(&self) -> bool {
-        self.when.is_none() && (self.kind == Kind::Gate || self.kind == Kind::Record && self.needs.is_empty())
+        self.when.is_none()
+            && (self.kind == Kind::Gate || self.kind == Kind::Record && self.needs.is_empty())
     }
 
     /// Whether it is a mail that the desk sends once it is approved.

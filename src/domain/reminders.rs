@@ -161,9 +161,8 @@ pub(super) fn tasks(work: &mut Work<'_>, ids: &[TaskId]) {
         let lines: Vec<String> =
             own.iter().map(|task| format!("  {:<14}{}", task.word(), task.title)).collect();
         let word = task_word(&incident, first);
-        let next = format!(
-            "do them, and say so with `| {word}`, without the bar; `| /agenda` shows all."
-        );
+        let next =
+            format!("do them, and say so with `| {word}`, without the bar; `| /agenda` shows all.");
         work.inform(&[person], "Tasks are due", &lines, &next);
     }
 }
@@ -191,4 +190,3 @@ fn task_word(incident: &Incident, task: &Task) -> String {
     });
     by_fact.or(field).unwrap_or_else(|| format!("/done {}", task.word()))
 }
-

@@ -133,6 +133,10 @@ fn state_of(incident: &Incident, task: &Task, part: Option<&str>, now: Moment) -
     if let (Some(fan_out), None) = (task.fan_out, part) {
         return State::WaitingFor(fan_out.field().to_owned());
     }
+    if task.when.is_none() {
+        let missing: Vec<_> = missing(incident, task).collect();
+        return State::WaitingFor(missing.join(", "));
+    }
     let Some((earliest, due)) = span_of(incident, task) else {
         let names: Vec<_> =
             task.when.iter().flat_map(|when| &when.anchors).map(ToString::to_string).collect();
@@ -155,9 +159,8 @@ fn state_of(incident: &Incident, task: &Task, part: Option<&str>, now: Moment) -
 /// Whether a row is not done at a moment but holds all the time: rules, what the desk does whenever
 /// it is asked, and what is about the list and not about the incident.
 fn is_always(task: &Task) -> bool {
-    let of_the_list = |when: &super::playbook::When| {
-        when.anchors.iter().all(|anchor| anchor.is_of_the_list())
-    };
+    let of_the_list =
+        |when: &super::playbook::When| when.anchors.iter().all(|anchor| anchor.is_of_the_list());
     task.is_standing()
         || matches!(task.action, Some(Action::SendKey | Action::Link))
         || task.when.as_ref().is_some_and(of_the_list)

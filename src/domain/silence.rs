@@ -119,10 +119,8 @@ pub fn escalate(work: &mut Work<'_>, id: &TaskId, step: usize) {
     };
     let role = incident.playbook.role_label(&task.role);
     let lines = [format!("  {:<14}{} ({role})", task.word(), task.title), due];
-    let next = format!(
-        "see that it is done, and say so with `| /done {}`, without the bar.",
-        task.word()
-    );
+    let next =
+        format!("see that it is done, and say so with `| /done {}`, without the bar.", task.word());
     let heading = if step.percent < 100 { "A task waits" } else { "A task is not done" };
     if step.to != Rung::Operator {
         work.inform(&people, heading, &lines, &next);

@@ -112,10 +112,8 @@ fn figures(playbook: Option<String>, incidents: &[&Incident], now: Moment) -> Fi
             notices.add(!release.late);
         }
         for item in schedule::agenda(incident, now) {
-            let by_people = matches!(
-                item.task.kind,
-                Kind::Human | Kind::Decide | Kind::Gate | Kind::Record
-            );
+            let by_people =
+                matches!(item.task.kind, Kind::Human | Kind::Decide | Kind::Gate | Kind::Record);
             if let (true, State::Done(at), Some(due)) = (by_people, &item.state, item.due) {
                 tasks.add(*at <= due);
             }

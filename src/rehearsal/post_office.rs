@@ -165,6 +165,12 @@ impl PostOffice {
             return Ok(false);
         }
         self.cuts = self.cuts.saturating_add(1);
+        self.restart()?;
+        Ok(true)
+    }
+
+    /// Starts the engine anew, with what is on disk.
+    fn restart(&mut self) -> Result<(), Fault> {
         self.engine = None;
         let store = Store::open(&self.folder.join("embargod.db"), &Passphrase::new(PASSPHRASE))?;
         let salt = store.secrets()?.session_salt;
@@ -172,7 +178,7 @@ impl PostOffice {
             .at(|| "the desk's key".to_owned())?;
         let clock = Box::new(self.clock.clone());
         self.engine = Some(Engine::start(store, keyring, &self.sources, clock)?);
-        Ok(true)
+        Ok(())
     }
 
     /// What replaying the journal from the store gives.
@@ -228,6 +234,23 @@ impl PostOffice {
     /// As [`Engine::restored`].
     pub fn restored(&mut self) -> Result<(usize, usize), Fault> {
         self.running()?.restored()
+    }
+
+    /// Puts an incident on a playbook as it is now, with other texts first if they are given.
+    ///
+    /// # Errors
+    /// As [`Engine::migrate`].
+    pub fn migrate(
+        &mut self,
+        handle: &crate::domain::names::Handle,
+        name: &str,
+        text: Option<String>,
+    ) -> Result<(), Fault> {
+        if let Some(text) = text {
+            self.sources.playbooks.insert(name.to_owned(), text);
+            self.restart()?;
+        }
+        self.running()?.migrate(handle, name)
     }
 
     /// Makes the clock one that is vouched for, or one that is not.

@@ -25,7 +25,10 @@ fn apereo_with_a_grace_before_the_details() {
     tale.does(Who::Mia, "/accept");
     assert_eq!(tale.count(Who::Uma, "A vulnerability is confirmed"), 1);
     tale.does(Who::Mia, "/title Tickets twice\n/set release_manager uma\n/cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N\n/set affected 6.0 to 6.6.15\n/set impact another's session\n/set fixed 6.6.15.1\n/set mitigation none\n/set credit Rita\n/set binaries https://example.org/6.6.15.1");
-    tale.does(Who::Mia, "/preview reserve-cve\n/approve reserve-cve@1\n/cve CVE-2026-41236\n/done cve");
+    tale.does(
+        Who::Mia,
+        "/preview reserve-cve\n/approve reserve-cve@1\n/cve CVE-2026-41236\n/done cve",
+    );
     tale.scene("T and the grace: released three weeks before the details");
     tale.does(Who::Mia, "/set grace 15bd");
     tale.confirms(Who::Mia, "/disclose 2026-03-31");

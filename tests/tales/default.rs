@@ -3,8 +3,8 @@
 
 use embargod::domain::names::Span;
 use embargod::domain::schedule::State;
-use embargod::rehearsal::mail::Draft;
 use embargod::rehearsal::Who;
+use embargod::rehearsal::mail::Draft;
 
 use crate::tale::{Cast, Tale};
 
@@ -32,7 +32,10 @@ fn the_process_for_those_who_have_none() {
     tale.does(Who::Tom, "/done reviewed");
     tale.does(Who::Uma, "/done backport/3.0\n/done backport/3.1");
     tale.scene("The day is agreed; the list is told");
-    tale.does(Who::Mia, "/disclose 2026-03-19\n/done plan\n/preview advance\n/preview final\n/preview announce");
+    tale.does(
+        Who::Mia,
+        "/disclose 2026-03-19\n/done plan\n/preview advance\n/preview final\n/preview announce",
+    );
     tale.does(Who::Tom, "/approve advance@1\n/approve final@1\n/approve announce@1");
     tale.until("2026-03-14T17:00:00Z");
     assert_eq!(tale.count(Who::Bob, "Advance notice"), 1);
@@ -63,7 +66,10 @@ fn the_process_for_those_who_have_none() {
     tale.scene("Low severity: slowed down; it follows another project");
     tale.report("A log line shows a file name.");
     tale.does(Who::Mia, "/take");
-    tale.does(Who::Mia, "/accept\n/set risk low\n/set upstream 2026-04-28 16:00 UTC\n/disclose 2026-04-28");
+    tale.does(
+        Who::Mia,
+        "/accept\n/set risk low\n/set upstream 2026-04-28 16:00 UTC\n/disclose 2026-04-28",
+    );
     tale.confirms(Who::Mia, "/join uma fix_team");
     tale.does(Who::Mia, "/cvss CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:L/I:N/A:N");
     tale.does(Who::Uma, "/done slow-down https://lists.example/thread/1");

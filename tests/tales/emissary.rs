@@ -7,10 +7,8 @@ use embargod::rehearsal::Who;
 
 use crate::tale::{Cast, Tale};
 
-const CAST: Cast = &[
-    (Who::Mia, &["emst", "maintainers"], &[]),
-    (Who::Tom, &["emst", "maintainers"], &[]),
-];
+const CAST: Cast =
+    &[(Who::Mia, &["emst", "maintainers"], &[]), (Who::Tom, &["emst", "maintainers"], &[])];
 
 const HIGH: &str = "/cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H";
 const LOW: &str = "/cvss CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:L/I:N/A:N";

@@ -35,7 +35,10 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Mia, LINKS);
     tale.does(Who::Mia, RECORD);
     tale.does(Who::Mia, "/cve CVE-2026-41234\n/cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H");
-    tale.does(Who::Uma, "/set multi_vendor no\n/done leak-check\n/done reproducer\n/done code-flow\n/done fix");
+    tale.does(
+        Who::Uma,
+        "/set multi_vendor no\n/done leak-check\n/done reproducer\n/done code-flow\n/done fix",
+    );
     tale.refused(Who::Uma, "/done backport", "backport/9.18, backport/9.20");
     tale.does(Who::Uma, "/done reviewed");
     tale.refused(Who::Uma, "/done reviewed", "another person");
@@ -51,7 +54,10 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Mia, "/batch 9.20.5");
     tale.scene("T is the date of the release, and of both");
     tale.confirms(Who::Mia, "/disclose 2026-03-26");
-    assert_eq!(tale.world.stage.engine().unwrap().desk().incidents[&second].t(), tale.world.incident().t());
+    assert_eq!(
+        tale.world.stage.engine().unwrap().desk().incidents[&second].t(),
+        tale.world.incident().t()
+    );
     tale.does(Who::Mia, "/batch final");
     let list = tale.does(Who::Tom, "/batch").text;
     let (low, high) = (list.find("CVE-2026-9999").unwrap(), list.find("CVE-2026-41234").unwrap());
@@ -66,10 +72,16 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Uma, "/approve earliest@1\n/approve asn@1\n/approve pre-announcement@1");
     tale.scene("T-5, T-4, T-1");
     tale.until("2026-03-19T14:59:00Z");
-    assert_eq!((tale.count(Who::Bob, "Advance security"), tale.count(Who::List, "Security release")), (0, 0));
+    assert_eq!(
+        (tale.count(Who::Bob, "Advance security"), tale.count(Who::List, "Security release")),
+        (0, 0)
+    );
     // The second incident lacks what the first has; here its rows are given up with a reason.
     tale.until("2026-03-20T15:05:00Z");
-    assert_eq!((tale.count(Who::Ann, "Advance security"), tale.count(Who::List, "Security release")), (1, 1));
+    assert_eq!(
+        (tale.count(Who::Ann, "Advance security"), tale.count(Who::List, "Security release")),
+        (1, 1)
+    );
     tale.does(Who::Mia, "/done verify");
     // Packagers hear from the IM of the first incident that joined the release: Tom.
     tale.refused(Who::Mia, "/preview packagers", "for the First IM");
@@ -79,10 +91,17 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Mia, "/done verify-new nobody new");
     tale.scene("The day of public disclosure");
     tale.does(Who::Mia, "/set document_version 2.0\n/preview advisory-final\n/approve advisory-final@1\n/preview customers\n/approve customers@1");
-    tale.does(Who::Tom, "/preview third-parties\n/approve third-parties@1\n/preview mitre\n/approve mitre@1");
+    tale.does(
+        Who::Tom,
+        "/preview third-parties\n/approve third-parties@1\n/preview mitre\n/approve mitre@1",
+    );
     tale.until("2026-03-26T14:30:00Z");
     tale.refused(Who::Tom, "/done clearance", "for the IM");
-    tale.refused(Who::Mia, "/skip clearance we are in a hurry", "does not let `clearance` be skipped");
+    tale.refused(
+        Who::Mia,
+        "/skip clearance we are in a hurry",
+        "does not let `clearance` be skipped",
+    );
     tale.refused(Who::Mia, "/done publish", "before `publish` come ISC-5.1");
     tale.until("2026-03-26T15:00:30Z");
     tale.does(Who::Mia, "/done clearance\n/done publish\n/done matrix");
@@ -99,7 +118,10 @@ fn isc_from_the_first_report_to_the_post_mortem() {
 
     tale.scene("Another: not BIND, other vendors, and then the public knows");
     tale.report("A lease file gives away more than it should.");
-    tale.does(Who::Mia, "/accept\n/set product kea\n/set multi_vendor yes\n/set parties vendor-a, vendor-b");
+    tale.does(
+        Who::Mia,
+        "/accept\n/set product kea\n/set multi_vendor yes\n/set parties vendor-a, vendor-b",
+    );
     assert!(matches!(tale.state("ISC-5.3"), State::NotHere(_)));
     tale.does(Who::Tom, "/done party-ready/vendor-a");
     tale.does(Who::Uma, "/done party-ready/vendor-b");

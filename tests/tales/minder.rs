@@ -3,8 +3,8 @@
 
 use embargod::domain::names::{PersonId, Span};
 use embargod::domain::schedule::State;
-use embargod::rehearsal::mail::Draft;
 use embargod::rehearsal::Who;
+use embargod::rehearsal::mail::Draft;
 
 use crate::tale::{Cast, Tale};
 
@@ -40,7 +40,10 @@ fn minder_from_the_first_mail_to_the_retrospective() {
     tale.confirms(Who::Mia, "/disclose 2026-03-20 16:00 UTC");
     tale.confirms(Who::Mia, "/disclose 2026-03-19");
     tale.does(Who::Mia, "/preview advance\n/preview final\n/preview announce");
-    tale.does(Who::Tom, "/approve advance@1\n/approve final@1\n/approve announce@1\n/done approve-fix");
+    tale.does(
+        Who::Tom,
+        "/approve advance@1\n/approve final@1\n/approve announce@1\n/done approve-fix",
+    );
     tale.until("2026-03-12T15:59:00Z");
     assert_eq!(tale.count(Who::Ann, "Advance notice"), 0);
     tale.until("2026-03-19T15:00:00Z");
@@ -75,7 +78,10 @@ fn minder_from_the_first_mail_to_the_retrospective() {
 
     tale.scene("Low severity: slowed down, by a decision that names its mail");
     tale.report("A log line shows a file name.");
-    tale.does(Who::Mia, "/accept\n/cvss CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:L/I:N/A:N\n/set risk low");
+    tale.does(
+        Who::Mia,
+        "/accept\n/cvss CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:L/I:N/A:N\n/set risk low",
+    );
     tale.refused(Who::Tom, "/done slow-down we talked", "the Message-ID of the mail");
     tale.does(Who::Tom, "/done slow-down <20260325.1@people.test>");
     tale.scene("It follows another project's date");

@@ -59,7 +59,10 @@ fn stalwart_through_its_phases() {
     tale.does(Who::Mia, "/preview lessons\n/approve lessons@1");
     tale.waits(Span::days(3));
     let list = tale.does(Who::Mia, "/checklist").text;
-    assert!(list.contains("- **Severity Level**: High") && list.contains("- **CVSS Score**: 7.5"), "{list}");
+    assert!(
+        list.contains("- **Severity Level**: High") && list.contains("- **CVSS Score**: 7.5"),
+        "{list}"
+    );
     assert!(list.contains("- **Estimated vulnerable installations**: 400/500"), "{list}");
     tale.confirms(Who::Mia, "/close");
 

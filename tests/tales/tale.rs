@@ -86,7 +86,10 @@ impl Tale {
                 if matches!(item.state, State::Done(_) | State::Skipped(_) | State::Always) {
                     self.reached.insert(item.task.id.to_string());
                 }
-                let key = (incident.handle.clone(), format!("{} {}", item.task.id, item.part.as_deref().unwrap_or("")));
+                let key = (
+                    incident.handle.clone(),
+                    format!("{} {}", item.task.id, item.part.as_deref().unwrap_or("")),
+                );
                 if self.states.insert(key.clone(), state.clone()).as_ref() != Some(&state) {
                     lines.push(format!("  {} {}: {state}", incident.handle, key.1.trim_end()));
                 }
@@ -138,7 +141,8 @@ impl Tale {
     pub(crate) fn refused(&mut self, who: Who, text: &str, why: &str) {
         self.writes(who, text);
         let mail = self.world.is_refused(who, text, why);
-        self.golden.line(&format!("   refused: {}", mail.subject.split("Not done: ").last().unwrap()));
+        self.golden
+            .line(&format!("   refused: {}", mail.subject.split("Not done: ").last().unwrap()));
         self.flush();
     }
 
@@ -182,8 +186,10 @@ impl Tale {
         }
         let wanted: BTreeSet<String> = branches.iter().map(|id| (*id).to_owned()).collect();
         assert_eq!(taken, wanted, "branches that were taken");
-        let playbook = desk.playbooks.values().find(|playbook| playbook.id == desk.settings.playbook);
-        let known: BTreeSet<String> = playbook.unwrap().branches.iter().map(|b| b.id.clone()).collect();
+        let playbook =
+            desk.playbooks.values().find(|playbook| playbook.id == desk.settings.playbook);
+        let known: BTreeSet<String> =
+            playbook.unwrap().branches.iter().map(|b| b.id.clone()).collect();
         assert_eq!(known, wanted, "branches of the process");
         let missing: Vec<&Task> = playbook
             .unwrap()

@@ -23,11 +23,7 @@ pub(super) fn others(turn: &Turn<'_, '_>) -> Result<Vec<Handle>, Refusal> {
     members(turn, &batch, &incident.handle)
 }
 
-fn members(
-    turn: &Turn<'_, '_>,
-    name: &str,
-    own: &Handle,
-) -> Result<Vec<Handle>, Refusal> {
+fn members(turn: &Turn<'_, '_>, name: &str, own: &Handle) -> Result<Vec<Handle>, Refusal> {
     let desk = turn.work.desk;
     let handles = desk.batches.get(name).into_iter().flatten().filter(|handle| *handle != own);
     let incidents: Vec<&Incident> = handles
@@ -110,7 +106,8 @@ fn join(turn: &mut Turn<'_, '_>, name: &str) -> Answer {
     }
     let team = turn.work.team();
     let lines = [format!("{} made it part of the release `{name}`.", turn.person.name)];
-    let next = "see `| /batch` for the others, without the bar; `| /disclose` sets the date of all.";
+    let next =
+        "see `| /batch` for the others, without the bar; `| /disclose` sets the date of all.";
     turn.tell_concerned(&team, "It shares a release", &lines, next);
     Ok(format!("Part of the release `{name}`, with {} more.", others.len()))
 }

@@ -104,7 +104,10 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let others = super::batch::others(turn)?;
     let mut doubts = doubts(turn, &playbook, t, old);
     if let (Some(name), false) = (&turn.incident()?.batch, others.is_empty()) {
-        doubts.push(format!("it is the date of the release `{name}`, and of {} more incidents", others.len()));
+        doubts.push(format!(
+            "it is the date of the release `{name}`, and of {} more incidents",
+            others.len()
+        ));
     }
     if doubts.is_empty() && !turn.needs_second("disclose") {
         turn.work.add(Event::TSet { t });
@@ -216,12 +219,7 @@ fn ask_with_notice(
     let mut text = String::new();
     if !holders.is_empty() {
         // Rendered with the new date on a copy, so that what is shown is what will be frozen.
-        let mut trial = Work::on(
-            turn.work.desk,
-            None,
-            turn.work.now,
-            turn.work.fresh.clone(),
-        );
+        let mut trial = Work::on(turn.work.desk, None, turn.work.now, turn.work.fresh.clone());
         trial.incident.clone_from(&turn.work.incident);
         trial.add(Event::TSet { t });
         let written = render(&trial, "date-changed", None).map_err(broken)?;

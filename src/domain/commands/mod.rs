@@ -94,9 +94,9 @@ impl<'d> Turn<'_, 'd> {
         }
         let playbook = &incident.playbook;
         let roles: Vec<_> = task.roles().map(|role| playbook.role_label(role)).collect();
-        let led = task.roles().all(|role| {
-            playbook.roles.get(role).is_some_and(|role| role.held_by.is_some())
-        });
+        let led = task
+            .roles()
+            .all(|role| playbook.roles.get(role).is_some_and(|role| role.held_by.is_some()));
         let next = match (led, &incident.lead) {
             (true, None) => "nobody leads yet: somebody take it with `| /take`, without the bar.",
             _ => "ask one of them to send it.",
@@ -138,7 +138,10 @@ impl<'d> Turn<'_, 'd> {
         let Some(parts) = self.incident()?.parts(fan_out) else {
             return Err(Refusal::new(
                 "its parts are not known",
-                format!("`{}` is done once for each, and the record does not say for which.", task.word()),
+                format!(
+                    "`{}` is done once for each, and the record does not say for which.",
+                    task.word()
+                ),
                 format!("set them first, like `| /set {} ...`, without the bar.", fan_out.field()),
             ));
         };

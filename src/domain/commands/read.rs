@@ -283,11 +283,8 @@ pub fn agenda(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         );
     }
     let branches: Vec<_> = incident.branches().map(|branch| branch.title.as_str()).collect();
-    let taken = if branches.is_empty() {
-        String::new()
-    } else {
-        format!("{}\n\n", branches.join("\n"))
-    };
+    let taken =
+        if branches.is_empty() { String::new() } else { format!("{}\n\n", branches.join("\n")) };
     Ok(format!("{taken}{}", out.trim_start()))
 }
 

@@ -50,7 +50,11 @@ fn may_be_done(turn: &Turn<'_, '_>, task: &Task, id: &TaskId) -> Result<(), Refu
         Truth::Unknown(missing) => {
             let names = crate::domain::incident::names(&missing);
             let why = format!("whether the process asks for `{word}` depends on: {names}.");
-            return refuse("not known yet", why, "set them with `| /set` or `| /cvss`, without the bar.");
+            return refuse(
+                "not known yet",
+                why,
+                "set them with `| /set` or `| /cvss`, without the bar.",
+            );
         }
     }
     let closes = task.action.is_some_and(Action::is_closed_by_a_person);
@@ -161,7 +165,12 @@ fn compare(
     if ask.is_some() {
         let team = turn.work.team();
         let next = "look at the release before anybody relies on it.";
-        turn.tell_concerned(&team, "ALARM: the commits are not those that were ready", &lines, next);
+        turn.tell_concerned(
+            &team,
+            "ALARM: the commits are not those that were ready",
+            &lines,
+            next,
+        );
     }
     Ok(ask)
 }

@@ -196,9 +196,9 @@ impl Facts for Incident {
 
     fn is_done(&self, task: &TaskId) -> bool {
         // By a person's word only: a row that is settled by the record would ask itself.
-        self.playbook
-            .task(task.as_str())
-            .is_some_and(|task| self.done.contains_key(&task.id) && !self.skipped.contains_key(&task.id))
+        self.playbook.task(task.as_str()).is_some_and(|task| {
+            self.done.contains_key(&task.id) && !self.skipped.contains_key(&task.id)
+        })
     }
 }
 

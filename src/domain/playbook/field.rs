@@ -150,7 +150,8 @@ impl FieldType {
             Self::Url => "a web address, like `https://example.org/3.2`".to_owned(),
             Self::Thread => "the Message-ID of the mail or the address of the thread".to_owned(),
             Self::CommitMessage => {
-                "the message of the commit, in words that do not point to a vulnerability".to_owned()
+                "the message of the commit, in words that do not point to a vulnerability"
+                    .to_owned()
             }
             Self::Cvss => {
                 "a whole CVSS vector, like `CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H`"
@@ -200,9 +201,7 @@ impl FieldType {
                 Err(_) if ["none", "no"].contains(&text) => Ok("0".to_owned()),
                 Err(_) => Err(wrong()),
             },
-            Self::Number => {
-                text.parse::<u64>().map(|n| n.to_string()).map_err(|_| wrong())
-            }
+            Self::Number => text.parse::<u64>().map(|n| n.to_string()).map_err(|_| wrong()),
             Self::Share => share(text).ok_or_else(wrong),
             Self::Versions => versions(text).ok_or_else(wrong),
             Self::List => {
@@ -394,7 +393,11 @@ mod tests {
         for (kind, text, wanted) in [
             (FieldType::Enum(words("High Low")), "high", Some("High")),
             (FieldType::Enum(words("High Low")), "middling", None),
-            (FieldType::Some(vec!["e mail".into(), "none".into()]), "E mail, none", Some("e mail, none")),
+            (
+                FieldType::Some(vec!["e mail".into(), "none".into()]),
+                "E mail, none",
+                Some("e mail, none"),
+            ),
             (FieldType::YesNo, "Yes", Some("yes")),
             (FieldType::YesNo, "perhaps", None),
             (FieldType::Date, "2026-12-16", Some("2026-12-16")),
@@ -423,7 +426,11 @@ mod tests {
             (FieldType::Url, "example.org", None),
             (FieldType::Thread, "<a@b.c>", Some("a@b.c")),
             (FieldType::Thread, "we talked", None),
-            (FieldType::CommitMessage, "Check the length of tables", Some("Check the length of tables")),
+            (
+                FieldType::CommitMessage,
+                "Check the length of tables",
+                Some("Check the length of tables"),
+            ),
             (FieldType::CommitMessage, "Fix CVE-2026-12345", None),
             (FieldType::CommitMessage, "Security fix", None),
             (FieldType::Cve, "cve-2026-12345", Some("CVE-2026-12345")),

@@ -449,9 +449,8 @@ mod tests {
 
     fn fields(name: &str) -> Option<&'static Field> {
         use std::sync::LazyLock;
-        static RISK: LazyLock<Field> = LazyLock::new(|| {
-            Field::of("risk", FieldType::Enum(vec!["low".into(), "high".into()]))
-        });
+        static RISK: LazyLock<Field> =
+            LazyLock::new(|| Field::of("risk", FieldType::Enum(vec!["low".into(), "high".into()])));
         static LTS: LazyLock<Field> = LazyLock::new(|| Field::of("lts", FieldType::YesNo));
         static PRODUCT: LazyLock<Field> = LazyLock::new(|| Field::of("p", FieldType::List));
         match name {
@@ -465,9 +464,8 @@ mod tests {
     #[test]
     fn three_values_and_the_names_of_what_is_missing() {
         let yes = Truth::Yes;
-        let missing = |names: &[&str]| {
-            Truth::Unknown(names.iter().map(|name| (*name).to_owned()).collect())
-        };
+        let missing =
+            |names: &[&str]| Truth::Unknown(names.iter().map(|name| (*name).to_owned()).collect());
         for (text, record, wanted) in [
             ("cvss.score < 4.0", vec![("cvss.score", "3.9")], yes.clone()),
             ("cvss.score < 4.0", vec![("cvss.score", "4.0")], Truth::No),
@@ -479,11 +477,7 @@ mod tests {
                 missing(&["cvss.score"]),
             ),
             ("cvss.score < 4.0 and risk == \"low\"", vec![("risk", "high")], Truth::No),
-            (
-                "cvss.score < 4.0 and risk == \"low\"",
-                vec![],
-                missing(&["cvss.score", "risk"]),
-            ),
+            ("cvss.score < 4.0 and risk == \"low\"", vec![], missing(&["cvss.score", "risk"])),
             ("not (lts or risk in [\"low\"])", vec![("lts", "no"), ("risk", "high")], yes.clone()),
             ("product in [\"bind9\"]", vec![("product", "dhcp, BIND9")], yes.clone()),
             ("is_set(public_known)", vec![("public_known", "")], yes.clone()),

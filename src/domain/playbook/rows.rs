@@ -34,7 +34,10 @@ impl Loader<'_> {
         }
         let different: BTreeSet<&String> = row.agree.iter().collect();
         if different.len() != row.agree.len() || row.agree.len() == 1 {
-            self.wrong(at, format!("gate `{id}` cannot be opened: `agree` needs two roles or more, each once"));
+            self.wrong(
+                at,
+                format!("gate `{id}` cannot be opened: `agree` needs two roles or more, each once"),
+            );
         }
         if !row.agree.is_empty() && row.kind != Kind::Gate {
             self.wrong(at, format!("task `{id}`: `agree` belongs to kind `gate`"));
@@ -44,7 +47,12 @@ impl Loader<'_> {
                 || row.kind != Kind::Gate
                 || !row.agree.is_empty())
         {
-            self.wrong(at, format!("task `{id}`: `people` is from 2 to 5, and belongs to a gate without `agree`"));
+            self.wrong(
+                at,
+                format!(
+                    "task `{id}`: `people` is from 2 to 5, and belongs to a gate without `agree`"
+                ),
+            );
         }
         for field in &row.needs {
             if !so_far.fields.contains_key(field) && !OWN_WORDS.contains(&field.as_str()) {
@@ -107,7 +115,10 @@ impl Loader<'_> {
         match anchor.set_by() {
             SetBy::Row => Some(anchor),
             SetBy::Word(word) => {
-                let why = format!("task `{}` sets `{anchor}`, which only the word `{word}` sets; write `fact` in place of `sets`", row.id);
+                let why = format!(
+                    "task `{}` sets `{anchor}`, which only the word `{word}` sets; write `fact` in place of `sets`",
+                    row.id
+                );
                 self.wrong(at, why);
                 None
             }
@@ -139,7 +150,9 @@ impl Loader<'_> {
     /// Reads a step like `80% lead`, `100% security_team` or `100%+1d operator`.
     fn step(&mut self, at: usize, text: &str, so_far: &Playbook) -> Option<Step> {
         let wrong = || {
-            format!("`{text}` is no step of an escalation; write one like `80% lead` or `100%+1d operator`")
+            format!(
+                "`{text}` is no step of an escalation; write one like `80% lead` or `100%+1d operator`"
+            )
         };
         let read = || {
             let (when, to) = text.split_once(' ').ok_or_else(wrong)?;
@@ -155,7 +168,11 @@ impl Loader<'_> {
                 role if so_far.roles.contains_key(role) => Rung::Role(role.to_owned()),
                 role => return Err(format!("escalation to role `{role}`, which is not declared")),
             };
-            if percent > 100 || after.is_before() { Err(wrong()) } else { Ok(Step { percent, after, to }) }
+            if percent > 100 || after.is_before() {
+                Err(wrong())
+            } else {
+                Ok(Step { percent, after, to })
+            }
         };
         read().map_err(|why| self.wrong(at, why)).ok()
     }
@@ -167,11 +184,19 @@ impl Loader<'_> {
         }
         let needs_to = matches!(row.action, Some(Action::Tell | Action::EndRole));
         if needs_to != row.to.is_some() {
-            self.wrong(at, format!("task `{id}`: `to` names the role for the actions `tell` and `end_role`"));
+            self.wrong(
+                at,
+                format!("task `{id}`: `to` names the role for the actions `tell` and `end_role`"),
+            );
         }
         let verifies = row.action.is_some_and(Action::is_closed_by_a_person);
         if verifies != row.of.is_some() {
-            self.wrong(at, format!("task `{id}`: `of` names the notice for the actions `verify` and `verify_new`"));
+            self.wrong(
+                at,
+                format!(
+                    "task `{id}`: `of` names the notice for the actions `verify` and `verify_new`"
+                ),
+            );
         }
         if row.fan_out.is_some() && !matches!(row.kind, Kind::Human | Kind::Decide | Kind::Gate) {
             self.wrong(at, format!("task `{id}`: `fan_out` belongs to what people do"));
@@ -212,14 +237,18 @@ impl Loader<'_> {
             None | Some("none") => false,
             Some("earlier") => true,
             Some(other) => {
-                let why = format!("task `{id}`: a day off moves \"earlier\" or not at all, and not `{other}`");
+                let why = format!(
+                    "task `{id}`: a day off moves \"earlier\" or not at all, and not `{other}`"
+                );
                 self.wrong(at, why);
                 false
             }
         };
         let (at_time, days) = (self.take(at, time, None), self.take(at, days, None));
         if (roll || days.is_some()) && at_time.is_none() {
-            let why = format!("task `{id}`: a moment that moves to another day needs `at`, or it could get later when T gets earlier");
+            let why = format!(
+                "task `{id}`: a moment that moves to another day needs `at`, or it could get later when T gets earlier"
+            );
             self.wrong(at, why);
         }
         let repeat = match (&when.repeat, &when.until) {
@@ -268,7 +297,12 @@ impl Loader<'_> {
             {
                 let known: Vec<_> = PREPARED.iter().map(|(name, _)| *name).collect();
                 let known = known.join(", ");
-                self.wrong(at, format!("task `{id}`: there is no prepared answer `{answer}`; write one of {known}"));
+                self.wrong(
+                    at,
+                    format!(
+                        "task `{id}`: there is no prepared answer `{answer}`; write one of {known}"
+                    ),
+                );
             }
             return (Some(Audience::Reporter), 1);
         }
@@ -294,7 +328,12 @@ impl Loader<'_> {
             before(when) && when.anchors.iter().any(|anchor| anchor.is_planned())
         });
         if early && class == Some(Class::Public) {
-            self.wrong(at, format!("task `{id}` would publish before its moment; a text with content waits for it"));
+            self.wrong(
+                at,
+                format!(
+                    "task `{id}` would publish before its moment; a text with content waits for it"
+                ),
+            );
         }
         if early
             && let Some(Audience::Group(name)) = &audience
@@ -385,7 +424,10 @@ impl Loader<'_> {
             let names: Vec<_> = known.iter().map(ToString::to_string).collect();
             let what = if task.kind == Kind::Gate { "gate that nobody can open" } else { "row" };
             let names = names.join(" nor ");
-            self.wrong(at, format!("{what} `{}` counts from `{names}`, which no row sets", task.id));
+            self.wrong(
+                at,
+                format!("{what} `{}` counts from `{names}`, which no row sets", task.id),
+            );
         }
     }
 }

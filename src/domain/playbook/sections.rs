@@ -27,8 +27,8 @@ impl Loader<'_> {
             if role.id == "reporter" {
                 self.wrong(at, "`reporter` is who reports, and no role of the team");
             }
-            let known = roles
-                .insert(role.id.clone(), Role { label: role.label, held_by: role.held_by });
+            let known =
+                roles.insert(role.id.clone(), Role { label: role.label, held_by: role.held_by });
             if known.is_some() {
                 self.wrong(at, format!("role `{}` is declared twice", role.id));
             }
@@ -36,10 +36,7 @@ impl Loader<'_> {
         roles
     }
 
-    pub(super) fn groups(
-        &mut self,
-        rows: Vec<Spanned<file::Group>>,
-    ) -> BTreeMap<String, Group> {
+    pub(super) fn groups(&mut self, rows: Vec<Spanned<file::Group>>) -> BTreeMap<String, Group> {
         let mut groups = BTreeMap::new();
         for row in rows {
             let at = row.span().start;
@@ -77,10 +74,7 @@ impl Loader<'_> {
         groups
     }
 
-    pub(super) fn fields(
-        &mut self,
-        rows: Vec<Spanned<file::Field>>,
-    ) -> BTreeMap<String, Field> {
+    pub(super) fn fields(&mut self, rows: Vec<Spanned<file::Field>>) -> BTreeMap<String, Field> {
         let mut fields = common_fields();
         let common: Vec<String> = fields.keys().cloned().collect();
         let mut own = Vec::new();
@@ -105,20 +99,29 @@ impl Loader<'_> {
                 kind == FieldType::Moment && matches!(anchor.set_by(), SetBy::Field | SetBy::Row)
             });
             if !settable {
-                let why = format!("field `{}`: only a `moment` sets an anchor, and only one that no word or event sets", field.id);
+                let why = format!(
+                    "field `{}`: only a `moment` sets an anchor, and only one that no word or event sets",
+                    field.id
+                );
                 self.wrong(at, why);
             }
             if common.contains(&field.id)
-                && fields.get(&field.id).is_some_and(|known| {
-                    known.kind != FieldType::Text && known.kind != kind
-                })
+                && fields
+                    .get(&field.id)
+                    .is_some_and(|known| known.kind != FieldType::Text && known.kind != kind)
             {
-                self.wrong(at, format!("every incident has a field `{}` of another type", field.id));
+                self.wrong(
+                    at,
+                    format!("every incident has a field `{}` of another type", field.id),
+                );
             }
             own.push(field.id.clone());
             let band = field.same_as.as_deref() == Some("cvss.band");
             if field.same_as.is_some() && !(band && matches!(kind, FieldType::Enum(_))) {
-                let why = format!("field `{}`: only an `enum` can be the same as `cvss.band`, and as nothing else", field.id);
+                let why = format!(
+                    "field `{}`: only an `enum` can be the same as `cvss.band`, and as nothing else",
+                    field.id
+                );
                 self.wrong(at, why);
             }
             if let (FieldType::Enum(values), Some(default)) = (&kind, &field.default)
@@ -343,7 +346,9 @@ impl Loader<'_> {
             }
             "drop" => Some(Effect::Drop(self.dropped(at, branch, so_far))),
             other => {
-                let why = format!("branch `{id}`: `{other}` does nothing; write \"asap\", \"stretch\" or \"drop\"");
+                let why = format!(
+                    "branch `{id}`: `{other}` does nothing; write \"asap\", \"stretch\" or \"drop\""
+                );
                 self.wrong(at, why);
                 None
             }
@@ -356,7 +361,8 @@ impl Loader<'_> {
             match so_far.task(name) {
                 Some(task) => rows.push(task.id.clone()),
                 None => {
-                    let why = format!("branch `{}` drops row `{name}`, which is not there", branch.id);
+                    let why =
+                        format!("branch `{}` drops row `{name}`, which is not there", branch.id);
                     self.wrong(at, why);
                 }
             }
@@ -380,9 +386,11 @@ impl Loader<'_> {
         tasks: &[usize],
         branches: &[usize],
     ) {
-        let of_rows = playbook.tasks.iter().zip(tasks).filter_map(|(task, at)| {
-            task.applies.as_ref().map(|predicate| (predicate, *at))
-        });
+        let of_rows = playbook
+            .tasks
+            .iter()
+            .zip(tasks)
+            .filter_map(|(task, at)| task.applies.as_ref().map(|predicate| (predicate, *at)));
         let of_branches =
             playbook.branches.iter().zip(branches).map(|(branch, at)| (&branch.when, *at));
         for (predicate, at) in of_rows.chain(of_branches).collect::<Vec<_>>() {

@@ -204,7 +204,13 @@ fn act_duties(
     list: &mut Vec<(Moment, Duty)>,
 ) {
     let Some(action) = task.action.filter(|action| action.waits_for_its_moment()) else { return };
-    let at = due.unwrap_or(earliest);
+    // What is done by a moment that is not known yet waits for it.
+    let has_end = task.when.as_ref().is_some_and(|when| when.window.due.is_some());
+    let at = match due {
+        Some(due) => due,
+        None if has_end => return,
+        None => earliest,
+    };
     let duty = Duty::Act(task.id.clone());
     if !incident.reminded.contains(&duty.mark(at)) {
         if open_before(incident, task).next().is_none() {

@@ -129,4 +129,3 @@ pub fn is_late(incident: &Incident, task: &Task, now: Moment) -> bool {
     let moved_past = counts_from_t && incident.t_set.is_some_and(|set| set > due);
     was_not_ready || moved_past || now > later(due, GRACE)
 }
-

@@ -36,8 +36,7 @@ pub fn span_of(incident: &Incident, task: &Task) -> Option<(Moment, Option<Momen
         return Some((earliest.min(at), Some(due.map_or(at, |due| due.min(at)))));
     }
     let (earliest, due) = planned?;
-    let from_t =
-        when.anchors.iter().any(|anchor| anchor.is_planned() || anchor.is_after_release());
+    let from_t = when.anchors.iter().any(|anchor| anchor.is_planned() || anchor.is_after_release());
     match (incident.exploited(), due) {
         (Some(at), Some(due)) if !from_t => Some((earliest, Some(due.min(at).max(earliest)))),
         (Some(_) | None, due) => Some((earliest, due)),
@@ -79,8 +78,7 @@ pub fn planned_span(incident: &Incident, task: &Task) -> Option<(Moment, Option<
 
 /// A deadline with what a decision to slow down adds. Dates that others rely on stay.
 fn stretched(incident: &Incident, task: &Task, when: &When, due: Moment) -> Moment {
-    let fixed =
-        |anchor: &Anchor| anchor.is_planned() || anchor.is_after_release();
+    let fixed = |anchor: &Anchor| anchor.is_planned() || anchor.is_after_release();
     let stays = task.kind == Kind::Auto || when.anchors.iter().any(fixed);
     match incident.stretch() {
         Some(by) if !stays => by.from(due, &incident.playbook.calendar),

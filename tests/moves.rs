@@ -1,0 +1,285 @@
+//! Whatever T does, each notice leaves once, not before its moment, and none is skipped: hundreds of
+//! sequences of moves, holds, drafts and waiting, on the real decisions of the desk.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that cannot go on should stop"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use embargod::domain::calendar;
+use embargod::domain::desk::{Decision, Desk, Record, Settings};
+use embargod::domain::event::{Author, Draft, Event, LetterNote, Opening, Recipient};
+use embargod::domain::letter::Protection;
+use embargod::domain::names::{
+    Address, Digest, Fingerprint, Fresh, Handle, Moment, PersonId, Span, TaskId,
+};
+use embargod::domain::playbook::{BUILTIN, Kind};
+use embargod::domain::roster::{Person, RefKey, Roster};
+use embargod::domain::schedule;
+use embargod::domain::watch;
+use proptest::prelude::*;
+
+struct World {
+    desk: Desk,
+    handle: Handle,
+    now: Moment,
+    number: u64,
+    draws: u64,
+}
+
+fn person(id: &str, roles: &[&str], groups: &[&str]) -> Person {
+    let digest = Digest::of(id.as_bytes()).to_string().to_uppercase();
+    let set = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
+    Person {
+        id: PersonId::parse(id).unwrap(),
+        name: id.to_owned(),
+        address: Address::parse(&format!("{id}@people.test")).unwrap(),
+        fingerprint: Fingerprint::parse(&digest[..40]).unwrap(),
+        certificate: String::new(),
+        roles: set(roles),
+        groups: set(groups),
+    }
+}
+
+impl World {
+    fn new(playbook: &str) -> Self {
+        let settings = Settings {
+            name: "Desk".to_owned(),
+            address: Address::parse("security@desk.test").unwrap(),
+            prefix: "DEMO".to_owned(),
+            zone: chrono_tz::Europe::Berlin,
+            playbook: playbook.to_owned(),
+            fingerprint: Fingerprint::parse(&"AB".repeat(20)).unwrap(),
+            certificate: String::new(),
+            threads_outside: false,
+            tick_s: 2,
+            plain_per_hour: 10,
+            encrypted_per_hour: 10,
+            acknowledgements_per_hour: 60,
+        };
+        let mut desk = Desk::new(RefKey([7; 32]), settings.clone()).unwrap();
+        let people = [
+            person("mia", &["security_team", "lead", "handlers", "support", "qa", "sweng"], &[]),
+            person(
+                "ann",
+                &[],
+                &[
+                    "private_distributors",
+                    "earliest",
+                    "asn_customers",
+                    "os_packagers",
+                    "third_parties",
+                    "customers",
+                ],
+            ),
+        ];
+        let roster = Roster { people: people.into_iter().map(|p| (p.id.clone(), p)).collect() };
+        let mut lay = |text: &str| desk.shelve(text);
+        let configured = Event::Configured {
+            settings: lay(&serde_json::to_string(&settings).unwrap()),
+            roster: lay(&serde_json::to_string(&roster).unwrap()),
+            templates: lay("{}"),
+            playbooks: BUILTIN.iter().map(|(name, text)| ((*name).to_owned(), lay(text))).collect(),
+            calendars: calendar::builtin()
+                .iter()
+                .map(|(name, text)| (name.clone(), lay(text)))
+                .collect(),
+        };
+        let now: Moment = "2026-03-02T09:00:00Z".parse().unwrap();
+        let handle = Handle::parse("DEMO-2026-7F3K2").unwrap();
+        let mut world = Self { desk, handle, now, number: 0, draws: 0 };
+        world.apply(None, configured);
+        assert!(world.desk.faults.is_empty(), "{:?}", world.desk.faults);
+        let loaded = &world.desk.playbooks[playbook];
+        let opening = Opening {
+            playbook: loaded.digest,
+            calendar: loaded.calendar_digest,
+            letter: LetterNote {
+                raw: Digest::of(b"raw"),
+                received: now,
+                message_id: None,
+                author: Author::Unproven,
+                protection: Protection::Both,
+                failure: None,
+                text: Digest::of(b"text"),
+                session: None,
+            },
+            reporter: None,
+            key: None,
+            session: None,
+            acknowledge: None,
+            deferred: false,
+            looks_encrypted: true,
+        };
+        let gates: Vec<TaskId> = loaded
+            .tasks
+            .iter()
+            .filter(|task| matches!(task.kind, Kind::Gate | Kind::Human))
+            .map(|task| task.id.clone())
+            .collect();
+        world.apply(None, Event::Opened(Box::new(opening)));
+        world.apply(Some("mia"), Event::Accepted);
+        let product = Event::FieldSet { field: "product".to_owned(), value: "bind9".to_owned() };
+        world.apply(Some("mia"), product);
+        for task in gates {
+            world.apply(Some("mia"), Event::TaskDone { task, evidence: None, sets: None });
+        }
+        world
+    }
+
+    fn apply(&mut self, by: Option<&str>, event: Event) {
+        self.number += 1;
+        let record = Record {
+            number: self.number,
+            at: self.now,
+            incident: (!matches!(event, Event::Configured { .. })).then(|| self.handle.clone()),
+            by: by.map(|by| PersonId::parse(by).unwrap()),
+            cause: None,
+            event,
+        };
+        self.desk.apply(&record, Digest::of(&self.number.to_be_bytes()));
+    }
+
+    /// The notices that count from T.
+    fn notices(&self) -> Vec<TaskId> {
+        let incident = &self.desk.incidents[&self.handle];
+        let of_t = |when: &embargod::domain::playbook::When| {
+            when.window.is_moment() && when.anchors.iter().all(|anchor| anchor.is_planned())
+        };
+        let tasks = incident.notice_tasks().filter(|task| task.when.as_ref().is_some_and(of_t));
+        tasks.map(|task| task.id.clone()).collect()
+    }
+
+    fn carry_out(&mut self, decision: Decision) {
+        for entry in decision.entries {
+            if let Event::Released { notice, .. } = &entry.event {
+                let incident = &self.desk.incidents[&self.handle];
+                let task = incident.task(notice);
+                if let Some(task) = task {
+                    let (earliest, _) = schedule::span_of(incident, task).unwrap();
+                    assert!(
+                        self.now >= earliest,
+                        "{notice} left at {}, before {earliest}",
+                        self.now
+                    );
+                    let again = incident.notices.get(notice).is_some_and(|n| n.has_left());
+                    assert!(!again, "{notice} left twice");
+                }
+            }
+            let by = entry.by.map(|by| by.to_string());
+            self.apply(by.as_deref(), entry.event);
+        }
+    }
+
+    fn pass(&mut self, hours: i64) {
+        let until = self.now + Span::hours(hours);
+        for _ in 0..2_000 {
+            match self.desk.next_due() {
+                Some(next) if next <= until => {
+                    self.now = self.now.max(next) + Span::milliseconds(1);
+                    self.draws += 1;
+                    let mut seed = [0; 32];
+                    seed[..8].copy_from_slice(&self.draws.to_be_bytes());
+                    let decision = watch::due(
+                        &self.desk,
+                        &self.handle.clone(),
+                        true,
+                        self.now,
+                        Fresh::new(seed),
+                    );
+                    self.carry_out(decision);
+                }
+                _ => {
+                    self.now = until;
+                    return;
+                }
+            }
+        }
+        panic!("the desk never comes to rest");
+    }
+
+    fn move_t(&mut self, hours: i64) {
+        let t = chrono::SubsecRound::trunc_subsecs(self.now + Span::hours(hours), 0);
+        self.apply(Some("mia"), Event::TSet { t });
+    }
+
+    /// A new draft of everything that has not left, approved by somebody.
+    fn draft(&mut self) {
+        for notice in self.notices() {
+            let incident = &self.desk.incidents[&self.handle];
+            let known = incident.notices.get(&notice);
+            if known.is_some_and(|notice| notice.has_left()) {
+                continue;
+            }
+            let number = known.and_then(|n| n.draft()).map_or(0, |draft| draft.number) + 1;
+            let draft = Draft {
+                notice: notice.clone(),
+                number,
+                body: Digest::of(b"body"),
+                recipients: BTreeSet::from([Recipient::Person(PersonId::parse("ann").unwrap())]),
+                t: incident.t(),
+                template: Digest::of(b"template"),
+                by: None,
+            };
+            self.apply(None, Event::Frozen(Box::new(draft)));
+            self.apply(Some("mia"), Event::Approved { notice, number });
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Move(i64),
+    Pass(i64),
+    Draft,
+    Hold,
+    Resume,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (1_i64..900).prop_map(Step::Move),
+        4 => (1_i64..200).prop_map(Step::Pass),
+        2 => Just(Step::Draft),
+        1 => Just(Step::Hold),
+        1 => Just(Step::Resume),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_sequence_of_moves_sends_a_notice_twice_or_skips_one(
+        steps in proptest::collection::vec(step(), 1..14), isc in any::<bool>()
+    ) {
+        let mut world = World::new(if isc { "isc" } else { "minder" });
+        world.move_t(400);
+        for step in steps {
+            match step {
+                Step::Move(hours) => world.move_t(hours),
+                Step::Pass(hours) => world.pass(hours),
+                Step::Draft => world.draft(),
+                Step::Hold => world.apply(Some("mia"), Event::Held { notice: None }),
+                Step::Resume => world.apply(Some("mia"), Event::Resumed { notice: None }),
+            }
+        }
+        // In the end everything is let go and approved once more, and time goes by.
+        world.apply(Some("mia"), Event::Resumed { notice: None });
+        world.draft();
+        world.pass(2_000);
+        let incident = &world.desk.incidents[&world.handle];
+        for notice in world.notices() {
+            let left: BTreeMap<u32, bool> = incident
+                .notices
+                .get(&notice)
+                .map(|n| n.releases.iter().map(|(number, r)| (*number, r.late)).collect())
+                .unwrap_or_default();
+            prop_assert_eq!(left.len(), 1, "{} left {:?}", notice, left);
+        }
+    }
+}
