@@ -84,7 +84,8 @@ fn check_when(row: &Row, task: &Task, wrong: &mut Vec<String>) {
     let mut say = |what: String| wrong.push(format!("{} {}: {what}", row.playbook, row.id));
     let Some(when) = &task.when else {
         let timeless = row.anchor == "-" || row.offset == "always";
-        if !timeless && !(task.is_standing() && row.offset == "-") {
+        let standing = task.is_standing() && row.offset == "-";
+        if !timeless && !standing {
             say(format!("has no anchor; the table has {} {}", row.anchor, row.offset));
         }
         return;

@@ -44,10 +44,7 @@ fn phases(incident: &Incident, now: Moment) -> Vec<Phase> {
         if matches!(item.state, State::NotHere(_)) {
             continue;
         }
-        let done = match item.state {
-            State::Done(at) | State::Skipped(at) => Some(at),
-            _ => None,
-        };
+        let done = item.state.settled();
         let id = match &item.part {
             Some(part) => item.task.id.part(part),
             None => item.task.id.clone(),

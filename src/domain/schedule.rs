@@ -45,6 +45,12 @@ pub enum State {
 }
 
 impl State {
+    /// When it was done or skipped.
+    #[must_use]
+    pub fn settled(&self) -> Option<Moment> {
+        if let Self::Done(at) | Self::Skipped(at) = self { Some(*at) } else { None }
+    }
+
     /// As a word for tables.
     #[must_use]
     pub fn word(&self) -> &'static str {

@@ -304,9 +304,11 @@ impl Texts {
         // Tried once all are there, since some name others.
         for (name, class, _) in TEMPLATES {
             let trial = Self { env: env.clone(), digests: BTreeMap::new() };
-            let tried = match class {
-                Class::Part => trial.part(name, &sample(*class, fields)),
-                _ => trial.render(name, &sample(*class, fields)).map(drop),
+            let facts = sample(*class, fields);
+            let tried = if *class == Class::Part {
+                trial.part(name, &facts)
+            } else {
+                trial.render(name, &facts).map(drop)
             };
             let known = |problem: &Problem| problems.iter().any(|p| p.template == problem.template);
             if let Err(problem) = tried

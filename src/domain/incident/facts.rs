@@ -13,17 +13,20 @@ impl Incident {
     /// When an anchor is or was, if that is known.
     #[must_use]
     pub fn anchor(&self, anchor: Anchor) -> Option<Moment> {
-        match anchor {
-            Anchor::Opened => Some(self.opened),
-            Anchor::Acknowledged => self.acknowledge,
-            Anchor::HumanAck => self.answered,
-            Anchor::Batch => self.t(),
-            Anchor::Release => {
-                let (t, calendar) = (self.t()?, &self.playbook.calendar);
-                Some(self.grace().map_or(t, |grace| grace.negated().from(t, calendar)))
-            }
-            other => self.anchors.get(&other).copied(),
+        let derived = [
+            (Anchor::Opened, Some(self.opened)),
+            (Anchor::Acknowledged, self.acknowledge),
+            (Anchor::HumanAck, self.answered),
+            (Anchor::Batch, self.t()),
+        ];
+        if let Some((_, moment)) = derived.iter().find(|(known, _)| *known == anchor) {
+            return *moment;
         }
+        if anchor == Anchor::Release {
+            let (t, calendar) = (self.t()?, &self.playbook.calendar);
+            return Some(self.grace().map_or(t, |grace| grace.negated().from(t, calendar)));
+        }
+        self.anchors.get(&anchor).copied()
     }
 
     /// The time between the release and its details, where the process knows one.

@@ -119,16 +119,24 @@ impl FieldType {
             ));
         };
         let words = matches!(kind, Self::Enum(_) | Self::Some(_));
-        if words != !values.is_empty() {
+        if words == values.is_empty() {
             return Err(format!(
                 "`values` belongs to the types `enum` and `some`, and only there; this is `{name}`"
             ));
         }
-        Ok(match kind {
-            Self::Enum(_) => Self::Enum(values.to_vec()),
-            Self::Some(_) => Self::Some(values.to_vec()),
-            other => other.clone(),
-        })
+        if matches!(kind, Self::Enum(_)) {
+            return Ok(Self::Enum(values.to_vec()));
+        }
+        Ok(if words { Self::Some(values.to_vec()) } else { kind.clone() })
+    }
+
+    /// The words that it allows; none where any will do.
+    #[must_use]
+    pub fn words(&self) -> Option<Vec<String>> {
+        if let Self::Enum(words) | Self::Some(words) = self {
+            return Some(words.clone());
+        }
+        (*self == Self::YesNo).then(|| vec!["yes".to_owned(), "no".to_owned()])
     }
 
     /// What a value looks like, for `/help` and refusals.
@@ -292,9 +300,9 @@ fn versions(text: &str) -> Option<String> {
         let mut before = false;
         let mut any = false;
         for word in part.split_whitespace() {
-            if ["to", "-", "before", "until", "through", "and"].contains(&word) {
-                before = false;
-            } else if ["<", "<=", ">", ">=", "="].contains(&word) {
+            const JOINS: &[&str] =
+                &["to", "-", "before", "until", "through", "and", "<", "<=", ">", ">=", "="];
+            if JOINS.contains(&word) {
                 before = false;
             } else if version(word) && (!before || word.starts_with(['<', '>', '='])) {
                 (before, any) = (true, true);

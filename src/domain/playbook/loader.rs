@@ -123,6 +123,7 @@ impl Loader<'_> {
         (calendar, Some(Digest::of(text.as_bytes())))
     }
 
+    #[expect(clippy::too_many_lines, reason = "one step for each section of the file")]
     fn playbook(&mut self, file: file::File) -> Playbook {
         let head_at = file.playbook.span().start;
         let head = file.playbook.into_inner();
@@ -136,7 +137,7 @@ impl Loader<'_> {
         let roles = self.roles(file.roles);
         let groups = self.groups(file.groups);
         let fields = self.fields(file.fields);
-        if !roles.get(&head.intake).is_some_and(|role| role.held_by.is_none()) {
+        if roles.get(&head.intake).is_none_or(|role| role.held_by.is_some()) {
             let why = format!(
                 "intake role `{}` is not declared, or is held by whoever leads; add a [[role]]",
                 head.intake

@@ -20,9 +20,9 @@ pub struct Predicate {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Node {
-    Or(Vec<Node>),
-    And(Vec<Node>),
-    Not(Box<Node>),
+    Or(Vec<Self>),
+    And(Vec<Self>),
+    Not(Box<Self>),
     Known(String),
     AnchorKnown(Anchor),
     Done(TaskId),
@@ -409,11 +409,7 @@ impl Reader<'_, '_> {
         }
         let field = (self.field)(name)
             .ok_or_else(|| format!("`{name}` is neither a field nor anything that is known"))?;
-        Ok(match &field.kind {
-            FieldType::Enum(words) | FieldType::Some(words) => Some(words.clone()),
-            FieldType::YesNo => Some(vec!["yes".to_owned(), "no".to_owned()]),
-            _ => None,
-        })
+        Ok(field.kind.words())
     }
 
     fn word(&mut self, name: &str, allowed: Option<&[String]>) -> Result<String, String> {

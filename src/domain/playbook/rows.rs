@@ -13,6 +13,7 @@ use crate::domain::offset::{Offset, WeekDays, Window, parse_time};
 use crate::domain::texts::{Class, Texts};
 
 impl Loader<'_> {
+    #[expect(clippy::too_many_lines, reason = "one step for each key of a row")]
     pub(super) fn task(&mut self, at: usize, row: file::Task, so_far: &Playbook) -> Task {
         let id = self.task_id(at, &row.id);
         for word in [Some(&row.id), row.alias.as_ref()].into_iter().flatten() {
