@@ -192,6 +192,125 @@ fn broken_playbooks_are_refused_with_their_line() {
     }
 }
 
+/// Rows, fields and branches that a playbook must not have, each added behind a good one.
+#[test]
+fn what_the_format_knows_is_refused_where_it_makes_no_sense() {
+    const ROW: &str = "[[task]]\nid = \"x\"\nphase = \"a\"\ntitle = \"X\"\norigin = \"local\"\n";
+    const WHEN: &str = "when = { anchor = \"received\", offset = \"+1d\" }\n";
+    let row = |more: &str| format!("{ROW}{WHEN}{more}");
+    let own_when = |more: &str, when: &str| format!("{ROW}{more}\nwhen = {{ {when} }}");
+    let field = |more: &str| format!("[[field]]\nid = \"f\"\nlabel = \"F\"\n{more}");
+    let branch = |more: &str| format!("[[branch]]\nid = \"b\"\ntitle = \"B\"\n{more}");
+    let refused = |text: &str, says: &str| {
+        let problems = load(&format!("{GOOD}\n{text}\n")).expect_err(text);
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(lines.iter().any(|line| line.contains(says)), "{text}\n{lines:?}");
+        assert!(problems[0].line > GOOD.lines().count(), "{text}: line {}", problems[0].line);
+    };
+    for (text, says) in [
+        (row("kind = \"human\"\nif = \"cvss < 4\""), "neither a field nor anything that is known"),
+        (row("kind = \"human\"\nif = \"done(y)\""), "asks for row `y`, which is not there"),
+        (row("kind = \"human\"\nsets = \"T\""), "only the word `disclose` sets"),
+        (row("kind = \"human\"\nsets = \"received\""), "which no row sets"),
+        (row("kind = \"human\"\nfact = \"luck\""), "`luck` is no anchor"),
+        (row("kind = \"human\"\nfollows = \"upstream\""), "belongs to kind `decide`"),
+        (row("kind = \"human\"\nevidence = \"proof\""), "is no type of a field"),
+        (row("kind = \"human\"\nescalate = [\"soon lead\"]"), "is no step of an escalation"),
+        (row("kind = \"human\"\nescalate = [\"80% chef\"]"), "role `chef`, which is not declared"),
+        (row("kind = \"human\"\npeople = 2"), "belongs to a gate"),
+        (row("kind = \"gate\"\nagree = [\"team\", \"team\"]"), "cannot be opened"),
+        (row("kind = \"record\"\nfan_out = \"branches\""), "belongs to what people do"),
+        (row("kind = \"human\"\nfan_out = \"planets\""), "unknown variant `planets`"),
+        (row("kind = \"human\"\nsame_as = \"gate\"\nevidence = \"url\""), "compares its evidence"),
+        (row("kind = \"auto\"\naction = \"tell\""), "`to` names the role"),
+        (row("kind = \"auto\"\naction = \"verify\""), "`of` names the notice"),
+        (row("kind = \"auto\"\naction = \"verify\"\nof = \"gate\""), "which is no notice"),
+        (row("kind = \"draft\"\naudience = \"reporter\""), "a prepared `answer`"),
+        (
+            row("kind = \"draft\"\naudience = \"reporter\"\nanswer = \"hello\""),
+            "no prepared answer `hello`",
+        ),
+        (
+            own_when("kind = \"gate\"", "anchor = \"fix_confirmed\", offset = \"0\""),
+            "gate that nobody can open",
+        ),
+        (
+            own_when("kind = \"human\"", "anchor = \"T\", offset = \"-7d\", roll = \"later\""),
+            "\"earlier\" or not at all",
+        ),
+        (
+            own_when("kind = \"human\"", "anchor = \"T\", offset = \"-7d\", roll = \"earlier\""),
+            "needs `at`",
+        ),
+        (own_when("kind = \"human\"", "anchor = \"T\", offset = \"..\""), "has no end at all"),
+        (
+            own_when("kind = \"human\"", "anchor = \"received\", until = \"public\""),
+            "`until` belongs to `repeat`",
+        ),
+        (
+            own_when("kind = \"gate\"", "anchor = \"received\", repeat = \"7d\""),
+            "does not come again",
+        ),
+        (
+            own_when(
+                "kind = \"draft\"\ntemplate = \"announce\"\naudience = \"world\"\nafter = [\"gate\"]",
+                "anchor = \"T\", offset = \"-1d\"",
+            ),
+            "would publish before its moment",
+        ),
+        (field("type = \"enum\""), "`values` belongs to the types"),
+        (field("type = \"colour\""), "is no type of a field"),
+        (field("anchor = \"upstream\""), "only a `moment` sets an anchor"),
+        (field("type = \"moment\"\nanchor = \"T\""), "only a `moment` sets an anchor"),
+        (
+            field("type = \"enum\"\nvalues = [\"a\"]\ndefault = \"b\""),
+            "by default what it cannot be",
+        ),
+        (field("row = \"nowhere\""), "executes row `nowhere`, which is not there"),
+        (branch("if = \"is_set(T)\"\ndo = \"dance\""), "`dance` does nothing"),
+        (branch("if = \"is_set(T)\"\ndo = \"stretch\""), "`by` belongs to"),
+        (branch("if = \"is_set(T)\"\ndo = \"drop\""), "`rows` and `phases` belong to"),
+        (
+            branch("if = \"is_set(T)\"\ndo = \"drop\"\nrows = [\"y\"]"),
+            "drops row `y`, which is not there",
+        ),
+        (
+            branch("if = \"is_set(T)\"\ndo = \"drop\"\nphases = [\"z\"]"),
+            "drops phase `z`, which has no row",
+        ),
+        ("[checklist]\ntext = \"{{ secret }}\"".to_owned(), "does not have"),
+        (
+            "[reporter_joins]\nif = \"report.channel == 'x'\"\nrow = \"gate\"".to_owned(),
+            "has no meaning here",
+        ),
+        ("[[role]]\nid = \"reporter\"\nlabel = \"R\"".to_owned(), "no role of the team"),
+    ] {
+        refused(&text, says);
+    }
+    for (wrong, instead, says) in [
+        (
+            "intake = \"team\"",
+            "intake = \"team\"\ncalendar = \"moon\"",
+            "there is no calendar `moon`",
+        ),
+        (
+            "intake = \"team\"",
+            "intake = \"team\"\ntriaged = [\"luck\"]",
+            "`triaged` needs field `luck`",
+        ),
+        ("tlp = \"AMBER\"", "tlp = \"GREEN\"", "is AMBER at most"),
+        ("label = \"team\"", "label = \"team\"\nheld_by = \"lead\"", "is held by whoever leads"),
+        ("public = [\"list@example.org\"]", "", "is CLEAR and has no public address"),
+    ] {
+        assert!(GOOD.contains(wrong), "{wrong}");
+        let problems = load(&GOOD.replacen(wrong, instead, 1)).expect_err(says);
+        assert!(
+            problems.iter().any(|problem| problem.message.contains(says)),
+            "{says}: {problems:?}"
+        );
+    }
+}
+
 fn moment(seconds: i64) -> Moment {
     Moment::from_timestamp(seconds, 0).unwrap()
 }
@@ -204,6 +323,9 @@ proptest! {
         let offset = Offset::parse(&format!("-{amount}{}", ["s", "m", "h", "d", "w", "bd"][unit])).unwrap();
         let calendar = Calendar::plain(chrono_tz::Europe::Berlin);
         let (first, second) = (moment(t - earlier), moment(t));
+        // The same rolled to a working day, at a time of its own.
+        let rolled = |t| calendar.roll_earlier(calendar.at(offset.from(t, &calendar), chrono::NaiveTime::from_hms_opt(10, 0, 0).unwrap()));
+        prop_assert!(rolled(first) <= rolled(second), "{} {}", rolled(first), rolled(second));
         // On the night that a wall time stands twice or not at all, two T an hour apart may give
         // one moment or be swapped within that hour; never more.
         let slack = Span::hours(1);

@@ -1,0 +1,99 @@
+//! The commands about playbooks, as a person types them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on should stop"
+)]
+
+use std::process::{Command, Output};
+
+fn embargod(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_embargod")).args(arguments).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+const MOMENTS: [&str; 4] = ["--received", "2026-12-01 09:00 UTC", "--t", "2026-12-16 15:00 UTC"];
+
+#[test]
+fn a_playbook_is_checked_with_file_and_line() {
+    let good = embargod(&["playbook", "check", "isc"]);
+    assert!(good.status.success());
+    assert!(said(&good).contains("42 rows, 39 of them lines of"), "{}", said(&good));
+    let folder = std::env::temp_dir().join(format!("embargod-cli-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("own.toml");
+    let text = said(&embargod(&["playbook", "show", "isc"]));
+    std::fs::write(&file, text.replacen("offset = \"-5bd\"", "offset = \"-5 working days\"", 1))
+        .unwrap();
+    let bad = embargod(&["playbook", "check", file.to_str().unwrap()]);
+    assert_eq!(bad.status.code(), Some(1));
+    let lines = String::from_utf8(bad.stderr).unwrap();
+    let line = text.lines().position(|line| line.contains("id = \"ISC-2.1\"")).unwrap();
+    assert!(lines.contains(&format!("own.toml:{line}: `-5 working days` is no offset")), "{lines}");
+    // A calendar of one's own, from a folder.
+    std::fs::write(folder.join("ours.txt"), "2026-12-15 Day of the founders\n").unwrap();
+    std::fs::write(&file, text.replace("calendar = \"weekdays\"", "calendar = \"ours\"")).unwrap();
+    let mut arguments = vec![
+        "playbook",
+        "--calendars",
+        folder.to_str().unwrap(),
+        "preview",
+        file.to_str().unwrap(),
+    ];
+    arguments.extend(MOMENTS);
+    let shown = said(&embargod(&arguments));
+    assert!(shown.contains("[T -1bd]  Mon 2026-12-14 15:00 UTC"), "{shown}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_preview_says_who_does_what_when() {
+    let with = |more: &'static str| {
+        let mut arguments = vec!["playbook", "preview", "isc"];
+        arguments.extend(MOMENTS);
+        arguments.extend((!more.is_empty()).then_some(more));
+        embargod(&arguments)
+    };
+    let table = said(&with(""));
+    assert!(table.contains("ISC-2.1   draft  Support -> asn_customers"), "{table}");
+    assert!(table.contains("[T -5bd]  Wed 2026-12-09 15:00 UTC"), "{table}");
+    assert!(table.contains("only if product in [\"bind9\"]"), "{table}");
+    let rows: serde_json::Value = serde_json::from_str(&said(&with("--json"))).unwrap();
+    let verify = rows.as_array().unwrap().iter().find(|row| row["id"] == "ISC-3.1").unwrap();
+    assert_eq!(verify["due"], "2026-12-10T15:00:00Z");
+    let ics = said(&with("--ics"));
+    assert_eq!(ics, said(&with("--ics")), "the same preview gives the same file");
+    assert!(ics.starts_with("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n"), "{ics}");
+    assert!(ics.contains("DTSTART:20261209T150000Z\r\n"), "{ics}");
+    assert!(ics.lines().all(|line| line.len() <= 75), "RFC 5545, 3.1: lines are folded");
+    let late = embargod(&[
+        "playbook",
+        "preview",
+        "isc",
+        "--received",
+        "2026-12-20 09:00 UTC",
+        "--t",
+        "2026-12-16 15:00 UTC",
+    ]);
+    assert_eq!(late.status.code(), Some(2));
+}
+
+#[test]
+fn a_difference_is_told_row_by_row() {
+    let none = said(&embargod(&["playbook", "diff", "isc", "isc"]));
+    assert_eq!(none.trim(), "There is no difference.");
+    let some = said(&embargod(&["playbook", "diff", "tests/journal/minder-v1.toml", "minder"]));
+    for line in [
+        "~ playbook  version: 1 -> 2",
+        "~ MI-2.6  kind: human -> draft",
+        "+ MI-2.12  row: CVSS under 4.0",
+        "+ branch slow  is: if done(MI-2.12)",
+    ] {
+        assert!(some.contains(line), "{line}: {some}");
+    }
+}
