@@ -3,6 +3,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::too_many_lines,
     clippy::panic,
     clippy::wildcard_enum_match_arm,
     reason = "a test that cannot go on should stop"

@@ -6,6 +6,8 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::too_many_lines,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that cannot go on should stop, and says so"
 )]
 

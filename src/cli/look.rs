@@ -12,6 +12,7 @@ use crate::domain::desk::Desk;
 use crate::domain::incident::{Incident, Score};
 use crate::domain::names::{Digest, Handle, Moment};
 use crate::domain::offset::Calendar;
+use crate::domain::playbook::{ANCHORS, Anchor};
 use crate::domain::schedule;
 use crate::edge::store::{Counts, Store, read_journal};
 use crate::engine::replay;
@@ -172,6 +173,11 @@ struct ShowReport<'a> {
     vector: Option<&'a str>,
     cve: Vec<&'a str>,
     t: Option<Moment>,
+    anchors: Vec<AnchorReport>,
+    history: Vec<AnchorReport>,
+    playbook: String,
+    batch: Option<&'a str>,
+    branches: Vec<&'a str>,
     published: Option<Moment>,
     fields: &'a std::collections::BTreeMap<String, String>,
     notices: Vec<NoticeReport>,
@@ -211,6 +217,11 @@ impl Show {
             vector: incident.score.as_ref().map(|score| score.vector.as_str()),
             cve: incident.cves.iter().map(String::as_str).collect(),
             t: incident.t(),
+            anchors: anchors(incident),
+            history: history(incident),
+            playbook: format!("{} v{}", incident.playbook.id, incident.playbook.version),
+            batch: incident.batch.as_deref(),
+            branches: incident.branches().map(|branch| branch.title.as_str()).collect(),
             published: incident.published(),
             fields: &incident.fields,
             notices: notices(&desk, incident),
@@ -219,6 +230,48 @@ impl Show {
         say(&if self.json { json(&report)? } else { shown(&report, &desk) });
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// An anchor, or a change of one.
+#[derive(Serialize)]
+struct AnchorReport {
+    anchor: String,
+    /// Whether it is a plan, which can move, or a fact.
+    planned: bool,
+    moment: Option<Moment>,
+    /// When it was said, and by whom; only in the history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+}
+
+/// Every anchor that is known.
+fn anchors(incident: &Incident) -> Vec<AnchorReport> {
+    let known = ANCHORS.iter().filter_map(|(name, anchor, _)| {
+        // Two names of one anchor stand once.
+        let first = anchor.to_string() == *name;
+        Some((anchor, incident.anchor(*anchor).filter(|_| first)?))
+    });
+    let report = |(anchor, moment): (&Anchor, Moment)| AnchorReport {
+        anchor: anchor.to_string(),
+        planned: anchor.is_planned(),
+        moment: Some(moment),
+        said: None,
+        by: None,
+    };
+    known.map(report).collect()
+}
+
+fn history(incident: &Incident) -> Vec<AnchorReport> {
+    let report = |change: &crate::domain::incident::AnchorSet| AnchorReport {
+        anchor: change.anchor.to_string(),
+        planned: change.anchor.is_planned(),
+        moment: change.moment,
+        said: Some(change.at),
+        by: change.by.as_ref().map(ToString::to_string),
+    };
+    incident.history.iter().map(report).collect()
 }
 
 fn notices(desk: &Desk, incident: &Incident) -> Vec<NoticeReport> {
@@ -265,8 +318,17 @@ fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
     for (name, value) in rows {
         let _ = writeln!(out, "  {name:<10}{value}");
     }
+    for change in &report.history {
+        let by = change.by.as_deref().unwrap_or("the desk");
+        let moment = change.moment.map_or_else(|| "taken back".to_owned(), |at| calendar.say(at));
+        let said = change.said.map_or_else(String::new, |at| calendar.say(at));
+        let _ = writeln!(out, "  {:<19} {moment}  ({by}, {said})", change.anchor);
+    }
     let handles: Vec<&str> = report.see_also.iter().map(|handle| handle.as_str()).collect();
     let more = [
+        ("playbook", report.playbook.clone()),
+        ("release", report.batch.unwrap_or("").to_owned()),
+        ("branches", report.branches.join(" ")),
         ("asked", report.asked_to_lead.unwrap_or("").to_owned()),
         ("joined", report.joined.join(", ")),
         ("left", report.left.join(", ")),

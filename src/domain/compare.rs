@@ -186,7 +186,8 @@ pub fn compare(before: &Playbook, after: &Playbook) -> Vec<Change> {
 /// another moment.
 #[must_use]
 pub fn consequences(incident: &Incident, playbook: &Arc<Playbook>, now: Moment) -> Vec<Change> {
-    let moved = Incident { playbook: Arc::clone(playbook), ..incident.clone() };
+    let mut moved = Incident { playbook: Arc::clone(playbook), ..incident.clone() };
+    moved.note_branches(now);
     let stands = |incident: &Incident| -> Vec<(String, String)> {
         let say = |at: Moment| incident.playbook.calendar.say(at);
         let items = schedule::agenda(incident, now);

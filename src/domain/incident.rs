@@ -116,7 +116,7 @@ impl Incident {
     #[must_use]
     pub fn open(handle: Handle, at: Moment, opening: &Opening, playbook: Arc<Playbook>) -> Self {
         let received = opening.letter.received;
-        Self {
+        let mut incident = Self {
             handle,
             playbook,
             opened: at,
@@ -165,7 +165,9 @@ impl Incident {
             reminded: BTreeSet::new(),
             mails: BTreeMap::new(),
             root_mails: BTreeMap::new(),
-        }
+        };
+        incident.note_branches(at);
+        incident
     }
 
     /// Its tasks: the rows of the playbook, and the notices that were added.

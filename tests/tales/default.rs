@@ -26,6 +26,8 @@ fn the_process_for_those_who_have_none() {
     tale.does(Who::Mia, "/preview request-cve\n/approve request-cve@1\n/cve CVE-2026-41234");
     tale.confirms(Who::Mia, "/join uma fix_team");
     tale.does(Who::Mia, "/done fix-team\n/done leak-check");
+    tale.does(Who::Mia, "/set parties vendor-a");
+    tale.does(Who::Tom, "/done party-ready/vendor-a they ship on the day");
     tale.scene("The fix");
     tale.waits(Span::days(2));
     tale.does(Who::Uma, "/done fix-ready 0123456789abcdef0123\n/done reviewed");
@@ -63,6 +65,10 @@ fn the_process_for_those_who_have_none() {
     tale.world.sends(Who::Rita, &Draft::sealed(&format!("/publish on Friday\n\n{reference}\n")));
     tale.does(Who::Tom, "/accept\n/answer private-handling\n/exploited");
     assert_eq!(tale.state("DE-3.2"), State::Late);
+    tale.does(
+        Who::Tom,
+        "/set leaked the patch, to a public mirror, by a wrong push\n/done leak we go public now",
+    );
     tale.scene("Low severity: slowed down; it follows another project");
     tale.report("A log line shows a file name.");
     tale.does(Who::Mia, "/take");

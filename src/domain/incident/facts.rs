@@ -121,11 +121,7 @@ impl Incident {
 
     /// The branches that are taken.
     pub fn branches(&self) -> impl Iterator<Item = &Branch> {
-        self.playbook.branches.iter().filter(|branch| match branch.when.holds(self) {
-            Truth::Yes => true,
-            Truth::No => false,
-            Truth::Unknown(_) => branch.unless_known,
-        })
+        self.playbook.branches.iter().filter(|branch| self.taken.contains_key(&branch.id))
     }
 
     /// Since when open work is due at once. A playbook that says nothing about it means: since the
@@ -140,9 +136,20 @@ impl Incident {
         taken.filter_map(|branch| self.taken.get(&branch.id)).min().copied()
     }
 
-    /// Notes since when each branch is taken.
+    /// Notes since when each branch is taken. Called after every fact, so that what asks for branches
+    /// need not weigh their conditions again.
     pub fn note_branches(&mut self, at: Moment) {
-        let now: BTreeSet<String> = self.branches().map(|branch| branch.id.clone()).collect();
+        if self.playbook.branches.is_empty() {
+            self.taken.clear();
+            return;
+        }
+        let holds = |branch: &&Branch| match branch.when.holds(self) {
+            Truth::Yes => true,
+            Truth::No => false,
+            Truth::Unknown(_) => branch.unless_known,
+        };
+        let now: BTreeSet<String> =
+            self.playbook.branches.iter().filter(holds).map(|branch| branch.id.clone()).collect();
         self.taken.retain(|id, _| now.contains(id));
         for id in now {
             self.taken.entry(id).or_insert(at);
