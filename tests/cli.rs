@@ -60,7 +60,10 @@ fn a_preview_says_who_does_what_when() {
         embargod(&arguments)
     };
     let table = said(&with(""));
-    assert!(table.contains("ISC-2.1   draft  Support -> asn_customers"), "{table}");
+    assert!(
+        table.contains("ISC-2.1   asn               draft   Support -> asn_customers"),
+        "{table}"
+    );
     assert!(table.contains("[T -5bd]  Wed 2026-12-09 15:00 UTC"), "{table}");
     assert!(table.contains("only if product in [\"bind9\"]"), "{table}");
     let rows: serde_json::Value = serde_json::from_str(&said(&with("--json"))).unwrap();

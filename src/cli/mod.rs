@@ -99,9 +99,10 @@ pub fn main() -> ExitCode {
 type Done = Result<ExitCode, Fault>;
 
 /// Prints a line for a person or a machine: the one place that does.
-#[expect(clippy::print_stdout, reason = "a command line prints")]
 fn say(text: &str) {
-    println!("{}", text.trim_end_matches('\n'));
+    use std::io::Write;
+    // Whoever reads may stop reading, like `head`; that is no reason to panic.
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
 }
 
 #[expect(clippy::print_stderr, reason = "a command line prints")]

@@ -284,7 +284,8 @@ fn table(playbook: &Playbook, rows: &[Row], received: Moment, t: Option<Moment>)
             (None, None) => String::new(),
         };
         let to = row.audience.as_ref().map_or_else(String::new, |to| format!(" -> {to}"));
-        let _ = writeln!(out, "  {:<10}{:<7}{}{to}", row.id, row.kind, row.role);
+        let word = if row.word == row.id { "" } else { row.word.as_str() };
+        let _ = writeln!(out, "  {:<10}{:<18}{:<8}{}{to}", row.id, word, row.kind, row.role);
         let _ = writeln!(out, "            {}", row.title);
         let when = if when.is_empty() { String::new() } else { format!("  {when}") };
         let _ = writeln!(out, "            [{}]{when}", row.rule);

@@ -58,7 +58,10 @@ pub fn kind_word(kind: Kind) -> &'static str {
 /// When a row is to be done, as a rule.
 #[must_use]
 pub fn rule(task: &Task) -> String {
-    let Some(when) = &task.when else { return "always".to_owned() };
+    let Some(when) = &task.when else {
+        let word = if task.is_standing() { "always" } else { "no date" };
+        return word.to_owned();
+    };
     let anchors: Vec<_> = when.anchors.iter().map(ToString::to_string).collect();
     let mut out = format!("{} {}", anchors.join("|"), when.window);
     if let Some(at) = when.at {
