@@ -527,19 +527,29 @@ impl Reader<'_> {
                 "nobody has the role `{}`, so no report would reach anybody",
                 playbook.intake
             );
-            self.wrong(place, what, "give it to somebody: add a [[person]] with that role");
+            self.wrong(place.clone(), what, "give it to somebody: add a [[person]] with that role");
         }
+        self.nobody(&place, playbook, roster);
+        self.people_fit(playbook, roster);
+    }
+
+    /// Refuses roles and groups that the playbook does not know.
+    fn people_fit(&mut self, playbook: &playbook::Playbook, roster: &Roster) {
+        let known: Vec<&String> = playbook
+            .roles
+            .iter()
+            .filter(|(_, role)| role.held_by.is_none())
+            .map(|(id, _)| id)
+            .collect();
         for person in roster.people.values() {
-            for role in person
-                .roles
-                .iter()
-                .filter(|role| !playbook.roles.contains_key(*role) && *role != "operator")
+            for role in
+                person.roles.iter().filter(|role| !known.contains(role) && *role != "operator")
             {
                 let what = format!(
-                    "`{}` has the role `{role}`, which playbook `{}` does not know",
+                    "`{}` has the role `{role}`, which playbook `{}` does not give by name",
                     person.id, playbook.id
                 );
-                let known: Vec<_> = playbook.roles.keys().cloned().collect();
+                let known: Vec<_> = known.iter().map(|role| role.as_str()).collect();
                 self.wrong(
                     self.path.display().to_string(),
                     what,
@@ -558,6 +568,40 @@ impl Reader<'_> {
                     what,
                     format!("write one of {}", known.join(", ")),
                 );
+            }
+        }
+    }
+
+    /// Notes the roles that nobody has and the groups that nobody is in, where rows are for them.
+    fn nobody(&mut self, place: &str, playbook: &playbook::Playbook, roster: &Roster) {
+        use crate::domain::playbook::Audience;
+        let mut note = |what: String, next: &str| {
+            let (place, next) = (place.to_owned(), next.to_owned());
+            self.findings.push(Finding { place, what, next, fatal: false });
+        };
+        let asked = |id: &String| {
+            playbook.tasks.iter().filter(|task| task.roles().any(|role| role == id)).count()
+        };
+        for (id, role) in &playbook.roles {
+            let rows = asked(id);
+            let held = role.held_by.is_some() || roster.holders(id).next().is_some();
+            if rows > 0 && !held {
+                let what = format!(
+                    "nobody has the role `{id}`, and {rows} rows of playbook `{}` are for it",
+                    playbook.id
+                );
+                note(what, "give it to somebody; until then the whole team is reminded of them");
+            }
+        }
+        for id in playbook.groups.keys() {
+            let audience = Some(Audience::Group(id.clone()));
+            let notices = playbook.tasks.iter().filter(|task| task.audience == audience).count();
+            if notices > 0 && roster.members(id).next().is_none() {
+                let what = format!(
+                    "nobody is in the group `{id}`, which gets {notices} notices of playbook `{}`",
+                    playbook.id
+                );
+                note(what, "give it members, or they go to nobody");
             }
         }
     }
@@ -582,6 +626,32 @@ impl Reader<'_> {
                 );
             }
         }
+    }
+}
+
+/// The operator's own playbooks and calendars, by name.
+#[derive(Debug, Default)]
+pub struct OwnFiles {
+    /// Playbooks.
+    pub playbooks: BTreeMap<String, String>,
+    /// Calendars.
+    pub calendars: Calendars,
+}
+
+/// What `[files]` of a config points to, as far as it can be read: for commands that work without a
+/// config as well, and leave complaints to `check`.
+#[must_use]
+pub fn own_files(path: &Path) -> OwnFiles {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let files = text.parse::<toml::Table>().ok().and_then(|file| file.get("files").cloned());
+    let folder = |key: &str| {
+        let name = files.as_ref()?.get(key)?.as_str()?;
+        Some(PathBuf::from(name))
+    };
+    let mut reader = Reader { path, text: &text, findings: Vec::new() };
+    OwnFiles {
+        playbooks: reader.folder(folder("playbooks").as_ref(), ".toml"),
+        calendars: reader.folder(folder("calendars").as_ref(), ".txt"),
     }
 }
 

@@ -65,6 +65,7 @@ fn samples() -> Vec<Event> {
         body: digest,
         recipients: BTreeSet::from([to.clone()]),
         t: Some(at()),
+        release: None,
         template: digest,
         by: Some(person.clone()),
     };

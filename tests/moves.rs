@@ -19,7 +19,7 @@ use embargod::domain::letter::Protection;
 use embargod::domain::names::{
     Address, Digest, Fingerprint, Fresh, Handle, Moment, PersonId, Span, TaskId,
 };
-use embargod::domain::playbook::{BUILTIN, Kind};
+use embargod::domain::playbook::{Anchor, BUILTIN, Kind};
 use embargod::domain::roster::{Person, RefKey, Roster};
 use embargod::domain::schedule;
 use embargod::domain::watch;
@@ -31,6 +31,7 @@ struct World {
     now: Moment,
     number: u64,
     draws: u64,
+    gates: Vec<TaskId>,
 }
 
 fn person(id: &str, roles: &[&str], groups: &[&str]) -> Person {
@@ -93,7 +94,7 @@ impl World {
         };
         let now: Moment = "2026-03-02T09:00:00Z".parse().unwrap();
         let handle = Handle::parse("DEMO-2026-7F3K2").unwrap();
-        let mut world = Self { desk, handle, now, number: 0, draws: 0 };
+        let mut world = Self { desk, handle, now, number: 0, draws: 0, gates: Vec::new() };
         world.apply(None, configured);
         assert!(world.desk.faults.is_empty(), "{:?}", world.desk.faults);
         let loaded = &world.desk.playbooks[playbook];
@@ -127,10 +128,18 @@ impl World {
         world.apply(Some("mia"), Event::Accepted);
         let product = Event::FieldSet { field: "product".to_owned(), value: "bind9".to_owned() };
         world.apply(Some("mia"), product);
-        for task in gates {
-            world.apply(Some("mia"), Event::TaskDone { task, evidence: None, sets: None });
-        }
+        world.gates = gates;
+        world.open_gates();
         world
+    }
+
+    /// What people do before a notice may leave; gates of the day lapse when T moves.
+    fn open_gates(&mut self) {
+        for task in self.gates.clone() {
+            self.apply(Some("mia"), Event::TaskDone { task, evidence: None, sets: None });
+        }
+        let at = self.now;
+        self.apply(Some("mia"), Event::AnchorSet { anchor: Anchor::FixReady, moment: at });
     }
 
     fn apply(&mut self, by: Option<&str>, event: Event) {
@@ -211,6 +220,7 @@ impl World {
 
     /// A new draft of everything that has not left, approved by somebody.
     fn draft(&mut self) {
+        self.open_gates();
         for notice in self.notices() {
             let incident = &self.desk.incidents[&self.handle];
             let known = incident.notices.get(&notice);
@@ -224,6 +234,7 @@ impl World {
                 body: Digest::of(b"body"),
                 recipients: BTreeSet::from([Recipient::Person(PersonId::parse("ann").unwrap())]),
                 t: incident.t(),
+                release: None,
                 template: Digest::of(b"template"),
                 by: None,
             };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::config;
+use crate::config::{self, OwnFiles};
 use crate::domain::calendar::{self, Calendars};
 use crate::domain::commands::embargo::parse_moment;
 use crate::domain::compare::{self, Change};
@@ -115,18 +115,20 @@ struct Mistake {
 
 impl PlaybookCommand {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        let own = config::own_files(path);
         match &self.what {
-            What::List => list(),
-            What::Show { name } => show(name),
-            What::Check(check) => self.check(check),
-            What::Preview(preview) => self.preview(preview, now),
-            What::Diff(diff) => self.diff(diff),
+            What::List => list(&own),
+            What::Show { name } => show(&own, name),
+            What::Check(check) => self.check(&own, check),
+            What::Preview(preview) => self.preview(&own, preview, now),
+            What::Diff(diff) => self.diff(&own, diff),
             What::Migrate(migrate) => migrate.run(path, now),
         }
     }
 
-    fn known_calendars(&self) -> Result<Calendars, Fault> {
+    fn known_calendars(&self, own: &OwnFiles) -> Result<Calendars, Fault> {
         let mut calendars = calendar::builtin();
+        calendars.extend(own.calendars.clone());
         let Some(folder) = &self.calendars else { return Ok(calendars) };
         let place = || folder.display().to_string();
         for entry in std::fs::read_dir(folder).at(place)? {
@@ -140,11 +142,13 @@ impl PlaybookCommand {
         Ok(calendars)
     }
 
-    /// A playbook from a file or of the program, or its mistakes.
-    fn read(&self, name: &str) -> Result<Result<Playbook, Vec<Mistake>>, Fault> {
+    /// A playbook by its file, or by its name: one's own first, as the desk takes them, and then the
+    /// program's. Or its mistakes.
+    fn read(&self, own: &OwnFiles, name: &str) -> Result<Result<Playbook, Vec<Mistake>>, Fault> {
         let built_in = BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
-        let text = match built_in {
-            Some(text) if !Path::new(name).exists() => text.to_owned(),
+        let by_name = own.playbooks.get(name).map(String::as_str).or(built_in);
+        let text = match by_name {
+            Some(text) if !Path::new(name).is_file() => text.to_owned(),
             _ => std::fs::read_to_string(name).map_err(|error| {
                 let known: Vec<_> = BUILTIN.iter().map(|(name, _)| *name).collect();
                 let next = format!("name a file, or one of {}", known.join(", "));
@@ -156,12 +160,12 @@ impl PlaybookCommand {
             line: problem.line,
             message: problem.message,
         };
-        let loaded = load(&text, &self.known_calendars()?);
+        let loaded = load(&text, &self.known_calendars(own)?);
         Ok(loaded.map_err(|problems| problems.into_iter().map(mistake).collect()))
     }
 
-    fn good(&self, name: &str) -> Result<Playbook, Fault> {
-        self.read(name)?.map_err(|mistakes| {
+    fn good(&self, own: &OwnFiles, name: &str) -> Result<Playbook, Fault> {
+        self.read(own, name)?.map_err(|mistakes| {
             let lines: Vec<_> = mistakes
                 .iter()
                 .map(|mistake| format!("{}:{}: {}", mistake.file, mistake.line, mistake.message))
@@ -170,8 +174,8 @@ impl PlaybookCommand {
         })
     }
 
-    fn check(&self, check: &Check) -> Done {
-        let read = self.read(&check.file)?;
+    fn check(&self, own: &OwnFiles, check: &Check) -> Done {
+        let read = self.read(own, &check.file)?;
         let mistakes = read.as_ref().err().map_or(&[][..], Vec::as_slice);
         if check.json {
             say(&json(&mistakes)?);
@@ -203,8 +207,8 @@ impl PlaybookCommand {
         Ok(if read.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn preview(&self, preview: &Preview, now: Moment) -> Done {
-        let playbook = Arc::new(self.good(&preview.file)?);
+    fn preview(&self, own: &OwnFiles, preview: &Preview, now: Moment) -> Done {
+        let playbook = Arc::new(self.good(own, &preview.file)?);
         let moment = |text: &String, at| {
             parse_moment(text, now, at, &playbook.calendar)
                 .map_err(|why| Fault::new(why, "give date, hour and zone"))
@@ -218,6 +222,9 @@ impl PlaybookCommand {
             return Err(Fault::new("T is not after the report", "give a later --t"));
         }
         let rows = plan::preview(&playbook, received, t);
+        for doubt in plan::doubts(&playbook, received, t) {
+            say_error(&format!("note: {doubt}"));
+        }
         say(&match (preview.json, preview.ics) {
             (true, _) => json(&rows)?,
             (_, true) => ics::calendar(&playbook, &rows, received),
@@ -226,8 +233,8 @@ impl PlaybookCommand {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn diff(&self, diff: &Diff) -> Done {
-        let (before, after) = (self.good(&diff.before)?, self.good(&diff.after)?);
+    fn diff(&self, own: &OwnFiles, diff: &Diff) -> Done {
+        let (before, after) = (self.good(own, &diff.before)?, self.good(own, &diff.after)?);
         let changes = compare::compare(&before, &after);
         say(&if diff.json { json(&changes)? } else { lines(&changes) });
         Ok(ExitCode::SUCCESS)
@@ -241,17 +248,28 @@ fn lines(changes: &[Change]) -> String {
     changes.iter().map(Change::say).collect::<Vec<_>>().join("\n")
 }
 
-fn list() -> Done {
-    for (name, text) in BUILTIN {
-        let playbook = load(text, &calendar::builtin())
-            .map_err(|_| Fault::new(format!("playbook `{name}` does not load"), ""))?;
-        say(&format!("{name:<10} version {}  {}", playbook.version, playbook.title));
+fn list(own: &OwnFiles) -> Done {
+    let mut all: std::collections::BTreeMap<&str, (&str, bool)> =
+        BUILTIN.iter().map(|(name, text)| (*name, (*text, false))).collect();
+    all.extend(own.playbooks.iter().map(|(name, text)| (name.as_str(), (text.as_str(), true))));
+    let mut calendars = calendar::builtin();
+    calendars.extend(own.calendars.clone());
+    for (name, (text, is_own)) in all {
+        let whose = if is_own { "  (yours)" } else { "" };
+        match load(text, &calendars) {
+            Ok(playbook) => {
+                let (version, title) = (playbook.version, &playbook.title);
+                say(&format!("{name:<10} version {version}  {title}{whose}"));
+            }
+            Err(problems) => say(&format!("{name:<10} {} mistakes{whose}", problems.len())),
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(name: &str) -> Done {
-    let Some((_, text)) = BUILTIN.iter().find(|(known, _)| *known == name) else {
+fn show(own: &OwnFiles, name: &str) -> Done {
+    let built_in = BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text);
+    let Some(text) = own.playbooks.get(name).map(String::as_str).or(built_in) else {
         let known: Vec<_> = BUILTIN.iter().map(|(name, _)| *name).collect();
         let next = format!("name one of {}", known.join(", "));
         return Err(Fault::new(format!("the program has no playbook `{name}`"), next));

@@ -71,6 +71,17 @@ fn verify(work: &mut Work<'_>, incident: &Incident, task: &Task, new_only: bool)
     let Some(of) = task.of.as_ref().and_then(|of| incident.task(of)) else { return };
     let mut lines = Vec::new();
     let reached = ledger(work, incident, of);
+    if reached.is_empty() {
+        let lines = [format!("{}: the notice `{}` has not left.", task.title, of.word())];
+        let next = format!(
+            "see `| /agenda` for what it waits for; close this with `| /done {} NOTE`, without the bar.",
+            task.word()
+        );
+        let people = work.holders(&task.role);
+        let people = if people.is_empty() { work.team() } else { people };
+        work.inform(&people, "The notice has NOT left", &lines, &next);
+        return;
+    }
     if new_only {
         let now = of.audience.as_ref().map(|audience| notice::recipients(work, audience));
         for to in now.into_iter().flatten() {
@@ -84,9 +95,6 @@ fn verify(work: &mut Work<'_>, incident: &Incident, task: &Task, new_only: bool)
     } else {
         for (to, state) in &reached {
             lines.push(format!("  {:<40}{}", relay::who(work.desk, to), words(*state)));
-        }
-        if lines.is_empty() {
-            lines.push(format!("The notice `{}` has not left.", of.word()));
         }
     }
     lines.insert(0, format!("{}: who was reached by `{}`", task.title, of.word()));

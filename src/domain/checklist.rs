@@ -12,6 +12,7 @@ use super::incident::Incident;
 use super::names::Moment;
 use super::playbook::{OWN_WORDS, Playbook};
 use super::schedule::{self, State};
+use super::texts::clean;
 
 /// The form for a playbook that has none of its own.
 const OWN: &str = include_str!("../../templates/checklist.md");
@@ -63,7 +64,7 @@ fn phases(incident: &Incident, now: Moment) -> Vec<Phase> {
             tick: if done.is_some() { "x" } else { " " },
             state: item.state.word(),
             when: done.or(item.due).map_or_else(String::new, |at| calendar.say(at)),
-            by: [by, evidence].join(" ").trim().to_owned(),
+            by: flat(&[by, evidence].join(" ")),
             src: item.task.src.clone().unwrap_or_default(),
         };
         match phases.iter_mut().find(|phase| phase.name == item.task.phase) {
@@ -84,7 +85,7 @@ fn facts(incident: &Incident, now: Moment) -> Value {
         .playbook
         .fields
         .keys()
-        .map(|id| (id.clone(), incident.fields.get(id).cloned().unwrap_or_default().into()))
+        .map(|id| (id.clone(), flat(incident.fields.get(id).map_or("", String::as_str)).into()))
         .collect();
     let person = |id: &Option<super::names::PersonId>| {
         id.as_ref().map_or_else(String::new, ToString::to_string)
@@ -92,7 +93,7 @@ fn facts(incident: &Incident, now: Moment) -> Value {
     json!({
         "handle": incident.handle, "process": incident.playbook.title,
         "version": incident.playbook.version,
-        "title": incident.title.clone().unwrap_or_default(),
+        "title": flat(incident.title.as_deref().unwrap_or_default()),
         "state": incident.status.word(), "lead": person(&incident.lead),
         "deputy": person(&incident.deputy), "batch": incident.batch.clone().unwrap_or_default(),
         "cvss": incident.score.as_ref().map_or_else(String::new, super::incident::Score::say),
@@ -111,20 +112,14 @@ fn facts(incident: &Incident, now: Moment) -> Value {
 }
 
 fn render(text: &str, facts: &Value) -> Result<String, (usize, String)> {
-    let mut env = Environment::new();
+    // Nothing but what a form needs: no filter or function that makes much out of little.
+    let mut env = Environment::empty();
+    env.add_test("startingwith", |text: &str, start: &str| text.starts_with(start));
     env.set_undefined_behavior(UndefinedBehavior::Strict);
+    // A template must not keep the desk busy: so many steps, and no more.
+    env.set_fuel(Some(500_000));
     env.set_trim_blocks(true);
     env.set_lstrip_blocks(true);
-    // What people wrote into the record must not make a line or a link of its own.
-    env.set_formatter(|out, state, value| {
-        let flat = value.as_str().map(|text| {
-            text.replace(['\n', '\r', '`', '|', '<', '>', '[', ']'], " ").trim_end().to_owned()
-        });
-        match flat {
-            Some(text) if !text.is_empty() => minijinja::escape_formatter(out, state, &text.into()),
-            _ => minijinja::escape_formatter(out, state, value),
-        }
-    });
     env.render_str(text, facts).map_err(|error| {
         let why = if error.kind() == minijinja::ErrorKind::UndefinedError {
             "names something that a checklist does not have".to_owned()
@@ -144,20 +139,40 @@ pub fn markdown(incident: &Incident, now: Moment) -> Result<String, String> {
     render(text, &facts(incident, now)).map_err(|(_, why)| why)
 }
 
+/// What people wrote into the record must not make a line, a cell or a link of its own.
+fn flat(text: &str) -> String {
+    let kept = |c: char| if "\n\r`|<>[]*".contains(c) { ' ' } else { c };
+    clean(text).chars().map(kept).collect::<String>().trim().to_owned()
+}
+
 /// Tries a template with an empty record.
 ///
 /// # Errors
 /// The line in it, from 1, and what is wrong.
 pub(super) fn try_template(text: &str, playbook: &Playbook) -> Result<(), (usize, String)> {
+    // What makes much out of little is no part of a form, and could fill the memory.
+    for word in ["~", "{% set", "{%- set", "{% macro", "{%- macro", "loop("] {
+        if text.contains(word) {
+            return Err((1, format!("`{word}` is not for a checklist")));
+        }
+    }
+    // With an empty record and with a full one: what stands behind a condition is tried as well.
+    for value in ["", "x"] {
+        try_with(text, playbook, value)?;
+    }
+    Ok(())
+}
+
+fn try_with(text: &str, playbook: &Playbook, value: &str) -> Result<(), (usize, String)> {
     let fields: serde_json::Map<String, Value> =
-        playbook.fields.keys().map(|id| (id.clone(), "".into())).collect();
+        playbook.fields.keys().map(|id| (id.clone(), value.into())).collect();
     const WORDS: &str = "handle process title state lead deputy batch cvss score band vector t t_day \
         received published";
     let mut all = serde_json::Map::new();
-    all.extend(WORDS.split_whitespace().map(|word| (word.to_owned(), "x".into())));
-    all.extend(OWN_WORDS.iter().map(|word| ((*word).to_owned(), "x".into())));
-    let row = json!({ "id": "x", "title": "x", "role": "x", "tick": " ", "state": "due", "when": "",
-        "by": "", "src": "1" });
+    all.extend(WORDS.split_whitespace().map(|word| (word.to_owned(), value.into())));
+    all.extend(OWN_WORDS.iter().map(|word| ((*word).to_owned(), value.into())));
+    let row = json!({ "id": "x", "title": "x", "role": "x", "tick": " ", "state": "due",
+        "when": value, "by": value, "src": "1" });
     all.insert("version".to_owned(), 1.into());
     all.insert("f".to_owned(), fields.into());
     all.insert("phases".to_owned(), json!([{ "name": "x", "rows": [row] }]));

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::incident::Incident;
 use super::names::Moment;
+use super::offset::Offset;
 use super::plan;
-use super::playbook::{Playbook, Task};
+use super::playbook::{Effect, HeldBy, Playbook, Rung, Step, Task};
 use super::schedule;
 
 /// A difference.
@@ -64,16 +65,14 @@ fn told(task: &Task) -> Vec<(&'static str, String)> {
         ("when", plan::rule(task)),
         ("if", some(task.applies.as_ref().map(|predicate| predicate.text.clone()))),
         ("fan_out", task.fan_out.map_or_else(String::new, |f| f.field().to_owned())),
+        ("once", task.once.to_string()),
         ("optional", task.optional.to_string()),
         ("must", task.must.to_string()),
-        (
-            "escalate",
-            if task.escalate.is_empty() { String::new() } else { format!("{:?}", task.escalate) },
-        ),
+        ("escalate", task.escalate.iter().map(step).collect::<Vec<_>>().join(", ")),
         ("fact", anchors(&task.fact)),
         ("follows", some(task.follows.map(|anchor| anchor.to_string()))),
         ("answer", some(task.answer.clone())),
-        ("action", some(task.action.map(|action| format!("{action:?}")))),
+        ("action", some(task.action.map(|action| action.name().to_owned()))),
         ("to", some(task.to.clone())),
         ("of", some(task.of.as_ref().map(ToString::to_string))),
         ("same_as", some(task.same_as.as_ref().map(ToString::to_string))),
@@ -89,26 +88,85 @@ fn told(task: &Task) -> Vec<(&'static str, String)> {
     ]
 }
 
+fn length(offset: Offset) -> String {
+    offset.to_string().trim_start_matches('+').to_owned()
+}
+
+fn percents(list: &[u32]) -> String {
+    list.iter().map(|percent| format!("{percent}%")).collect::<Vec<_>>().join(", ")
+}
+
+fn step(step: &Step) -> String {
+    let to = match &step.to {
+        Rung::Owner => "owner",
+        Rung::Lead => "lead",
+        Rung::Deputy => "deputy",
+        Rung::Operator => "operator",
+        Rung::Role(role) => role.as_str(),
+    };
+    let after = if step.after == Offset::ZERO { String::new() } else { step.after.to_string() };
+    format!("{}%{after} {to}", step.percent)
+}
+
+fn days_off(playbook: &Playbook) -> String {
+    let days: Vec<_> = playbook.calendar.holidays.iter().map(ToString::to_string).collect();
+    if days.is_empty() { "none".to_owned() } else { days.join(" ") }
+}
+
+fn t_rule(playbook: &Playbook) -> String {
+    let rule = &playbook.t;
+    let at = rule.at.map_or_else(|| "any hour".to_owned(), |at| at.format("%H:%M").to_string());
+    let days = rule.days.map_or_else(|| "any day".to_owned(), |days| days.to_string());
+    let mut out = format!("{at}, {days}, at least {} ahead", length(rule.min_lead));
+    for cap in &rule.max_span {
+        out.push_str(&format!(", at most {} from {}", length(cap.span), cap.from));
+    }
+    if let Some(grace) = &rule.grace {
+        out.push_str(&format!(", grace in {grace}"));
+    }
+    out.push_str(&format!(
+        ", stale after {}, slips after {}",
+        length(rule.stale),
+        length(rule.slip)
+    ));
+    out
+}
+
 fn sections(playbook: &Playbook) -> Vec<(String, &'static str, String)> {
     let mut all = vec![
         ("playbook".to_owned(), "id", playbook.id.clone()),
         ("playbook".to_owned(), "version", playbook.version.to_string()),
         ("playbook".to_owned(), "title", playbook.title.clone()),
         ("playbook".to_owned(), "zone", playbook.calendar.zone.to_string()),
-        ("playbook".to_owned(), "days off", format!("{}", playbook.calendar.holidays.len())),
+        ("playbook".to_owned(), "days off", days_off(playbook)),
         ("playbook".to_owned(), "intake", playbook.intake.clone()),
         ("playbook".to_owned(), "triaged", playbook.triaged.join(", ")),
         ("human_answer".to_owned(), "due", playbook.human_answer.due.to_string()),
-        ("human_answer".to_owned(), "remind", format!("{:?}", playbook.human_answer.remind)),
+        ("human_answer".to_owned(), "remind", percents(&playbook.human_answer.remind)),
         ("human_answer".to_owned(), "escalate", playbook.human_answer.escalate.join(", ")),
-        ("t".to_owned(), "rule", format!("{:?}", playbook.t)),
-        ("assign".to_owned(), "rule", format!("{:?}", playbook.assign)),
+        ("t".to_owned(), "rule", t_rule(playbook)),
+        (
+            "assign".to_owned(),
+            "rule",
+            playbook.assign.as_ref().map_or_else(
+                || "nobody in turn".to_owned(),
+                |assign| format!("{} in turn, within {}", assign.role, length(assign.within)),
+            ),
+        ),
         ("silence".to_owned(), "after", playbook.silence.to_string()),
-        ("reporter_update".to_owned(), "every", format!("{:?}", playbook.reporter_update)),
+        (
+            "reporter_update".to_owned(),
+            "every",
+            playbook.reporter_update.map_or_else(|| "never".to_owned(), length),
+        ),
         ("checklist".to_owned(), "text", playbook.checklist.clone().unwrap_or_default()),
     ];
     for (id, role) in &playbook.roles {
-        let held = role.held_by.map_or_else(String::new, |held| format!(", held by {held:?}"));
+        let held = role.held_by.map_or("", |held| match held {
+            HeldBy::Lead => ", held by who leads",
+            HeldBy::Deputy => ", held by the deputy",
+            HeldBy::FirstLead => ", held by who leads the first of the release",
+        });
         all.push((format!("role {id}"), "is", format!("{}{held}", role.label)));
     }
     for (id, group) in &playbook.groups {
@@ -124,11 +182,21 @@ fn sections(playbook: &Playbook) -> Vec<(String, &'static str, String)> {
         ));
     }
     for (word, right) in &playbook.rights {
-        let second = if right.second { ", a second person" } else { "" };
-        all.push((format!("right {word}"), "is", format!("{}{second}", right.roles.join(", "))));
+        let roles =
+            if right.roles.is_empty() { "as usual".to_owned() } else { right.roles.join(", ") };
+        let second = if right.second { ", and a second person" } else { "" };
+        all.push((format!("right {word}"), "is", format!("{roles}{second}")));
     }
     for branch in &playbook.branches {
-        let text = format!("if {} then {:?}", branch.when.text, branch.effect);
+        let effect = match &branch.effect {
+            Effect::Asap => "open work is due at once".to_owned(),
+            Effect::Stretch(by) => format!("open work may take {} longer", length(*by)),
+            Effect::Drop(rows) => {
+                let rows: Vec<_> = rows.iter().map(ToString::to_string).collect();
+                format!("without {}", rows.join(", "))
+            }
+        };
+        let text = format!("if {}: {effect}", branch.when.text);
         all.push((format!("branch {}", branch.id), "is", text));
     }
     all

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendars;
 use super::event::{Blob, Event};
-use super::incident::Incident;
+use super::incident::{Incident, Status};
 use super::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, Span, later,
 };
@@ -546,12 +546,12 @@ impl Desk {
                 members.push(handle.clone());
             }
         }
-        let leaves = matches!(event, Event::BatchLeft);
-        if leaves {
+        let over = self.incidents.get(handle).is_some_and(|i| !i.status.is_open());
+        if matches!(event, Event::BatchLeft) || over {
             self.batches.values_mut().for_each(|members| members.retain(|m| m != handle));
             self.batches.retain(|_, members| !members.is_empty());
         }
-        if leaves || matches!(event, Event::BatchJoined { .. }) || changes_lead(event) {
+        if !self.batches.is_empty() && changes_lead(event) {
             self.find_first_leads();
         }
     }
@@ -559,11 +559,21 @@ impl Desk {
     /// Tells each incident that shares a release who leads the first of them.
     fn find_first_leads(&mut self) {
         for members in self.batches.values() {
-            let first = members.first().and_then(|first| self.incidents.get(first));
-            let lead = first.and_then(|incident| incident.lead.clone());
+            // Of those that are to be fixed: a report that nobody has accepted gives no rights.
+            let accepted = |handle: &&Handle| {
+                let incident = self.incidents.get(*handle);
+                incident.is_some_and(|incident| incident.status == Status::Accepted)
+            };
+            let first = members.iter().find(accepted).cloned();
+            let incident = first.as_ref().and_then(|first| self.incidents.get(first));
+            let lead = incident.and_then(|incident| incident.lead.clone());
+            let lead = lead.and_then(|lead| self.roster.person(&lead)).cloned();
             for member in members {
                 if let Some(incident) = self.incidents.get_mut(member) {
-                    incident.first_lead.clone_from(&lead);
+                    // Who is not on an incident gets nothing of it: its own lead speaks for it then.
+                    let fits = lead.as_ref().filter(|lead| incident.is_team(lead));
+                    incident.first_lead = fits.map(|lead| lead.id.clone());
+                    incident.follows_first = first.as_ref() != Some(member);
                 }
             }
         }
@@ -574,7 +584,8 @@ impl Desk {
             if let Some(due) = schedule::next_due(incident) {
                 self.agenda.remove(&(due, handle.clone()));
             }
-            incident.playbook = playbook;
+            let before = std::mem::replace(&mut incident.playbook, playbook);
+            incident.forget_what_changed(&before);
             incident.note_branches(at);
             // What it is put back to is looked up again below, as after every fact.
             if let Some(due) = schedule::next_due(incident) {
@@ -663,7 +674,7 @@ impl Desk {
             }
             _ => Calendars::new(),
         };
-        super::playbook::load(text, &calendars).ok().map(Arc::new)
+        super::playbook::load_stored(text, &calendars).ok().map(Arc::new)
     }
 
     fn configure(
@@ -688,7 +699,7 @@ impl Desk {
         let mut loaded = BTreeMap::new();
         for (name, digest) in playbooks {
             let playbook =
-                super::playbook::load(&text(digest, name)?, &days).map_err(|problems| {
+                super::playbook::load_stored(&text(digest, name)?, &days).map_err(|problems| {
                     let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
                     format!("playbook `{name}`: {}", lines.join("; "))
                 })?;
@@ -729,9 +740,26 @@ impl Desk {
     }
 }
 
-/// Whether after a fact somebody else may lead.
+/// Whether after a fact somebody else may lead the first incident of a release.
 fn changes_lead(event: &Event) -> bool {
-    matches!(event, Event::LeadSet { .. } | Event::MemberLeft { .. })
+    matches!(
+        event,
+        Event::LeadSet { .. }
+            | Event::MemberJoined { .. }
+            | Event::MemberLeft { .. }
+            | Event::RoleEnded { .. }
+            | Event::BatchJoined { .. }
+            | Event::BatchLeft
+            | Event::Accepted
+            | Event::Rejected { .. }
+            | Event::Spam
+            | Event::Closed
+            | Event::Duplicated { .. }
+            | Event::Merged { .. }
+            | Event::Reopened
+            | Event::Migrated { .. }
+            | Event::TaskUndone { .. }
+    )
 }
 
 /// Whether a fact ends the question who leads.

@@ -367,6 +367,9 @@ pub struct Draft {
     pub recipients: BTreeSet<Recipient>,
     /// The T that it speaks of.
     pub t: Option<Moment>,
+    /// The release that it may speak of, where there is a grace between that and T.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Moment>,
     /// The hash of the template's text.
     pub template: Digest,
     /// Who froze it, and so changed it last; none for the desk itself.

@@ -81,10 +81,14 @@ pub struct Incident {
     pub batch: Option<String>,
     /// Who leads the first incident of that release.
     pub first_lead: Option<PersonId>,
+    /// Whether another incident is the first of it.
+    pub follows_first: bool,
     /// Since when each branch of its process is taken.
     pub taken: BTreeMap<String, Moment>,
     /// Roles that have ended on this incident.
     pub ended: BTreeSet<String>,
+    /// Who had joined with them: what is taken back brings them back.
+    pub parked: BTreeSet<(PersonId, String)>,
     /// When T was last set: what was due before that is late by no one's fault.
     pub t_set: Option<Moment>,
     /// Tasks done.
@@ -151,8 +155,10 @@ impl Incident {
             set_at: BTreeMap::new(),
             batch: None,
             first_lead: None,
+            follows_first: false,
             taken: BTreeMap::new(),
             ended: BTreeSet::new(),
+            parked: BTreeSet::new(),
             t_set: None,
             done: BTreeMap::new(),
             skipped: BTreeMap::new(),
@@ -227,7 +233,9 @@ impl Incident {
         for release in self.notices.values().flat_map(|notice| notice.releases.values()) {
             let Some(t) = release.t else { continue };
             for (to, delivery) in &release.copies {
-                let told = !matches!(delivery, Delivery::Withheld | Delivery::Withdrawn);
+                // A public list gets no sealed word; who moves a date is told that it had one.
+                let told = !matches!(delivery, Delivery::Withheld | Delivery::Withdrawn)
+                    && !matches!(to, Recipient::List(_));
                 if told && last.get(to).is_none_or(|(at, _)| *at <= release.at) {
                     last.insert(to.clone(), (release.at, t));
                 }
@@ -253,6 +261,10 @@ impl Incident {
                 | Event::Merged { .. }
         ) {
             self.offer = None;
+            // What is over shares no release any more; opened again, it joins anew.
+            self.batch = None;
+            self.first_lead = None;
+            self.follows_first = false;
         }
         match event {
             Event::Configured { .. }
@@ -311,6 +323,11 @@ impl Incident {
                 let accepted = self.anchors.contains_key(&Anchor::Accepted);
                 self.status = if accepted { Status::Accepted } else { Status::Received };
                 self.same_as = None;
+                for anchor in [Anchor::Invalid, Anchor::Closed] {
+                    if self.anchors.contains_key(&anchor) {
+                        self.mark(anchor, None, at, by);
+                    }
+                }
             }
             Event::KnownPublic => self.mark_first(Anchor::PublicKnown, at, by),
             Event::Exploited => self.mark_first(Anchor::ExploitationKnown, at, by),
@@ -319,6 +336,7 @@ impl Incident {
             Event::BatchLeft => {
                 self.batch = None;
                 self.first_lead = None;
+                self.follows_first = false;
             }
             Event::RoleEnded { role } => self.end_role(role),
             Event::FieldSet { field, value } => {
@@ -408,6 +426,9 @@ impl Incident {
             }
             Event::Noted { note } => self.notes.push((at, by.cloned(), *note)),
             Event::TSet { t } => {
+                if self.t().is_some_and(|old| old != *t) {
+                    self.lapse_gates();
+                }
                 self.mark(Anchor::T, Some(*t), at, by);
                 self.t_set = Some(at);
                 self.set_at.insert("t".to_owned(), at);
@@ -487,6 +508,7 @@ impl Incident {
             && self.anchors.get(&anchor) == Some(&done.at)
         {
             self.mark(anchor, None, at, by);
+            self.take_back_ended(anchor);
         }
     }
 

@@ -24,7 +24,7 @@ pub mod plan;
 pub mod playbook;
 pub mod refusal;
 pub mod relay;
-mod reminders;
+pub(crate) mod reminders;
 pub mod reporter;
 pub mod roster;
 pub mod rotation;

@@ -214,6 +214,10 @@ pub fn freeze(
         body,
         recipients,
         t: work.incident.as_ref().and_then(Incident::t),
+        release: work.incident.as_ref().and_then(|incident| {
+            incident.grace()?;
+            incident.anchor(Anchor::Release)
+        }),
         template: work.desk.texts.digest(template),
         by,
     }
@@ -227,6 +231,14 @@ pub fn moment(work: &Work<'_>, task: &Task) -> String {
         return "as soon as it is approved".to_owned();
     }
     let late = if schedule::is_late(incident, task, work.now) { ", marked late" } else { "" };
+    let window = task.when.as_ref().map(|when| when.window);
+    if window.is_some_and(|window| !window.is_moment())
+        && let Some((at, due)) = schedule::span_of(incident, task)
+        && at <= work.now
+    {
+        let by = due.map_or_else(String::new, |due| format!("; it is due by {}", work.say(due)));
+        return format!("as soon as it is approved{by}");
+    }
     match schedule::span_of(incident, task) {
         Some((at, _)) if at > work.now => format!("on {}", work.say(at)),
         Some((at, _)) => format!("at once{late}, since its moment has passed ({})", work.say(at)),

@@ -137,6 +137,37 @@ pub fn supposed(playbook: &Arc<Playbook>, received: Moment, t: Option<Moment>) -
     incident
 }
 
+/// What is doubtful about a supposed T, as `/disclose` would ask about it.
+#[must_use]
+pub fn doubts(playbook: &Playbook, received: Moment, t: Option<Moment>) -> Vec<String> {
+    let Some(t) = t else {
+        return vec!["without --t the rows that count from T have no moment".to_owned()];
+    };
+    let calendar = &playbook.calendar;
+    let local = t.with_timezone(&calendar.zone);
+    let mut doubts = Vec::new();
+    if let Some(days) = playbook.t.days
+        && !days.contains(chrono::Datelike::weekday(&local))
+    {
+        doubts.push(format!("T is a {}; the process asks for {days}", local.format("%A")));
+    }
+    if let Some(at) = playbook.t.at
+        && local.time() != at
+    {
+        doubts.push(format!("the process asks for {} {}", at.format("%H:%M"), calendar.zone));
+    }
+    if t < playbook.t.min_lead.from(received, calendar) {
+        doubts.push(format!("T is less than {} after the report", playbook.t.min_lead));
+    }
+    for cap in &playbook.t.max_span {
+        let begins = matches!(cap.from, Anchor::Received | Anchor::Disclosed | Anchor::Opened);
+        if begins && t > calendar.end_of_day(cap.span.from(received, calendar)) {
+            doubts.push(format!("T is more than {} after the report", cap.span));
+        }
+    }
+    doubts
+}
+
 /// The rows of a playbook with their moments, in the order of the file.
 #[must_use]
 pub fn preview(playbook: &Arc<Playbook>, received: Moment, t: Option<Moment>) -> Vec<Row> {

@@ -23,7 +23,7 @@ mod sections;
 
 pub use anchor::{ANCHORS, Anchor, SetBy};
 pub use field::{Field, FieldType};
-pub use loader::{calendar_of, load};
+pub use loader::{calendar_of, load, load_stored};
 pub use predicate::{Facts, Predicate, Truth};
 
 /// The playbooks that come with the program: name and text.
@@ -86,6 +86,24 @@ pub enum Action {
 }
 
 impl Action {
+    /// As files name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Acknowledge => "acknowledge",
+            Self::AskDetails => "ask_details",
+            Self::SendKey => "send_key",
+            Self::AskLead => "ask_lead",
+            Self::Tell => "tell",
+            Self::ListBatch => "list_batch",
+            Self::Verify => "verify",
+            Self::VerifyNew => "verify_new",
+            Self::EndRole => "end_role",
+            Self::Link => "link",
+        }
+    }
+
     /// Whether the desk does it when its moment comes; the others happen anyway.
     #[must_use]
     pub fn waits_for_its_moment(self) -> bool {
@@ -228,6 +246,8 @@ pub struct Task {
     pub applies: Option<Predicate>,
     /// One part for each of these.
     pub fan_out: Option<FanOut>,
+    /// Whether it is done once for a shared release, on its first incident.
+    pub once: bool,
     /// Whether nobody is reminded of it.
     pub optional: bool,
     /// Whether it may not be skipped.
@@ -289,6 +309,7 @@ impl Task {
             when: None,
             applies: None,
             fan_out: None,
+            once: false,
             optional: false,
             must: false,
             escalate: Vec::new(),
@@ -587,7 +608,8 @@ pub fn common_fields() -> BTreeMap<String, Field> {
 }
 
 /// Fields of the record that have words of their own.
-pub const OWN_WORDS: &[&str] = &["cve", "cvss", "deputy", "ghsa", "lead", "t", "title"];
+pub const OWN_WORDS: &[&str] =
+    &["cve", "cvss", "deputy", "ghsa", "lead", "published", "t", "title"];
 
 /// A place in a playbook and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -112,15 +112,13 @@ fn unready(work: &Work<'_>, incident: &Incident, id: &TaskId, percent: u32) -> O
             ("its moment is long past".to_owned(), format!("| /approve {word}@{newest}"))
         }
         Err(Block::Before(tasks)) => {
+            let playbook = &incident.playbook;
             let words: Vec<_> = incident
                 .tasks()
-                .filter(|t| tasks.contains(&t.id))
-                .map(|t| t.word().to_string())
+                .filter(|t| tasks.contains(&t.id) && schedule::done_at(incident, t).is_none())
+                .map(|t| format!("{} ({})", t.word(), playbook.role_label(&t.role)))
                 .collect();
-            (
-                format!("it waits for {}", words.join(", ")),
-                format!("| /done {}", words.first().map_or("", String::as_str)),
-            )
+            (format!("it waits for {}", words.join(", ")), "| /agenda".to_owned())
         }
     };
     let own = incident.own.iter().any(|own| own.task.id == *id);
@@ -159,7 +157,7 @@ pub(super) fn tasks(work: &mut Work<'_>, ids: &[TaskId]) {
             .collect();
         let Some(first) = own.first() else { continue };
         let lines: Vec<String> =
-            own.iter().map(|task| format!("  {:<14}{}", task.word(), task.title)).collect();
+            own.iter().map(|task| format!("  {:<13} {}", task.word(), task.title)).collect();
         let word = task_word(&incident, first);
         let next =
             format!("do them, and say so with `| {word}`, without the bar; `| /agenda` shows all.");
@@ -176,17 +174,35 @@ fn task_word(incident: &Incident, task: &Task) -> String {
         return "/disclose WHEN".to_owned();
     }
     let by_fact = task.fact.iter().find_map(|anchor| match anchor.set_by() {
+        SetBy::Word("disclose") => Some("/disclose WHEN".to_owned()),
+        // What ends the embargo is not what people are urged to say.
+        SetBy::Word("known-public" | "exploited" | "published" | "close") => {
+            Some(format!("/done {} REASON", task.word()))
+        }
         SetBy::Word(word) => Some(format!("/{word}")),
         SetBy::Desk | SetBy::Row | SetBy::Field => None,
     });
-    let field = schedule::missing(incident, task).next().map(|field| match field {
+    let field = schedule::missing(incident, task).next().map(field_word);
+    by_fact.or(field).unwrap_or_else(|| format!("/done {}", task.word()))
+}
+
+/// The word that puts a thing in the record.
+pub(super) fn field_word(field: &str) -> String {
+    match field {
         "cve" => "/cve ID".to_owned(),
         "cvss" => "/cvss VECTOR".to_owned(),
         "ghsa" => "/ghsa ID".to_owned(),
         "t" => "/disclose WHEN".to_owned(),
         "lead" | "deputy" => format!("/{field} WHO"),
+        "published" => "/published".to_owned(),
         "title" => "/title TEXT".to_owned(),
         field => format!("/set {field} VALUE"),
-    });
-    by_fact.or(field).unwrap_or_else(|| format!("/done {}", task.word()))
+    }
+}
+
+/// The words that put several things in the record, for the next step of a refusal.
+pub(super) fn field_words(fields: &[String]) -> String {
+    let words: Vec<String> =
+        fields.iter().map(|field| format!("`| {}`", field_word(field))).collect();
+    format!("write {}, without the bar.", words.join(", "))
 }

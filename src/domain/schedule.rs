@@ -273,7 +273,10 @@ pub fn open_before<'a>(incident: &'a Incident, task: &'a Task) -> impl Iterator<
 #[must_use]
 pub fn a_gate_is_open(incident: &Incident, task: &Task) -> bool {
     let gates = task.after.iter().filter_map(|id| incident.task(id));
-    gates.filter(|before| before.kind == Kind::Gate).any(|gate| done_at(incident, gate).is_some())
+    // Skipping a gate lets the team go on; it publishes nothing.
+    let open =
+        |gate: &Task| done_at(incident, gate).is_some() && !incident.skipped.contains_key(&gate.id);
+    gates.filter(|before| before.kind == Kind::Gate).any(open)
 }
 
 /// Whether a notice has lost its meaning: what announces a date is moot once all is public, by

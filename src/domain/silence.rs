@@ -89,7 +89,7 @@ pub fn overdue(work: &mut Work<'_>, ids: &[TaskId]) {
         .filter_map(|id| incident.task(id))
         .map(|task| {
             let role = incident.playbook.role_label(&task.role);
-            format!("  {:<14}{} ({role})", task.word(), task.title)
+            format!("  {:<13} {} ({role})", task.word(), task.title)
         })
         .collect();
     let next = "see that somebody does them, or `| /skip TASK REASON`, without the bar.";
@@ -118,7 +118,7 @@ pub fn escalate(work: &mut Work<'_>, id: &TaskId, step: usize) {
         Some((_, None)) | None => "It is to be done as soon as possible.".to_owned(),
     };
     let role = incident.playbook.role_label(&task.role);
-    let lines = [format!("  {:<14}{} ({role})", task.word(), task.title), due];
+    let lines = [format!("  {:<13} {} ({role})", task.word(), task.title), due];
     let next =
         format!("see that it is done, and say so with `| /done {}`, without the bar.", task.word());
     let heading = if step.percent < 100 { "A task waits" } else { "A task is not done" };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::incident::{Incident, Status};
-use super::names::{Moment, Span};
+use super::names::{Handle, Moment, Span};
 use super::playbook::{Anchor, Kind};
 use super::schedule::{self, State};
 
@@ -88,9 +88,20 @@ pub struct Figures {
 }
 
 /// Whether an incident may be counted: it is over, or public. One that lives says nothing.
-fn counts(incident: &Incident) -> bool {
-    incident.published().is_some()
-        || (!incident.status.is_open() && incident.status != Status::Spam)
+fn counts(incident: &Incident, all: &BTreeMap<&Handle, &Incident>) -> bool {
+    // What is the same as another counts with it, or it would tell of one that lives.
+    let mut last = incident;
+    for _ in 0..100 {
+        match last.same_as.as_ref().and_then(|handle| all.get(handle)) {
+            Some(other) => last = other,
+            None => break,
+        }
+    }
+    let over = |incident: &Incident| {
+        incident.published().is_some()
+            || (!incident.status.is_open() && incident.status != Status::Spam)
+    };
+    over(incident) && over(last)
 }
 
 fn figures(playbook: Option<String>, incidents: &[&Incident], now: Moment) -> Figures {
@@ -147,8 +158,10 @@ pub fn statistics<'i>(
     incidents: impl Iterator<Item = &'i Incident>,
     now: Moment,
 ) -> (Vec<Figures>, usize) {
+    let all: Vec<&Incident> = incidents.collect();
+    let known = all.iter().map(|incident| (&incident.handle, *incident)).collect();
     let (over, live): (Vec<&Incident>, Vec<&Incident>) =
-        incidents.partition(|incident| counts(incident));
+        all.into_iter().partition(|incident| counts(incident, &known));
     let live = live.iter().filter(|incident| incident.status.is_open()).count();
     let mut by: BTreeMap<&str, Vec<&Incident>> = BTreeMap::new();
     for incident in &over {

@@ -47,6 +47,7 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("acknowledgement", Class::Clear, include_str!("../../templates/acknowledgement.txt")),
     ("advance", Class::Notice, include_str!("../../templates/advance.txt")),
     ("advisory", Class::Notice, include_str!("../../templates/advisory.txt")),
+    ("advisory-publish", Class::Notice, include_str!("../../templates/advisory-publish.txt")),
     ("alert", Class::Sealed, include_str!("../../templates/alert.txt")),
     ("announce", Class::Public, include_str!("../../templates/announce.txt")),
     ("answer", Class::Clear, include_str!("../../templates/answer.txt")),
@@ -382,7 +383,9 @@ impl Texts {
             let message = "may not leave in clear".to_owned();
             return Err(Problem { template: name.to_owned(), line: 1, message });
         }
-        self.render(name, &with_sealed(facts, &SealedFacts::default())).map(ClearText)
+        self.render(name, &with_sealed(facts, &SealedFacts::default()))
+            .map(broken_lines)
+            .map(ClearText)
     }
 
     /// Renders a content-free text with what may be added when it is sealed.
@@ -395,7 +398,7 @@ impl Texts {
         facts: &ClearFacts,
         more: &SealedFacts,
     ) -> Result<Written, Problem> {
-        self.render(name, &with_sealed(facts, more))
+        self.render(name, &with_sealed(facts, more)).map(broken_lines)
     }
 
     /// Freezes a notice: everything but the recipient's name, their reference and the word "late".
@@ -438,6 +441,11 @@ fn problem(name: &str, error: &minijinja::Error) -> Problem {
         error.detail().map_or_else(|| error.kind().to_string(), str::to_owned)
     };
     Problem { template: name.to_owned(), line, message }
+}
+
+/// A text of the desk's own prose, with long lines broken: what fills its places may be long.
+fn broken_lines(written: Written) -> Written {
+    Written { body: format!("{}\n", wrapped(&written.body)), ..written }
 }
 
 /// One line, with the open places kept.

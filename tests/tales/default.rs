@@ -83,12 +83,14 @@ fn the_process_for_those_who_have_none() {
     tale.scene("Plain resource consumption");
     tale.report("Many requests use much memory.");
     tale.does(Who::Tom, "/take");
-    tale.does(Who::Tom, "/accept\n/set class resource_consumption");
+    tale.does(Who::Tom, "/accept");
+    tale.confirms(Who::Tom, "/set class resource_consumption");
     assert!(matches!(tale.state("DE-3.2"), State::NotHere(_)));
     tale.scene("Only old versions have it");
     tale.report("The old one has it.");
     tale.does(Who::Mia, "/take");
-    tale.does(Who::Mia, "/accept\n/set scope unsupported_only");
+    tale.does(Who::Mia, "/accept");
+    tale.confirms(Who::Mia, "/set scope unsupported_only");
     assert!(matches!(tale.state("DE-5.3"), State::NotHere(_)));
     tale.end("default", &["hurry", "in_the_open", "slow", "unsupported_only"], &[]);
 }

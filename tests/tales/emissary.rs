@@ -79,21 +79,23 @@ fn emissary_from_disclosure_to_retrospective() {
     tale.does(Who::Tom, "/take");
     tale.does(Who::Tom, "/accept");
     tale.does(Who::Tom, HIGH);
-    tale.does(Who::Tom, "/set scope main_only\n/done blocker milestone 1.14");
+    tale.confirms(Who::Tom, "/set scope main_only");
+    tale.does(Who::Tom, "/done blocker milestone 1.14");
     assert!(matches!(tale.state("EM-5.1"), State::NotHere(_)));
     tale.scene("Only unsupported versions; it follows another project");
     tale.report("The old one has it.");
     tale.does(Who::Mia, "/take");
     tale.does(Who::Mia, "/accept");
     tale.does(Who::Mia, HIGH);
-    tale.does(Who::Mia, "/set scope unsupported_only\n/done issue https://github.example/1\n/set upstream 2026-03-30 16:00 UTC\n/disclose 2026-03-30 16:00 UTC");
+    tale.confirms(Who::Mia, "/set scope unsupported_only");
+    tale.does(Who::Mia, "/done issue https://github.example/1\n/set upstream 2026-03-30 16:00 UTC\n/disclose 2026-03-30 16:00 UTC");
     assert!(matches!(tale.state("EM-6.4"), State::NotHere(_)));
     tale.scene("Plain resource consumption");
     tale.report("Many requests use much memory.");
     tale.does(Who::Tom, "/take");
     tale.does(Who::Tom, "/accept");
     tale.does(Who::Tom, HIGH);
-    tale.does(Who::Tom, "/set class resource_consumption");
+    tale.confirms(Who::Tom, "/set class resource_consumption");
     assert!(matches!(tale.state("EM-4.2"), State::NotHere(_)));
     tale.end("emissary", &["in_the_open", "main_only", "public", "slow", "unsupported_only"], &[]);
 }

@@ -51,7 +51,7 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Tom, "/accept\n/lead me\n/set product bind9\n/cve CVE-2026-9999\n/cvss CVSS:3.1/AV:N/AC:H/PR:N/UI:N/S:U/C:N/I:N/A:H");
     tale.does(Who::Tom, "/batch 9.20.5");
     tale.on(&first);
-    tale.does(Who::Mia, "/batch 9.20.5");
+    tale.confirms(Who::Mia, "/batch 9.20.5");
     tale.scene("T is the date of the release, and of both");
     tale.confirms(Who::Mia, "/disclose 2026-03-26");
     assert_eq!(
@@ -65,11 +65,21 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Tom, "/done changes\n/done merge\n/done backport/9.18\n/skip backport/9.20 the branch has it already");
     tale.does(Who::Tom, "/done patch/9.18\n/done patch/9.20\n/done asn-releases");
     tale.scene("\"Earliest\" notification");
-    tale.does(Who::Mia, "/preview earliest\n/preview asn\n/preview pre-announcement");
+    tale.does(Who::Mia, "/preview earliest\n/preview asn");
     tale.refused(Who::Mia, "/approve earliest@1", "your own approval does not count");
     // Support of this incident is Mia alone, so somebody joins to be the second pair of eyes.
     tale.confirms(Who::Mia, "/join uma support");
-    tale.does(Who::Uma, "/approve earliest@1\n/approve asn@1\n/approve pre-announcement@1");
+    tale.does(Who::Uma, "/approve earliest@1\n/approve asn@1");
+    tale.refused(Who::Mia, "/preview pre-announcement", "does not ask for `pre-announcement`");
+    tale.scene("The pre-announcement is one for the release: on its first incident");
+    tale.on(&second);
+    tale.does(Who::Tom, "/set fix_link https://gitlab.example/3\n/done fix\n/done reviewed");
+    tale.does(Who::Uma, "/done reviewed");
+    tale.does(Who::Tom, "/done merge\n/done asn-releases");
+    tale.does(Who::Mia, "/preview pre-announcement");
+    tale.confirms(Who::Mia, "/join uma support");
+    tale.does(Who::Uma, "/approve pre-announcement@1");
+    tale.on(&first);
     tale.scene("T-5, T-4, T-1");
     tale.until("2026-03-19T14:59:00Z");
     assert_eq!(
@@ -90,11 +100,11 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     assert_eq!(tale.count(Who::Cleo, "For packagers"), 1);
     tale.does(Who::Mia, "/done verify-new nobody new");
     tale.scene("The day of public disclosure");
-    tale.does(Who::Mia, "/set document_version 2.0\n/preview advisory-final\n/approve advisory-final@1\n/preview customers\n/approve customers@1");
     tale.does(
-        Who::Tom,
-        "/preview third-parties\n/approve third-parties@1\n/preview mitre\n/approve mitre@1",
+        Who::Mia,
+        "/set document_version 2.0\n/preview advisory-final\n/approve advisory-final@1",
     );
+    tale.does(Who::Tom, "/preview third-parties\n/approve third-parties@1");
     tale.until("2026-03-26T14:30:00Z");
     tale.refused(Who::Tom, "/done clearance", "for the IM");
     tale.refused(
@@ -107,6 +117,8 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Mia, "/done clearance\n/done publish\n/done matrix");
     tale.does(Who::Tom, "/done merge-advisory");
     tale.confirms(Who::Mia, "/published");
+    tale.does(Who::Mia, "/preview customers\n/approve customers@1");
+    tale.does(Who::Tom, "/preview mitre\n/approve mitre@1");
     tale.does(Who::Mia, "/answer complete");
     tale.waits(Span::days(1));
     assert_eq!((tale.count(Who::Cleo, "Published"), tale.count(Who::Ann, "Published")), (1, 1));

@@ -3,41 +3,78 @@
 use crate::domain::batch;
 use crate::domain::event::Event;
 use crate::domain::incident::{Incident, Status};
+use crate::domain::keyword::{keyword, unknown};
 use crate::domain::names::{Handle, Moment, is_id};
 use crate::domain::playbook::{Action, Anchor};
 use crate::domain::refusal::Refusal;
+use crate::domain::steer;
 
 use super::Turn;
 use super::embargo::set_t;
 
 type Answer = Result<String, Refusal>;
 
-/// The others that share the release, if this person may act on all of them: a date is set for all
-/// or for none, and nobody moves one of an incident that they are not on.
+/// The others that share the release and still wait for it, if this person may set the date of all
+/// of them: it is set for all or for none, and by the rights of each.
 ///
 /// # Errors
-/// When there is one that they are not on, or that is not accepted.
-pub(super) fn others(turn: &Turn<'_, '_>) -> Result<Vec<Handle>, Refusal> {
+/// When there is one that they are not on, or whose date they may not set.
+pub(super) fn others(turn: &mut Turn<'_, '_>) -> Result<Vec<Handle>, Refusal> {
     let incident = turn.incident()?;
-    let batch = incident.batch.clone().unwrap_or_default();
-    members(turn, &batch, &incident.handle)
+    let (batch, own) = (incident.batch.clone().unwrap_or_default(), incident.handle.clone());
+    members(turn, &batch, &own)
 }
 
-fn members(turn: &Turn<'_, '_>, name: &str, own: &Handle) -> Result<Vec<Handle>, Refusal> {
-    let desk = turn.work.desk;
+fn members(turn: &mut Turn<'_, '_>, name: &str, own: &Handle) -> Result<Vec<Handle>, Refusal> {
+    let (desk, person) = (turn.work.desk, turn.person);
     let handles = desk.batches.get(name).into_iter().flatten().filter(|handle| *handle != own);
-    let incidents: Vec<&Incident> = handles
-        .filter_map(|handle| desk.incidents.get(handle))
-        .filter(|incident| incident.status.is_open())
-        .collect();
-    if incidents.iter().any(|incident| !incident.is_team(turn.person)) {
+    let waits = |incident: &&Incident| {
+        incident.status.is_open()
+            && incident.published().is_none()
+            && incident.known_public().is_none()
+    };
+    let incidents: Vec<&Incident> =
+        handles.filter_map(|handle| desk.incidents.get(handle)).filter(waits).collect();
+    if incidents.iter().any(|incident| !incident.is_team(person)) {
         return Err(Refusal::new(
             "not on all of them",
             format!("the release `{name}` fixes an incident that you are not on."),
-            "ask somebody who is on all of them.",
+            "ask somebody who is on all of them, or choose another name.",
         ));
     }
-    Ok(incidents.into_iter().map(|incident| incident.handle.clone()).collect())
+    let handles: Vec<Handle> = incidents.iter().map(|incident| incident.handle.clone()).collect();
+    let disclose = keyword("disclose").ok_or_else(|| unknown("disclose"))?;
+    for handle in &handles {
+        let mut may = Ok(());
+        turn.work.on_other(handle, |work| may = steer::may_use(work, person, disclose));
+        may?;
+    }
+    Ok(handles)
+}
+
+/// Whether the process of one of these asks for a second person where a date is set.
+fn asks_for_two(turn: &Turn<'_, '_>, others: &[Handle]) -> bool {
+    let says = |incident: &Incident| {
+        incident.playbook.rights.get("disclose").is_some_and(|right| right.second)
+    };
+    let incidents = &turn.work.desk.incidents;
+    others.iter().filter_map(|handle| incidents.get(handle)).any(says)
+        || turn.work.incident.as_ref().is_some_and(says)
+}
+
+/// Where the process of one of the others asks for a second person, so does the date of all.
+pub(super) fn second_for(turn: &Turn<'_, '_>, others: &[Handle]) -> Vec<String> {
+    let incidents = &turn.work.desk.incidents;
+    let says = |incident: &Incident| {
+        incident.playbook.rights.get("disclose").is_some_and(|right| right.second)
+    };
+    if !others.iter().filter_map(|handle| incidents.get(handle)).any(says) {
+        return Vec::new();
+    }
+    let own = turn.work.incident.as_ref().map(|incident| &incident.playbook);
+    let roles = own.and_then(|own| own.rights.get("disclose")).map(|right| right.roles.clone());
+    let roles = roles.filter(|roles| !roles.is_empty());
+    roles.unwrap_or_else(|| own.iter().map(|own| own.intake.clone()).collect())
 }
 
 /// `/batch NAME`, `/batch leave`, `/batch final`
@@ -77,26 +114,31 @@ fn join(turn: &mut Turn<'_, '_>, name: &str) -> Answer {
         return refuse("not to be fixed", why, "");
     }
     let others = members(turn, name, &incident.handle)?;
-    let first = others.first().and_then(|handle| turn.work.desk.incidents.get(handle));
-    let theirs = first.and_then(Incident::t);
-    let moves: Option<Moment> = match (incident.t(), theirs) {
-        (Some(own), Some(theirs)) if own != theirs => {
-            let (own, theirs) = (turn.work.say(own), turn.work.say(theirs));
-            let why = format!("T is {own} here, and {theirs} for the release `{name}`.");
-            let next = "bring them together first, with `| /disclose WHEN` here or there.";
-            return refuse("two dates", why, next);
-        }
-        (None, Some(theirs)) => Some(theirs),
-        (Some(own), None) if !others.is_empty() => Some(own),
-        _ => None,
+    let is_final = |handle: &Handle| {
+        let other = turn.work.desk.incidents.get(handle);
+        other.is_some_and(|other| other.anchor(Anchor::BatchFinal).is_some())
     };
-    if let Some(t) = moves {
-        let when = turn.work.say(t);
+    if others.iter().any(is_final) {
+        let why = format!("it was said that no more incidents come to the release `{name}`.");
+        return refuse("the release is final", why, "choose another name.");
+    }
+    let (moves, theirs) = date_of_all(turn, name, &others)?;
+    if moves.is_some() && asks_for_two(turn, &others) {
+        let why =
+            "the date of one of them is set by two people, and joining would set it.".to_owned();
+        let next = "set the same date there with `| /disclose WHEN` first, without the bar.";
+        return refuse("two people set that date", why, next);
+    }
+    if !others.is_empty() {
+        let t = moves.or(theirs);
+        let when =
+            t.map_or_else(|| "is not set".to_owned(), |t| format!("is {}", turn.work.say(t)));
         let what = format!(
-            "It would be part of the release `{name}` with {} more, and T of all would be {when}.",
+            "It would be part of the release `{name}` with {} more, and T of all {when}. Whoever leads the \
+             first of them speaks for all to packagers and third parties.",
             others.len()
         );
-        if let Some(ask) = turn.confirmed(&what, &[&format!("{others:?} {t}")])? {
+        if let Some(ask) = turn.confirmed(&what, &[&format!("{others:?} {t:?}")])? {
             return Ok(ask);
         }
     }
@@ -109,7 +151,38 @@ fn join(turn: &mut Turn<'_, '_>, name: &str) -> Answer {
     let next =
         "see `| /batch` for the others, without the bar; `| /disclose` sets the date of all.";
     turn.tell_concerned(&team, "It shares a release", &lines, next);
+    let (person, lines) =
+        (turn.person, [format!("{} put one more incident in it.", turn.person.name)]);
+    for handle in &others {
+        turn.work.on_other(handle, |work| {
+            let team: Vec<_> = work.team().into_iter().filter(|p| p.id != person.id).collect();
+            work.inform(&team, "The release fixes one more", &lines, next);
+        });
+    }
     Ok(format!("Part of the release `{name}`, with {} more.", others.len()))
+}
+
+/// The T that joining would set, here or for the others, and what theirs is.
+fn date_of_all(
+    turn: &Turn<'_, '_>,
+    name: &str,
+    others: &[Handle],
+) -> Result<(Option<Moment>, Option<Moment>), Refusal> {
+    let incident = turn.incident()?;
+    let first = others.first().and_then(|handle| turn.work.desk.incidents.get(handle));
+    let theirs = first.and_then(Incident::t);
+    let moves: Option<Moment> = match (incident.t(), theirs) {
+        (Some(own), Some(theirs)) if own != theirs => {
+            let (own, theirs) = (turn.work.say(own), turn.work.say(theirs));
+            let why = format!("T is {own} here, and {theirs} for the release `{name}`.");
+            let next = "bring them together first, with `| /disclose WHEN` here or there.";
+            return Err(Refusal::new("two dates", why, next));
+        }
+        (None, Some(theirs)) => Some(theirs),
+        (Some(own), None) if !others.is_empty() => Some(own),
+        _ => None,
+    };
+    Ok((moves, theirs))
 }
 
 /// Sets T for this incident and all that share its release.

@@ -5,13 +5,14 @@ use serde_json::json;
 use super::{Turn, needs};
 use crate::domain::event::{Event, Purpose, Recipient};
 use crate::domain::incident::Status;
-use crate::domain::names::{Moment, TaskId, later};
+use crate::domain::names::{Handle, Moment, TaskId, later};
 use crate::domain::notice::{self, freeze, render};
 use crate::domain::offset::{Calendar, Offset, WeekDays, parse_time, parse_zone};
-use crate::domain::playbook::{Cap, Playbook, Task};
+use crate::domain::playbook::{Anchor, Cap, Playbook, Task, Truth};
 use crate::domain::refusal::Refusal;
 use crate::domain::roster::Person;
 use crate::domain::schedule::{self, approvals_missing};
+use crate::domain::texts::Written;
 use crate::domain::work::Work;
 
 type Answer = Result<String, Refusal>;
@@ -102,14 +103,9 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     turn.line = format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"));
     let others = super::batch::others(turn)?;
-    let mut doubts = doubts(turn, &playbook, t, old);
-    if let (Some(name), false) = (&turn.incident()?.batch, others.is_empty()) {
-        doubts.push(format!(
-            "it is the date of the release `{name}`, and of {} more incidents",
-            others.len()
-        ));
-    }
-    if doubts.is_empty() && !turn.needs_second("disclose") {
+    let doubts = all_doubts(turn, &others, t, old)?;
+    let two = !super::batch::second_for(turn, &others).is_empty();
+    if doubts.is_empty() && !two && !turn.needs_second("disclose") {
         turn.work.add(Event::TSet { t });
         return Ok(format!("T is {}.\n{}", turn.work.say(t), plan(turn)));
     }
@@ -123,12 +119,16 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         .map(|other| (other.t(), other.holders_of_a_date()))
         .collect();
     let basis = format!("{old:?} {holders:?} {others:?} {theirs:?}");
-    if let Some(ask) = ask_with_notice(turn, t, &what, &basis, &holders)? {
+    // The process of each of them may ask for a second person.
+    turn.also_holds = super::batch::second_for(turn, &others);
+    let ask = ask_with_notice(turn, t, &what, &basis, &others);
+    turn.also_holds.clear();
+    if let Some(ask) = ask? {
         return Ok(ask);
     }
     let told = match super::batch::set_t_of_all(turn, t, &others)? {
         0 => String::new(),
-        count => format!("The {count} who had the old date are told now.\n"),
+        count => format!("Those who had the old date ({count}) are told now.\n"),
     };
     Ok(format!("T is {}.\n{told}{}", turn.work.say(t), plan(turn)))
 }
@@ -149,27 +149,66 @@ pub(super) fn set_t(work: &mut Work<'_>, person: &Person, t: Moment) -> Result<u
     Ok(count)
 }
 
+/// Why a date needs a confirmation, here and on all that share the release.
+fn all_doubts(
+    turn: &mut Turn<'_, '_>,
+    others: &[Handle],
+    t: Moment,
+    old: Option<Moment>,
+) -> Result<Vec<String>, Refusal> {
+    let playbook = turn.incident()?.playbook.clone();
+    let mut doubts = doubts(turn.work, &playbook, t, old);
+    for handle in others {
+        let mut theirs = Vec::new();
+        turn.work.on_other(handle, |work| {
+            let Some(incident) = work.incident.clone() else { return };
+            if incident.t() != Some(t) {
+                theirs = self::doubts(work, &incident.playbook, t, None);
+            }
+        });
+        doubts.extend(theirs.into_iter().map(|doubt| format!("{handle}: {doubt}")));
+    }
+    if let (Some(name), false) = (&turn.incident()?.batch, others.is_empty()) {
+        doubts.push(format!(
+            "it is the date of the release `{name}`, and of {} more incidents",
+            others.len()
+        ));
+    }
+    let incident = turn.incident()?;
+    let (lists, gates) = (incident.lists_with_a_date(), incident.gates_of_the_day());
+    if old.is_some() && !lists.is_empty() {
+        doubts.push(format!(
+            "these public lists were told the old date, and nothing is sent to them: {}. Correct it there",
+            lists.join(", ")
+        ));
+    }
+    if old.is_some() && !gates.is_empty() {
+        doubts.push(format!("these gates are to be opened again: {}", gates.join(", ")));
+    }
+    Ok(doubts)
+}
+
 /// Why a date needs a confirmation.
-fn doubts(turn: &Turn<'_, '_>, playbook: &Playbook, t: Moment, old: Option<Moment>) -> Vec<String> {
+fn doubts(work: &Work<'_>, playbook: &Playbook, t: Moment, old: Option<Moment>) -> Vec<String> {
     let mut doubts = Vec::new();
     if let Some(old) = old {
-        doubts.push(format!("it moves T from {}", turn.work.say(old)));
+        doubts.push(format!("it moves T from {}", work.say(old)));
     }
     let calendar = &playbook.calendar;
     let local = t.with_timezone(&calendar.zone);
     if let Some(days) = playbook.t.days
         && !days.contains(chrono::Datelike::weekday(&local))
     {
-        let better = proposal(turn, playbook, t, days);
+        let better = proposal(work, playbook, t, days);
         doubts.push(format!("the process asks for a day from {days}, like {better}"));
     }
-    for (cap, latest) in caps(turn, playbook) {
+    for (cap, latest) in caps(work, playbook) {
         if t > latest {
             doubts.push(format!(
                 "the process allows {} from `{}`, which ends on {}",
                 cap.span.to_string().trim_start_matches('+'),
                 cap.from,
-                turn.work.say(latest)
+                work.say(latest)
             ));
         }
     }
@@ -179,8 +218,8 @@ fn doubts(turn: &Turn<'_, '_>, playbook: &Playbook, t: Moment, old: Option<Momen
         doubts.push(format!("the process asks for {} {}", at.format("%H:%M"), calendar.zone));
     }
     // Once it is exploited there is nothing to wait for.
-    let hurry = turn.work.incident.as_ref().is_some_and(|incident| incident.exploited().is_some());
-    if !hurry && t < playbook.t.min_lead.from(turn.work.now, calendar) {
+    let hurry = work.incident.as_ref().is_some_and(|incident| incident.exploited().is_some());
+    if !hurry && t < playbook.t.min_lead.from(work.now, calendar) {
         doubts.push(format!(
             "less than {} is left until then",
             playbook.t.min_lead.to_string().trim_start_matches('+')
@@ -190,8 +229,8 @@ fn doubts(turn: &Turn<'_, '_>, playbook: &Playbook, t: Moment, old: Option<Momen
 }
 
 /// The latest T that the process allows, for each of its caps whose beginning is known.
-fn caps<'p>(turn: &Turn<'_, '_>, playbook: &'p Playbook) -> Vec<(&'p Cap, Moment)> {
-    let incident = turn.work.incident.as_ref();
+fn caps<'p>(work: &Work<'_>, playbook: &'p Playbook) -> Vec<(&'p Cap, Moment)> {
+    let incident = work.incident.as_ref();
     let known = |cap: &'p Cap| {
         let latest = cap.span.from(incident?.anchor(cap.from)?, &playbook.calendar);
         // So many days end with the last of them, whatever the hour at which they began.
@@ -202,36 +241,51 @@ fn caps<'p>(turn: &Turn<'_, '_>, playbook: &'p Playbook) -> Vec<(&'p Cap, Moment
 }
 
 /// A day that the process recommends, as near as it says, and never after what it allows.
-fn proposal(turn: &Turn<'_, '_>, playbook: &Playbook, t: Moment, days: WeekDays) -> String {
-    let latest = caps(turn, playbook).into_iter().map(|(_, latest)| latest).min();
-    turn.work.say(playbook.calendar.propose(t, days, playbook.t.snap, latest))
+fn proposal(work: &Work<'_>, playbook: &Playbook, t: Moment, days: WeekDays) -> String {
+    let latest = caps(work, playbook).into_iter().map(|(_, latest)| latest).min();
+    work.say(playbook.calendar.propose(t, days, playbook.t.snap, latest))
 }
 
-/// Asks for the confirmation, showing the "date changed" notice that it also approves.
+/// Asks for the confirmation, showing every "date changed" notice that it also approves.
 fn ask_with_notice(
     turn: &mut Turn<'_, '_>,
     t: Moment,
     what: &str,
     basis: &str,
-    holders: &[Recipient],
+    others: &[Handle],
 ) -> Result<Option<String>, Refusal> {
+    let mut texts = vec![changed_text(turn.work, t)?];
+    for handle in others {
+        let mut text = Ok(None);
+        turn.work.on_other(handle, |work| text = changed_text(work, t));
+        texts.push(text?);
+    }
     let mut what = what.to_owned();
-    let mut text = String::new();
-    if !holders.is_empty() {
-        // Rendered with the new date on a copy, so that what is shown is what will be frozen.
-        let mut trial = Work::on(turn.work.desk, None, turn.work.now, turn.work.fresh.clone());
-        trial.incident.clone_from(&turn.work.incident);
-        trial.add(Event::TSet { t });
-        let written = render(&trial, "date-changed", None).map_err(broken)?;
+    let mut all = String::new();
+    for (count, written) in texts.into_iter().flatten() {
         let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
         what.push_str(&format!(
-            "These {} have the old date and get this, which your confirmation approves:\n\n{}",
-            holders.len(),
+            "Those who have the old date ({count}) get this, which your confirmation approves:\n\n{}\n",
             crate::domain::texts::quote(&shown.body)
         ));
-        text = format!("{}\n{}", written.subject, written.body);
+        all.push_str(&format!("{}\n{}\n", written.subject, written.body));
     }
-    turn.confirmed(&what, &[basis, &text])
+    turn.confirmed(&what, &[basis, &all])
+}
+
+/// How many hold another date of this incident, and what they would be told.
+fn changed_text(work: &Work<'_>, t: Moment) -> Result<Option<(usize, Written)>, Refusal> {
+    let Some(incident) = &work.incident else { return Ok(None) };
+    let holders = incident.holders_of_a_date().len();
+    if holders == 0 || incident.t() == Some(t) {
+        return Ok(None);
+    }
+    // Rendered with the new date on a copy, so that what is shown is what will be frozen.
+    let mut trial = Work::on(work.desk, None, work.now, work.fresh.clone());
+    trial.incident.clone_from(&work.incident);
+    trial.add(Event::TSet { t });
+    let written = render(&trial, "date-changed", None).map_err(broken)?;
+    Ok(Some((holders, written)))
 }
 
 pub(super) fn broken(problem: crate::domain::texts::Problem) -> Refusal {
@@ -273,7 +327,7 @@ fn plan(turn: &Turn<'_, '_>) -> String {
         let span =
             turn.work.incident.as_ref().and_then(|incident| schedule::span_of(incident, task));
         if let (false, Some(_)) = (left, span) {
-            out.push_str(&format!("  {:<14}{}\n", task.word(), notice::moment(turn.work, task)));
+            out.push_str(&format!("  {:<13} {}\n", task.word(), notice::moment(turn.work, task)));
         }
     }
     if out.is_empty() {
@@ -309,12 +363,19 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             "",
         ));
     }
+    if incident.applies(&task) == Truth::No {
+        return Err(Refusal::new(
+            "not asked for here",
+            format!("the process does not ask for `{word}` on this incident."),
+            "see `| /agenda`, without the bar.",
+        ));
+    }
     let missing: Vec<_> = schedule::missing(incident, &task).map(ToOwned::to_owned).collect();
     if !missing.is_empty() {
         return Err(Refusal::new(
             "the record is incomplete",
             format!("the notice `{word}` needs these in the record first: {}.", missing.join(", ")),
-            "set them with `| /set FIELD VALUE`, `| /cve ID` or `| /cvss VECTOR`, without the bar.",
+            crate::domain::reminders::field_words(&missing),
         ));
     }
     let template = task.template.clone().unwrap_or_default();
@@ -335,7 +396,7 @@ pub(super) fn freeze_and_show(
     turn: &mut Turn<'_, '_>,
     task: &Task,
     template: &str,
-    written: &crate::domain::texts::Written,
+    written: &Written,
 ) -> Answer {
     let word = task.word().to_string();
     let to = task.audience.as_ref().map(|a| notice::recipients(turn.work, a)).unwrap_or_default();
@@ -357,7 +418,7 @@ pub(super) fn freeze_and_show(
         moment => format!("{moment}\n"),
     };
     Ok(format!(
-        "Frozen as {word}@{number}, for the {audience} ({} now). It leaves\n{leaves}once {} of you have approved it.{editor}\n\n  | /approve {word}@{number}\n\n> Subject: {}\n>\n{}",
+        "Frozen as {word}@{number}, for: {audience} ({} now). It leaves\n{leaves}once it has {} approval(s).{editor}\n\n  | /approve {word}@{number}\n\n> Subject: {}\n>\n{}",
         to.len(),
         task.approvals,
         shown.subject,
@@ -370,7 +431,7 @@ pub(super) fn show_draft(
     work: &mut Work<'_>,
     task: &Task,
     number: u32,
-    written: &crate::domain::texts::Written,
+    written: &Written,
     by: Option<&Person>,
 ) {
     let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
@@ -431,7 +492,7 @@ fn approvable(turn: &Turn<'_, '_>, task: &Task, number: &str) -> Result<u32, Ref
     let word = task.word();
     let incident = turn.incident()?;
     let notice = incident.notices.get(&task.id).cloned().unwrap_or_default();
-    let Some(newest) = notice.draft() else {
+    let Some(newest) = notice.valid_draft() else {
         let why = format!("there is no draft of `{word}` yet.");
         let next = format!("write `| /preview {word}`, without the bar.");
         return Err(Refusal::new("no draft", why, next));
@@ -462,7 +523,8 @@ fn approvable(turn: &Turn<'_, '_>, task: &Task, number: &str) -> Result<u32, Ref
             "",
         ));
     }
-    if newest.t != incident.t() {
+    let release = incident.anchor(Anchor::Release);
+    if newest.t != incident.t() || newest.release.is_some_and(|then| Some(then) != release) {
         let why = format!("{word}@{n} speaks of a date that has moved since.");
         return Err(Refusal::new("the draft has another date", why, next));
     }
@@ -561,8 +623,7 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
 
 /// Every incident that is the same as this one, or that came to it over another.
 fn all_linked(turn: &Turn<'_, '_>) -> Result<Vec<String>, Refusal> {
-    let mut todo: Vec<crate::domain::names::Handle> =
-        turn.incident()?.linked.keys().cloned().collect();
+    let mut todo: Vec<Handle> = turn.incident()?.linked.keys().cloned().collect();
     let mut found = std::collections::BTreeSet::new();
     while let Some(handle) = todo.pop() {
         if found.insert(handle.to_string())

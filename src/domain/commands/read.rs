@@ -276,7 +276,7 @@ pub fn agenda(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         let role = incident.playbook.role_label(&item.task.role);
         let _ = writeln!(
             out,
-            "  {:<9}{:<14}{when}\n           ({role}) {}",
+            "  {:<9}{:<15} {when}\n           ({role}) {}",
             item.state.word(),
             item.word(),
             item.task.title

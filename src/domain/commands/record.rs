@@ -2,8 +2,10 @@
 
 use super::{Turn, needs};
 use crate::domain::event::Event;
-use crate::domain::names::Moment;
+use crate::domain::incident::Incident;
+use crate::domain::names::{Moment, TaskId};
 use crate::domain::playbook::field::{self, FieldType, Score};
+use crate::domain::playbook::{Anchor, Kind, Truth};
 use crate::domain::refusal::{Refusal, nearest};
 use crate::domain::texts::clean_line;
 
@@ -85,15 +87,81 @@ fn put(turn: &mut Turn<'_, '_>, name: &str, value: &str) -> Answer {
         let when = turn.work.say(moment);
         return Err(wrong(format!("{when} has not come, and this says what has happened")));
     }
-    turn.work.add(Event::FieldSet { field: name.to_owned(), value: value.clone() });
+    let mut events = vec![Event::FieldSet { field: name.to_owned(), value: value.clone() }];
     let said = match moment {
         Some((anchor, moment)) => {
-            turn.work.add(Event::AnchorSet { anchor, moment });
+            events.push(Event::AnchorSet { anchor, moment });
             turn.work.say(moment)
         }
         None => value,
     };
+    if let Some(ask) = weigh(turn, &events)? {
+        return Ok(ask);
+    }
+    events.into_iter().for_each(|event| turn.work.add(event));
     Ok(format!("{name}: {said}"))
+}
+
+/// What a value changes besides the record: the branches of the process, and the release. The team
+/// is told; where rows or gates drop out, or a date that is set moves, it is asked about.
+fn weigh(turn: &mut Turn<'_, '_>, events: &[Event]) -> Result<Option<String>, Refusal> {
+    let before = turn.incident()?.clone();
+    let mut after = before.clone();
+    for event in events {
+        after.apply(turn.work.now, Some(&turn.person.id), event);
+    }
+    let titles = |incident: &Incident, other: &Incident| -> Vec<String> {
+        let new = incident.branches().filter(|branch| !other.taken.contains_key(&branch.id));
+        new.map(|branch| branch.title.clone()).collect()
+    };
+    let mut lines: Vec<String> = titles(&after, &before);
+    lines.extend(titles(&before, &after).iter().map(|title| format!("No more: {title}")));
+    let rows = |incident: &Incident| -> Vec<TaskId> {
+        let applies = incident.tasks().filter(|task| incident.applies(task) == Truth::Yes);
+        let held = applies.filter(|task| task.is_notice() || task.kind == Kind::Gate);
+        held.map(|task| task.id.clone()).collect()
+    };
+    let (then, now) = (rows(&before), rows(&after));
+    let gone: Vec<String> =
+        then.iter().filter(|id| !now.contains(id)).map(ToString::to_string).collect();
+    let mut asks = !gone.is_empty();
+    if asks {
+        lines.push(format!(
+            "These notices and gates would not apply any more: {}.",
+            gone.join(", ")
+        ));
+    }
+    let release = |incident: &Incident| incident.anchor(Anchor::Release);
+    if let (Some(from), Some(to)) = (release(&before), release(&after))
+        && from != to
+    {
+        asks = true;
+        let (from, to) = (turn.work.say(from), turn.work.say(to));
+        lines.push(format!("The release moves from {from} to {to}; drafts speak of the old one."));
+    }
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    if asks && let Some(ask) = turn.confirmed(&lines.join("\n"), &[&format!("{then:?} {now:?}")])? {
+        return Ok(Some(ask));
+    }
+    let team = turn.work.team();
+    lines.insert(0, format!("{} set {}.", turn.person.name, named(events)));
+    let next = "see `| /agenda`; whoever disagrees sets it again, without the bar.";
+    turn.tell_concerned(&team, "The process takes another way", &lines, next);
+    Ok(None)
+}
+
+/// The field that is set.
+fn named(events: &[Event]) -> String {
+    let field = events.iter().find_map(|event| {
+        if let Event::FieldSet { field, value } = event {
+            Some(format!("`{field}` to {value}"))
+        } else {
+            None
+        }
+    });
+    field.unwrap_or_else(|| "the score".to_owned())
 }
 
 /// `/cvss VECTOR`
@@ -110,7 +178,11 @@ pub fn cvss(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let said = score.say();
     let Score { vector, tenths, band } = score;
     let playbook = turn.incident()?.playbook.clone();
-    turn.work.add(Event::Scored { vector, tenths, band: band.clone() });
+    let scored = Event::Scored { vector, tenths, band: band.clone() };
+    if let Some(ask) = weigh(turn, std::slice::from_ref(&scored))? {
+        return Ok(ask);
+    }
+    turn.work.add(scored);
     // What must be the band of the score follows the vector.
     for (name, field) in playbook.fields.iter().filter(|(_, field)| field.band) {
         if let Ok(value) = field.kind.check(&band, turn.work.now, &playbook.calendar) {

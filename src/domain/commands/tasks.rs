@@ -3,7 +3,7 @@
 use crate::domain::auto;
 use crate::domain::event::Event;
 use crate::domain::names::TaskId;
-use crate::domain::playbook::{Action, Audience, FieldType, Kind, Task, Truth};
+use crate::domain::playbook::{Action, Anchor, Audience, FieldType, Kind, Task, Truth};
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule;
 use crate::domain::texts::clean_line;
@@ -12,6 +12,9 @@ use super::record::VALUE_MAX;
 use super::{Turn, needs};
 
 type Answer = Result<String, Refusal>;
+
+/// The longest evidence: a hundred hashes of commits.
+const EVIDENCE_MAX: usize = 5_000;
 
 /// `/done TASK [EVIDENCE]`
 pub fn done(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
@@ -25,8 +28,39 @@ pub fn done(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     if let Some(ask) = compare(turn, &task, evidence.as_deref())? {
         return Ok(ask);
     }
-    turn.work.add(Event::TaskDone { task: id, evidence, sets: task.sets });
+    if let Some(ask) = not_the_day_yet(turn, &task)? {
+        return Ok(ask);
+    }
+    // What has parts is done, and sets its fact, with the last of them.
+    let last = match task.fan_out.and_then(|fan_out| turn.work.incident.as_ref()?.parts(fan_out)) {
+        None => true,
+        Some(parts) => {
+            let incident = turn.incident()?;
+            parts.iter().map(|part| task.id.part(part)).all(|part| {
+                part == id
+                    || incident.done.contains_key(&part)
+                    || incident.skipped.contains_key(&part)
+            })
+        }
+    };
+    let sets = task.sets.filter(|_| last);
+    turn.work.add(Event::TaskDone { task: id, evidence, sets });
     Ok(format!("Done: {}", task.title))
+}
+
+/// Asks before somebody says that it is released although its day has not come: rows count from
+/// that, and roles end with it.
+fn not_the_day_yet(turn: &mut Turn<'_, '_>, task: &Task) -> Result<Option<String>, Refusal> {
+    let incident = turn.incident()?;
+    let earliest = schedule::span_of(incident, task).map(|(earliest, _)| earliest);
+    let early = earliest.filter(|at| *at > turn.work.now);
+    let (Some(Anchor::Released), Some(at)) = (task.sets, early) else { return Ok(None) };
+    let what = format!(
+        "`{}` is planned for {}. This says that it is released now.",
+        task.word(),
+        turn.work.say(at)
+    );
+    turn.confirmed(&what, &[&at.to_string()])
 }
 
 /// Refuses what cannot be said to be done now.
@@ -93,7 +127,7 @@ fn may_be_done(turn: &Turn<'_, '_>, task: &Task, id: &TaskId) -> Result<(), Refu
         return refuse(
             "the record is incomplete",
             why,
-            "set them with `| /set`, `| /cve` or `| /cvss`.",
+            &crate::domain::reminders::field_words(&missing),
         );
     }
     let before: Vec<_> = schedule::open_before(incident, task).map(ToString::to_string).collect();
@@ -112,7 +146,7 @@ fn evidence(turn: &Turn<'_, '_>, task: &Task, said: &str) -> Result<Option<Strin
     let somebody_missing =
         task.of.as_ref().is_some_and(|of| auto::is_somebody_missing(turn.work, incident, of));
     let asks = task.evidence.is_some() || !task.fact.is_empty() || somebody_missing;
-    let said = clean_line(said, VALUE_MAX);
+    let said = clean_line(said, EVIDENCE_MAX);
     if said.is_empty() {
         if !asks {
             return Ok(None);
@@ -190,7 +224,9 @@ fn agree(turn: &mut Turn<'_, '_>, task: &Task) -> Answer {
     let role = if task.people > 1 {
         // Several of the same role: each in a place of its own.
         let held = task.roles().find(|role| incident.holds(turn.person, role));
-        held.map(|role| format!("{role}#{}", agreed.len().saturating_add(1)))
+        let taken = |n: &usize| agreed.keys().any(|role| role.ends_with(&format!("#{n}")));
+        let place = (1..=task.people).find(|n| !taken(n)).unwrap_or(task.people);
+        held.map(|role| format!("{role}#{place}"))
     } else {
         task.agree.iter().find(free).cloned()
     };
@@ -278,28 +314,7 @@ pub fn skip(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     let reason = clean_line(reason, VALUE_MAX);
     if task.kind == Kind::Gate {
-        let then: Vec<_> = incident
-            .tasks()
-            .filter(|other| other.after.contains(&task.id))
-            .map(|other| other.word().to_string())
-            .collect();
-        let then = if then.is_empty() { "nothing".to_owned() } else { then.join(", ") };
-        let what =
-            format!("`{word}` is a gate: {}\nSkipping it opens the way for: {then}.", task.title);
-        let basis = format!("{:?} {:?}", incident.agreed.get(&task.id), incident.t());
-        // Where several roles must agree, one person must not skip what they were to agree on.
-        let not_own = |role: &&String| !incident.holds(turn.person, role);
-        let others: Vec<String> = task.agree.iter().filter(not_own).cloned().collect();
-        turn.also_holds = if task.people > 1 {
-            task.roles().cloned().collect()
-        } else if others.is_empty() {
-            task.agree.clone()
-        } else {
-            others
-        };
-        let ask = turn.confirmed(&what, &[&basis]);
-        turn.also_holds.clear();
-        if let Some(ask) = ask? {
+        if let Some(ask) = skip_gate(turn, &task)? {
             return Ok(ask);
         }
     } else if turn.needs_second("skip") {
@@ -310,4 +325,47 @@ pub fn skip(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     turn.work.add(Event::TaskSkipped { task: id, reason });
     Ok(format!("Skipped: {}", task.title))
+}
+
+/// Asks whether a gate is really to be skipped, and says what that opens.
+fn skip_gate(turn: &mut Turn<'_, '_>, task: &Task) -> Result<Option<String>, Refusal> {
+    let incident = turn.incident()?;
+    let word = task.word();
+    let then: Vec<_> = incident
+        .tasks()
+        .filter(|other| other.after.contains(&task.id))
+        .filter(|other| !matches!(other.audience, Some(Audience::Public(_))))
+        .map(|other| other.word().to_string())
+        .collect();
+    let then = if then.is_empty() { "nothing".to_owned() } else { then.join(", ") };
+    let public: Vec<_> = incident
+        .tasks()
+        .filter(|other| other.after.contains(&task.id))
+        .filter(|other| matches!(other.audience, Some(Audience::Public(_))))
+        .map(|other| other.word().to_string())
+        .collect();
+    // Nothing becomes public by a gate that nobody opened.
+    let waits = if public.is_empty() {
+        String::new()
+    } else {
+        format!("\nThis waits all the same until somebody opens it: {}.", public.join(", "))
+    };
+    let what = format!(
+        "`{word}` is a gate: {}\nSkipping it opens the way for: {then}.{waits}",
+        task.title
+    );
+    let basis = format!("{:?} {:?}", incident.agreed.get(&task.id), incident.t());
+    // Where several roles must agree, one person must not skip what they were to agree on.
+    let not_own = |role: &&String| !incident.holds(turn.person, role);
+    let others: Vec<String> = task.agree.iter().filter(not_own).cloned().collect();
+    turn.also_holds = if task.people > 1 {
+        task.roles().cloned().collect()
+    } else if others.is_empty() {
+        task.agree.clone()
+    } else {
+        others
+    };
+    let ask = turn.confirmed(&what, &[&basis]);
+    turn.also_holds.clear();
+    ask
 }

@@ -102,6 +102,7 @@ impl Incident {
             "lead" => self.lead.is_some(),
             "deputy" => self.deputy.is_some(),
             "t" => self.t().is_some(),
+            "published" => self.published().is_some(),
             other => self.fields.contains_key(other),
         }
     }
@@ -113,7 +114,8 @@ impl Incident {
             Effect::Drop(rows) => rows.contains(&task.id),
             Effect::Asap | Effect::Stretch(_) => false,
         };
-        if self.branches().any(|branch| dropped(&branch)) {
+        let elsewhere = task.once && self.batch.is_some() && self.follows_first;
+        if elsewhere || self.branches().any(|branch| dropped(&branch)) {
             return Truth::No;
         }
         task.applies.as_ref().map_or(Truth::Yes, |predicate| predicate.holds(self))

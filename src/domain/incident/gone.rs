@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Incident;
+use crate::domain::event::Recipient;
 use crate::domain::names::{PersonId, TaskId};
+use crate::domain::playbook::{Action, Anchor, Kind, Playbook, Task};
 use crate::domain::roster::Roster;
 
 impl Incident {
@@ -34,16 +36,16 @@ impl Incident {
             let role = role.split('#').next().unwrap_or(role);
             of_role.get(role).is_some_and(|ids| ids.contains(id))
         };
-        let roles: BTreeMap<TaskId, String> =
-            self.tasks().map(|task| (task.id.clone(), task.role.clone())).collect();
+        let roles: BTreeMap<TaskId, Vec<String>> =
+            self.tasks().map(|task| (task.id.clone(), task.roles().cloned().collect())).collect();
         for (task, agreed) in &mut self.agreed {
             if !self.done.contains_key(task) {
                 agreed.retain(|role, id| fits(role, id));
             }
         }
         for (id, notice) in &mut self.notices {
-            if let (false, Some(role)) = (notice.has_left(), roles.get(id)) {
-                notice.approvals.retain(|person, _| fits(role, person));
+            if let (false, Some(roles)) = (notice.has_left(), roles.get(id)) {
+                notice.approvals.retain(|person, _| roles.iter().any(|role| fits(role, person)));
             }
         }
     }
@@ -75,9 +77,95 @@ impl Incident {
     /// A role ends on this incident: nobody holds it any more, and who joined with it alone is off.
     pub(super) fn end_role(&mut self, role: &str) {
         self.ended.insert(role.to_owned());
-        for roles in self.joined.values_mut() {
-            roles.remove(role);
+        for (person, roles) in &mut self.joined {
+            if roles.remove(role) {
+                self.parked.insert((person.clone(), role.to_owned()));
+            }
         }
         self.joined.retain(|_, roles| !roles.is_empty());
     }
+
+    /// Gates that were opened for the day of T.
+    #[must_use]
+    pub fn gates_of_the_day(&self) -> Vec<String> {
+        let open = |task: &&Task| is_of_the_day(task) && self.done.contains_key(&task.id);
+        self.tasks().filter(open).map(|task| task.word().to_string()).collect()
+    }
+
+    /// Public lists that were told a date.
+    #[must_use]
+    pub fn lists_with_a_date(&self) -> Vec<String> {
+        let releases = self.notices.values().flat_map(|notice| notice.releases.values());
+        let copies = releases.filter(|release| release.t.is_some()).flat_map(|r| r.copies.keys());
+        let lists: BTreeSet<String> = copies
+            .filter_map(|to| match to {
+                Recipient::List(address) => Some(address.to_string()),
+                Recipient::Person(_) | Recipient::Reporter | Recipient::Outsider(_) => None,
+            })
+            .collect();
+        lists.into_iter().collect()
+    }
+
+    /// T has moved: gates that were opened for its day were opened for another day.
+    pub(super) fn lapse_gates(&mut self) {
+        let of_the_day = self.tasks().filter(|task| is_of_the_day(task));
+        let gates: Vec<TaskId> = of_the_day.map(|task| task.id.clone()).collect();
+        for gate in gates {
+            self.done.remove(&gate);
+            self.agreed.remove(&gate);
+        }
+    }
+
+    /// An anchor was taken back: roles that ended by it are held again.
+    pub(super) fn take_back_ended(&mut self, anchor: Anchor) {
+        let by_it = |task: &&Task| {
+            task.action == Some(Action::EndRole)
+                && task.when.as_ref().is_some_and(|when| when.anchors.contains(&anchor))
+        };
+        let rows: Vec<(TaskId, String)> = self
+            .tasks()
+            .filter(by_it)
+            .filter_map(|task| Some((task.id.clone(), task.to.clone()?)))
+            .collect();
+        for (row, role) in rows {
+            self.done.remove(&row);
+            self.ended.remove(&role);
+            let (back, stay) =
+                std::mem::take(&mut self.parked).into_iter().partition(|(_, r)| *r == role);
+            self.parked = stay;
+            let back: BTreeSet<(PersonId, String)> = back;
+            for (person, role) in back {
+                self.joined.entry(person).or_default().insert(role);
+            }
+        }
+    }
+
+    /// Its playbook is another from here on: what was frozen or agreed for a row that says something
+    /// else now counts no more.
+    pub fn forget_what_changed(&mut self, before: &Playbook) {
+        let same = |id: &TaskId| {
+            let now = self.playbook.tasks.iter().find(|task| task.id == *id);
+            let then = before.tasks.iter().find(|task| task.id == *id);
+            now.is_some() && now == then
+        };
+        let own: BTreeSet<TaskId> = self.own.iter().map(|own| own.task.id.clone()).collect();
+        let kept: BTreeSet<TaskId> =
+            self.notices.keys().chain(self.agreed.keys()).filter(|id| same(id)).cloned().collect();
+        for (id, notice) in &mut self.notices {
+            if !notice.has_left() && !own.contains(id) && !kept.contains(id) {
+                notice.approvals.clear();
+                notice.void = notice.draft().map(|draft| draft.number);
+            }
+        }
+        let done: BTreeSet<TaskId> = self.done.keys().cloned().collect();
+        self.agreed.retain(|id, _| kept.contains(id) || done.contains(id));
+    }
+}
+
+/// Whether a row is a gate that is opened on the day that T names, or so long before or after it.
+fn is_of_the_day(task: &Task) -> bool {
+    task.kind == Kind::Gate
+        && task.when.as_ref().is_some_and(|when| {
+            when.window.earliest.is_some() && when.anchors.iter().all(|a| a.is_planned())
+        })
 }

@@ -84,6 +84,8 @@ pub struct Notice {
     pub drafts: Vec<Draft>,
     /// Who approved the newest, and when.
     pub approvals: BTreeMap<PersonId, Moment>,
+    /// The newest draft that counts no more, because its row says something else since.
+    pub void: Option<u32>,
     /// What left, by number.
     pub releases: BTreeMap<u32, Release>,
 }
@@ -93,6 +95,12 @@ impl Notice {
     #[must_use]
     pub fn draft(&self) -> Option<&Draft> {
         self.drafts.last()
+    }
+
+    /// The newest draft, unless it counts no more.
+    #[must_use]
+    pub fn valid_draft(&self) -> Option<&Draft> {
+        self.draft().filter(|draft| self.void.is_none_or(|void| draft.number > void))
     }
 
     /// Whether anything of it left.

@@ -259,6 +259,8 @@ pub(crate) struct Task {
     pub(crate) fan_out: Option<FanOut>,
     pub(crate) people: Option<usize>,
     #[serde(default)]
+    pub(crate) once: bool,
+    #[serde(default)]
     pub(crate) optional: bool,
     #[serde(default)]
     pub(crate) must: bool,

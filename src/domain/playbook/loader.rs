@@ -8,16 +8,41 @@ use crate::domain::calendar::{self, Calendars};
 use crate::domain::names::{Digest, Span, TaskId, is_id};
 use crate::domain::offset::{Calendar, Offset, parse_zone};
 
+/// The longest text of a playbook, in bytes, and the most rows, fields and branches.
+const TEXT_MAX: usize = 512 * 1024;
+const ROWS_MAX: usize = 500;
+
 /// Reads a playbook and checks it whole. `calendars` are those that it can name.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its line.
 pub fn load(text: &str, calendars: &Calendars) -> Result<Playbook, Vec<Problem>> {
+    read(text, calendars, true)
+}
+
+/// Reads a playbook that is stored with incidents. What was let through when it was stored must
+/// still be read, whatever is asked of new ones since: the journal cannot be changed.
+///
+/// # Errors
+/// What no version could carry out.
+pub fn load_stored(text: &str, calendars: &Calendars) -> Result<Playbook, Vec<Problem>> {
+    read(text, calendars, false)
+}
+
+fn read(text: &str, calendars: &Calendars, new: bool) -> Result<Playbook, Vec<Problem>> {
+    let much = |what: &str| vec![Problem { line: 1, message: what.to_owned() }];
+    if text.len() > TEXT_MAX {
+        return Err(much("a playbook of more than 512 KiB"));
+    }
     let file: file::File = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         vec![Problem { line, message: error.message().to_owned() }]
     })?;
-    let mut loader = Loader { text, calendars, problems: Vec::new(), claims: Vec::new() };
+    let count = [file.tasks.len(), file.fields.len(), file.branches.len(), file.groups.len()];
+    if count.iter().any(|count| *count > ROWS_MAX) {
+        return Err(much("a playbook of more than 500 rows, fields, branches or groups"));
+    }
+    let mut loader = Loader { text, calendars, new, problems: Vec::new(), claims: Vec::new() };
     let playbook = loader.playbook(file);
     if loader.problems.is_empty() { Ok(playbook) } else { Err(loader.problems) }
 }
@@ -35,6 +60,8 @@ fn line_of(text: &str, byte: usize) -> usize {
 pub(super) struct Loader<'a> {
     pub(super) text: &'a str,
     calendars: &'a Calendars,
+    /// Whether it is a new text, of which more is asked than of one that is stored.
+    new: bool,
     problems: Vec<Problem>,
     /// Rows that sections say they execute: each must be there.
     claims: Vec<(usize, String)>,
@@ -43,6 +70,13 @@ pub(super) struct Loader<'a> {
 impl Loader<'_> {
     pub(super) fn wrong(&mut self, at: usize, message: impl Into<String>) {
         self.problems.push(Problem { line: line_of(self.text, at), message: message.into() });
+    }
+
+    /// Notes what is asked of new texts only.
+    pub(super) fn wrong_if_new(&mut self, at: usize, message: impl Into<String>) {
+        if self.new {
+            self.wrong(at, message);
+        }
     }
 
     /// Takes the value, or notes the problem and goes on with a stand-in.
@@ -85,6 +119,10 @@ impl Loader<'_> {
         text: &str,
         so_far: &Playbook,
     ) -> Option<Predicate> {
+        if text.len() > 2_000 {
+            self.wrong(at, "a condition of more than 2000 letters");
+            return None;
+        }
         match Predicate::parse(text, &|name| so_far.fields.get(name)) {
             Ok(predicate) => Some(predicate),
             Err(message) => {
@@ -135,7 +173,7 @@ impl Loader<'_> {
         }
         let (calendar, calendar_digest) = self.calendar(head_at, &head);
         let roles = self.roles(file.roles);
-        let groups = self.groups(file.groups);
+        let groups = self.groups(file.groups, &roles);
         let fields = self.fields(file.fields);
         if roles.get(&head.intake).is_none_or(|role| role.held_by.is_some()) {
             let why = format!(
@@ -224,6 +262,9 @@ impl Loader<'_> {
 
     fn checklist(&mut self, section: Spanned<file::Checklist>, playbook: &Playbook) -> String {
         let (at, text) = (section.span().start, section.into_inner().text);
+        if text.len() > 20_000 {
+            self.wrong(at, "the checklist's text has more than 20000 bytes");
+        }
         if let Err((line, message)) = crate::domain::checklist::try_template(&text, playbook) {
             self.wrong(at, format!("the checklist's text, line {line}: {message}"));
         }

@@ -1,11 +1,11 @@
 //! The rows of a playbook: each for itself, and all of them in their order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::loader::Loader;
 use super::{
-    Action, Anchor, Audience, FieldType, Kind, OWN_WORDS, Playbook, Repeat, Rung, SetBy, Step,
-    Task, When, file,
+    ANCHORS, Action, Anchor, Audience, FieldType, Kind, OWN_WORDS, Playbook, Repeat, Rung, SetBy,
+    Step, Task, When, file,
 };
 use crate::domain::commands::talk::PREPARED;
 use crate::domain::names::{Span, TaskId};
@@ -63,7 +63,7 @@ impl Loader<'_> {
         let when = self.when(at, &row);
         let sets = self.sets(at, &row);
         let (audience, approvals) = self.notice(at, &row, so_far, when.as_ref());
-        self.action(at, &row);
+        self.action(at, &row, so_far);
         let applies = row.r#if.as_deref().and_then(|text| self.predicate(at, text, so_far));
         let fact = self.facts(at, &row);
         let follows = row.follows.as_deref().map(Anchor::parse).transpose();
@@ -85,6 +85,7 @@ impl Loader<'_> {
             when,
             applies,
             fan_out: row.fan_out,
+            once: row.once,
             optional: row.optional,
             must: row.must,
             escalate,
@@ -178,7 +179,7 @@ impl Loader<'_> {
         read().map_err(|why| self.wrong(at, why)).ok()
     }
 
-    fn action(&mut self, at: usize, row: &file::Task) {
+    fn action(&mut self, at: usize, row: &file::Task, so_far: &Playbook) {
         let id = &row.id;
         if (row.kind == Kind::Auto) != row.action.is_some() {
             self.wrong(at, format!("task `{id}`: `action` belongs to kind `auto`, and only there"));
@@ -190,6 +191,16 @@ impl Loader<'_> {
                 format!("task `{id}`: `to` names the role for the actions `tell` and `end_role`"),
             );
         }
+        if row.action == Some(Action::EndRole) {
+            let role = row.to.as_ref().and_then(|role| so_far.roles.get(role));
+            let held = role.is_some_and(|role| role.held_by.is_some());
+            if held || row.to.as_ref() == Some(&so_far.intake) {
+                self.wrong(
+                    at,
+                    format!("task `{id}`: the intake role and that of whoever leads do not end"),
+                );
+            }
+        }
         let verifies = row.action.is_some_and(Action::is_closed_by_a_person);
         if verifies != row.of.is_some() {
             self.wrong(
@@ -199,15 +210,52 @@ impl Loader<'_> {
                 ),
             );
         }
+        let together = row.people.is_some() || !row.agree.is_empty();
+        if row.fan_out.is_some() && together {
+            self.wrong(
+                at,
+                format!("task `{id}`: a gate that several open has no parts; give each part a row"),
+            );
+        }
         if row.fan_out.is_some() && !matches!(row.kind, Kind::Human | Kind::Decide | Kind::Gate) {
             self.wrong(at, format!("task `{id}`: `fan_out` belongs to what people do"));
         }
         if row.follows.is_some() && row.kind != Kind::Decide {
             self.wrong(at, format!("task `{id}`: `follows` belongs to kind `decide`"));
         }
-        let sized = [row.phase.len(), row.title.len()];
-        if sized.contains(&0) || sized.iter().any(|length| *length > 200) {
-            self.wrong(at, format!("task `{id}` needs a phase and a title of at most 200 letters"));
+        self.naming(at, row);
+    }
+
+    /// What a row is called and where it comes from.
+    fn naming(&mut self, at: usize, row: &file::Task) {
+        let id = &row.id;
+        if row.kind == Kind::Gate && row.fact.is_some() {
+            self.wrong_if_new(at, format!("gate `{id}` is opened by people, and by no `fact`"));
+        }
+        let all = |word: &String| word.eq_ignore_ascii_case("all");
+        if all(&row.id) || row.alias.as_ref().is_some_and(all) {
+            self.wrong_if_new(at, "`all` is every notice, and no row's name".to_owned());
+        }
+        let of_lines = |src: &String| {
+            src.split([',', '-']).all(|n| n.parse::<u32>().is_ok_and(|n| (1..100_000).contains(&n)))
+        };
+        if row.src.as_ref().is_some_and(|src| !of_lines(src)) {
+            self.wrong_if_new(
+                at,
+                format!(
+                    "task `{id}`: `src` is lines of the document, like `44`, `9-11` or `12,27`"
+                ),
+            );
+        }
+        let late =
+            |when: &file::When| ["closed", "application", "review"].contains(&when.anchor.as_str());
+        if row.template.is_some() && row.when.as_ref().is_some_and(late) {
+            self.wrong_if_new(at, format!("task `{id}`: nothing leaves any more after that"));
+        }
+        let plain = |text: &String| crate::domain::texts::clean_line(text, 200) == *text;
+        if row.phase.is_empty() || row.title.is_empty() || !plain(&row.phase) || !plain(&row.title)
+        {
+            self.wrong_if_new(at, format!("task `{id}` needs a phase and a title, each a plain line of at most 200 letters"));
         }
     }
 
@@ -232,6 +280,16 @@ impl Loader<'_> {
         let anchors = self.take(at, anchors, Vec::new());
         let window = when.offset.as_deref().map_or(Ok(Window::FROM_THEN_ON), Window::parse);
         let window = self.take(at, window, Window::AT);
+        if let (Some(earliest), Some(due)) = (window.earliest, window.due)
+            && earliest != due
+            && earliest.is_of_days() != due.is_of_days()
+            && earliest != Offset::ZERO
+        {
+            self.wrong_if_new(
+                at,
+                format!("task `{id}`: a window from `{earliest}` to `{due}` mixes hours and days"),
+            );
+        }
         let time = when.at.as_deref().map(parse_time).transpose();
         let days = when.days.as_deref().map(WeekDays::parse).transpose();
         let roll = match when.roll.as_deref() {
@@ -340,7 +398,7 @@ impl Loader<'_> {
             && let Some(Audience::Group(name)) = &audience
             && so_far.groups.get(name).is_some_and(|group| group.tlp == "GREEN")
         {
-            self.wrong(at, format!("task `{id}`: group `{name}` is GREEN, and what is under embargo is AMBER at most"));
+            self.wrong_if_new(at, format!("task `{id}`: group `{name}` is GREEN, and what is under embargo is AMBER at most"));
         }
         let approvals = row.approvals.unwrap_or(1);
         if !(1..=5).contains(&approvals) {
@@ -368,39 +426,59 @@ impl Loader<'_> {
     /// rows out of order, public notices without a gate, anchors that nothing sets.
     pub(super) fn check_order(&mut self, playbook: &Playbook, places: &[usize]) {
         let at = |n: usize| places.get(n).copied().unwrap_or(0);
-        let mut t_minus: Option<Span> = None;
+        let by_id: BTreeMap<&TaskId, &Task> =
+            playbook.tasks.iter().map(|task| (&task.id, task)).collect();
+        let circles = in_circles(playbook);
+        let reached = reachable(playbook);
+        let mut t_minus: BTreeMap<Anchor, Span> = BTreeMap::new();
         for (n, task) in playbook.tasks.iter().enumerate() {
-            let there = |id: &&TaskId| !playbook.tasks.iter().any(|other| other.id == **id);
-            for before in task.after.iter().filter(there) {
-                self.wrong(
-                    at(n),
-                    format!("task `{}` comes after `{before}`, which is not there", task.id),
-                );
+            for before in &task.after {
+                match by_id.get(before) {
+                    None => self.wrong(
+                        at(n),
+                        format!("task `{}` comes after `{before}`, which is not there", task.id),
+                    ),
+                    Some(row) if is_never_done(row) => self.wrong_if_new(
+                        at(n),
+                        format!("task `{}` comes after `{before}`, which is never done", task.id),
+                    ),
+                    Some(_) => {}
+                }
             }
-            if in_circle(playbook, n) {
+            if circles.contains(&task.id) {
                 self.wrong(at(n), format!("task `{}` waits for itself; look at `after`", task.id));
             }
-            if matches!(task.audience, Some(Audience::Public(_))) && !has_gate(playbook, task) {
+            if matches!(task.audience, Some(Audience::Public(_))) && !has_gate(&by_id, task) {
                 self.wrong(at(n), format!("task `{}` is public and comes after no gate", task.id));
             }
-            self.check_named(playbook, task, at(n));
+            self.check_named(playbook, task, at(n), &reached);
             let Some(when) = &task.when else { continue };
-            let exact = when.anchors == [Anchor::T] && when.window.is_moment();
-            if let (true, true, Some(due)) = (exact, task.is_notice(), when.window.due)
+            if let (true, true, [anchor], Some(due)) = (
+                when.window.is_moment(),
+                task.is_notice(),
+                when.anchors.as_slice(),
+                when.window.due,
+            ) && anchor.is_planned()
                 && due.is_before()
             {
-                if t_minus.is_some_and(|earlier| due.rough() < earlier) {
+                if t_minus.get(anchor).is_some_and(|earlier| due.rough() < *earlier) {
                     self.wrong(
                         at(n),
                         format!("task `{}` is earlier than the T-minus row above it", task.id),
                     );
                 }
-                t_minus = Some(due.rough());
+                t_minus.insert(*anchor, due.rough());
             }
         }
     }
 
-    fn check_named(&mut self, playbook: &Playbook, task: &Task, at: usize) {
+    fn check_named(
+        &mut self,
+        playbook: &Playbook,
+        task: &Task,
+        at: usize,
+        reached: &BTreeSet<Anchor>,
+    ) {
         let find = |id: &TaskId| playbook.tasks.iter().find(|other| other.id == *id);
         if let Some(of) = &task.of
             && !find(of).is_some_and(Task::is_notice)
@@ -412,16 +490,8 @@ impl Loader<'_> {
         {
             self.wrong(at, format!("task `{}` compares its evidence with that of `{same}`, which has none of its type", task.id));
         }
-        let set = |anchor: &Anchor| {
-            anchor.set_by() != SetBy::Row
-                || playbook.tasks.iter().any(|other| other.sets == Some(*anchor))
-                || playbook.fields.values().any(|field| field.anchor == Some(*anchor))
-        };
-        // Whoever publishes says that it was released as well.
-        let settable = |anchor: &Anchor| *anchor == Anchor::Released || set(anchor);
-        let anchors = task.when.iter().flat_map(|when| &when.anchors);
-        let known: Vec<&Anchor> = anchors.collect();
-        if !known.is_empty() && !known.iter().any(|anchor| settable(anchor)) {
+        let known: Vec<&Anchor> = task.when.iter().flat_map(|when| &when.anchors).collect();
+        if !known.is_empty() && !known.iter().any(|anchor| reached.contains(anchor)) {
             let names: Vec<_> = known.iter().map(ToString::to_string).collect();
             let what = if task.kind == Kind::Gate { "gate that nobody can open" } else { "row" };
             let names = names.join(" nor ");
@@ -433,30 +503,77 @@ impl Loader<'_> {
     }
 }
 
-fn in_circle(playbook: &Playbook, start: usize) -> bool {
-    let Some(first) = playbook.tasks.get(start) else {
-        return false;
-    };
-    let mut seen = BTreeSet::new();
-    let mut todo: Vec<&TaskId> = first.after.iter().collect();
-    while let Some(id) = todo.pop() {
-        if *id == first.id {
-            return true;
-        }
-        if seen.insert(id)
-            && let Some(task) = playbook.tasks.iter().find(|task| task.id == *id)
-        {
-            todo.extend(&task.after);
+/// The anchors that can come to be known: those that no row need set, and step by step those that
+/// rows set which count from one of these.
+fn reachable(playbook: &Playbook) -> BTreeSet<Anchor> {
+    let of_fields = playbook.fields.values().filter_map(|field| field.anchor);
+    let mut reached: BTreeSet<Anchor> = ANCHORS
+        .iter()
+        .filter(|(_, _, set_by)| *set_by != SetBy::Row)
+        .map(|(_, anchor, _)| *anchor)
+        .chain(of_fields)
+        // Whoever publishes says that it was released as well.
+        .chain([Anchor::Released])
+        .collect();
+    for _ in 0..ANCHORS.len() {
+        for task in &playbook.tasks {
+            let Some(sets) = task.sets else { continue };
+            let comes = task.when.as_ref().is_none_or(|when| {
+                when.window.earliest.is_none() || when.anchors.iter().any(|a| reached.contains(a))
+            });
+            if comes {
+                reached.insert(sets);
+            }
         }
     }
-    false
+    reached
 }
 
-fn has_gate(playbook: &Playbook, task: &Task) -> bool {
-    task.after.iter().any(|id| {
-        playbook
-            .tasks
-            .iter()
-            .any(|other| other.id == *id && other.kind == Kind::Gate && !other.is_standing())
-    })
+/// Whether a row can never be done, so that nothing may wait for it.
+fn is_never_done(task: &Task) -> bool {
+    let ends = |when: &When| when.repeat.as_ref().is_none_or(|repeat| repeat.until.is_some());
+    task.is_standing()
+        || matches!(task.action, Some(Action::SendKey | Action::Link))
+        || !task.when.as_ref().is_none_or(ends)
+}
+
+/// The rows that wait for themselves over others: what is left when those that wait for nothing
+/// are taken away again and again.
+fn in_circles(playbook: &Playbook) -> BTreeSet<TaskId> {
+    let mut left: BTreeMap<&TaskId, BTreeSet<&TaskId>> =
+        playbook.tasks.iter().map(|task| (&task.id, task.after.iter().collect())).collect();
+    let known: BTreeSet<&TaskId> = left.keys().copied().collect();
+    for before in left.values_mut() {
+        before.retain(|id| known.contains(id));
+    }
+    // Forwards takes away what leads into a circle, backwards what only comes after one.
+    for backwards in [false, true] {
+        loop {
+            let waited_for: BTreeSet<&TaskId> = left.values().flatten().copied().collect();
+            let free: Vec<&TaskId> = left
+                .iter()
+                .filter(
+                    |(id, before)| {
+                        if backwards { !waited_for.contains(**id) } else { before.is_empty() }
+                    },
+                )
+                .map(|(id, _)| *id)
+                .collect();
+            if free.is_empty() {
+                break;
+            }
+            for id in &free {
+                left.remove(id);
+            }
+            for before in left.values_mut() {
+                before.retain(|id| !free.contains(id));
+            }
+        }
+    }
+    left.into_keys().cloned().collect()
+}
+
+fn has_gate(by_id: &BTreeMap<&TaskId, &Task>, task: &Task) -> bool {
+    let gate = |before: &&Task| before.kind == Kind::Gate && !before.is_standing();
+    task.after.iter().filter_map(|id| by_id.get(id).copied()).any(|before| gate(&before))
 }

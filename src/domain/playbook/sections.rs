@@ -10,8 +10,8 @@ use super::{
     Predicate, Right, Role, SetBy, TLP, TRule, common_fields, file,
 };
 use crate::domain::keyword::{Scope, keyword};
-use crate::domain::names::{Address, Span, TaskId, is_id};
-use crate::domain::offset::{Offset, WeekDays, parse_time};
+use crate::domain::names::{Address, Moment, Span, TaskId, is_id};
+use crate::domain::offset::{Calendar, Offset, WeekDays, parse_time};
 
 type Roles = BTreeMap<String, Role>;
 
@@ -25,7 +25,7 @@ impl Loader<'_> {
                 self.wrong(at, format!("`{}` is no id for a role", role.id));
             }
             if role.id == "reporter" {
-                self.wrong(at, "`reporter` is who reports, and no role of the team");
+                self.wrong_if_new(at, "`reporter` is who reports, and no role of the team");
             }
             let known =
                 roles.insert(role.id.clone(), Role { label: role.label, held_by: role.held_by });
@@ -36,12 +36,26 @@ impl Loader<'_> {
         roles
     }
 
-    pub(super) fn groups(&mut self, rows: Vec<Spanned<file::Group>>) -> BTreeMap<String, Group> {
+    pub(super) fn groups(
+        &mut self,
+        rows: Vec<Spanned<file::Group>>,
+        roles: &Roles,
+    ) -> BTreeMap<String, Group> {
         let mut groups = BTreeMap::new();
         for row in rows {
             let at = row.span().start;
             let group = row.into_inner();
             self.claim(at, group.row.as_ref());
+            if !is_id(&group.id) {
+                self.wrong_if_new(at, format!("`{}` is no id for a group", group.id));
+            }
+            if roles.contains_key(&group.id) || group.id == "reporter" {
+                let why = format!(
+                    "`{}` is a role already; people would mistake one for the other",
+                    group.id
+                );
+                self.wrong_if_new(at, why);
+            }
             if !TLP.contains(&group.tlp.as_str()) {
                 self.wrong(
                     at,
@@ -56,7 +70,7 @@ impl Loader<'_> {
             }
             if group.public.is_empty() && group.tlp == "CLEAR" {
                 let why = format!("group `{}` is CLEAR and has no public address", group.id);
-                self.wrong(at, why);
+                self.wrong_if_new(at, why);
             }
             let mut public = Vec::new();
             for text in &group.public {
@@ -82,8 +96,14 @@ impl Loader<'_> {
             let at = row.span().start;
             let field = row.into_inner();
             self.claim(at, field.row.as_ref());
-            if !is_id(&field.id) || field.id.chars().any(|c| c.is_ascii_uppercase()) {
+            if !is_id(&field.id) {
                 self.wrong(at, format!("`{}` is no id for a field; use small letters", field.id));
+            } else if field.id.chars().any(|c| c.is_ascii_uppercase()) {
+                let why = format!("`{}` is no id for a field; use small letters", field.id);
+                self.wrong_if_new(at, why);
+            }
+            if field.values.iter().any(|value| value.contains([',', ';'])) {
+                self.wrong(at, format!("field `{}`: a value has no comma in it", field.id));
             }
             if OWN_WORDS.contains(&field.id.as_str()) {
                 self.wrong(at, format!("`{}` has a word of its own; it is no field", field.id));
@@ -110,7 +130,7 @@ impl Loader<'_> {
                     .get(&field.id)
                     .is_some_and(|known| known.kind != FieldType::Text && known.kind != kind)
             {
-                self.wrong(
+                self.wrong_if_new(
                     at,
                     format!("every incident has a field `{}` of another type", field.id),
                 );
@@ -124,10 +144,12 @@ impl Loader<'_> {
                 );
                 self.wrong(at, why);
             }
-            if let (FieldType::Enum(values), Some(default)) = (&kind, &field.default)
-                && !values.contains(default)
-            {
-                self.wrong(at, format!("field `{}` is by default what it cannot be", field.id));
+            if let Some(default) = &field.default {
+                let calendar = Calendar::plain(chrono_tz::Tz::UTC);
+                if let Err(why) = kind.check(default, Moment::UNIX_EPOCH, &calendar) {
+                    let id = &field.id;
+                    self.wrong(at, format!("field `{id}` is by default what it cannot be: {why}"));
+                }
             }
             let row = field.row;
             fields.insert(
@@ -281,6 +303,15 @@ impl Loader<'_> {
         {
             self.wrong(at, format!("grace `{grace}` is no field of type `span`"));
         }
+        for (key, text) in [("min_lead", &t.min_lead), ("stale", &t.stale), ("slip", &t.slip)] {
+            let before = text.as_deref().is_some_and(|text| text.trim_start().starts_with('-'));
+            if before {
+                self.wrong_if_new(
+                    at,
+                    format!("`{key}` is a length of time and not before anything"),
+                );
+            }
+        }
         TRule {
             at: self.take(at, time, None),
             days: self.take(at, days, None),
@@ -359,6 +390,13 @@ impl Loader<'_> {
         let mut rows = Vec::new();
         for name in &branch.rows {
             match so_far.task(name) {
+                Some(task) if task.must => {
+                    let why = format!(
+                        "branch `{}` drops row `{name}`, which may not be skipped",
+                        branch.id
+                    );
+                    self.wrong(at, why);
+                }
                 Some(task) => rows.push(task.id.clone()),
                 None => {
                     let why =
@@ -379,7 +417,8 @@ impl Loader<'_> {
         rows
     }
 
-    /// Predicates may ask whether rows are done: these must be there.
+    /// Predicates may ask whether rows are done: these must be there, be done by people, and not ask
+    /// for one another in a circle.
     pub(super) fn check_predicates(
         &mut self,
         playbook: &Playbook,
@@ -395,9 +434,25 @@ impl Loader<'_> {
             playbook.branches.iter().zip(branches).map(|(branch, at)| (&branch.when, *at));
         for (predicate, at) in of_rows.chain(of_branches).collect::<Vec<_>>() {
             for row in predicate.rows() {
-                if playbook.task(row.as_str()).is_none() {
-                    let why = format!("the condition asks for row `{row}`, which is not there");
-                    self.wrong(at, why);
+                let task = playbook.tasks.iter().find(|task| task.id == *row);
+                match task {
+                    None => {
+                        let why = format!("the condition asks for row `{row}`, which is not there");
+                        self.wrong(at, why);
+                    }
+                    Some(task) if task.is_notice() || task.is_standing() => {
+                        let why = format!(
+                            "the condition asks for row `{row}`, which nobody says is done"
+                        );
+                        self.wrong(at, why);
+                    }
+                    Some(task) if task.applies.as_ref().is_some_and(|p| !p.rows().is_empty()) => {
+                        let why = format!(
+                            "the condition asks for row `{row}`, which asks for another itself"
+                        );
+                        self.wrong(at, why);
+                    }
+                    Some(_) => {}
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::domain::incident::{Incident, Status};
 use crate::domain::names::{Moment, PersonId, Span, TaskId, later};
+use crate::domain::offset::Window;
 use crate::domain::playbook::{Anchor, Kind, Step, Task, Truth};
 
 use super::leaving::{Block, approved_after, ready, stale_after};
@@ -279,8 +280,13 @@ fn notice_duties(
             // Up to its moment where it has one, and through its time where it has that.
             let exact = earliest == due;
             let from = if own || !exact { earliest } else { began(incident, task, earliest) };
+            let slip = incident.playbook.t.slip.rough();
             for percent in DRAFT_REMINDERS {
                 let at = part(from.min(due), due, percent);
+                // What waits for people on the day itself is overdue when the day has slipped.
+                let on_the_day = task.when.as_ref().is_some_and(|when| when.window == Window::AT);
+                let slip = if percent >= 100 && on_the_day { slip } else { Span::zero() };
+                let at = later(at, slip);
                 list.push((at, Duty::DraftReminder(task.id.clone(), percent)));
             }
         }

@@ -2,7 +2,8 @@
 
 use crate::domain::incident::{Incident, Notice};
 use crate::domain::names::{Moment, PersonId, Span, TaskId, later};
-use crate::domain::playbook::{Audience, Task, Truth};
+use crate::domain::offset::Window;
+use crate::domain::playbook::{Anchor, Audience, Task, Truth};
 
 use super::{a_gate_is_open, is_moot, open_before, planned_span, span_of};
 
@@ -77,8 +78,9 @@ pub(super) fn ready(incident: &Incident, task: &Task) -> Result<(), Block> {
     if incident.is_held(&task.id) {
         return Err(Block::Held);
     }
-    let draft = notice.draft().ok_or(Block::NoDraft)?;
-    if draft.t != incident.t() {
+    let draft = notice.valid_draft().ok_or(Block::NoDraft)?;
+    let release = incident.anchor(Anchor::Release);
+    if draft.t != incident.t() || draft.release.is_some_and(|then| Some(then) != release) {
         return Err(Block::OtherDate);
     }
     match approvals_missing(notice, task) {
@@ -120,12 +122,16 @@ pub fn is_late(incident: &Incident, task: &Task, now: Moment) -> bool {
         return false;
     };
     let approved = incident.notices.get(&task.id).and_then(|n| n.approvals.values().max().copied());
-    let was_not_ready = approved.is_some_and(|at| at > due)
-        || task.after.iter().any(|id| incident.done.get(id).is_some_and(|done| done.at > due));
+    // On the day itself people clear and publish by hand: what follows them is not late by it.
+    let on_the_day = task.when.as_ref().is_some_and(|w| w.window == Window::AT);
+    let grace = if on_the_day { GRACE.max(incident.playbook.t.slip.rough()) } else { GRACE };
+    let limit = if on_the_day { later(due, grace) } else { due };
+    let was_not_ready = approved.is_some_and(|at| at > limit)
+        || task.after.iter().any(|id| incident.done.get(id).is_some_and(|done| done.at > limit));
     let planned = |when: &crate::domain::playbook::When| {
         when.anchors.iter().any(|anchor| anchor.is_planned())
     };
     let counts_from_t = task.when.as_ref().is_some_and(planned);
     let moved_past = counts_from_t && incident.t_set.is_some_and(|set| set > due);
-    was_not_ready || moved_past || now > later(due, GRACE)
+    was_not_ready || moved_past || now > later(due, grace)
 }

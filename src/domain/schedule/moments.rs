@@ -3,7 +3,7 @@
 use crate::domain::incident::Incident;
 use crate::domain::names::{Moment, Span, later};
 use crate::domain::offset::Offset;
-use crate::domain::playbook::{Anchor, Kind, SetBy, Task, When};
+use crate::domain::playbook::{Anchor, Audience, Kind, SetBy, Task, When};
 
 /// How long a notice that was added waits for its approval before people are told that it does.
 const OWN_PATIENCE: Span = Span::hours(4);
@@ -23,7 +23,14 @@ pub fn span_of(incident: &Incident, task: &Task) -> Option<(Moment, Option<Momen
     }
     // What counts from the release waits for it, whatever the public knows.
     let after_release = when.anchors.iter().all(|anchor| anchor.is_after_release());
-    if let (Some(at), false) = (incident.asap(), after_release) {
+    // A notice to others does not leave earlier because somebody said so in the record: only because
+    // the public knows, which is confirmed.
+    let hurry = if leaves_the_team(task) {
+        incident.asap().and_then(|_| incident.known_public())
+    } else {
+        incident.asap()
+    };
+    if let (Some(at), false) = (hurry, after_release) {
         // What hangs on a fact that may never be does not become due by it.
         let comes = |anchor: &Anchor| {
             matches!(anchor, Anchor::T | Anchor::Release | Anchor::Batch)
@@ -37,10 +44,18 @@ pub fn span_of(incident: &Incident, task: &Task) -> Option<(Moment, Option<Momen
     }
     let (earliest, due) = planned?;
     let from_t = when.anchors.iter().any(|anchor| anchor.is_planned() || anchor.is_after_release());
+    if leaves_the_team(task) {
+        return Some((earliest, due));
+    }
     match (incident.exploited(), due) {
         (Some(at), Some(due)) if !from_t => Some((earliest, Some(due.min(at).max(earliest)))),
         (Some(_) | None, due) => Some((earliest, due)),
     }
+}
+
+/// Whether a row is a notice to people outside the team.
+fn leaves_the_team(task: &Task) -> bool {
+    task.is_notice() && matches!(task.audience, Some(Audience::Group(_) | Audience::Public(_)))
 }
 
 /// The same by the plan alone, whatever the public knows.
@@ -50,21 +65,31 @@ pub fn planned_span(incident: &Incident, task: &Task) -> Option<(Moment, Option<
     let calendar = &incident.playbook.calendar;
     let anchor = anchor_of(incident, when);
     let place = |offset: Offset| {
-        let mut moment = offset.from(anchor?, calendar);
+        let plain = offset.from(anchor?, calendar);
+        let mut moment = plain;
         if let Some(at) = when.at {
             moment = calendar.at(moment, at);
         }
         if let Some(days) = when.days {
             moment = calendar.snap(moment, days, when.snap);
         }
-        Some(if when.roll { calendar.roll_earlier(moment) } else { moment })
+        if when.roll {
+            moment = calendar.roll_earlier(moment);
+        }
+        // Whatever moves a day: a notice before its anchor gets no later, and one at it or after it
+        // no earlier.
+        Some(match (task.is_notice(), offset.is_before()) {
+            (true, true) => moment.min(plain),
+            (true, false) => moment.max(plain),
+            (false, _) => moment,
+        })
     };
     let earliest = match when.window.earliest {
         Some(offset) => place(offset)?,
         // What may be done from the beginning does not wait for its anchor.
         None => incident.opened,
     };
-    let due = when.window.due.and_then(place);
+    let due = when.window.due.and_then(place).map(|due| due.max(earliest));
     if let Some(repeat) = &when.repeat {
         let Some(last) = incident.done.get(&task.id) else {
             let due = due.filter(|due| *due > earliest);

@@ -50,7 +50,7 @@ const WIDTH: usize = 72;
 pub fn wrapped(text: &str) -> String {
     let mut out = Vec::new();
     for line in text.lines() {
-        if line.chars().count() <= WIDTH || line.starts_with(['>', '|', ' ', '\t']) {
+        if line.chars().count() <= WIDTH || line.starts_with(['>', '|', ' ', '\t', '-', '#']) {
             out.push(line.to_owned());
             continue;
         }
