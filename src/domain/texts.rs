@@ -8,8 +8,8 @@
 mod places;
 
 pub use places::{
-    blob_place, clean, clean_line, fill_blobs, fill_history, history_place, holds_reference, quote,
-    without_references, wrapped,
+    blob_place, clean, clean_line, fill_blobs, fill_history, history_place, holds_reference,
+    indented, quote, without_references, wrapped,
 };
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -10,7 +10,7 @@ use crate::domain::names::Handle;
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule::{self, State};
 use crate::domain::steer::may_use;
-use crate::domain::texts::{blob_place, history_place, wrapped};
+use crate::domain::texts::{blob_place, history_place, indented, wrapped};
 
 type Answer = Result<String, Refusal>;
 
@@ -276,10 +276,10 @@ pub fn agenda(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         let role = incident.playbook.role_label(&item.task.role);
         let _ = writeln!(
             out,
-            "  {:<9}{:<15} {when}\n           ({role}) {}",
+            "  {:<9}{:<15} {when}\n{}",
             item.state.word(),
             item.word(),
-            item.task.title
+            indented(&format!("({role}) {}", item.task.title), 11)
         );
     }
     let branches: Vec<_> = incident.branches().map(|branch| branch.title.as_str()).collect();

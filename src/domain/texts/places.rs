@@ -48,9 +48,21 @@ const WIDTH: usize = 72;
 /// in a table or behind a bar keeps its lines.
 #[must_use]
 pub fn wrapped(text: &str) -> String {
+    wrapped_to(text, WIDTH)
+}
+
+/// The same for lines that stand indented by so many blanks.
+#[must_use]
+pub fn indented(text: &str, blanks: usize) -> String {
+    let blank = " ".repeat(blanks);
+    let text = wrapped_to(text, WIDTH.saturating_sub(blanks));
+    text.lines().map(|line| format!("{blank}{line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn wrapped_to(text: &str, most: usize) -> String {
     let mut out = Vec::new();
     for line in text.lines() {
-        if line.chars().count() <= WIDTH || line.starts_with(['>', '|', ' ', '\t', '-', '#']) {
+        if line.chars().count() <= most || line.starts_with(['>', '|', ' ', '\t', '-', '#']) {
             out.push(line.to_owned());
             continue;
         }
@@ -58,7 +70,7 @@ pub fn wrapped(text: &str) -> String {
         for word in line.split(' ') {
             let width = row.chars().count().saturating_add(word.chars().count());
             // A word of the desk never begins a line, or the answer to the mail would give it.
-            if !row.is_empty() && width >= WIDTH && !word.starts_with('/') {
+            if !row.is_empty() && width >= most && !word.starts_with('/') {
                 out.push(std::mem::take(&mut row));
             }
             if !row.is_empty() {
