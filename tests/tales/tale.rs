@@ -55,7 +55,15 @@ impl Tale {
 
     /// Writes down what arrived and which rows stand elsewhere than before.
     fn flush(&mut self) {
-        let new: Vec<_> = self.world.stage.arrivals.iter().skip(self.seen).cloned().collect();
+        let mut new: Vec<_> = self.world.stage.arrivals.iter().skip(self.seen).cloned().collect();
+        // By age, not by handle: handles are drawn at random, and so would the order be.
+        let desk = self.world.stage.engine().unwrap().desk();
+        let mut by_age: Vec<Handle> = desk.incidents.keys().cloned().collect();
+        by_age.sort_by_key(|handle| desk.incidents[handle].opened);
+        let age = |mail: &Read| {
+            by_age.iter().position(|handle| mail.subject.contains(handle.as_str())).unwrap_or(99)
+        };
+        new.sort_by_key(|(at, _, mail)| (at.timestamp(), age(mail)));
         self.seen += new.len();
         for (at, who, mail) in new {
             let form = match (mail.protection.is_encrypted(), mail.by_desk) {
@@ -69,7 +77,7 @@ impl Tale {
         let now = self.now();
         let desk = self.world.stage.engine().unwrap().desk();
         let mut lines = Vec::new();
-        for incident in desk.incidents.values() {
+        for incident in by_age.iter().map(|handle| &desk.incidents[handle]) {
             for item in schedule::agenda(incident, now) {
                 let at = match item.state {
                     State::Done(at) | State::Skipped(at) => Some(at),
