@@ -217,3 +217,48 @@ fn a_grace_that_moves_the_release_is_asked_about() {
     assert!(asked.contains("The release moves from Thu 2026-03-26 15:00 UTC"), "{asked}");
     assert!(tale.world.incident().grace().unwrap().to_string() == "0", "not done yet");
 }
+
+#[test]
+fn what_is_done_once_for_a_release_is_done_by_one_that_can() {
+    let mut tale = Tale::of("isc", CAST);
+    let first = accepted(&mut tale, "One.", Who::Tom);
+    tale.does(Who::Tom, "/set product stork\n/batch x");
+    let second = accepted(&mut tale, "Two.", Who::Mia);
+    tale.does(Who::Mia, "/set product bind9");
+    tale.confirms(Who::Mia, "/batch x");
+    // The first is not BIND, so it sends no pre-announcement, and does not take it from the second.
+    let incident = |tale: &Tale, handle: &Handle| {
+        tale.world.stage.engine().unwrap().desk().incidents[handle].clone()
+    };
+    let applies = |tale: &Tale, handle: &Handle| {
+        let incident = incident(tale, handle);
+        let row = incident.playbook.task("pre-announcement").unwrap().clone();
+        incident.applies(&row)
+    };
+    use embargod::domain::playbook::Truth;
+    assert_eq!((applies(&tale, &first), applies(&tale, &second)), (Truth::No, Truth::Yes));
+    tale.on(&first);
+    tale.does(Who::Tom, "/set product bind9");
+    assert_eq!((applies(&tale, &first), applies(&tale, &second)), (Truth::Yes, Truth::No));
+    // Once the public knows of the first, it speaks for the others no more.
+    tale.confirms(Who::Tom, "/known-public");
+    assert_eq!(applies(&tale, &second), Truth::Yes);
+    assert_eq!(incident(&tale, &second).first_lead, PersonId::parse("mia"));
+    tale.waits(Span::days(3));
+}
+
+#[test]
+fn who_has_left_is_not_brought_back_with_their_role() {
+    let mut tale = Tale::of("emissary", FIXERS);
+    tale.report("One query stops it.");
+    tale.does(Who::Mia, "/take");
+    tale.does(Who::Mia, "/accept");
+    tale.confirms(Who::Mia, "/join uma fix_team");
+    tale.confirms(Who::Mia, "/join uma maintainers");
+    tale.does(Who::Uma, "/done fix-ready 0123456789abcdef0123");
+    tale.does(Who::Mia, "/disclose 2026-03-12 17:00 UTC");
+    tale.confirms(Who::Tom, "/done merge 0123456789abcdef0123");
+    tale.confirms(Who::Uma, "/leave");
+    tale.does(Who::Tom, "/undo merge");
+    assert!(tale.world.incident().joined.is_empty());
+}

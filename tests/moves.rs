@@ -153,6 +153,7 @@ impl World {
             event,
         };
         self.desk.apply(&record, Digest::of(&self.number.to_be_bytes()));
+        self.desk.audit().unwrap();
     }
 
     /// The notices that count from T.

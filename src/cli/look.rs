@@ -376,7 +376,8 @@ impl Journal {
                     let what = format!("body {name} was changed: its hash does not fit");
                     return Err(Fault::new(what, "restore a backup"));
                 }
-                replay(&store, config.sources.settings)?;
+                let (desk, _) = replay(&store, config.sources.settings)?;
+                desk.audit().map_err(|why| Fault::new(why, "report this; restart the desk"))?;
                 say(&format!(
                     "The journal is whole: {} records, {bodies} bodies, head {}",
                     head.number, head.hash

@@ -81,8 +81,8 @@ pub struct Incident {
     pub batch: Option<String>,
     /// Who leads the first incident of that release.
     pub first_lead: Option<PersonId>,
-    /// Whether another incident is the first of it.
-    pub follows_first: bool,
+    /// Rows that the first incident of that release does for all of them.
+    pub done_elsewhere: BTreeSet<TaskId>,
     /// Since when each branch of its process is taken.
     pub taken: BTreeMap<String, Moment>,
     /// Roles that have ended on this incident.
@@ -155,7 +155,7 @@ impl Incident {
             set_at: BTreeMap::new(),
             batch: None,
             first_lead: None,
-            follows_first: false,
+            done_elsewhere: BTreeSet::new(),
             taken: BTreeMap::new(),
             ended: BTreeSet::new(),
             parked: BTreeSet::new(),
@@ -264,7 +264,7 @@ impl Incident {
             // What is over shares no release any more; opened again, it joins anew.
             self.batch = None;
             self.first_lead = None;
-            self.follows_first = false;
+            self.done_elsewhere.clear();
         }
         match event {
             Event::Configured { .. }
@@ -336,7 +336,7 @@ impl Incident {
             Event::BatchLeft => {
                 self.batch = None;
                 self.first_lead = None;
-                self.follows_first = false;
+                self.done_elsewhere.clear();
             }
             Event::RoleEnded { role } => self.end_role(role),
             Event::FieldSet { field, value } => {
@@ -427,7 +427,7 @@ impl Incident {
             Event::Noted { note } => self.notes.push((at, by.cloned(), *note)),
             Event::TSet { t } => {
                 if self.t().is_some_and(|old| old != *t) {
-                    self.lapse_gates();
+                    self.lapse_gates(at, by);
                 }
                 self.mark(Anchor::T, Some(*t), at, by);
                 self.t_set = Some(at);

@@ -274,8 +274,11 @@ pub fn open_before<'a>(incident: &'a Incident, task: &'a Task) -> impl Iterator<
 pub fn a_gate_is_open(incident: &Incident, task: &Task) -> bool {
     let gates = task.after.iter().filter_map(|id| incident.task(id));
     // Skipping a gate lets the team go on; it publishes nothing.
-    let open =
-        |gate: &Task| done_at(incident, gate).is_some() && !incident.skipped.contains_key(&gate.id);
+    let open = |gate: &Task| {
+        let parts = gate.fan_out.and_then(|fan_out| incident.parts(fan_out)).unwrap_or_default();
+        let skipped = parts.iter().any(|part| incident.skipped.contains_key(&gate.id.part(part)));
+        done_at(incident, gate).is_some() && !skipped && !incident.skipped.contains_key(&gate.id)
+    };
     gates.filter(|before| before.kind == Kind::Gate).any(open)
 }
 

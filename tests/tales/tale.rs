@@ -76,6 +76,7 @@ impl Tale {
         }
         let now = self.now();
         let desk = self.world.stage.engine().unwrap().desk();
+        desk.audit().unwrap();
         let mut lines = Vec::new();
         for incident in by_age.iter().map(|handle| &desk.incidents[handle]) {
             for item in schedule::agenda(incident, now) {
@@ -207,6 +208,7 @@ impl Tale {
             .collect();
         let missing: Vec<&str> = missing.iter().map(|task| task.id.as_str()).collect();
         assert_eq!(missing, not_reached, "rows that no incident of the tale came to");
+        desk.audit().unwrap();
         // What was decided is what replaying gives.
         let replayed = self.world.stage.replayed().unwrap();
         for (handle, incident) in &desk.incidents {

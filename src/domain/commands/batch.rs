@@ -28,13 +28,12 @@ pub(super) fn others(turn: &mut Turn<'_, '_>) -> Result<Vec<Handle>, Refusal> {
 fn members(turn: &mut Turn<'_, '_>, name: &str, own: &Handle) -> Result<Vec<Handle>, Refusal> {
     let (desk, person) = (turn.work.desk, turn.person);
     let handles = desk.batches.get(name).into_iter().flatten().filter(|handle| *handle != own);
-    let waits = |incident: &&Incident| {
-        incident.status.is_open()
-            && incident.published().is_none()
-            && incident.known_public().is_none()
-    };
-    let incidents: Vec<&Incident> =
-        handles.filter_map(|handle| desk.incidents.get(handle)).filter(waits).collect();
+    let waits =
+        |incident: &&Incident| incident.published().is_none() && incident.known_public().is_none();
+    let incidents: Vec<&Incident> = handles
+        .filter_map(|handle| desk.incidents.get(handle))
+        .filter(|incident| incident.status.is_open())
+        .collect();
     if incidents.iter().any(|incident| !incident.is_team(person)) {
         return Err(Refusal::new(
             "not on all of them",
@@ -42,7 +41,9 @@ fn members(turn: &mut Turn<'_, '_>, name: &str, own: &Handle) -> Result<Vec<Hand
             "ask somebody who is on all of them, or choose another name.",
         ));
     }
-    let handles: Vec<Handle> = incidents.iter().map(|incident| incident.handle.clone()).collect();
+    // Whose T is set with it: what is public has no date ahead.
+    let handles: Vec<Handle> =
+        incidents.into_iter().filter(waits).map(|incident| incident.handle.clone()).collect();
     let disclose = keyword("disclose").ok_or_else(|| unknown("disclose"))?;
     for handle in &handles {
         let mut may = Ok(());
@@ -118,7 +119,8 @@ fn join(turn: &mut Turn<'_, '_>, name: &str) -> Answer {
         let other = turn.work.desk.incidents.get(handle);
         other.is_some_and(|other| other.anchor(Anchor::BatchFinal).is_some())
     };
-    if others.iter().any(is_final) {
+    let all = turn.work.desk.batches.get(name).into_iter().flatten();
+    if all.clone().any(is_final) {
         let why = format!("it was said that no more incidents come to the release `{name}`.");
         return refuse("the release is final", why, "choose another name.");
     }
@@ -129,7 +131,7 @@ fn join(turn: &mut Turn<'_, '_>, name: &str) -> Answer {
         let next = "set the same date there with `| /disclose WHEN` first, without the bar.";
         return refuse("two people set that date", why, next);
     }
-    if !others.is_empty() {
+    if turn.work.desk.batches.get(name).is_some_and(|members| !members.is_empty()) {
         let t = moves.or(theirs);
         let when =
             t.map_or_else(|| "is not set".to_owned(), |t| format!("is {}", turn.work.say(t)));

@@ -178,17 +178,17 @@ pub fn cvss(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let said = score.say();
     let Score { vector, tenths, band } = score;
     let playbook = turn.incident()?.playbook.clone();
-    let scored = Event::Scored { vector, tenths, band: band.clone() };
-    if let Some(ask) = weigh(turn, std::slice::from_ref(&scored))? {
-        return Ok(ask);
-    }
-    turn.work.add(scored);
+    let mut events = vec![Event::Scored { vector, tenths, band: band.clone() }];
     // What must be the band of the score follows the vector.
     for (name, field) in playbook.fields.iter().filter(|(_, field)| field.band) {
         if let Ok(value) = field.kind.check(&band, turn.work.now, &playbook.calendar) {
-            turn.work.add(Event::FieldSet { field: name.clone(), value });
+            events.push(Event::FieldSet { field: name.clone(), value });
         }
     }
+    if let Some(ask) = weigh(turn, &events)? {
+        return Ok(ask);
+    }
+    events.into_iter().for_each(|event| turn.work.add(event));
     Ok(format!("Severity: {said}"))
 }
 

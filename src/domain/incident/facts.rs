@@ -114,11 +114,17 @@ impl Incident {
             Effect::Drop(rows) => rows.contains(&task.id),
             Effect::Asap | Effect::Stretch(_) => false,
         };
-        let elsewhere = task.once && self.batch.is_some() && self.follows_first;
-        if elsewhere || self.branches().any(|branch| dropped(&branch)) {
+        if self.done_elsewhere.contains(&task.id) || self.branches().any(|branch| dropped(&branch))
+        {
             return Truth::No;
         }
         task.applies.as_ref().map_or(Truth::Yes, |predicate| predicate.holds(self))
+    }
+
+    /// Whether this incident, being the first of its release, does a row for all of them.
+    #[must_use]
+    pub fn does_once(&self, task: &Task) -> bool {
+        task.once && self.applies(task) == Truth::Yes && !self.skipped.contains_key(&task.id)
     }
 
     /// The branches that are taken.

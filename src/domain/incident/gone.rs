@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Incident;
 use crate::domain::event::Recipient;
-use crate::domain::names::{PersonId, TaskId};
-use crate::domain::playbook::{Action, Anchor, Kind, Playbook, Task};
+use crate::domain::names::{Moment, PersonId, TaskId};
+use crate::domain::playbook::{Action, Anchor, Audience, Kind, Playbook, Task};
 use crate::domain::roster::Roster;
 
 impl Incident {
     pub(super) fn leave(&mut self, person: &PersonId) {
         self.joined.remove(person);
         self.left.insert(person.clone());
+        self.parked.retain(|(parked, _)| parked != person);
         self.forget(&|id| id == person);
     }
 
@@ -88,7 +89,10 @@ impl Incident {
     /// Gates that were opened for the day of T.
     #[must_use]
     pub fn gates_of_the_day(&self) -> Vec<String> {
-        let open = |task: &&Task| is_of_the_day(task) && self.done.contains_key(&task.id);
+        let settled = || self.done.keys().chain(self.skipped.keys());
+        let open = |task: &&Task| {
+            is_of_the_day(task) && settled().any(|id| *id == task.id || is_part_of(id, &task.id))
+        };
         self.tasks().filter(open).map(|task| task.word().to_string()).collect()
     }
 
@@ -107,12 +111,22 @@ impl Incident {
     }
 
     /// T has moved: gates that were opened for its day were opened for another day.
-    pub(super) fn lapse_gates(&mut self) {
+    pub(super) fn lapse_gates(&mut self, at: Moment, by: Option<&PersonId>) {
         let of_the_day = self.tasks().filter(|task| is_of_the_day(task));
-        let gates: Vec<TaskId> = of_the_day.map(|task| task.id.clone()).collect();
-        for gate in gates {
-            self.done.remove(&gate);
-            self.agreed.remove(&gate);
+        let gates: Vec<(TaskId, Option<Anchor>)> =
+            of_the_day.map(|task| (task.id.clone(), task.sets)).collect();
+        for (gate, sets) in gates {
+            let of_it = |id: &TaskId| *id == gate || is_part_of(id, &gate);
+            let done = self.done.iter().find(|(id, _)| of_it(id)).map(|(_, done)| done.at);
+            self.done.retain(|id, _| !of_it(id));
+            self.skipped.retain(|id, _| !of_it(id));
+            self.agreed.retain(|id, _| !of_it(id));
+            if let (Some(anchor), Some(done)) = (sets, done)
+                && self.anchors.get(&anchor) == Some(&done)
+            {
+                self.mark(anchor, None, at, by);
+                self.take_back_ended(anchor);
+            }
         }
     }
 
@@ -134,7 +148,7 @@ impl Incident {
                 std::mem::take(&mut self.parked).into_iter().partition(|(_, r)| *r == role);
             self.parked = stay;
             let back: BTreeSet<(PersonId, String)> = back;
-            for (person, role) in back {
+            for (person, role) in back.into_iter().filter(|(id, _)| !self.left.contains(id)) {
                 self.joined.entry(person).or_default().insert(role);
             }
         }
@@ -146,7 +160,17 @@ impl Incident {
         let same = |id: &TaskId| {
             let now = self.playbook.tasks.iter().find(|task| task.id == *id);
             let then = before.tasks.iter().find(|task| task.id == *id);
-            now.is_some() && now == then
+            let groups =
+                now.and_then(|task| task.audience.as_ref()).is_none_or(|audience| match audience {
+                    Audience::Group(name) | Audience::Public(name) => {
+                        self.playbook.groups.get(name) == before.groups.get(name)
+                    }
+                    Audience::Role(_) | Audience::Reporter => true,
+                });
+            let roles = now.is_none_or(|task| {
+                task.roles().all(|role| self.playbook.roles.get(role) == before.roles.get(role))
+            });
+            now.is_some() && now == then && groups && roles
         };
         let own: BTreeSet<TaskId> = self.own.iter().map(|own| own.task.id.clone()).collect();
         let kept: BTreeSet<TaskId> =
@@ -160,6 +184,11 @@ impl Incident {
         let done: BTreeSet<TaskId> = self.done.keys().cloned().collect();
         self.agreed.retain(|id, _| kept.contains(id) || done.contains(id));
     }
+}
+
+/// Whether an id is that of a part of a row.
+fn is_part_of(id: &TaskId, row: &TaskId) -> bool {
+    id.as_str().strip_prefix(row.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Whether a row is a gate that is opened on the day that T names, or so long before or after it.

@@ -3,7 +3,7 @@
 
 use toml::Spanned;
 
-use super::{Playbook, Predicate, Problem, file};
+use super::{Anchor, Playbook, Predicate, Problem, file};
 use crate::domain::calendar::{self, Calendars};
 use crate::domain::names::{Digest, Span, TaskId, is_id};
 use crate::domain::offset::{Calendar, Offset, parse_zone};
@@ -31,7 +31,7 @@ pub fn load_stored(text: &str, calendars: &Calendars) -> Result<Playbook, Vec<Pr
 
 fn read(text: &str, calendars: &Calendars, new: bool) -> Result<Playbook, Vec<Problem>> {
     let much = |what: &str| vec![Problem { line: 1, message: what.to_owned() }];
-    if text.len() > TEXT_MAX {
+    if new && text.len() > TEXT_MAX {
         return Err(much("a playbook of more than 512 KiB"));
     }
     let file: file::File = toml::from_str(text).map_err(|error| {
@@ -39,7 +39,7 @@ fn read(text: &str, calendars: &Calendars, new: bool) -> Result<Playbook, Vec<Pr
         vec![Problem { line, message: error.message().to_owned() }]
     })?;
     let count = [file.tasks.len(), file.fields.len(), file.branches.len(), file.groups.len()];
-    if count.iter().any(|count| *count > ROWS_MAX) {
+    if new && count.iter().any(|count| *count > ROWS_MAX) {
         return Err(much("a playbook of more than 500 rows, fields, branches or groups"));
     }
     let mut loader = Loader { text, calendars, new, problems: Vec::new(), claims: Vec::new() };
@@ -61,7 +61,7 @@ pub(super) struct Loader<'a> {
     pub(super) text: &'a str,
     calendars: &'a Calendars,
     /// Whether it is a new text, of which more is asked than of one that is stored.
-    new: bool,
+    pub(super) new: bool,
     problems: Vec<Problem>,
     /// Rows that sections say they execute: each must be there.
     claims: Vec<(usize, String)>,
@@ -76,6 +76,15 @@ impl Loader<'_> {
     pub(super) fn wrong_if_new(&mut self, at: usize, message: impl Into<String>) {
         if self.new {
             self.wrong(at, message);
+        }
+    }
+
+    /// Notes rows out of order: what was asked from the first of those before T, and since of others.
+    pub(super) fn wrong_about(&mut self, anchor: Anchor, at: usize, message: impl Into<String>) {
+        if anchor == Anchor::T {
+            self.wrong(at, message);
+        } else {
+            self.wrong_if_new(at, message);
         }
     }
 
@@ -119,7 +128,7 @@ impl Loader<'_> {
         text: &str,
         so_far: &Playbook,
     ) -> Option<Predicate> {
-        if text.len() > 2_000 {
+        if self.new && text.len() > 2_000 {
             self.wrong(at, "a condition of more than 2000 letters");
             return None;
         }
@@ -263,10 +272,10 @@ impl Loader<'_> {
     fn checklist(&mut self, section: Spanned<file::Checklist>, playbook: &Playbook) -> String {
         let (at, text) = (section.span().start, section.into_inner().text);
         if text.len() > 20_000 {
-            self.wrong(at, "the checklist's text has more than 20000 bytes");
+            self.wrong_if_new(at, "the checklist's text has more than 20000 bytes");
         }
         if let Err((line, message)) = crate::domain::checklist::try_template(&text, playbook) {
-            self.wrong(at, format!("the checklist's text, line {line}: {message}"));
+            self.wrong_if_new(at, format!("the checklist's text, line {line}: {message}"));
         }
         text
     }

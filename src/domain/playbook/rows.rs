@@ -195,7 +195,7 @@ impl Loader<'_> {
             let role = row.to.as_ref().and_then(|role| so_far.roles.get(role));
             let held = role.is_some_and(|role| role.held_by.is_some());
             if held || row.to.as_ref() == Some(&so_far.intake) {
-                self.wrong(
+                self.wrong_if_new(
                     at,
                     format!("task `{id}`: the intake role and that of whoever leads do not end"),
                 );
@@ -211,8 +211,14 @@ impl Loader<'_> {
             );
         }
         let together = row.people.is_some() || !row.agree.is_empty();
+        if row.fan_out.is_some() && row.sets.is_some() {
+            self.wrong_if_new(
+                at,
+                format!("task `{id}`: what has parts sets no fact; let a row after it do so"),
+            );
+        }
         if row.fan_out.is_some() && together {
-            self.wrong(
+            self.wrong_if_new(
                 at,
                 format!("task `{id}`: a gate that several open has no parts; give each part a row"),
             );
@@ -462,7 +468,8 @@ impl Loader<'_> {
                 && due.is_before()
             {
                 if t_minus.get(anchor).is_some_and(|earlier| due.rough() < *earlier) {
-                    self.wrong(
+                    self.wrong_about(
+                        *anchor,
                         at(n),
                         format!("task `{}` is earlier than the T-minus row above it", task.id),
                     );
@@ -495,7 +502,7 @@ impl Loader<'_> {
             let names: Vec<_> = known.iter().map(ToString::to_string).collect();
             let what = if task.kind == Kind::Gate { "gate that nobody can open" } else { "row" };
             let names = names.join(" nor ");
-            self.wrong(
+            self.wrong_if_new(
                 at,
                 format!("{what} `{}` counts from `{names}`, which no row sets", task.id),
             );

@@ -88,6 +88,7 @@ impl Loader<'_> {
         groups
     }
 
+    #[expect(clippy::too_many_lines, reason = "one step for each key of a field")]
     pub(super) fn fields(&mut self, rows: Vec<Spanned<file::Field>>) -> BTreeMap<String, Field> {
         let mut fields = common_fields();
         let common: Vec<String> = fields.keys().cloned().collect();
@@ -103,7 +104,7 @@ impl Loader<'_> {
                 self.wrong_if_new(at, why);
             }
             if field.values.iter().any(|value| value.contains([',', ';'])) {
-                self.wrong(at, format!("field `{}`: a value has no comma in it", field.id));
+                self.wrong_if_new(at, format!("field `{}`: a value has no comma in it", field.id));
             }
             if OWN_WORDS.contains(&field.id.as_str()) {
                 self.wrong(at, format!("`{}` has a word of its own; it is no field", field.id));
@@ -148,7 +149,10 @@ impl Loader<'_> {
                 let calendar = Calendar::plain(chrono_tz::Tz::UTC);
                 if let Err(why) = kind.check(default, Moment::UNIX_EPOCH, &calendar) {
                     let id = &field.id;
-                    self.wrong(at, format!("field `{id}` is by default what it cannot be: {why}"));
+                    self.wrong_if_new(
+                        at,
+                        format!("field `{id}` is by default what it cannot be: {why}"),
+                    );
                 }
             }
             let row = field.row;
@@ -390,7 +394,7 @@ impl Loader<'_> {
         let mut rows = Vec::new();
         for name in &branch.rows {
             match so_far.task(name) {
-                Some(task) if task.must => {
+                Some(task) if task.must && self.new => {
                     let why = format!(
                         "branch `{}` drops row `{name}`, which may not be skipped",
                         branch.id
@@ -444,13 +448,13 @@ impl Loader<'_> {
                         let why = format!(
                             "the condition asks for row `{row}`, which nobody says is done"
                         );
-                        self.wrong(at, why);
+                        self.wrong_if_new(at, why);
                     }
                     Some(task) if task.applies.as_ref().is_some_and(|p| !p.rows().is_empty()) => {
                         let why = format!(
                             "the condition asks for row `{row}`, which asks for another itself"
                         );
-                        self.wrong(at, why);
+                        self.wrong_if_new(at, why);
                     }
                     Some(_) => {}
                 }

@@ -54,10 +54,10 @@ pub(super) fn stale_after(incident: &Incident, task: &Task) -> Option<Moment> {
     Some(later(due?, incident.playbook.t.stale.rough()))
 }
 
-/// Whether somebody approved the newest draft after a moment.
+/// Whether somebody approved the newest draft at a moment or after it.
 pub(super) fn approved_after(incident: &Incident, task: &Task, limit: Moment) -> bool {
     let notice = incident.notices.get(&task.id);
-    notice.is_some_and(|notice| notice.approvals.values().any(|at| *at > limit))
+    notice.is_some_and(|notice| notice.approvals.values().any(|at| *at >= limit))
 }
 
 /// Whether everything but the clock lets a notice leave.
