@@ -70,12 +70,16 @@ pub struct Config {
     pub connections: usize,
     /// What is not in order and is no reason not to run: a key that nothing can be sealed to.
     pub warnings: Vec<Finding>,
+    /// What is worth a word: roles that nobody has, lists that are examples.
+    pub notes: Vec<Finding>,
 }
 
 struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
     findings: Vec<Finding>,
+    /// What is worth a word and is no mistake.
+    notes: Vec<Finding>,
 }
 
 impl Reader<'_> {
@@ -349,11 +353,11 @@ pub fn read(path: &Path, now: Moment) -> Result<Config, Vec<Finding>> {
         let next = "compare with the sample that `embargod init` writes";
         one(error.message().to_owned(), next, format!("{}:{line}", path.display()))
     })?;
-    let mut reader = Reader { path, text: &text, findings: Vec::new() };
+    let mut reader = Reader { path, text: &text, findings: Vec::new(), notes: Vec::new() };
     let config = reader.config(file, now);
     match config {
         Some(config) if reader.findings.iter().all(|finding| !finding.fatal) => {
-            Ok(Config { warnings: reader.findings, ..config })
+            Ok(Config { warnings: reader.findings, notes: reader.notes, ..config })
         }
         _ => Err(reader.findings),
     }
@@ -480,6 +484,7 @@ impl Reader<'_> {
             smtp: smtp?,
             connections: connections.clamp(1, 20),
             warnings: Vec::new(),
+            notes: Vec::new(),
         })
     }
 
@@ -514,7 +519,7 @@ impl Reader<'_> {
         };
         for (name, group) in &playbook.groups {
             for list in group.public.iter().filter(|list| list.domain().ends_with(".example")) {
-                self.findings.push(Finding {
+                self.notes.push(Finding {
                     place: place.clone(),
                     what: format!("playbook `{}`, group `{name}`: {list} is an example, and no list", playbook.id),
                     next: format!("`embargod playbook show {}` gives the text: put your list in it, in the folder of [files] playbooks", desk.playbook),
@@ -577,7 +582,7 @@ impl Reader<'_> {
         use crate::domain::playbook::Audience;
         let mut note = |what: String, next: &str| {
             let (place, next) = (place.to_owned(), next.to_owned());
-            self.findings.push(Finding { place, what, next, fatal: false });
+            self.notes.push(Finding { place, what, next, fatal: false });
         };
         let asked = |id: &String| {
             playbook.tasks.iter().filter(|task| task.roles().any(|role| role == id)).count()
@@ -648,7 +653,7 @@ pub fn own_files(path: &Path) -> OwnFiles {
         let name = files.as_ref()?.get(key)?.as_str()?;
         Some(PathBuf::from(name))
     };
-    let mut reader = Reader { path, text: &text, findings: Vec::new() };
+    let mut reader = Reader { path, text: &text, findings: Vec::new(), notes: Vec::new() };
     OwnFiles {
         playbooks: reader.folder(folder("playbooks").as_ref(), ".toml"),
         calendars: reader.folder(folder("calendars").as_ref(), ".txt"),

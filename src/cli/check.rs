@@ -43,6 +43,9 @@ impl Check {
                 say(&finding.to_string());
             }
             say(&match fatal {
+                0 if findings.iter().any(|finding| !finding.next.is_empty()) => {
+                    "It can run; see the warnings above. Next: embargod run".to_owned()
+                }
                 0 => "All is in order. Next: embargod run".to_owned(),
                 1 => "1 thing is wrong.".to_owned(),
                 n => format!("{n} things are wrong."),
@@ -68,6 +71,7 @@ impl Check {
             ok("the desk's key".to_owned(), settings.fingerprint.spaced()),
         ];
         findings.extend(config.warnings.iter().cloned());
+        findings.extend(config.notes.iter().cloned());
         findings.extend(expiries(config, now));
         findings.push(
             match Store::open(&config.store, &config.passphrase)
