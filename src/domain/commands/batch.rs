@@ -53,23 +53,20 @@ fn members(turn: &mut Turn<'_, '_>, name: &str, own: &Handle) -> Result<Vec<Hand
     Ok(handles)
 }
 
-/// Whether the process of one of these asks for a second person where a date is set.
-fn asks_for_two(turn: &Turn<'_, '_>, others: &[Handle]) -> bool {
-    let says = |incident: &Incident| {
-        incident.playbook.rights.get("disclose").is_some_and(|right| right.second)
-    };
+/// Whether a process asks for a second person where a date is set.
+fn two_set_its_date(incident: &Incident) -> bool {
+    incident.playbook.rights.get("disclose").is_some_and(|right| right.second)
+}
+
+/// The same of any of the others.
+fn two_set_theirs(turn: &Turn<'_, '_>, others: &[Handle]) -> bool {
     let incidents = &turn.work.desk.incidents;
-    others.iter().filter_map(|handle| incidents.get(handle)).any(says)
-        || turn.work.incident.as_ref().is_some_and(says)
+    others.iter().filter_map(|handle| incidents.get(handle)).any(two_set_its_date)
 }
 
 /// Where the process of one of the others asks for a second person, so does the date of all.
 pub(super) fn second_for(turn: &Turn<'_, '_>, others: &[Handle]) -> Vec<String> {
-    let incidents = &turn.work.desk.incidents;
-    let says = |incident: &Incident| {
-        incident.playbook.rights.get("disclose").is_some_and(|right| right.second)
-    };
-    if !others.iter().filter_map(|handle| incidents.get(handle)).any(says) {
+    if !two_set_theirs(turn, others) {
         return Vec::new();
     }
     let own = turn.work.incident.as_ref().map(|incident| &incident.playbook);
@@ -125,7 +122,8 @@ fn join(turn: &mut Turn<'_, '_>, name: &str) -> Answer {
         return refuse("the release is final", why, "choose another name.");
     }
     let (moves, theirs) = date_of_all(turn, name, &others)?;
-    if moves.is_some() && asks_for_two(turn, &others) {
+    let two = two_set_theirs(turn, &others) || two_set_its_date(&incident);
+    if moves.is_some() && two {
         let why =
             "the date of one of them is set by two people, and joining would set it.".to_owned();
         let next = "set the same date there with `| /disclose WHEN` first, without the bar.";

@@ -87,8 +87,6 @@ pub struct Field {
     pub default: Option<String>,
     /// Whether it must be the band of the score.
     pub band: bool,
-    /// The row that asks for it.
-    pub row: Option<String>,
 }
 
 impl Field {
@@ -101,7 +99,7 @@ impl Field {
     /// A field of a type.
     #[must_use]
     pub fn of(label: &str, kind: FieldType) -> Self {
-        Self { label: label.to_owned(), kind, anchor: None, default: None, band: false, row: None }
+        Self { label: label.to_owned(), kind, anchor: None, default: None, band: false }
     }
 }
 

@@ -155,10 +155,9 @@ impl Loader<'_> {
                     );
                 }
             }
-            let row = field.row;
             fields.insert(
                 field.id,
-                Field { label: field.label, kind, anchor, default: field.default, band, row },
+                Field { label: field.label, kind, anchor, default: field.default, band },
             );
         }
         fields
