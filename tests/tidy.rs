@@ -6,7 +6,7 @@
 )]
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use embargod::domain::calendar;
 use embargod::domain::keyword;
@@ -68,17 +68,18 @@ fn the_domain_neither_waits_nor_asks() {
 #[test]
 fn each_library_of_the_edge_has_one_room() {
     let rooms = [
-        ("sequoia_openpgp", "src/edge/pgp.rs"),
-        ("rusqlite", "src/edge/store.rs"),
-        ("mail_parser", "src/edge/mime.rs"),
-        ("async_imap", "src/edge/imap.rs"),
+        ("sequoia_openpgp", "src/edge/pgp"),
+        ("rusqlite", "src/edge/store"),
+        ("mail_parser", "src/edge/mime"),
+        ("async_imap", "src/edge/imap"),
     ];
     for (path, text) in files("src", ".rs") {
         for (library, room) in rooms {
             let named = text
                 .lines()
                 .any(|line| !line.trim_start().starts_with("//") && line.contains(library));
-            assert!(!named || path == Path::new(room), "{} names {library}", path.display());
+            let inside = path.starts_with(room) || path.as_os_str() == format!("{room}.rs").as_str();
+            assert!(!named || inside, "{} names {library}", path.display());
         }
     }
 }

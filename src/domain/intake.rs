@@ -170,7 +170,13 @@ fn noted(desk: &Desk, now: Moment, fresh: Fresh, what: &'static str) -> Decision
 /// A delivery report is evidence only: it changes no membership and no state (FAILURES D2). One
 /// that came to the unguessable return path of a mail of ours is told to the team.
 fn returned(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
-    let label = arrival.returned.filter(|_| arrival.letter.failed_for_good);
+    let label = arrival.returned.filter(|_| {
+        arrival
+            .letter
+            .report
+            .as_ref()
+            .is_some_and(|report| report.fate == super::letter::Fate::Failed)
+    });
     let Some((label, handle)) = label.and_then(|label| Some((label, label.about.as_ref()?))) else {
         return noted(desk, now, fresh, "delivery report");
     };

@@ -223,6 +223,44 @@ pub enum Shape {
     Automatic,
 }
 
+/// What a delivery report says became of a mail (RFC 3464, 2.3.3); the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It lies in the recipient's mailbox.
+    Delivered,
+    /// It was handed to a server that sends no reports; what became of it there is not known.
+    Relayed,
+    /// It waits on its way.
+    Delayed,
+    /// It was given up.
+    Failed,
+}
+
+impl Fate {
+    /// Reads the value of an `Action` field.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "delivered" => Some(Self::Delivered),
+            "relayed" | "expanded" => Some(Self::Relayed),
+            "delayed" => Some(Self::Delayed),
+            "failed" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+
+/// A delivery report, as far as it counts. It is evidence and no proof: anybody who has seen the
+/// return path can write one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryReport {
+    /// What became of the mail.
+    pub fate: Fate,
+    /// The enhanced status code (RFC 3463), like `5.1.1`; empty when there is none.
+    pub status: String,
+}
+
 /// A mail, opened.
 #[derive(Debug, Clone)]
 pub struct Letter {
@@ -250,8 +288,8 @@ pub struct Letter {
     pub answers: Vec<MessageId>,
     /// Mail, delivery report, or automatic answer.
     pub shape: Shape,
-    /// Whether a delivery report says that delivery failed for good.
-    pub failed_for_good: bool,
+    /// What it says, if it is a delivery report.
+    pub report: Option<DeliveryReport>,
     /// Whether it breaks a rule that every mail must keep (one From, one Date).
     pub malformed: bool,
     /// What opening found out.

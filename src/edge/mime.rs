@@ -14,9 +14,11 @@ use mail_parser::{
     MimeHeaders, PartType,
 };
 
-use crate::domain::letter::{Attachment, Shape};
+use crate::domain::letter::Attachment;
 use crate::domain::names::{Address, MessageId};
 use crate::domain::texts::{clean, clean_line};
+
+mod report;
 
 /// The most bytes of headers that are read.
 const HEADERS_MAX: usize = 256 * 1024;
@@ -468,50 +470,6 @@ impl<'a> Mime<'a> {
                 .any(|name| self.count(name) > 1)
     }
 
-    /// Report or automatic answer, by structure and by the headers that machines set.
-    #[must_use]
-    pub fn shape(&self) -> Shape {
-        let root = self.media(self.root());
-        let status = self.children(self.root()).iter().any(|part| is_status(&self.media(*part)));
-        let is_report = root == "multipart/report" && status;
-        // A report of another kind, or one that lost its form on the way, is a machine's all the
-        // same: kept, and never answered.
-        let by_form = root == "multipart/report"
-            || (root == "multipart/mixed"
-                && (status || self.parameter(self.root(), "report-type").is_some()));
-        let automatic = self.header("Auto-Submitted").is_some_and(|value| {
-            !value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("no")
-        });
-        // What was there before Auto-Submitted. Not `bulk` or `list`: a report may come over one.
-        let automatic = automatic
-            || self.header("Precedence").is_some_and(|v| v.eq_ignore_ascii_case("auto_reply"));
-        let daemon = |address: Option<&Address>| {
-            address.is_some_and(|address| address.local().eq_ignore_ascii_case("mailer-daemon"))
-        };
-        let path = self.return_path();
-        let by_daemon =
-            daemon(self.from().0.first()) || daemon(path.as_ref().and_then(Option::as_ref));
-        match (is_report, automatic || by_form || by_daemon || path == Some(None)) {
-            (true, _) => Shape::DeliveryReport,
-            (false, true) => Shape::Automatic,
-            (false, false) => Shape::Mail,
-        }
-    }
-
-    /// Whether a delivery report says that delivery failed for good (RFC 3464, 2.3.3).
-    #[must_use]
-    pub fn failed_for_good(&self) -> bool {
-        let status =
-            self.children(self.root()).into_iter().find(|part| is_status(&self.media(*part)));
-        let text =
-            status.map(|part| String::from_utf8_lossy(&self.bytes(part)).to_ascii_lowercase());
-        text.is_some_and(|text| {
-            text.lines().any(|line| {
-                line.strip_prefix("action:").is_some_and(|action| action.trim() == "failed")
-            })
-        })
-    }
-
     /// Whether some part below the root is signed: then the mail is partly signed at best.
     #[must_use]
     pub fn has_signed_part(&self) -> bool {
@@ -714,10 +672,6 @@ pub fn decode(bytes: &[u8], charset: Option<&str>) -> String {
     }
     let decoder = named.or_else(|| charset_decoder(b"windows-1252"));
     decoder.map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), |decode| decode(bytes))
-}
-
-fn is_status(media: &str) -> bool {
-    matches!(media, "message/delivery-status" | "message/global-delivery-status")
 }
 
 /// A header line without its colon, or a continuation that begins with one: two readers would see

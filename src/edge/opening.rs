@@ -340,7 +340,7 @@ impl Opener<'_> {
             subject_protected: false,
             answers: Vec::new(),
             shape: Shape::Mail,
-            failed_for_good: false,
+            report: None,
             malformed: true,
             verdict: Verdict { failure: Some(failure), ..Verdict::plain() },
             text: String::new(),
@@ -397,7 +397,7 @@ impl Opener<'_> {
             subject: subject.or_else(|| outer.subject()).unwrap_or_default(),
             answers,
             shape: outer.shape(),
-            failed_for_good: outer.failed_for_good(),
+            report: outer.delivery_report(),
             malformed: outer.is_malformed(),
             verdict,
             text: text

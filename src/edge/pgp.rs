@@ -5,14 +5,11 @@
 //! known: everything is read to the end, and an error throws all of it away.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::io::{Read, Write};
-use std::path::Path;
+use std::io::Read;
 
 use sequoia_openpgp as openpgp;
 
-use openpgp::cert::prelude::*;
-use openpgp::crypto::{Password, SessionKey};
+use openpgp::crypto::SessionKey;
 use openpgp::packet::{PKESK, SKESK, Signature as SignaturePacket};
 use openpgp::parse::Parse;
 use openpgp::parse::stream::{
@@ -20,13 +17,18 @@ use openpgp::parse::stream::{
     MessageStructure, VerificationError, VerificationHelper, VerificationResult, VerifierBuilder,
 };
 use openpgp::policy::StandardPolicy;
-use openpgp::serialize::SerializeInto;
-use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message, Recipient, Signer};
-use openpgp::types::{HashAlgorithm, SymmetricAlgorithm};
+use openpgp::types::SymmetricAlgorithm;
 use openpgp::{Cert, KeyHandle};
 
 use crate::domain::letter::{Failure, Signature, Signed};
 use crate::domain::names::{Digest, Fingerprint, Moment};
+
+mod certificate;
+mod keyring;
+
+pub use certificate::Certificate;
+use certificate::fingerprint_of;
+pub use keyring::{Keyring, Passphrase, generate, secret_fingerprint};
 
 /// What is accepted as secure. Sequoia's standard, unchanged: what it refuses (SHA-1, short RSA,
 /// messages without integrity protection) is refused here.
@@ -45,362 +47,9 @@ fn time_to_verify(moment: Moment) -> std::time::SystemTime {
     time_of(crate::domain::names::later(moment, crate::domain::names::Span::hours(25)))
 }
 
-/// A certificate, parsed and checked once.
-#[derive(Clone)]
-pub struct Certificate(Cert);
-
-impl fmt::Debug for Certificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Certificate({})", self.0.fingerprint())
-    }
-}
-
-/// The largest certificate that is read: a reporter's key with a few user ids is a tenth of it.
-const CERTIFICATE_MAX: usize = 256 * 1024;
-
-impl Certificate {
-    /// Reads one certificate, armored or not. Secret parts are dropped.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong with it.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
-        if bytes.len() > CERTIFICATE_MAX {
-            return Err("it is larger than any certificate should be".to_owned());
-        }
-        let cert =
-            Cert::from_bytes(bytes).map_err(|_| "it is no OpenPGP certificate".to_owned())?;
-        Ok(Self(cert.strip_secret_key_material()))
-    }
-
-    /// Its primary fingerprint.
-    #[must_use]
-    pub fn fingerprint(&self) -> Fingerprint {
-        fingerprint_of(&self.0)
-    }
-
-    /// As text.
-    #[must_use]
-    pub fn armored(&self) -> String {
-        let bytes = SerializeInto::to_vec(&self.0.armored()).unwrap_or_default();
-        String::from_utf8(bytes).unwrap_or_default()
-    }
-
-    /// Why no mail can be sealed to it at a moment, if so.
-    ///
-    /// # Errors
-    /// A sentence for the operator and for its owner.
-    pub fn check(&self, at: Moment) -> Result<(), String> {
-        let policy = policy();
-        recipient_key(&self.0, &policy, at).map(|_| ())
-    }
-
-    /// When the last key that can be encrypted to expires, if it does.
-    #[must_use]
-    pub fn expires(&self, at: Moment) -> Option<Moment> {
-        let policy = policy();
-        let valid = self.0.with_policy(&policy, time_of(at)).ok()?;
-        let primary = valid.primary_key().key_expiration_time();
-        let mut subkeys = valid
-            .keys()
-            .alive()
-            .revoked(false)
-            .for_transport_encryption()
-            .map(|key| key.key_expiration_time())
-            .collect::<Vec<_>>();
-        subkeys.sort_by_key(|at| at.map_or(i64::MAX, |at| Moment::from(at).timestamp()));
-        let last = subkeys.last().copied().flatten();
-        last.into_iter().chain(primary).min().map(Moment::from)
-    }
-
-    /// Whether one of its user ids bears this address. Says which of several keys a writer means,
-    /// never who somebody is.
-    #[must_use]
-    pub fn is_for(&self, address: &crate::domain::names::Address) -> bool {
-        self.0.userids().any(|user| {
-            let email = user.userid().email().ok().flatten();
-            email
-                .and_then(crate::domain::names::Address::parse)
-                .is_some_and(|a| a.same_box(address))
-        })
-    }
-
-    fn answers_to(&self, id: &KeyHandle) -> bool {
-        self.0.keys().any(|key| key.key().key_handle().aliases(id))
-    }
-}
-
-fn fingerprint_of(cert: &Cert) -> Fingerprint {
-    let hex = cert.fingerprint().to_hex();
-    // A fingerprint prints as 40 or 64 hex digits, so this cannot fail; a value that can never
-    // match keeps it a total function.
-    Fingerprint::parse(&hex).unwrap_or_else(Fingerprint::nobody)
-}
-
-/// The one key of a certificate that a mail is sealed to: the newest that may be encrypted to.
-fn recipient_key<'a>(
-    cert: &'a Cert,
-    policy: &'a StandardPolicy<'a>,
-    at: Moment,
-) -> Result<Recipient<'a>, String> {
-    let valid = cert
-        .with_policy(policy, time_of(at))
-        .map_err(|error| format!("the certificate is not valid ({})", root_cause(&error)))?;
-    if let openpgp::types::RevocationStatus::Revoked(_) = valid.revocation_status() {
-        return Err("the certificate is revoked".to_owned());
-    }
-    valid.alive().map_err(|_| "the certificate has expired, or is not valid yet".to_owned())?;
-    let newest = valid
-        .keys()
-        .supported()
-        .alive()
-        .revoked(false)
-        .for_transport_encryption()
-        .max_by_key(|key| key.key().creation_time());
-    newest
-        .map(Recipient::from)
-        .ok_or_else(|| "it has no key to encrypt to that is valid now".to_owned())
-}
-
 fn root_cause(error: &openpgp::anyhow::Error) -> String {
     error.root_cause().to_string().lines().next().unwrap_or("").to_owned()
 }
-
-//------------ The desk's own keys ----------------------------------------------------------------
-
-/// The desk's secret keys: the present one, and old ones that still open what was encrypted to
-/// them.
-pub struct Keyring {
-    current: Cert,
-    old: Vec<Cert>,
-    signer: Option<openpgp::crypto::KeyPair>,
-    session_salt: [u8; 32],
-}
-
-impl fmt::Debug for Keyring {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keyring({})", self.current.fingerprint())
-    }
-}
-
-/// A passphrase; never printed.
-#[derive(Clone)]
-pub struct Passphrase(Password);
-
-impl Passphrase {
-    /// Takes a passphrase as a file or a prompt gave it; a final line end is not part of it.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(Password::from(text.trim_end_matches(['\r', '\n'])))
-    }
-
-    /// Runs a function on its bytes.
-    pub fn with<T>(&self, run: impl FnOnce(&[u8]) -> T) -> T {
-        self.0.map(|bytes| run(bytes))
-    }
-}
-
-impl fmt::Debug for Passphrase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Passphrase(..)")
-    }
-}
-
-fn unlock(cert: Cert, passphrase: Option<&Passphrase>) -> Result<Cert, String> {
-    let mut packets = Vec::new();
-    for key in cert.keys().secret() {
-        let key = key.key().clone();
-        if key.has_unencrypted_secret() {
-            continue;
-        }
-        let Some(passphrase) = passphrase else {
-            return Err("it is locked and no passphrase was given".to_owned());
-        };
-        let primary = key.fingerprint() == cert.fingerprint();
-        let open = key
-            .decrypt_secret(&passphrase.0)
-            .map_err(|_| "the passphrase does not open it".to_owned())?;
-        packets.push(if primary {
-            openpgp::Packet::from(open.role_into_primary())
-        } else {
-            openpgp::Packet::from(open.role_into_subordinate())
-        });
-    }
-    let (cert, _) = cert.insert_packets(packets).map_err(|error| root_cause(&error))?;
-    Ok(cert)
-}
-
-impl Keyring {
-    /// Takes the desk's secret keys, the present one first, and opens them.
-    ///
-    /// # Errors
-    /// A sentence that says which key cannot be used, and why.
-    pub fn open(
-        keys: &[Vec<u8>],
-        passphrase: Option<&Passphrase>,
-        session_salt: [u8; 32],
-        now: Moment,
-    ) -> Result<Self, String> {
-        let mut ring = Self::for_looking(keys, passphrase)?;
-        ring.session_salt = session_salt;
-        let policy = policy();
-        recipient_key(&ring.current, &policy, now)?;
-        let signer = ring
-            .current
-            .keys()
-            .with_policy(&policy, time_of(now))
-            .supported()
-            .alive()
-            .revoked(false)
-            .for_signing()
-            .unencrypted_secret()
-            .next()
-            .ok_or_else(|| "it has no key to sign with that is valid now".to_owned())?;
-        let signer = signer.key().clone().into_keypair().map_err(|error| root_cause(&error))?;
-        ring.signer = Some(signer);
-        Ok(ring)
-    }
-
-    /// Takes secret keys that only open mails, whatever their state: nothing can be sealed with
-    /// this keyring.
-    ///
-    /// # Errors
-    /// A sentence that says which key cannot be used, and why.
-    pub fn for_looking(keys: &[Vec<u8>], passphrase: Option<&Passphrase>) -> Result<Self, String> {
-        let mut certs = Vec::new();
-        for bytes in keys {
-            let cert = Cert::from_bytes(bytes).map_err(|_| "it is no OpenPGP key".to_owned())?;
-            if !cert.is_tsk() {
-                return Err("it is a certificate without its secret key".to_owned());
-            }
-            certs.push(unlock(cert, passphrase)?);
-        }
-        let mut certs = certs.into_iter();
-        let current = certs.next().ok_or_else(|| "there is no key".to_owned())?;
-        Ok(Self { current, old: certs.collect(), signer: None, session_salt: [0; 32] })
-    }
-
-    fn signer(&self) -> Result<openpgp::crypto::KeyPair, String> {
-        self.signer.clone().ok_or_else(|| "this keyring only opens".to_owned())
-    }
-
-    /// The desk's present certificate.
-    #[must_use]
-    pub fn certificate(&self) -> Certificate {
-        Certificate(self.current.clone().strip_secret_key_material())
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Cert> {
-        std::iter::once(&self.current).chain(&self.old)
-    }
-
-    /// Signs and encrypts a finished MIME entity to one certificate: one message, one recipient,
-    /// one key, armored. SEIPDv2 where the certificate allows it.
-    ///
-    /// # Errors
-    /// Why the certificate cannot be encrypted to at that moment. Nothing was produced.
-    pub fn seal(&self, to: &Certificate, entity: &[u8], at: Moment) -> Result<Vec<u8>, String> {
-        let policy = policy();
-        let key = recipient_key(&to.0, &policy, at)?;
-        let text = |error: openpgp::anyhow::Error| root_cause(&error);
-        let mut sealed = Vec::with_capacity(entity.len().saturating_mul(3) / 2 + 2048);
-        let message = Message::new(&mut sealed);
-        let message = Armorer::new(message).build().map_err(text)?;
-        let message = Encryptor::for_recipients(message, [key]).build().map_err(text)?;
-        let message = Signer::new(message, self.signer()?)
-            .map_err(text)?
-            .hash_algo(HashAlgorithm::SHA256)
-            .map_err(text)?
-            .creation_time(time_of(at))
-            .add_intended_recipient(&to.0)
-            .build()
-            .map_err(text)?;
-        let mut message = LiteralWriter::new(message).build().map_err(text)?;
-        message.write_all(entity).map_err(|error| error.to_string())?;
-        message.finalize().map_err(text)?;
-        if sealed.is_empty() {
-            return Err("sealing gave nothing".to_owned());
-        }
-        Ok(sealed)
-    }
-
-    /// A detached signature over a finished MIME entity, armored. Its hash is SHA-256.
-    ///
-    /// # Errors
-    /// What the library says; the mail is not sent (FAILURES L17).
-    pub fn sign(&self, entity: &[u8], at: Moment) -> Result<Vec<u8>, String> {
-        let text = |error: openpgp::anyhow::Error| root_cause(&error);
-        let mut signature = Vec::new();
-        let message = Message::new(&mut signature);
-        let message =
-            Armorer::new(message).kind(openpgp::armor::Kind::Signature).build().map_err(text)?;
-        let mut message = Signer::new(message, self.signer()?)
-            .map_err(text)?
-            .hash_algo(HashAlgorithm::SHA256)
-            .map_err(text)?
-            .creation_time(time_of(at))
-            .detached()
-            .build()
-            .map_err(text)?;
-        message.write_all(entity).map_err(|error| error.to_string())?;
-        message.finalize().map_err(text)?;
-        Ok(signature)
-    }
-}
-
-/// Makes a new secret key for an address: one certificate that GnuPG reads (version 4,
-/// Ed25519 and X25519), locked with the passphrase, and its revocation certificate.
-///
-/// # Errors
-/// What the library says.
-pub fn generate(
-    name: &str,
-    address: &str,
-    passphrase: Option<&Passphrase>,
-    years: Option<u64>,
-    created: Moment,
-) -> Result<(Vec<u8>, Vec<u8>), String> {
-    let text = |error: openpgp::anyhow::Error| root_cause(&error);
-    let (cert, revocation) = CertBuilder::new()
-        .set_creation_time(Some(time_of(created)))
-        .set_cipher_suite(CipherSuite::Cv25519)
-        .add_userid(format!("{name} <{address}>"))
-        .add_signing_subkey()
-        .add_transport_encryption_subkey()
-        .set_validity_period(years.map(|y| std::time::Duration::from_secs(y * 365 * 86_400)))
-        .set_password(passphrase.map(|passphrase| passphrase.0.clone()))
-        .generate()
-        .map_err(text)?;
-    let secret = SerializeInto::to_vec(&cert.as_tsk().armored()).map_err(text)?;
-    let revocation = revocation_text(&cert, revocation)?;
-    Ok((secret, revocation))
-}
-
-fn revocation_text(cert: &Cert, revocation: SignaturePacket) -> Result<Vec<u8>, String> {
-    use openpgp::serialize::Marshal;
-    let mut out = Vec::new();
-    let head =
-        [("Comment", format!("Revocation of {}. Keep it off the machine.", cert.fingerprint()))];
-    let mut writer =
-        openpgp::armor::Writer::with_headers(&mut out, openpgp::armor::Kind::PublicKey, head)
-            .map_err(|error| error.to_string())?;
-    openpgp::Packet::from(revocation).serialize(&mut writer).map_err(|error| root_cause(&error))?;
-    writer.finalize().map_err(|error| error.to_string())?;
-    Ok(out)
-}
-
-/// Reads a secret key file and says which key it is, without opening it.
-///
-/// # Errors
-/// A sentence that says what is wrong with the file.
-pub fn secret_fingerprint(path: &Path) -> Result<Fingerprint, String> {
-    let cert = Cert::from_file(path).map_err(|_| "it is no OpenPGP key".to_owned())?;
-    if !cert.is_tsk() {
-        return Err("it is a certificate without its secret key".to_owned());
-    }
-    Ok(fingerprint_of(&cert))
-}
-
-//------------ Opening ----------------------------------------------------------------------------
 
 /// Certificates that signatures are checked against.
 pub trait Known: Sync {

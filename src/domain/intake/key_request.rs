@@ -129,7 +129,7 @@ mod tests {
             subject_protected: false,
             answers: Vec::new(),
             shape: Shape::Mail,
-            failed_for_good: false,
+            report: None,
             malformed: false,
             verdict: Verdict::plain(),
             text: text.to_owned(),
