@@ -303,6 +303,7 @@ impl Reader<'_> {
             certificate: certificate.armored(),
             roles: part.roles.into_iter().collect(),
             groups: part.groups.into_iter().collect(),
+            further: Vec::new(),
         })
     }
 

@@ -6,18 +6,22 @@
 //! engine runs in the daemon and in `embargod demo`, where a post office in the same process
 //! stands for the servers and the clock jumps.
 
+use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::domain::calendar::Calendars;
+use crate::domain::catch_up;
 use crate::domain::desk::{Body, Decision, Desk, Record, Settings};
-use crate::domain::event::{Delivery, Event};
+use crate::domain::event::{Delivery, Enclosure, Event};
 use crate::domain::history;
 use crate::domain::intake::{self, Arrival};
-use crate::domain::letter::Letter;
-use crate::domain::names::{Digest, Handle, MessageId, Moment};
+use crate::domain::letter::{Attachment, Letter};
+use crate::domain::member::MemberFact;
+use crate::domain::membership;
+use crate::domain::names::{Digest, Fingerprint, Handle, MessageId, Moment, PersonId};
 use crate::domain::outbox::{Mail, Next, Outcome, Words, after, next_attempt};
-use crate::domain::roster::{RefKey, Roster};
+use crate::domain::roster::{Person, RefKey, Roster};
 use crate::domain::texts::{Written, fill_blobs, fill_history};
 use crate::domain::watch::{self, Leave};
 use crate::edge::clock::Clock;
@@ -67,6 +71,10 @@ pub struct Engine {
     store: SharedStore,
     keyring: Keyring,
     directory: Directory,
+    /// The texts of the certificates that were read, by their hashes.
+    read: BTreeMap<Fingerprint, Digest>,
+    /// The state of the roster that they were read for.
+    learned: Option<u64>,
     sender: Sender,
     clock: Box<dyn Clock>,
     newest: Option<Moment>,
@@ -122,6 +130,8 @@ impl Engine {
             store: Arc::new(Mutex::new(store)),
             keyring,
             directory: Directory::default(),
+            read: BTreeMap::new(),
+            learned: None,
             sender,
             clock,
             newest,
@@ -131,6 +141,7 @@ impl Engine {
         };
         lock(&engine.store).set_alarm("clock", None)?;
         engine.configure(sources)?;
+        engine.take_over()?;
         engine.fill_directory()?;
         engine.settle_what_was_in_flight()?;
         Ok(engine)
@@ -192,21 +203,96 @@ impl Engine {
         lock(&self.store).commit(&Commit { records: &[record], shelf: &shelf, ..Commit::default() })
     }
 
-    fn fill_directory(&mut self) -> Result<(), Fault> {
-        let mut directory = Directory::default();
-        for person in self.desk.roster.people.values() {
-            let certificate = Certificate::read(person.certificate.as_bytes()).map_err(|why| {
-                Fault::new(format!("the certificate of `{}`: {why}", person.id), "")
-            })?;
-            directory.add(certificate, true);
+    /// Takes members over whom the config names and the journal has never heard of: from then on the
+    /// journal alone says who is in a group.
+    fn take_over(&mut self) -> Result<(), Fault> {
+        let now = self.now();
+        let people: Vec<_> = self.desk.not_taken_over().into_iter().cloned().collect();
+        if people.is_empty() {
+            return Ok(());
         }
+        let decision = membership::taken_over(&self.desk, &people, "config", now, fresh()?);
+        self.carry_out(decision, now, None, None, None)
+    }
+
+    /// Puts people in groups, on the operator's word: each as the file has them.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn import(&mut self, people: &[Person], source: &str) -> Result<(), Fault> {
+        let now = self.now();
+        let decision = membership::taken_over(&self.desk, people, source, now, fresh()?);
+        self.carry_out(decision, now, None, None, None)
+    }
+
+    /// Takes a fact about a member in, on the operator's word.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn order(&mut self, member: &PersonId, fact: MemberFact) -> Result<(), Fault> {
+        let now = self.now();
+        let decision = membership::ordered(&self.desk, member, fact, now, fresh()?);
+        self.carry_out(decision, now, None, None, None)
+    }
+
+    /// Reads the certificates of people that are new, or have a new text, and tells the domain what
+    /// they say.
+    fn learn(&mut self) -> Result<(), Fault> {
+        let version = self.desk.roster_version();
+        if self.learned == Some(version) {
+            return Ok(());
+        }
+        let roster = &self.desk.roster;
+        let people = roster.people.values().chain(roster.newcomers.values());
+        let mut new = Vec::new();
+        for person in people {
+            let first = (&person.fingerprint, &person.certificate);
+            let further = person.further.iter().map(|key| (&key.fingerprint, &key.certificate));
+            for (fingerprint, text) in std::iter::once(first).chain(further) {
+                let digest = Digest::of(text.as_bytes());
+                if self.read.get(fingerprint) != Some(&digest) {
+                    new.push((person.id.clone(), fingerprint.clone(), text.clone(), digest));
+                }
+            }
+        }
+        let now = self.now();
+        let read = pool::map(&new, |(_, _, text, _)| {
+            let certificate = Certificate::read(text.as_bytes())?;
+            let facts = certificate.facts(now);
+            Ok::<_, String>((certificate, facts))
+        });
+        for ((id, fingerprint, _, digest), read) in new.into_iter().zip(read) {
+            let (certificate, facts) =
+                read.map_err(|why| Fault::new(format!("the certificate of `{id}`: {why}"), ""))?;
+            self.directory.add(certificate, Some(id.as_str()));
+            self.desk.learn_key(&fingerprint, facts);
+            self.read.insert(fingerprint, digest);
+        }
+        self.learned = Some(version);
+        Ok(())
+    }
+
+    /// Forgets certificates that are pinned for nobody any more.
+    fn forget_keys(&mut self) {
+        let roster = &self.desk.roster;
+        let people = roster.people.values().chain(roster.newcomers.values());
+        let pinned: BTreeSet<_> = people.flat_map(|p| p.fingerprints().cloned()).collect();
+        if self.read.len() > pinned.len() {
+            self.directory.keep_pinned(&pinned);
+            self.read.retain(|fingerprint, _| pinned.contains(fingerprint));
+        }
+    }
+
+    fn fill_directory(&mut self) -> Result<(), Fault> {
+        self.learn()?;
+        let mut directory = std::mem::take(&mut self.directory);
         // Reporters of closed incidents are not loaded: what starts must not grow with them.
         for incident in self.desk.open() {
             let Some(key) = &incident.reporter.key else { continue };
             let text = lock(&self.store).body(key.certificate)?;
             if let Some(certificate) = text.and_then(|text| Certificate::read(text.as_bytes()).ok())
             {
-                directory.add(certificate, false);
+                directory.add(certificate, None);
             }
         }
         self.directory = directory;
@@ -336,13 +422,18 @@ impl Engine {
         };
         let arrival = Arrival { letter, ours, returned: returned.as_ref() };
         let now = self.now();
+        if !letter.revoked.is_empty() {
+            // In force before the mail itself is looked at: it may be signed by that very key.
+            let decision = membership::revoked(&self.desk, letter, now, fresh()?);
+            self.carry_out(decision, now, Some(letter.raw), None, None)?;
+        }
         let decision = intake::receive(&self.desk, arrival, now, fresh()?);
         let what = decision.disposition;
         tracing::info!(inbox, what, "A mail was taken in.");
         // The best one only: what is written to is what is remembered.
         for found in letter.keys.iter().take(1) {
             if let Ok(certificate) = Certificate::read(found.certificate.as_bytes()) {
-                self.directory.add(certificate, false);
+                self.directory.add(certificate, None);
             }
         }
         self.carry_out(decision, now, Some(letter.raw), Some((inbox, what)), None)
@@ -388,6 +479,11 @@ impl Engine {
             let decision = watch::digest(&self.desk, now, fresh()?);
             self.carry_out(decision, now, None, None, None)?;
         }
+        for id in self.desk.people_due(now) {
+            let decision = membership::due(&self.desk, &id, now, fresh()?);
+            self.carry_out(decision, now, None, None, None)?;
+        }
+        self.let_catch_up(now)?;
         for handle in self.desk.due(now) {
             // A bound, since a rule that never rests must not stop the others.
             for _ in 0..10_000 {
@@ -395,6 +491,22 @@ impl Engine {
                 if decision.entries.is_empty() {
                     break;
                 }
+                self.carry_out(decision, now, None, None, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks who has missed what, whenever somebody may have.
+    fn let_catch_up(&mut self, now: Moment) -> Result<(), Fault> {
+        if !self.desk.may_have_missed() {
+            return Ok(());
+        }
+        self.desk.looked_for_missed();
+        let open: Vec<Handle> = self.desk.open().map(|open| open.handle.clone()).collect();
+        for handle in open {
+            let decision = catch_up::look(&self.desk, &handle, now, fresh()?);
+            if !decision.entries.is_empty() {
                 self.carry_out(decision, now, None, None, None)?;
             }
         }
@@ -505,10 +617,10 @@ impl Engine {
                 Next::Again(at) => ("waiting", at, None),
             };
         let reply = match outcome {
-            Outcome::Later(reply) | Outcome::Refused(reply) => {
+            Outcome::Accepted(reply) | Outcome::Later(reply) | Outcome::Refused(reply) => {
                 crate::domain::texts::clean_line(reply, 200)
             }
-            Outcome::Accepted | Outcome::Unknown => String::new(),
+            Outcome::Unknown => String::new(),
         };
         tracing::info!(outbox = row.id, state, attempts, "A mail was handed over, or not.");
         let settled = Settled { id: row.id, state, next_attempt, unknowns, reply: reply.clone() };
@@ -585,6 +697,9 @@ impl Engine {
                 self.desk.apply(&record.0, record.1);
                 records.push(record);
             }
+            // A mail may be for a key that came in with it; one that was dropped just now can still
+            // be told so.
+            self.learn()?;
             bodies.extend(decision.bodies);
             let (made, withheld) = self.seal(&decision.mails, &bodies, now)?;
             sealed.extend(made);
@@ -611,7 +726,9 @@ impl Engine {
             inbox,
             outbox,
         };
-        lock(&self.store).commit(&commit)
+        lock(&self.store).commit(&commit)?;
+        self.forget_keys();
+        Ok(())
     }
 
     /// Seals mails on all cores. What cannot be sealed comes back with the reason.
@@ -623,8 +740,24 @@ impl Engine {
         now: Moment,
     ) -> Result<(Vec<Sealed>, Vec<(Mail, String)>), Fault> {
         let mut jobs = Vec::new();
+        // Read once for all copies of a notice: each has the same.
+        let mut enclosed: BTreeMap<Digest, Attachment> = BTreeMap::new();
         for mail in mails {
-            jobs.push((mail, self.words(mail, bodies)?, self.certificate(mail)));
+            let mut attachments = mail.attachments.clone();
+            if let Words::Frozen { enclosures, .. } = &mail.words {
+                for enclosure in enclosures {
+                    let attachment = match enclosed.entry(enclosure.bytes) {
+                        Slot::Occupied(known) => known.get().clone(),
+                        Slot::Vacant(free) => {
+                            free.insert(self.attachment(enclosure, bodies)?).clone()
+                        }
+                    };
+                    attachments.push(attachment);
+                }
+            }
+            let mail = Mail { attachments, ..mail.clone() };
+            let (words, certificate) = (self.words(&mail, bodies)?, self.certificate(&mail));
+            jobs.push((mail, words, certificate));
         }
         let (keyring, sender) = (&self.keyring, &self.sender);
         let results = pool::map(&jobs, |(mail, written, certificate)| {
@@ -653,6 +786,26 @@ impl Engine {
         let key = incident.reporter.key.as_ref().filter(|key| key.fingerprint == *fingerprint)?;
         let text = lock(&self.store).body(key.certificate).ok().flatten()?;
         Certificate::read(text.as_bytes()).ok()
+    }
+
+    /// What was approved with a draft, byte for byte.
+    fn attachment(&self, enclosure: &Enclosure, bodies: &[Body]) -> Result<Attachment, Fault> {
+        let gone = || Fault::new("an attachment of a frozen draft is gone", "freeze it again");
+        let fresh = bodies.iter().find(|body| body.name == enclosure.bytes);
+        let hex = match fresh {
+            Some(body) => body.text.clone(),
+            None => lock(&self.store).body(enclosure.bytes)?.ok_or_else(gone)?,
+        };
+        let bytes = crate::edge::unhex(&hex).ok_or_else(gone)?;
+        if Digest::of(&bytes) != enclosure.sha256 {
+            return Err(gone());
+        }
+        Ok(Attachment {
+            name: enclosure.name.clone(),
+            media: enclosure.media.clone(),
+            bytes: bytes.into(),
+            of_other_form: false,
+        })
     }
 
     /// The newest lines of an incident's history.
@@ -686,7 +839,7 @@ impl Engine {
                 Ok(Written { subject: written.subject.clone(), body })
             }
             Words::Clear(text) => Ok(text.written().clone()),
-            Words::Frozen { draft, name, reference, late } => {
+            Words::Frozen { draft, name, reference, late, enclosures: _ } => {
                 Ok(frozen(*draft)?.for_recipient(name, reference, late.as_deref()))
             }
             Words::Public { draft, late, gate: _ } => {

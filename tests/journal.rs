@@ -11,10 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use embargod::domain::desk::Record;
 use embargod::domain::event::{
-    Ask, Author, Copy, Delivery, Draft, Event, LetterNote, Mailed, Opening, Purpose, Recipient,
-    ReporterKey,
+    Answer, Ask, Author, Copy, Delivery, Draft, Event, LetterNote, Mailed, Opening, Purpose,
+    Recipient, ReporterKey,
 };
-use embargod::domain::letter::{KeyRank, Protection};
+use embargod::domain::key::PinnedKey;
+use embargod::domain::letter::{Fate, KeyRank, Protection};
+use embargod::domain::member::MemberFact;
 use embargod::domain::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId,
 };
@@ -68,7 +70,18 @@ fn samples() -> Vec<Event> {
         release: None,
         template: digest,
         by: Some(person.clone()),
+        attachments: Vec::new(),
+        doubts: Vec::new(),
     };
+    let enclosure = embargod::domain::event::Enclosure {
+        name: "fix.patch".into(),
+        media: "text/x-patch".into(),
+        size: 1,
+        sha256: digest,
+        bytes: digest,
+    };
+    let with_patch =
+        Draft { attachments: vec![enclosure], doubts: vec!["x".into()], ..draft.clone() };
     let ask =
         Ask { person: person.clone(), by: None, line: "/close".into(), basis: digest, until: at() };
     let purpose = Purpose::Notice { notice: notice.clone(), number: 1 };
@@ -98,7 +111,7 @@ fn samples() -> Vec<Event> {
         Event::KeyPinned { key: key.clone() },
         Event::KeyProven { fingerprint },
         Event::Mailed { mails: vec![mailed] },
-        Event::Delivered { message_id, outcome: Delivery::Accepted },
+        Event::Delivered { message_id, outcome: Delivery::Accepted, reply: String::new() },
         Event::Commanded { words: vec!["accept".into()] },
         Event::Refused { words: vec!["close".into()], why: "not your role".into() },
         Event::Accepted,
@@ -180,6 +193,82 @@ fn samples() -> Vec<Event> {
             calendars: BTreeMap::from([("weekdays".into(), digest)]),
         },
     ]
+    .into_iter()
+    .chain(of_the_list(digest, with_patch))
+    .collect()
+}
+
+/// Facts about members, keys and the ledger.
+fn of_the_list(digest: Digest, draft: Draft) -> Vec<Event> {
+    let ann = PersonId::parse("ann").unwrap();
+    let fingerprint = Fingerprint::parse(&"AB".repeat(20)).unwrap();
+    let key = PinnedKey { fingerprint: fingerprint.clone(), certificate: "x".into() };
+    let address = Address::parse("ann@people.test").unwrap();
+    let group = || "private_distributors".to_owned();
+    let name = || "Ann".to_owned();
+    let notice = TaskId::parse("advance").unwrap();
+    let message_id = MessageId::parse("x@desk.test").unwrap();
+    let recipients = BTreeSet::from([Recipient::Person(ann.clone())]);
+    let facts = [
+        MemberFact::Proposed {
+            name: name(),
+            address: address.clone(),
+            group: group(),
+            key: Some(key.clone()),
+        },
+        MemberFact::Proposed { name: name(), address: address.clone(), group: group(), key: None },
+        MemberFact::Imported {
+            name: name(),
+            address,
+            groups: BTreeSet::from([group()]),
+            key: key.clone(),
+            source: "config".into(),
+        },
+        MemberFact::Challenged { nonce: digest, fingerprint: fingerprint.clone() },
+        MemberFact::KeyShown { fingerprint: fingerprint.clone() },
+        MemberFact::TermsAccepted { terms: digest },
+        MemberFact::Vouched { group: group() },
+        MemberFact::Judged {
+            group: group(),
+            criterion: "alias".into(),
+            met: true,
+            evidence: "x".into(),
+        },
+        MemberFact::Approved { group: group(), number: 1 },
+        MemberFact::Activated { group: group() },
+        MemberFact::Suspended { reason: "x".into() },
+        MemberFact::ReinstatementAsked,
+        MemberFact::Reinstated,
+        MemberFact::Removed { group: Some(group()), reason: "x".into() },
+        MemberFact::Removed { group: None, reason: "x".into() },
+        MemberFact::Reviewed { group: group(), note: "x".into() },
+        MemberFact::KeyOffered { key: key.clone(), by_old: true },
+        MemberFact::KeyApproved { number: 2 },
+        MemberFact::KeyCancelled,
+        MemberFact::KeyTaken { fingerprint: fingerprint.clone() },
+        MemberFact::KeyUpdated { key: key.clone(), revoked: false },
+        MemberFact::KeyUpdated { key, revoked: true },
+        MemberFact::KeyDropped { fingerprint },
+    ];
+    let mut events: Vec<Event> =
+        facts.into_iter().map(|fact| Event::Member { member: ann.clone(), fact }).collect();
+    events.extend([
+        Event::Told { person: ann.clone(), what: "key:x:1:7".into() },
+        Event::Frozen(Box::new(draft)),
+        Event::Delivered {
+            message_id: message_id.clone(),
+            outcome: Delivery::Accepted,
+            reply: "250 taken".into(),
+        },
+        Event::Reported { message_id, fate: Fate::Failed, status: "5.1.1".into() },
+        Event::CaughtUp { notice: notice.clone(), number: 1, recipients },
+        Event::Answered { notice: notice.clone(), number: 1, answer: Answer::Received },
+        Event::Answered { notice, number: 1, answer: Answer::Ready },
+        Event::Objected { words: digest },
+        Event::AudienceSet { group: group(), members: Some(BTreeSet::from([ann.clone()])) },
+        Event::Leaked { who: Some(ann), words: digest },
+    ]);
+    events
 }
 
 /// A playbook is stored with the incidents that began with it: its first text must still load, and

@@ -45,10 +45,29 @@ fn person(id: &str, roles: &[&str], groups: &[&str]) -> Person {
         certificate: String::new(),
         roles: set(roles),
         groups: set(groups),
+        further: Vec::new(),
     }
 }
 
 impl World {
+    /// As the engine does at the first start with them.
+    fn take_members_over(&mut self) {
+        for person in self.desk.not_taken_over().into_iter().cloned().collect::<Vec<_>>() {
+            let key = embargod::domain::key::PinnedKey {
+                fingerprint: person.fingerprint.clone(),
+                certificate: String::new(),
+            };
+            let fact = embargod::domain::member::MemberFact::Imported {
+                name: person.name,
+                address: person.address,
+                groups: person.groups,
+                key,
+                source: "config".to_owned(),
+            };
+            self.apply(None, Event::Member { member: person.id, fact });
+        }
+    }
+
     fn new(playbook: &str) -> Self {
         let settings = Settings {
             name: "Desk".to_owned(),
@@ -80,7 +99,8 @@ impl World {
                 ],
             ),
         ];
-        let roster = Roster { people: people.into_iter().map(|p| (p.id.clone(), p)).collect() };
+        let people = people.into_iter().map(|p| (p.id.clone(), p)).collect();
+        let roster = Roster { people, ..Roster::default() };
         let mut lay = |text: &str| desk.shelve(text);
         let configured = Event::Configured {
             settings: lay(&serde_json::to_string(&settings).unwrap()),
@@ -97,6 +117,7 @@ impl World {
         let mut world = Self { desk, handle, now, number: 0, draws: 0, gates: Vec::new() };
         world.apply(None, configured);
         assert!(world.desk.faults.is_empty(), "{:?}", world.desk.faults);
+        world.take_members_over();
         let loaded = &world.desk.playbooks[playbook];
         let opening = Opening {
             playbook: loaded.digest,
@@ -238,6 +259,8 @@ impl World {
                 release: None,
                 template: Digest::of(b"template"),
                 by: None,
+                attachments: Vec::new(),
+                doubts: Vec::new(),
             };
             self.apply(None, Event::Frozen(Box::new(draft)));
             self.apply(Some("mia"), Event::Approved { notice, number });

@@ -315,7 +315,7 @@ fn a_mailed_in_copy_of_a_pinned_certificate_replaces_nothing() {
     let world = World::new();
     let pinned = world.stage.keyring(Who::Mia).unwrap().certificate();
     let mut directory = Directory::default();
-    directory.add(pinned.clone(), true);
+    directory.add(pinned.clone(), Some("mia"));
     // The same primary key without its subkeys, as anybody can strip it.
     let whole = sequoia_openpgp::Cert::from_bytes(pinned.armored().as_bytes()).unwrap();
     let bare = whole.strip_secret_key_material().retain_subkeys(|_| false);
@@ -323,7 +323,7 @@ fn a_mailed_in_copy_of_a_pinned_certificate_replaces_nothing() {
     let stripped = Certificate::read(&bytes).unwrap();
     assert_ne!(stripped.armored(), pinned.armored());
     let before = directory.get(&pinned.fingerprint()).unwrap().armored();
-    directory.add(stripped, false);
+    directory.add(stripped, None);
     assert!(directory.is_pinned(&pinned.fingerprint()));
     assert_eq!(directory.get(&pinned.fingerprint()).unwrap().armored(), before);
 }

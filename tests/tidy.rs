@@ -78,7 +78,8 @@ fn each_library_of_the_edge_has_one_room() {
             let named = text
                 .lines()
                 .any(|line| !line.trim_start().starts_with("//") && line.contains(library));
-            let inside = path.starts_with(room) || path.as_os_str() == format!("{room}.rs").as_str();
+            let inside =
+                path.starts_with(room) || path.as_os_str() == format!("{room}.rs").as_str();
             assert!(!named || inside, "{} names {library}", path.display());
         }
     }

@@ -74,7 +74,7 @@ fn everybody(store: &Store) -> Result<(Directory, Vec<(PersonId, Certificate)>),
         for person in roster.people.values() {
             let certificate = Certificate::read(person.certificate.as_bytes())
                 .at(|| format!("the certificate of `{}`", person.id))?;
-            directory.add(certificate.clone(), true);
+            directory.add(certificate.clone(), Some(person.id.as_str()));
             people.push((person.id.clone(), certificate));
         }
     }

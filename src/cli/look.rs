@@ -190,7 +190,19 @@ struct NoticeReport {
     number: u32,
     released: Moment,
     late: bool,
-    copies: Vec<(String, crate::domain::event::Delivery)>,
+    copies: Vec<CopyReport>,
+}
+
+#[derive(Serialize)]
+struct CopyReport {
+    who: String,
+    delivery: crate::domain::event::Delivery,
+    state: String,
+    since: Moment,
+    server_said: String,
+    report: Option<crate::domain::letter::Fate>,
+    received: Option<Moment>,
+    ready: Option<Moment>,
 }
 
 impl Show {
@@ -284,7 +296,20 @@ fn notices(desk: &Desk, incident: &Incident) -> Vec<NoticeReport> {
                 number: *number,
                 released: release.at,
                 late: release.late,
-                copies: release.copies.iter().map(|(to, delivery)| (who(to), *delivery)).collect(),
+                copies: release
+                    .copies
+                    .iter()
+                    .map(|(to, entry)| CopyReport {
+                        who: who(to),
+                        delivery: entry.delivery,
+                        state: crate::domain::ledger::state(entry),
+                        since: entry.since,
+                        server_said: entry.reply.clone(),
+                        report: entry.report.as_ref().map(|(_, fate, _)| *fate),
+                        received: entry.received,
+                        ready: entry.ready,
+                    })
+                    .collect(),
             });
         }
     }
@@ -350,8 +375,8 @@ fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
             notice.number,
             calendar.say(notice.released)
         );
-        for (who, delivery) in &notice.copies {
-            let _ = writeln!(out, "    {who}: {delivery:?}");
+        for copy in &notice.copies {
+            let _ = writeln!(out, "    {:<37}{}", copy.who, copy.state);
         }
     }
     out

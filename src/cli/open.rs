@@ -79,7 +79,10 @@ impl Open {
         let (keyring, mut directory) = self.keys(path, now)?;
         for file in &self.cert {
             let bytes = std::fs::read(file).at(|| file.display().to_string())?;
-            directory.add(Certificate::read(&bytes).at(|| file.display().to_string())?, true);
+            directory.add(
+                Certificate::read(&bytes).at(|| file.display().to_string())?,
+                Some("somebody"),
+            );
         }
         let opener = Opener { keyring: &keyring, known: &directory, address: None, limits: LIMITS };
         let mut code = ExitCode::SUCCESS;
@@ -110,7 +113,7 @@ impl Open {
             for person in config.sources.roster.people.values() {
                 let certificate = Certificate::read(person.certificate.as_bytes())
                     .at(|| person.id.to_string())?;
-                directory.add(certificate, true);
+                directory.add(certificate, Some(person.id.as_str()));
             }
             return Ok((config::keyring(&config, [0; 32], now)?, directory));
         }

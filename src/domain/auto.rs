@@ -1,13 +1,15 @@
 //! The rows that the desk carries out by itself when their moment comes.
 
-use super::event::{Delivery, Event, Recipient};
+use serde_json::json;
+
+use super::event::{Event, Purpose, Recipient};
 use super::incident::Incident;
 use super::names::TaskId;
 use super::notice;
 use super::playbook::{Action, Task};
 use super::roster::Person;
 use super::work::Work;
-use super::{batch, relay};
+use super::{batch, ledger, relay};
 
 /// Carries out a row. `mark` is what is left in the history, so that it happens once.
 pub fn act(work: &mut Work<'_>, id: &TaskId, mark: String) {
@@ -66,41 +68,36 @@ fn end_role(work: &mut Work<'_>, incident: &Incident, role: &str) {
     relay::tell_outside(work, &off, &heading, &lines, next);
 }
 
-/// The table of who was reached by a notice, for the role that verifies it.
+/// The table of who was reached by a notice, for the role that verifies it; those who said nothing
+/// are asked for a word.
 fn verify(work: &mut Work<'_>, incident: &Incident, task: &Task, new_only: bool) {
     let Some(of) = task.of.as_ref().and_then(|of| incident.task(of)) else { return };
-    let mut lines = Vec::new();
-    let reached = ledger(work, incident, of);
+    let mut people: Vec<&Person> = task.roles().flat_map(|role| work.holders(role)).collect();
+    if people.is_empty() {
+        people = work.team();
+    }
+    let reached = ledger::of(work.desk, incident, &of.id);
     if reached.is_empty() {
         let lines = [format!("{}: the notice `{}` has not left.", task.title, of.word())];
         let next = format!(
             "see `| /agenda` for what it waits for; close this with `| /done {} NOTE`, without the bar.",
             task.word()
         );
-        let people = work.holders(&task.role);
-        let people = if people.is_empty() { work.team() } else { people };
         work.inform(&people, "The notice has NOT left", &lines, &next);
         return;
     }
-    if new_only {
-        let now = of.audience.as_ref().map(|audience| notice::recipients(work, audience));
-        for to in now.into_iter().flatten() {
-            if !reached.iter().any(|(known, _)| *known == to) {
-                lines.push(format!("  {:<40}has NOT had it", relay::who(work.desk, &to)));
-            }
-        }
-        if lines.is_empty() {
-            lines.push("Nobody has become a member since it left.".to_owned());
-        }
-    } else {
-        for (to, state) in &reached {
-            lines.push(format!("  {:<40}{}", relay::who(work.desk, to), words(*state)));
-        }
+    let mut lines = vec![format!("{}: who was reached by `{}`", task.title, of.word())];
+    let now = of.audience.as_ref().map(|audience| notice::recipients(work, audience));
+    let without = now.into_iter().flatten().filter(|to| reached.iter().all(|line| line.to != *to));
+    let without: Vec<String> =
+        without.map(|to| format!("  {:<37}has NOT had it", relay::who(work.desk, &to))).collect();
+    if new_only && without.is_empty() {
+        lines.push("Everybody who is a member now has a copy.".to_owned());
     }
-    lines.insert(0, format!("{}: who was reached by `{}`", task.title, of.word()));
-    let mut people: Vec<&Person> = task.roles().flat_map(|role| work.holders(role)).collect();
-    if people.is_empty() {
-        people = work.team();
+    lines.extend(without);
+    if !new_only {
+        lines.extend(ledger::table(&reached));
+        nudge(work, incident, of);
     }
     let next = format!(
         "reach those who are missing by another way, then close it with `| /done {} NOTE`, without the bar.",
@@ -109,41 +106,29 @@ fn verify(work: &mut Work<'_>, incident: &Incident, task: &Task, new_only: bool)
     work.inform(&people, "Who has the notice", &lines, &next);
 }
 
-fn ledger(work: &Work<'_>, incident: &Incident, of: &Task) -> Vec<(Recipient, Delivery)> {
-    let Some(notice) = incident.notices.get(&of.id) else { return Vec::new() };
-    let mut rows: Vec<(Recipient, Delivery)> = Vec::new();
-    for release in notice.releases.values() {
-        for (to, state) in &release.copies {
-            rows.retain(|(known, _)| known != to);
-            rows.push((to.clone(), *state));
+/// Asks those who have a notice and have said nothing for a word.
+fn nudge(work: &mut Work<'_>, incident: &Incident, of: &Task) {
+    for line in ledger::of(work.desk, incident, &of.id) {
+        let Recipient::Person(id) = &line.to else { continue };
+        let Some(person) = work.person(id).filter(|person| incident.is_for_any_group(person))
+        else {
+            continue;
+        };
+        if ledger::is_silent(&line.entry) && work.desk.can_seal(person, work.now) {
+            let facts = json!({ "name": person.name, "moment": work.say(line.entry.since) });
+            work.tell(person, Purpose::Nudge, "silent", facts);
         }
-        let waiting = release.pending.iter().map(|to| (to.clone(), Delivery::Queued));
-        rows.extend(waiting);
     }
-    rows.sort_by_key(|(to, _)| relay::who(work.desk, to));
-    rows
 }
 
-/// Whether somebody is missing from the ledger of a notice: then closing its verification needs a
-/// note.
+/// Whether somebody is missing from the ledger of a notice, or has said nothing: then closing its
+/// verification needs a note. That a server took a mail does not say that anybody has read it.
 #[must_use]
 pub fn is_somebody_missing(work: &Work<'_>, incident: &Incident, of: &TaskId) -> bool {
     let Some(of) = incident.task(of) else { return true };
-    let reached = ledger(work, incident, of);
+    let reached = incident.ledger(&of.id);
     let now = of.audience.as_ref().map(|audience| notice::recipients(work, audience));
-    let taken = |to: &Recipient| {
-        reached.iter().any(|(known, state)| known == to && *state == Delivery::Accepted)
-    };
-    reached.is_empty() || !now.into_iter().flatten().all(|to| taken(&to))
-}
-
-fn words(state: Delivery) -> &'static str {
-    match state {
-        Delivery::Queued => "on its way",
-        Delivery::Accepted => "taken by the mail server",
-        Delivery::Dead => "REFUSED by the mail server",
-        Delivery::Unknown => "NOT KNOWN whether it left",
-        Delivery::Withheld => "WITHHELD: no usable key",
-        Delivery::Withdrawn => "withdrawn: no longer a member",
-    }
+    let answered =
+        |to: &Recipient| reached.get(to).is_some_and(|(_, entry)| entry.received.is_some());
+    reached.is_empty() || !now.into_iter().flatten().all(|to| answered(&to))
 }

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::calendar::Calendars;
 use super::event::{Blob, Event};
 use super::incident::Incident;
+use super::key::KeyFacts;
+use super::member::Members;
 use super::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, Span, later,
 };
@@ -22,6 +24,7 @@ use super::roster::{RefKey, Roster};
 use super::schedule;
 use super::texts::Texts;
 
+mod membership;
 mod sharing;
 
 /// What the config says about the desk itself.
@@ -149,8 +152,10 @@ pub type Shelf = BTreeMap<Digest, Arc<str>>;
 pub struct Desk {
     /// What the config says.
     pub settings: Settings,
-    /// Who is who.
+    /// Who is who: by the config, and by the journal.
     pub roster: Roster,
+    /// Who is, was or wants to be in a group.
+    pub members: Members,
     /// The wording.
     pub texts: Texts,
     /// The playbooks of new incidents, by name.
@@ -169,6 +174,17 @@ pub struct Desk {
     pub ref_key: RefKey,
     /// What went wrong while taking facts in: a text that is not on the shelf.
     pub faults: Vec<String>,
+    /// Whom the config names.
+    staff: Roster,
+    /// Certificates of people that were revoked, with the revocation.
+    revoked: BTreeMap<Fingerprint, String>,
+    /// What certificates say. It follows from their texts.
+    keys: BTreeMap<Fingerprint, KeyFacts>,
+    told: BTreeSet<(PersonId, String)>,
+    watch: BTreeSet<(Moment, PersonId)>,
+    watched: BTreeMap<PersonId, Moment>,
+    roster_version: u64,
+    missed: bool,
     shelf: Shelf,
     agenda: BTreeSet<(Moment, Handle)>,
     spent: BTreeSet<(Fingerprint, Digest)>,
@@ -206,6 +222,7 @@ impl Desk {
         Ok(Self {
             settings,
             roster: Roster::default(),
+            members: Members::default(),
             texts,
             playbooks: BTreeMap::new(),
             calendars: Calendars::new(),
@@ -215,6 +232,15 @@ impl Desk {
             configured: None,
             ref_key,
             faults: Vec::new(),
+            staff: Roster::default(),
+            revoked: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            told: BTreeSet::new(),
+            watch: BTreeSet::new(),
+            watched: BTreeMap::new(),
+            roster_version: 0,
+            // Looked at once at start: the desk may have stopped between a fact and what follows.
+            missed: true,
             shelf: Shelf::new(),
             agenda: BTreeSet::new(),
             spent: BTreeSet::new(),
@@ -366,7 +392,7 @@ impl Desk {
     pub fn next_due(&self) -> Option<Moment> {
         let incident = self.agenda.first().map(|(at, _)| *at);
         let digest = self.digest().map(|(at, _)| at);
-        incident.into_iter().chain(digest).min()
+        incident.into_iter().chain(digest).chain(self.next_person_due()).min()
     }
 
     /// The incidents that have something due by `now`.
@@ -418,6 +444,10 @@ impl Desk {
                 };
             }
             Event::Restored => self.restored = Some(record.at),
+            Event::Member { member, fact } => {
+                self.member(record.at, record.by.as_ref(), member, fact);
+            }
+            Event::Told { person, what } => self.note_told(person, what),
             Event::Digested { handles } => {
                 for handle in handles {
                     self.deferred.remove(handle);
@@ -480,6 +510,12 @@ impl Desk {
             | Event::BatchJoined { .. }
             | Event::BatchLeft
             | Event::RoleEnded { .. }
+            | Event::Reported { .. }
+            | Event::CaughtUp { .. }
+            | Event::Answered { .. }
+            | Event::Objected { .. }
+            | Event::AudienceSet { .. }
+            | Event::Leaked { .. }
             | Event::Migrated { .. } => self.apply_to_incident(record),
         }
     }
@@ -673,9 +709,9 @@ impl Desk {
         if !loaded.contains_key(&settings.playbook) {
             return Err(format!("there is no playbook `{}`", settings.playbook));
         }
-        (self.settings, self.roster, self.texts, self.playbooks) =
-            (settings, roster, texts, loaded);
+        (self.settings, self.texts, self.playbooks) = (settings, texts, loaded);
         self.calendars = days;
+        self.take_staff(roster);
         self.forget_who_is_gone();
         Ok(())
     }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::letter::{Failure, KeyRank, Protection};
+use super::letter::{Failure, Fate, KeyRank, Protection};
+use super::member::MemberFact;
 use super::names::{Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId};
 use super::playbook::Anchor;
 
@@ -68,7 +69,20 @@ pub enum Event {
     /// Mails were written and put in the outbox.
     Mailed { mails: Vec<Mailed> },
     /// What became of a mail that people care about.
-    Delivered { message_id: MessageId, outcome: Delivery },
+    Delivered {
+        message_id: MessageId,
+        outcome: Delivery,
+        /// What the mail server answered, shortened.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reply: String,
+    },
+    /// A delivery report came to the return path of a mail. Evidence, and no more.
+    Reported {
+        message_id: MessageId,
+        fate: Fate,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        status: String,
+    },
 
     /// A maintainer's commands were carried out.
     Commanded { words: Vec<String> },
@@ -171,6 +185,27 @@ pub enum Event {
     Released { notice: TaskId, number: u32, late: bool, recipients: BTreeSet<Recipient> },
     /// Copies of a notice were put in the outbox or withheld.
     Sent { notice: TaskId, number: u32, copies: Vec<Copy> },
+
+    /// A notice goes to people who missed it: who came later, was let in again, or has a usable
+    /// key again.
+    CaughtUp { notice: TaskId, number: u32, recipients: BTreeSet<Recipient> },
+    /// A recipient has answered a notice, signed.
+    Answered { notice: TaskId, number: u32, answer: Answer },
+    /// A recipient objects; the words are kept.
+    Objected { words: Blob },
+    /// Of a group only these get what this incident sends to it; `None` is everybody.
+    AudienceSet { group: String, members: Option<BTreeSet<PersonId>> },
+    /// It has got out, by whom as far as it is known, and how.
+    Leaked {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        who: Option<PersonId>,
+        words: Blob,
+    },
+
+    /// Something about a member of a group.
+    Member { member: PersonId, fact: MemberFact },
+    /// Somebody was told something about their key or membership, so that they are not told again.
+    Told { person: PersonId, what: String },
 
     /// A confirmation was asked for.
     ConfirmAsked { nonce: Digest, ask: Ask },
@@ -306,6 +341,10 @@ pub enum Purpose {
     Notice { notice: TaskId, number: u32 },
     /// Our key, on request.
     Key,
+    /// Asks a recipient of a notice for a word.
+    Nudge,
+    /// A mail to ourselves, by which the clock is compared with the mail server's.
+    Witness,
     /// The content-free word that a message waits.
     Waiting,
     /// Something is wrong and people must know.
@@ -323,6 +362,16 @@ pub struct Mailed {
     pub to: Recipient,
     /// What for.
     pub purpose: Purpose,
+}
+
+/// What a recipient says about a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// They have read it.
+    Received,
+    /// They have made ready for the day.
+    Ready,
 }
 
 /// What is known of a copy's way.
@@ -374,6 +423,27 @@ pub struct Draft {
     pub template: Digest,
     /// Who froze it, and so changed it last; none for the desk itself.
     pub by: Option<PersonId>,
+    /// What goes with it: patches, and the entry for a calendar.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Enclosure>,
+    /// What was doubtful about its text when it was frozen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
+}
+
+/// An attachment of a draft, approved with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enclosure {
+    /// Its name.
+    pub name: String,
+    /// Its media type.
+    pub media: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// The bytes in hex digits, as a blob.
+    pub bytes: Blob,
 }
 
 /// What somebody is asked to confirm.

@@ -26,6 +26,26 @@ fn words(event: &Event) -> Option<String> {
         | Event::Digested { .. }
         | Event::Reminded { .. }
         | Event::Confirmed { .. } => None,
+        Event::Told { .. } => None,
+        Event::Member { member, fact } => Some(format!("{member} {}", fact.words())),
+        Event::Reported { fate, status, .. } => {
+            Some(format!("a delivery report came: {fate:?} {status}").trim_end().to_lowercase())
+        }
+        Event::CaughtUp { notice, number, recipients } => {
+            Some(format!("{notice}@{number} goes to {} who missed it", recipients.len()))
+        }
+        Event::Answered { notice, number, answer } => {
+            Some(format!("{notice}@{number}: {answer:?}").to_lowercase())
+        }
+        Event::Objected { .. } => text("objects"),
+        Event::AudienceSet { group, members } => Some(match members {
+            Some(members) => format!("of {group} only {} are to know", members.len()),
+            None => format!("everybody of {group} is to know"),
+        }),
+        Event::Leaked { who, .. } => {
+            let who = who.as_ref().map_or("unknown", |who| who.as_str());
+            Some(format!("it has got out; by whom: {who}"))
+        }
         Event::AwaySet { until, .. } => text(if until.is_some() { "is away" } else { "is back" }),
         Event::AnchorSet { anchor, moment } => {
             Some(format!("{anchor}: {}", moment.format("%Y-%m-%d %H:%M:%S UTC")))

@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::event::{
-    Ask, Blob, Copy, Delivery, Draft, Event, LetterNote, Mailed, Opening, Purpose, Recipient,
-};
+use super::event::{Ask, Blob, Draft, Event, LetterNote, Mailed, Opening, Purpose, Recipient};
 use super::letter::KeyRank;
 use super::names::{Digest, Handle, MessageId, Moment, PersonId, TaskId};
 use super::playbook::{Anchor, Audience, HeldBy, Kind, Playbook, Task};
@@ -16,11 +14,12 @@ use super::roster::Person;
 
 mod facts;
 mod gone;
+mod ledger;
 mod parts;
 
 pub use super::playbook::field::Score;
 pub use facts::names;
-pub use parts::{AnchorSet, Done, Notice, Offer, OwnNotice, Release, Reporter, Status};
+pub use parts::{AnchorSet, Done, Entry, Notice, Offer, OwnNotice, Release, Reporter, Status};
 
 /// An incident, as its history adds up.
 #[derive(Debug, Clone)]
@@ -107,6 +106,12 @@ pub struct Incident {
     pub notes: Vec<(Moment, Option<PersonId>, Blob)>,
     /// Open confirmations by the hash of their nonce.
     pub asks: BTreeMap<Digest, Ask>,
+    /// Who of a group gets what is sent to it, where it is not everybody.
+    pub audiences: BTreeMap<String, BTreeSet<PersonId>>,
+    /// Who of the recipients objects, and their words.
+    pub objections: Vec<(Moment, PersonId, Blob)>,
+    /// When it got out, and by whom, as far as that is known.
+    pub leaked: Option<(Moment, Option<PersonId>)>,
     /// What people were reminded of.
     pub reminded: BTreeSet<String>,
     /// Mails that went out, by id.
@@ -168,6 +173,9 @@ impl Incident {
             held: BTreeSet::new(),
             notes: Vec::new(),
             asks: BTreeMap::new(),
+            audiences: BTreeMap::new(),
+            objections: Vec::new(),
+            leaked: None,
             reminded: BTreeSet::new(),
             mails: BTreeMap::new(),
             root_mails: BTreeMap::new(),
@@ -226,24 +234,6 @@ impl Incident {
         self.held.contains(&None) || self.held.contains(&Some(notice.clone()))
     }
 
-    /// Everyone whose last word from us about the date was another than the present T.
-    #[must_use]
-    pub fn holders_of_a_date(&self) -> BTreeMap<Recipient, Moment> {
-        let mut last: BTreeMap<Recipient, (Moment, Moment)> = BTreeMap::new();
-        for release in self.notices.values().flat_map(|notice| notice.releases.values()) {
-            let Some(t) = release.t else { continue };
-            for (to, delivery) in &release.copies {
-                // A public list gets no sealed word; who moves a date is told that it had one.
-                let told = !matches!(delivery, Delivery::Withheld | Delivery::Withdrawn)
-                    && !matches!(to, Recipient::List(_));
-                if told && last.get(to).is_none_or(|(at, _)| *at <= release.at) {
-                    last.insert(to.clone(), (release.at, t));
-                }
-            }
-        }
-        last.into_iter().map(|(to, (_, t))| (to, t)).collect()
-    }
-
     /// Takes a fact in. Cannot fail, decides nothing, and is the same at replay.
     #[expect(clippy::too_many_lines, reason = "one arm for each fact; a table of what each means")]
     pub fn apply(&mut self, at: Moment, by: Option<&PersonId>, event: &Event) {
@@ -279,6 +269,8 @@ impl Incident {
             | Event::Unreadable
             | Event::AwaySet { .. }
             | Event::Restored
+            | Event::Member { .. }
+            | Event::Told { .. }
             | Event::Migrated { .. } => {}
             Event::Joined { letter } => self.letters.push(letter.clone()),
             Event::KeyPinned { key } => {
@@ -291,7 +283,32 @@ impl Incident {
                 self.reporter.key_proven |= same;
             }
             Event::Mailed { mails } => mails.iter().for_each(|mail| self.mailed(at, mail.clone())),
-            Event::Delivered { message_id, outcome } => self.delivered(at, message_id, *outcome),
+            Event::Delivered { message_id, outcome, reply } => {
+                self.delivered(at, message_id, *outcome, reply);
+            }
+            Event::Reported { message_id, fate, status } => {
+                self.reported(at, message_id, *fate, status);
+            }
+            Event::CaughtUp { notice, number, recipients } => {
+                self.catch_up(notice, *number, recipients);
+            }
+            Event::Answered { notice, number, answer } => {
+                if let Some(person) = by {
+                    self.answered_notice(at, person, notice, *number, *answer);
+                }
+            }
+            Event::Objected { words } => {
+                if let Some(person) = by {
+                    self.objections.push((at, person.clone(), *words));
+                }
+            }
+            Event::AudienceSet { group, members } => {
+                match members {
+                    Some(members) => self.audiences.insert(group.clone(), members.clone()),
+                    None => self.audiences.remove(group),
+                };
+            }
+            Event::Leaked { who, .. } => self.leaked = Some((at, who.clone())),
             Event::Accepted => {
                 self.status = Status::Accepted;
                 self.mark_first(Anchor::Accepted, at, by);
@@ -475,6 +492,8 @@ impl Incident {
                     late: *late,
                     pending: recipients.clone(),
                     copies: BTreeMap::new(),
+                    caught_up: BTreeSet::new(),
+                    complete: recipients.is_empty().then_some(at),
                     t,
                     accepted: None,
                 };
@@ -512,57 +531,11 @@ impl Incident {
         }
     }
 
-    fn sent(&mut self, at: Moment, notice: &TaskId, number: u32, copies: &[Copy]) {
-        let releases = self.notices.get_mut(notice).map(|notice| &mut notice.releases);
-        let Some(release) = releases.and_then(|releases| releases.get_mut(&number)) else {
-            return;
-        };
-        for copy in copies {
-            release.pending.remove(&copy.to);
-            release.copies.insert(copy.to.clone(), copy.state);
-        }
-        for copy in copies {
-            let purpose = Purpose::Notice { notice: notice.clone(), number };
-            let (message_id, to) = (copy.message_id.clone(), copy.to.clone());
-            self.mailed(at, Mailed { message_id, to, purpose });
-        }
-    }
-
-    fn mailed(&mut self, at: Moment, mail: Mailed) {
+    pub(super) fn mailed(&mut self, at: Moment, mail: Mailed) {
         if matches!(mail.purpose, Purpose::Answer | Purpose::Update) {
             self.reporter.told = Some(at);
         }
         self.root_mails.entry(mail.to.clone()).or_insert_with(|| mail.message_id.clone());
         self.mails.insert(mail.message_id.clone(), mail);
-    }
-
-    fn delivered(&mut self, at: Moment, message_id: &MessageId, outcome: Delivery) {
-        let Some(mail) = self.mails.get(message_id) else {
-            return;
-        };
-        match &mail.purpose {
-            Purpose::Answer if outcome == Delivery::Accepted => {
-                self.answered.get_or_insert(at);
-            }
-            Purpose::Notice { notice, number } => {
-                let release = self.notices.get_mut(notice).and_then(|n| n.releases.get_mut(number));
-                if let Some(release) = release {
-                    release.copies.insert(mail.to.clone(), outcome);
-                    if outcome == Delivery::Accepted {
-                        release.accepted.get_or_insert(at);
-                    }
-                }
-            }
-            Purpose::Acknowledgement
-            | Purpose::Answer
-            | Purpose::Relay
-            | Purpose::Transcript
-            | Purpose::Refusal
-            | Purpose::Reminder
-            | Purpose::Key
-            | Purpose::Waiting
-            | Purpose::Alert
-            | Purpose::Update => {}
-        }
     }
 }

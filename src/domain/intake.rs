@@ -13,8 +13,8 @@ use serde_json::json;
 use super::desk::{Decision, Desk};
 use super::diagnosis;
 use super::event::{Author, Event, LetterNote, Opening, Purpose, ReporterKey};
-use super::letter::{Failure, FoundKey, KeyRank, Letter, Shape};
-use super::names::{Fresh, Handle, Moment, Span, later};
+use super::letter::{DeliveryReport, Failure, Fate, FoundKey, KeyRank, Letter, Shape};
+use super::names::{Fresh, Handle, MessageId, Moment, Span, later};
 use super::outbox::Label;
 use super::refusal::Refusal;
 use super::relay;
@@ -31,8 +31,8 @@ pub struct Arrival<'a> {
     pub letter: &'a Letter,
     /// Whether one of our own mails has its Message-ID.
     pub ours: bool,
-    /// The mail of ours whose return path it came to.
-    pub returned: Option<&'a Label>,
+    /// The mail of ours whose return path it came to: its id, and what it is.
+    pub returned: Option<&'a (MessageId, Label)>,
 }
 
 /// Decides what follows from a mail.
@@ -75,7 +75,17 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
     if key_request::is_one(letter) {
         return key_request::answer(desk, letter, now, fresh);
     }
+    if only_a_revocation(letter) {
+        return noted(desk, now, fresh, "revocation");
+    }
     report(desk, letter, now, fresh)
+}
+
+/// Whether a mail brought a revocation that counts, and nothing that was not passed on with the word
+/// about it.
+fn only_a_revocation(letter: &Letter) -> bool {
+    let key = |part: &super::letter::Attachment| part.tells_who_wrote();
+    !letter.revoked.is_empty() && letter.attachments.iter().all(key) && letter.text.len() < 4_000
 }
 
 /// Whether a mail under the address of somebody of the roster asks what their mail program did, and
@@ -104,6 +114,8 @@ pub struct Place {
     pub by_headers: Option<Handle>,
     /// Every incident that a reference in its text names, whoever it was made out to.
     pub named: std::collections::BTreeSet<Handle>,
+    /// Whether it holds the reference that binds it to this desk, and that the signer was given.
+    pub to_desk: bool,
     /// References that are made out to the signer, if a person signed.
     pub own: Vec<Reference>,
 }
@@ -121,6 +133,12 @@ fn place_of(desk: &Desk, letter: &Letter) -> Place {
     for reference in references {
         let address = &desk.settings.address;
         let token = |party: Party<'_>| desk.ref_key.token(address, &reference.handle, party);
+        if reference.handle == desk.own_handle() {
+            let own = person.is_some_and(|who| token(Party::Person(&who.id)) == reference.token);
+            place.to_desk |= own;
+            place.foreign |= !own;
+            continue;
+        }
         let alias = desk.alias(&reference.handle);
         let named = alias.map_or(&reference.handle, |alias| &alias.incident);
         let Some(incident) = desk.incidents.get(named) else {
@@ -158,7 +176,8 @@ fn place_of(desk: &Desk, letter: &Letter) -> Place {
 
 /// The person of the roster who signed the whole mail.
 fn signer<'a>(desk: &'a Desk, letter: &Letter) -> Option<&'a Person> {
-    letter.verdict.signed().and_then(|signed| desk.roster.by_fingerprint(&signed.fingerprint))
+    let fingerprint = &letter.verdict.signed()?.fingerprint;
+    desk.roster.by_fingerprint(fingerprint).or_else(|| desk.roster.newcomers.get(fingerprint))
 }
 
 fn noted(desk: &Desk, now: Moment, fresh: Fresh, what: &'static str) -> Decision {
@@ -170,17 +189,18 @@ fn noted(desk: &Desk, now: Moment, fresh: Fresh, what: &'static str) -> Decision
 /// A delivery report is evidence only: it changes no membership and no state (FAILURES D2). One
 /// that came to the unguessable return path of a mail of ours is told to the team.
 fn returned(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
-    let label = arrival.returned.filter(|_| {
-        arrival
-            .letter
-            .report
-            .as_ref()
-            .is_some_and(|report| report.fate == super::letter::Fate::Failed)
-    });
-    let Some((label, handle)) = label.and_then(|label| Some((label, label.about.as_ref()?))) else {
+    let known = arrival.returned.zip(arrival.letter.report.as_ref());
+    let about =
+        known.and_then(|((id, label), report)| Some((id, label, label.about.as_ref()?, report)));
+    let Some((id, label, handle, report)) = about else {
         return noted(desk, now, fresh, "delivery report");
     };
     let mut work = Work::on(desk, Some(handle), now, fresh);
+    work.dispose("delivery report");
+    note_report(&mut work, id, label, report);
+    if report.fate != Fate::Failed {
+        return work.done();
+    }
     // Never about an alert, which would come back as well; and once an hour for each recipient,
     // however many reports somebody forges.
     let quiet = matches!(label.purpose, Purpose::Alert | Purpose::Waiting);
@@ -197,8 +217,26 @@ fn returned(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Dec
             "ask them by another way, and check their address.",
         );
     }
-    work.dispose("delivery report");
     work.done()
+}
+
+/// Notes in the ledger what a report says of a notice. A report that says the same again is no news,
+/// and one that says something else counts once an hour, however many somebody forges.
+fn note_report(work: &mut Work<'_>, id: &MessageId, label: &Label, report: &DeliveryReport) {
+    let Purpose::Notice { notice, number } = &label.purpose else { return };
+    let entry = work.incident.as_ref().and_then(|incident| {
+        incident.notices.get(notice)?.releases.get(number)?.copies.get(&label.to)
+    });
+    let before = entry.and_then(|entry| entry.report.clone());
+    let new = match before {
+        None => true,
+        Some((_, fate, _)) if fate == report.fate => false,
+        Some(_) => once_an_hour(work, &format!("report:{id}")),
+    };
+    if new {
+        let (message_id, fate, status) = (id.clone(), report.fate, report.status.clone());
+        work.add(Event::Reported { message_id, fate, status });
+    }
 }
 
 /// An automatic mail in an incident's thread: kept, never answered, and passed on once an hour at

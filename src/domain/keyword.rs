@@ -22,8 +22,21 @@ pub enum Needs {
     TaskRole,
     /// The person who leads the incident, or stands in for the lead.
     Lead,
+    /// Somebody who is or wants to be in a group.
+    Member,
     /// The incident's reporter: by their key, or by the reference that only they were given.
     Reporter,
+}
+
+/// For whom a word is: some exist for several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Audience {
+    /// People with a role.
+    Team,
+    /// Members of groups.
+    Members,
+    /// Reporters.
+    Reporters,
 }
 
 impl Needs {
@@ -36,7 +49,20 @@ impl Needs {
             Self::Intake => "the intake role",
             Self::TaskRole => "the task's role",
             Self::Lead => "the lead or deputy",
+            Self::Member => "members of groups",
             Self::Reporter => "the reporter",
+        }
+    }
+
+    /// For whom the word is.
+    #[must_use]
+    pub fn audience(self) -> Audience {
+        match self {
+            Self::Member => Audience::Members,
+            Self::Reporter => Audience::Reporters,
+            Self::Maintainer | Self::Team | Self::Intake | Self::TaskRole | Self::Lead => {
+                Audience::Team
+            }
         }
     }
 }
@@ -141,27 +167,53 @@ pub const KEYWORDS: &[Keyword] = rows! {
     "embargo" "hold" "NOTICE|ALL" Team Incident false Person(commands::embargo::hold), "Holds notices back. Counts however late it comes.";
     "embargo" "resume" "NOTICE|ALL" Intake Incident true Person(commands::embargo::resume), "Lets held notices go.";
     "embargo" "published" "" Intake Incident true Person(commands::embargo::published), "Records that it is public.";
+    "embargo" "rehearse" "NOTICE" Team Incident false Person(commands::rehearse::rehearse), "Shows who would get a notice, whether their key can be used at its moment, what became of earlier mail to them, and what is doubtful in the text.";
+    "embargo" "ledger" "[NOTICE]" Team Incident false Person(commands::rehearse::ledger), "Shows who got which notice, and what they said.";
+    "embargo" "audience" "GROUP WHO...|all" Intake Incident true Person(commands::rehearse::audience), "Says who of a group gets what this incident sends to it; `all` is everybody.";
+    "embargo" "leak" "WHO [suspend] WHAT AND HOW" Intake Incident true Person(commands::leak::leak), "Says that it has got out; a second person confirms, then everyone who had a notice is told at once.";
+    "embargo" "release" "" Intake Incident true Person(commands::tasks::release), "Opens the gate before the public notices.";
+    "members" "member" "WHAT [WHO ...]" Maintainer Desk true Person(commands::member::member), "Looks after the members of groups: list, show, propose, meets, fails, approve, suspend, reinstate, remove, reviewed.";
+    "members" "key" "WHAT [WHO]" Maintainer Desk true Person(commands::keys::of_team), "Looks after members' keys: show, replace, approve, cancel, revoke.";
     "confirm" "confirm" "NONCE" Maintainer Incident true Person(commands::confirm::confirm), "Confirms what the desk asked you to confirm.";
     "confirm" "cancel" "NONCE" Maintainer Incident false Person(commands::confirm::cancel), "Calls it off.";
+    "member" "ack" "[NOTICE]" Member Incident false Person(commands::answers::ack), "Says that you have the notice and have read it.";
+    "member" "ready" "[NOTICE]" Member Incident false Person(commands::answers::ready), "Says that you are ready for the day.";
+    "member" "objection" "[TEXT]" Member Incident false Person(commands::answers::objection), "Says that the date does not suit you; the text below it goes to the team.";
+    "member" "leak" "[TEXT]" Member Incident false Person(commands::answers::leak), "Says that it has got out: what, to whom and how, below it.";
+    "member" "vouch" "WHO [GROUP]" Member Desk true Person(commands::member::vouch), "Vouches for somebody who wants to join a group of yours.";
+    "member" "terms" "accept" Member Desk true Person(commands::member::terms), "Accepts the terms of the embargo.";
+    "member" "key" "WHAT" Member Desk true Person(commands::keys::of_member), "Looks after your key: show, replace (the new one attached), confirm, cancel, revoke.";
+    "member" "leave" "[GROUP]" Member Desk true Person(commands::member::leave), "Takes you out of a group, or of all.";
+    "member" "help" "[WORD]" Member Desk false Person(commands::read::help), "Explains the words, or one of them.";
+    "member" "ping" "" Member Desk false Person(commands::read::ping), "Tells exactly what your mail program did, and whether a word would have counted.";
+    "member" "whoami" "" Member Desk false Person(commands::read::whoami), "Tells who you are to the desk: key and groups.";
     "reporter" "status" "" Reporter Incident false Reporter(reporter::status), "Tells where your report stands.";
     "reporter" "credit" "NAME|anonymous" Reporter Incident false Reporter(reporter::credit), "Says how you want to be named.";
     "reporter" "publish" "WHEN" Reporter Incident false Reporter(reporter::publish), "Says when you intend to publish.";
 };
 
-/// The row of a word of the people of the roster; case is free.
+/// The row of a word of the team; case is free.
 #[must_use]
 pub fn keyword(word: &str) -> Option<&'static Keyword> {
-    row(word, false)
+    word_for(word, Audience::Team)
 }
 
 /// The row of a word of reporters.
 #[must_use]
 pub fn reporter_keyword(word: &str) -> Option<&'static Keyword> {
-    row(word, true)
+    word_for(word, Audience::Reporters)
 }
 
-fn row(word: &str, reporters: bool) -> Option<&'static Keyword> {
-    let fits = |row: &&Keyword| (row.needs == Needs::Reporter) == reporters;
+/// The row of a word of members.
+#[must_use]
+pub fn member_keyword(word: &str) -> Option<&'static Keyword> {
+    word_for(word, Audience::Members)
+}
+
+/// The row of a word that is for somebody.
+#[must_use]
+pub fn word_for(word: &str, audience: Audience) -> Option<&'static Keyword> {
+    let fits = |row: &&Keyword| row.needs.audience() == audience;
     KEYWORDS.iter().filter(fits).find(|row| row.word.eq_ignore_ascii_case(word))
 }
 
@@ -179,7 +231,7 @@ pub fn check_arguments(row: &Keyword, line: &Line) -> Result<(), Refusal> {
             format!("write `| /{}` (without the bar) and end the line there.", row.word),
         ));
     }
-    let free = matches!(row.word, "reply" | "note" | "reject" | "help");
+    let free = matches!(row.word, "reply" | "note" | "reject" | "help" | "leak" | "objection");
     let mut others = arguments.split_whitespace().filter_map(|word| word.strip_prefix('/'));
     if let Some(word) = others.find(|word| !free && keyword(word).is_some()) {
         return Err(Refusal::new(
@@ -194,7 +246,13 @@ pub fn check_arguments(row: &Keyword, line: &Line) -> Result<(), Refusal> {
 /// The refusal for a word that the table does not have.
 #[must_use]
 pub fn unknown(word: &str) -> Refusal {
-    let known = KEYWORDS.iter().filter(|row| row.needs != Needs::Reporter).map(|row| row.word);
+    unknown_to(word, Audience::Team)
+}
+
+/// The refusal for a word that is not for somebody.
+#[must_use]
+pub fn unknown_to(word: &str, audience: Audience) -> Refusal {
+    let known = KEYWORDS.iter().filter(|row| row.needs.audience() == audience).map(|row| row.word);
     let hint = nearest(word, known);
     let next = hint.map_or_else(
         || "write `| /help` for the list of words, without the bar.".to_owned(),
@@ -230,7 +288,7 @@ mod tests {
     fn words_are_unique_and_short() {
         let mut seen = std::collections::BTreeSet::new();
         for row in KEYWORDS {
-            assert!(seen.insert((row.word, row.needs == Needs::Reporter)), "{}", row.word);
+            assert!(seen.insert((row.word, row.needs.audience())), "{}", row.word);
             assert!(row.help.ends_with('.'), "{}", row.word);
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::key::KeyFacts;
 use super::names::{Address, Digest, Fingerprint, MessageId, Moment};
 
 /// How a mail was protected when it arrived, decided by its structure at the MIME root.
@@ -157,6 +158,19 @@ pub struct FoundKey {
     pub certificate: String,
 }
 
+/// A certificate that was attached inside the encryption, whatever can be done with it. Of one that
+/// is pinned already this is the pinned one, with what is new merged in: nothing that is known can be
+/// taken back by an older copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachedKey {
+    /// Its primary fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The certificate, armored.
+    pub certificate: String,
+    /// What it says.
+    pub facts: KeyFacts,
+}
+
 /// A part of a mail that is passed on byte for byte and never looked into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
@@ -304,6 +318,11 @@ pub struct Letter {
     pub attachments: Vec<Attachment>,
     /// Certificates that came along, best rank first.
     pub keys: Vec<FoundKey>,
+    /// Certificates that were attached inside the encryption.
+    pub certificates: Vec<AttachedKey>,
+    /// Pinned certificates that something in this mail revokes, wholly or in part: by the key itself,
+    /// so it does not matter who sent it.
+    pub revoked: Vec<AttachedKey>,
     /// Whether it is from before the desk began: it is taken in, and answered by nobody but people.
     pub from_before: bool,
     /// The token of our return path that it was delivered to, if it was.

@@ -94,6 +94,12 @@ impl Handle {
         Self(String::new())
     }
 
+    /// The name by which a reference speaks of a desk and of no incident.
+    #[must_use]
+    pub fn of_desk(prefix: &str) -> Self {
+        Self(format!("{prefix}-0000-DESK0"))
+    }
+
     /// Makes the handle of an incident that was received in `year`.
     #[must_use]
     pub fn draw(prefix: &str, year: i32, fresh: &mut Fresh) -> Self {
@@ -150,6 +156,12 @@ impl TaskId {
     #[must_use]
     pub fn date_changed() -> Self {
         Self("date-changed".to_owned())
+    }
+
+    /// The notice by which the desk tells that it has got out.
+    #[must_use]
+    pub fn leaked() -> Self {
+        Self("leak".to_owned())
     }
 
     /// The notice by which the desk tells that a date has slipped.

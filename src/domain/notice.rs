@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::commands::read::cves;
-use super::event::{Draft, Recipient};
+use super::event::{Draft, Enclosure, Recipient};
 use super::incident::{Incident, Score};
-use super::names::{PersonId, TaskId};
+use super::letter::Attachment;
+use super::names::{Digest, PersonId, TaskId};
 use super::playbook::{Anchor, Audience, Task};
 use super::schedule;
 use super::texts::{
@@ -16,6 +17,12 @@ use super::work::Work;
 /// The line that a late copy carries.
 pub const LATE: &str = "This notice is LATE: it should have reached you earlier.";
 
+/// The line that a copy carries which leaves after those of the others.
+#[must_use]
+pub fn late_copy(left: &str) -> String {
+    format!("This is a LATE COPY for you. It left for the others on\n{left}.")
+}
+
 /// Who gets a notice if it leaves now.
 #[must_use]
 pub fn recipients(work: &Work<'_>, audience: &Audience) -> BTreeSet<Recipient> {
@@ -24,7 +31,11 @@ pub fn recipients(work: &Work<'_>, audience: &Audience) -> BTreeSet<Recipient> {
         people.into_iter().map(|person| Recipient::Person(person.id.clone())).collect()
     };
     match audience {
-        Audience::Group(group) => ids(people.members(group).collect()),
+        // Only those of the group who are to know of this incident.
+        Audience::Group(group) => ids(people
+            .members(group)
+            .filter(|person| work.incident.as_ref().is_none_or(|i| i.is_for(group, person)))
+            .collect()),
         Audience::Role(role) => ids(work.holders(role)),
         Audience::Reporter => BTreeSet::new(),
         Audience::Public(group) => {
@@ -196,7 +207,47 @@ pub fn render(
     }
 }
 
-/// Freezes a rendered notice as the next numbered draft; the body is kept as a sealed blob.
+/// What goes with a notice.
+#[derive(Debug, Clone, Default)]
+pub struct Enclosed {
+    /// Files, passed on byte for byte.
+    pub attachments: Vec<Attachment>,
+    /// What is doubtful about the text.
+    pub doubts: Vec<String>,
+}
+
+impl Enclosed {
+    /// Adds the entry for a calendar, where there is a date under embargo.
+    #[must_use]
+    pub fn with_entry(mut self, work: &Work<'_>, audience: Option<&Audience>) -> Self {
+        if let Some(incident) = &work.incident
+            && incident.published().is_none()
+        {
+            let tlp = tlp(incident, audience);
+            let entry = super::entry::of(incident, &work.desk.ref_key, &tlp, work.now);
+            self.attachments.extend(entry);
+        }
+        self
+    }
+}
+
+/// Keeps an attachment as a sealed blob, and says by which name.
+fn enclose(work: &mut Work<'_>, attachment: &Attachment) -> Enclosure {
+    let mut hex = String::with_capacity(attachment.bytes.len().saturating_mul(2));
+    for byte in attachment.bytes.iter() {
+        hex.push_str(&format!("{byte:02x}"));
+    }
+    Enclosure {
+        name: attachment.name.clone(),
+        media: attachment.media.clone(),
+        size: u64::try_from(attachment.bytes.len()).unwrap_or(u64::MAX),
+        sha256: Digest::of(&attachment.bytes),
+        bytes: work.keep(hex),
+    }
+}
+
+/// Freezes a rendered notice as the next numbered draft; body and attachments are kept as sealed
+/// blobs.
 pub fn freeze(
     work: &mut Work<'_>,
     notice: &TaskId,
@@ -204,7 +255,9 @@ pub fn freeze(
     written: &Written,
     recipients: BTreeSet<Recipient>,
     by: Option<PersonId>,
+    enclosed: Enclosed,
 ) -> Draft {
+    let attachments = enclosed.attachments.iter().map(|part| enclose(work, part)).collect();
     let newest = work.incident.as_ref().and_then(|i| i.notices.get(notice)).and_then(|n| n.draft());
     let number = newest.map_or(0, |draft| draft.number).saturating_add(1);
     let body = work.keep(serde_json::to_string(written).unwrap_or_default());
@@ -220,6 +273,8 @@ pub fn freeze(
         }),
         template: work.desk.texts.digest(template),
         by,
+        attachments,
+        doubts: enclosed.doubts,
     }
 }
 

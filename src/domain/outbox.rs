@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Blob, Purpose, Recipient};
+use super::event::{Blob, Enclosure, Purpose, Recipient};
 use super::letter::Attachment;
 use super::names::{Address, Fingerprint, Handle, MessageId, Moment, Span, later};
 use super::texts::{ClearText, Written};
@@ -33,6 +33,8 @@ pub enum Words {
         reference: String,
         /// The line that says it is late.
         late: Option<String>,
+        /// What goes with it.
+        enclosures: Vec<Enclosure>,
     },
     /// A frozen draft for everyone, signed and in clear.
     Public {
@@ -90,7 +92,8 @@ pub struct Label {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// It answered 250 after the last byte.
-    Accepted,
+    /// The mail server took it; what it said.
+    Accepted(String),
     /// It refused for now, or could not be reached: 4xx, a broken connection before the last byte.
     Later(String),
     /// It refused for good: 5xx.
@@ -129,7 +132,7 @@ pub fn after(
     now: Moment,
 ) -> Next {
     match outcome {
-        Outcome::Accepted => Next::Sent,
+        Outcome::Accepted(_) => Next::Sent,
         Outcome::Refused(_) => Next::Dead,
         Outcome::Unknown if unknowns >= 2 => Next::Unknown,
         Outcome::Unknown => Next::Again(now),

@@ -386,8 +386,25 @@ pub struct Group {
     pub label: String,
     /// The TLP label of what it gets.
     pub tlp: String,
-    /// Addresses of public lists; empty for an embargoed group, whose members the roster has.
+    /// Addresses of public lists; empty for an embargoed group, whose members the journal has.
     pub public: Vec<super::names::Address>,
+    /// How many members must vouch for somebody new.
+    pub vouch: usize,
+    /// How often each member is looked at again.
+    pub review: Option<Offset>,
+    /// The most members that it takes.
+    pub cap: Option<usize>,
+    /// What a member must meet, in order.
+    pub criteria: Vec<Criterion>,
+}
+
+/// A thing that members of a group must meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Criterion {
+    /// By which commands name it.
+    pub id: String,
+    /// What is asked for.
+    pub text: String,
 }
 
 /// The 24-hour promise, or whatever the process makes of it.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::key::PinnedKey;
 use super::names::{Address, Digest, Fingerprint, Handle, PersonId, base32};
 
 /// A person with a pinned OpenPGP certificate.
@@ -27,9 +28,13 @@ pub struct Person {
     /// Roles held, as playbooks name them; empty for members of groups only.
     #[serde(default)]
     pub roles: BTreeSet<String>,
-    /// Groups whose notices this person gets.
+    /// Groups whose notices this person gets now. In a config: the groups that the journal is to
+    /// take over at its first start with them.
     #[serde(default)]
     pub groups: BTreeSet<String>,
+    /// Keys that count beside the first one while it takes their place.
+    #[serde(skip)]
+    pub further: Vec<PinnedKey>,
 }
 
 impl Person {
@@ -38,14 +43,23 @@ impl Person {
     pub fn is_maintainer(&self) -> bool {
         !self.roles.is_empty()
     }
+
+    /// The fingerprints of their keys, the one that mails are sealed to first.
+    pub fn fingerprints(&self) -> impl Iterator<Item = &Fingerprint> {
+        std::iter::once(&self.fingerprint).chain(self.further.iter().map(|key| &key.fingerprint))
+    }
 }
 
-/// Everybody whom the config names.
+/// Everybody who is known by a key: by the config, or by the journal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Roster {
     /// The people, by id.
     pub people: BTreeMap<PersonId, Person>,
+    /// People as they are known by a key that is offered and not in force: they may answer for it,
+    /// and nothing else.
+    #[serde(skip)]
+    pub newcomers: BTreeMap<Fingerprint, Person>,
 }
 
 /// The role whose holders get the desk's own alarms.
@@ -61,7 +75,7 @@ impl Roster {
     /// The person for whom this fingerprint is pinned.
     #[must_use]
     pub fn by_fingerprint(&self, fingerprint: &Fingerprint) -> Option<&Person> {
-        self.people.values().find(|person| person.fingerprint == *fingerprint)
+        self.people.values().find(|person| person.fingerprints().any(|key| key == fingerprint))
     }
 
     /// The person whose mail goes to this address. Says where an answer may go, never who wrote.

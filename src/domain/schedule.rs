@@ -245,7 +245,7 @@ pub fn done_at(incident: &Incident, task: &Task) -> Option<Moment> {
 /// comes after an announcement must not come before it.
 fn sent_at(incident: &Incident, task: &Task) -> Option<Moment> {
     let mut releases = incident.notices.get(&task.id)?.releases.values();
-    let left = releases.find(|release| release.pending.is_empty())?;
+    let left = releases.find(|release| release.complete.is_some())?;
     match task.audience {
         Some(Audience::Public(_)) => left.accepted,
         Some(Audience::Group(_) | Audience::Role(_) | Audience::Reporter) | None => Some(left.at),

@@ -6,13 +6,17 @@
 
 use serde_json::json;
 
+use super::commands::member::is_known;
 use super::commands::{Turn, read::named_incident};
 use super::desk::{Decision, Desk, SENT_TWICE};
 use super::diagnosis;
 use super::event::{Author, Event, Purpose};
 use super::grammar::{Line, Parsed, is_misplaced, parse};
 use super::intake::{Place, join};
-use super::keyword::{Keyword, Needs, Run, Scope, check_arguments, keyword, unknown};
+use super::keyword::{
+    Audience, Keyword, Needs, Run, Scope, check_arguments, keyword, member_keyword, unknown,
+    unknown_to,
+};
 use super::letter::{Letter, Signed};
 use super::names::{Fresh, Handle, Moment, Span};
 use super::playbook::Right;
@@ -47,6 +51,8 @@ pub fn is_ping(lines: &[Line]) -> bool {
 
 /// A mail that a person of the roster signed, being looked at.
 struct SignedMail<'a> {
+    /// For whom the words of this mail are: the team's, or those of members.
+    audience: Audience,
     desk: &'a Desk,
     letter: &'a Letter,
     person: &'a Person,
@@ -76,10 +82,17 @@ pub fn person_mail(
     }
     let here = incident.is_some_and(|incident| incident.is_team(person));
     let elsewhere = place.handle.is_none() && desk.has_joined(&person.id);
-    let steers = person.is_maintainer() || here || elsewhere;
-    let mail = SignedMail { desk, letter, person, signed, place, parsed, now, fresh };
+    let newcomer = desk.roster.newcomers.contains_key(&signed.fingerprint);
+    let steers = !newcomer && (person.is_maintainer() || here || elsewhere);
+    let answers = !parsed.lines.is_empty() && is_known(desk, &person.id);
+    let audience = if steers { Audience::Team } else { Audience::Members };
+    let mail = SignedMail { audience, desk, letter, person, signed, place, parsed, now, fresh };
+    // A key that is not in force may answer for itself, and speaks for nobody.
+    if newcomer && !answers {
+        return None;
+    }
     // A command line from anyone else is ordinary text.
-    if !steers {
+    if !steers && !answers {
         return mail.place.handle.as_ref().map(|handle| mail.conversation(handle));
     }
     if let Some(refusal) = mail.out_of_place() {
@@ -91,12 +104,33 @@ pub fn person_mail(
     Some(mail.commands())
 }
 
-impl SignedMail<'_> {
-    fn work(&self, handle: Option<&Handle>, what: &'static str) -> Work<'_> {
+/// The row of a word for whoever uses it: of the team one may be a member as well.
+fn row_for(
+    desk: &Desk,
+    person: &Person,
+    audience: Audience,
+    word: &str,
+) -> Option<&'static Keyword> {
+    match audience {
+        Audience::Team => {
+            let also = is_known(desk, &person.id);
+            keyword(word).or_else(|| member_keyword(word).filter(|_| also))
+        }
+        Audience::Members => member_keyword(word),
+        Audience::Reporters => None,
+    }
+}
+
+impl<'a> SignedMail<'a> {
+    fn work(&self, handle: Option<&Handle>, what: &'static str) -> Work<'a> {
         let mut work = Work::on(self.desk, handle, self.now, self.fresh.clone());
         work.by = Some(self.person.id.clone());
         work.dispose(what);
         work
+    }
+
+    fn row(&self, word: &str) -> Option<&'static Keyword> {
+        row_for(self.desk, self.person, self.audience, word)
     }
 
     fn is_spent(&self) -> bool {
@@ -195,7 +229,7 @@ impl SignedMail<'_> {
         };
         let mut work = self.work(handle.as_ref(), "commands");
         self.spend(&mut work);
-        match carry_out(work, self.letter, self.person, &self.parsed) {
+        match carry_out(work, self.letter, self.person, &self.parsed, self.audience) {
             Ok(work) => work.done(),
             Err(refusal) => self.refuse(handle.as_ref(), &refusal),
         }
@@ -252,7 +286,7 @@ impl SignedMail<'_> {
         }
         self.check_age()?;
         // What is quoted from elsewhere may hold anything; it counts only where nothing of ours does.
-        if self.place.foreign && self.place.own.is_empty() {
+        if self.place.foreign && self.place.own.is_empty() && !self.place.to_desk {
             return Err(Refusal::new(
                 "a reference that is not yours",
                 "your mail holds a `Ref:` that was not made out to you for that incident.",
@@ -292,11 +326,13 @@ impl SignedMail<'_> {
         match (by_ref, named) {
             (Some(handle), _) => Ok(Some(handle)),
             // Signed for another desk, it would change something at this one.
-            (None, None) if !self.signed.names_us && self.changes_the_desk() => Err(Refusal::new(
-                "not bound to this desk",
-                "your mail program does not sign for whom the mail is meant, and your mail holds no `Ref:` line of ours.",
-                "answer any mail of ours and keep its `Ref:` line.",
-            )),
+            (None, None) if !self.signed.names_us && !place.to_desk && self.changes_the_desk() => {
+                Err(Refusal::new(
+                    "not bound to this desk",
+                    "your mail program does not sign for whom the mail is meant, and your mail holds no `Ref:` line of ours.",
+                    "answer any mail of ours and keep its `Ref:` line.",
+                ))
+            }
             (None, None) => Ok(None),
             // One that the person is not on is as good as none: that it exists is not for them.
             (None, Some(handle))
@@ -321,8 +357,9 @@ impl SignedMail<'_> {
 
     /// Whether a word changes what the desk knows, and not only asks.
     fn changes_the_desk(&self) -> bool {
-        let rows = self.parsed.lines.iter().filter_map(|line| keyword(&line.word));
-        rows.into_iter().any(|row| row.scope == Scope::Desk && row.group == "people")
+        let rows = self.parsed.lines.iter().filter_map(|line| self.row(&line.word));
+        rows.into_iter()
+            .any(|row| row.scope == Scope::Desk && (row.dangerous || row.group == "people"))
     }
 
     fn check_age(&self) -> Result<(), Refusal> {
@@ -332,7 +369,7 @@ impl SignedMail<'_> {
         let only_hold = !lines.is_empty()
             && lines.iter().all(|line| harmless.iter().any(|w| line.word.eq_ignore_ascii_case(w)));
         let dangerous =
-            lines.iter().any(|line| keyword(&line.word).is_some_and(|row| row.dangerous));
+            lines.iter().any(|line| self.row(&line.word).is_some_and(|row| row.dangerous));
         let made = self.signed.made;
         let mut age = self.letter.received.signed_duration_since(made);
         if dangerous {
@@ -386,7 +423,7 @@ impl SignedMail<'_> {
             return work.done();
         }
         let lines = &self.parsed.lines;
-        let words = lines.iter().filter_map(|line| keyword(&line.word));
+        let words = lines.iter().filter_map(|line| self.row(&line.word));
         let words = words.map(|row| row.word.to_owned()).collect();
         work.add(Event::Refused { words, why: refusal.reason.clone() });
         let next = match refusal.next.as_str() {
@@ -461,6 +498,7 @@ pub fn may_use(work: &Work<'_>, person: &Person, row: &Keyword) -> Result<(), Re
             )
         }
         (None, Needs::Lead) => (leads && incident.is_team(person), row.needs.words().to_owned()),
+        (None, Needs::Member) => (is_known(work.desk, &person.id), row.needs.words().to_owned()),
         (None, Needs::Reporter) => (false, row.needs.words().to_owned()),
     };
     if holds {
@@ -479,16 +517,18 @@ pub fn may_use(work: &Work<'_>, person: &Person, row: &Keyword) -> Result<(), Re
 fn carry_out<'d>(
     mut work: Work<'d>,
     letter: &Letter,
-    person: &Person,
+    person: &'d Person,
     parsed: &Parsed,
+    audience: Audience,
 ) -> Result<Work<'d>, Refusal> {
-    let person = work.desk.roster.person(&person.id).ok_or_else(|| unknown(""))?;
     // All words are known and allowed before the first is carried out.
     let mut rows = Vec::new();
     for line in &parsed.lines {
-        let row = keyword(&line.word).ok_or_else(|| unknown(&line.word))?;
+        let row = row_for(work.desk, person, audience, &line.word)
+            .ok_or_else(|| unknown_to(&line.word, audience))?;
         check_arguments(row, line)?;
         may_use(&work, person, row)?;
+        only_about_itself(&work, person, row, line)?;
         rows.push((row, line));
     }
     let words = rows.iter().map(|(row, _)| row.word.to_owned()).collect();
@@ -539,6 +579,27 @@ fn carry_out<'d>(
     Ok(work)
 }
 
+/// A key that is not in force answers for itself and for nothing else.
+fn only_about_itself(
+    work: &Work<'_>,
+    person: &Person,
+    row: &Keyword,
+    line: &Line,
+) -> Result<(), Refusal> {
+    let newcomer = work.desk.roster.newcomers.contains_key(&person.fingerprint);
+    let what = line.arguments.split_whitespace().next().unwrap_or("");
+    let about_key = row.word == "key"
+        && ["confirm", "cancel"].iter().any(|word| what.eq_ignore_ascii_case(word));
+    if !newcomer || about_key || matches!(row.word, "ping" | "help") {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "a key that is not in force",
+        "your mail is signed by a key that is offered and not in force yet.",
+        "write `| /key confirm NONCE` with it; everything else with the old one.",
+    ))
+}
+
 /// Carries one word out.
 ///
 /// # Errors
@@ -576,9 +637,15 @@ fn answer(
         .as_ref()
         .map_or_else(|| work.desk.settings.name.clone(), |i| i.handle.to_string());
     // Whoever has left gets the answer to their mail, and no reference to go on with.
-    let on_it = work.incident.as_ref().is_some_and(|incident| incident.is_team(person));
+    let on_it = |incident: &super::incident::Incident| {
+        incident.is_team(person) || incident.is_for_any_group(person)
+    };
     let party = super::roster::Party::Person(&person.id);
-    let reference = if on_it { work.reference(party) } else { String::new() };
+    let reference = match &work.incident {
+        Some(incident) if on_it(incident) => work.reference(party),
+        Some(_) => String::new(),
+        None => work.desk_reference(&person.id),
+    };
     if let serde_json::Value::Object(map) = &mut facts {
         map.insert("handle".to_owned(), handle.into());
         map.insert("ref".to_owned(), reference.into());

@@ -51,8 +51,8 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("alert", Class::Sealed, include_str!("../../templates/alert.txt")),
     ("announce", Class::Public, include_str!("../../templates/announce.txt")),
     ("answer", Class::Clear, include_str!("../../templates/answer.txt")),
-    ("asn", Class::Notice, include_str!("../../templates/asn.txt")),
     ("answer-waits", Class::Clear, include_str!("../../templates/answer-waits.txt")),
+    ("asn", Class::Notice, include_str!("../../templates/asn.txt")),
     ("batch", Class::Sealed, include_str!("../../templates/batch.txt")),
     ("complete", Class::Clear, include_str!("../../templates/complete.txt")),
     ("confirm", Class::Sealed, include_str!("../../templates/confirm.txt")),
@@ -69,9 +69,16 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("fixed-in-the-open", Class::Sealed, include_str!("../../templates/fixed-in-the-open.txt")),
     ("forthcoming", Class::Forthcoming, include_str!("../../templates/forthcoming.txt")),
     ("forum-post", Class::Notice, include_str!("../../templates/forum-post.txt")),
+    ("invitation", Class::Sealed, include_str!("../../templates/invitation.txt")),
     ("key", Class::Clear, include_str!("../../templates/key.txt")),
+    ("key-challenge", Class::Sealed, include_str!("../../templates/key-challenge.txt")),
+    ("key-change-clear", Class::Clear, include_str!("../../templates/key-change-clear.txt")),
+    ("key-ends", Class::Sealed, include_str!("../../templates/key-ends.txt")),
+    ("key-ends-clear", Class::Clear, include_str!("../../templates/key-ends-clear.txt")),
     ("known-public", Class::Notice, include_str!("../../templates/known-public.txt")),
+    ("leak", Class::Notice, include_str!("../../templates/leak.txt")),
     ("mail", Class::Sealed, include_str!("../../templates/mail.txt")),
+    ("membership-terms", Class::Part, include_str!("../../templates/membership-terms.txt")),
     ("not-a-vulnerability", Class::Sealed, include_str!("../../templates/not-a-vulnerability.txt")),
     ("packagers", Class::Notice, include_str!("../../templates/packagers.txt")),
     ("pre-announcement", Class::Forecast, include_str!("../../templates/pre-announcement.txt")),
@@ -80,13 +87,14 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("progress", Class::Clear, include_str!("../../templates/progress.txt")),
     ("refusal", Class::Sealed, include_str!("../../templates/refusal.txt")),
     ("reject", Class::Sealed, include_str!("../../templates/reject.txt")),
-    ("reminder", Class::Sealed, include_str!("../../templates/reminder.txt")),
     ("release-notes", Class::Notice, include_str!("../../templates/release-notes.txt")),
+    ("reminder", Class::Sealed, include_str!("../../templates/reminder.txt")),
     ("reply", Class::Sealed, include_str!("../../templates/reply.txt")),
     ("report", Class::Sealed, include_str!("../../templates/report.txt")),
     ("retrospective", Class::Notice, include_str!("../../templates/retrospective.txt")),
-    ("safe-installation", Class::Sealed, include_str!("../../templates/safe-installation.txt")),
     ("review", Class::Notice, include_str!("../../templates/review.txt")),
+    ("safe-installation", Class::Sealed, include_str!("../../templates/safe-installation.txt")),
+    ("silent", Class::Sealed, include_str!("../../templates/silent.txt")),
     ("slipped", Class::Notice, include_str!("../../templates/slipped.txt")),
     ("status", Class::Clear, include_str!("../../templates/status.txt")),
     ("tell", Class::Notice, include_str!("../../templates/tell.txt")),
@@ -95,6 +103,8 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("unreadable", Class::Clear, include_str!("../../templates/unreadable.txt")),
     ("waiting", Class::Clear, include_str!("../../templates/waiting.txt")),
     ("warning", Class::Sealed, include_str!("../../templates/warning.txt")),
+    ("welcome", Class::Sealed, include_str!("../../templates/welcome.txt")),
+    ("witness", Class::Clear, include_str!("../../templates/witness.txt")),
 ];
 
 /// A subject and a body.
@@ -500,7 +510,7 @@ fn open_places(facts: &impl Serialize) -> Value {
 fn sealed_sample() -> Value {
     const WORDS: &str = "desk address handle subject received from protection signature answer_by \
         ref text summary journal_hash reason why next pinned heading title notice by moment audience \
-        body program line what nonce until left_out";
+        body program line what nonce until left_out name";
     const LISTS: &str = "notes told parts understood lines";
     const NUMBERS: &str = "count journal_number number recipients approvals";
     let mut all = serde_json::Map::new();

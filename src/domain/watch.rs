@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::auto;
-use super::desk::{Decision, Desk};
+use super::desk::{Decision, Desk, Entry};
 use super::event::{Copy, Delivery, Event, Purpose, Recipient};
 use super::incident::{Incident, Status};
 use super::names::{Fresh, Handle, MessageId, Moment, TaskId};
@@ -287,12 +287,16 @@ fn copies(work: &mut Work<'_>) {
             };
             let task = incident.task(id);
             let late = release.late.then(|| LATE.to_owned());
+            let left = work.say(release.at);
             let copies = some
                 .into_iter()
                 .map(|to| {
+                    let caught_up = release.caught_up.contains(&to);
+                    let late =
+                        if caught_up { Some(notice::late_copy(&left)) } else { late.clone() };
                     let message_id = work.message_id();
                     let purpose = Purpose::Notice { notice: id.clone(), number: *number };
-                    let posted = copy_for(work, &incident, &to, task, draft.body, late.clone())
+                    let posted = copy_for(work, &incident, &to, task, draft, late)
                         .map(|(address, key, words)| {
                             let answers = incident.root_mails.get(&to).cloned();
                             work.post(Mail {
@@ -327,7 +331,7 @@ fn copy_for(
     incident: &Incident,
     to: &Recipient,
     task: Option<&Task>,
-    draft: super::event::Blob,
+    draft: &super::event::Draft,
     late: Option<String>,
 ) -> Option<Posting> {
     match to {
@@ -337,14 +341,17 @@ fn copy_for(
                 return None;
             }
             let reference = work.reference(Party::Person(id));
-            let words = Words::Frozen { draft, name: person.name.clone(), reference, late };
-            Some((person.address.clone(), Some(person.fingerprint.clone()), words))
+            let enclosures = draft.attachments.clone();
+            let (draft, name) = (draft.body, person.name.clone());
+            let words = Words::Frozen { draft, name, reference, late, enclosures };
+            let key = work.desk.key_for(person, work.now);
+            Some((person.address.clone(), Some(key), words))
         }
         Recipient::List(address) => {
             let task = task?;
             // The gates are looked at where the text becomes public, not where it was approved.
             let gate = gate_open(incident, task)?;
-            Some((address.clone(), None, Words::Public { draft, late, gate }))
+            Some((address.clone(), None, Words::Public { draft: draft.body, late, gate }))
         }
         Recipient::Reporter | Recipient::Outsider(_) => None,
     }
@@ -352,11 +359,11 @@ fn copy_for(
 
 fn is_entitled(incident: &Incident, person: &Person, task: Option<&Task>) -> bool {
     match task.and_then(|task| task.audience.as_ref()) {
-        Some(Audience::Group(group)) => person.groups.contains(group),
+        Some(Audience::Group(group)) => incident.is_for(group, person),
         Some(Audience::Role(role)) => incident.holds(person, role),
         Some(Audience::Public(_) | Audience::Reporter) => false,
         // The desk's own notices go to those who had the date; whoever left every group does not.
-        None => !person.groups.is_empty() || incident.is_team(person),
+        None => incident.is_for_any_group(person) || incident.is_team(person),
     }
 }
 
@@ -390,9 +397,19 @@ pub fn leaves(desk: &Desk, label: &Label) -> Leave {
         let on_it = desk.roster.person(id).is_some_and(|person| incident.is_team(person));
         return if on_it { Leave::Now } else { Leave::Never };
     }
-    let Purpose::Notice { notice, .. } = &label.purpose else {
+    if let (Purpose::Nudge, Recipient::Person(id)) = (&label.purpose, &label.to) {
+        let person = desk.roster.person(id);
+        let entitled = person.is_some_and(|person| incident.is_for_any_group(person));
+        return if entitled { Leave::Now } else { Leave::Never };
+    }
+    let Purpose::Notice { notice, number } = &label.purpose else {
         return Leave::Now;
     };
+    // A word about the date that a newer one has taken the place of.
+    let newest = incident.notices.get(notice).and_then(|n| n.releases.keys().next_back());
+    if *notice == TaskId::date_changed() && newest.is_some_and(|newest| newest > number) {
+        return Leave::Never;
+    }
     if incident.is_held(notice) {
         return Leave::Held;
     }
@@ -430,7 +447,9 @@ fn slipped(work: &mut Work<'_>) {
     match notice::render(work, "slipped", None) {
         Ok(written) => {
             let id = TaskId::slipped();
-            let draft = notice::freeze(work, &id, "slipped", &written, holders.clone(), None);
+            let enclosed = notice::Enclosed::default();
+            let draft =
+                notice::freeze(work, &id, "slipped", &written, holders.clone(), None, enclosed);
             let number = draft.number;
             work.add(Event::Frozen(Box::new(draft)));
             work.add(Event::Released { notice: id, number, late: false, recipients: holders });
@@ -451,10 +470,20 @@ pub fn delivered(
     now: Moment,
     fresh: Fresh,
 ) -> Decision {
+    // The way of a thousand copies: no copy of the incident is made for each.
+    if let (Delivery::Accepted, Purpose::Notice { .. }, Some(about)) =
+        (outcome, &label.purpose, &label.about)
+    {
+        let reply = super::texts::clean_line(reply, 120);
+        let event = Event::Delivered { message_id: message_id.clone(), outcome, reply };
+        let entry = Entry { incident: Some(about.clone()), by: None, event };
+        return Decision { entries: vec![entry], ..Decision::default() };
+    }
     let mut work = Work::on(desk, label.about.as_ref(), now, fresh);
     let matters = matters(&label.purpose);
     if work.incident.is_some() && (matters || outcome != Delivery::Accepted) {
-        work.add(Event::Delivered { message_id: message_id.clone(), outcome });
+        let reply = super::texts::clean_line(reply, 120);
+        work.add(Event::Delivered { message_id: message_id.clone(), outcome, reply });
     }
     // An alert that cannot be delivered must not make another one; and an answer to an address that
     // a stranger made up is nobody's trouble.
@@ -506,7 +535,8 @@ pub fn withheld(desk: &Desk, mail: &Mail, why: &str, now: Moment, fresh: Fresh) 
     let mut work = Work::on(desk, mail.about.as_ref(), now, fresh);
     if work.incident.is_some() {
         let message_id = mail.message_id.clone();
-        work.add(Event::Delivered { message_id, outcome: Delivery::Withheld });
+        let reply = super::texts::clean_line(why, 120);
+        work.add(Event::Delivered { message_id, outcome: Delivery::Withheld, reply });
     }
     work.fault(format!(
         "a mail for {} was withheld: {why}",

@@ -10,6 +10,7 @@ use super::desk::{Body, Decision, Desk, Entry};
 use super::event::{Blob, Event, Mailed, Purpose, Recipient};
 use super::incident::Incident;
 use super::letter::Attachment;
+use super::member::{MemberFact, Members};
 use super::names::{Address, Fingerprint, Fresh, Handle, MessageId, Moment, PersonId};
 use super::outbox::{Mail, Words};
 use super::playbook::Playbook;
@@ -29,6 +30,8 @@ pub struct Work<'a> {
     /// The person whose signed mail is being worked on.
     pub by: Option<PersonId>,
     decision: Decision,
+    /// The members, once this decision has changed one of them.
+    members: Option<Members>,
     /// Other incidents that this decision has touched, with the facts so far.
     others: std::collections::BTreeMap<Handle, Incident>,
 }
@@ -55,7 +58,7 @@ impl<'a> Work<'a> {
     pub fn on(desk: &'a Desk, handle: Option<&Handle>, now: Moment, fresh: Fresh) -> Self {
         let incident = handle.and_then(|handle| desk.incidents.get(handle)).cloned();
         let (decision, others) = (Decision::default(), std::collections::BTreeMap::new());
-        Self { desk, now, fresh, incident, by: None, decision, others }
+        Self { desk, now, fresh, incident, by: None, decision, members: None, others }
     }
 
     /// Adds a fact about the incident.
@@ -104,6 +107,19 @@ impl<'a> Work<'a> {
         self.decision.entries.push(Entry { incident: None, by: self.by.clone(), event });
     }
 
+    /// The members, with the facts so far.
+    #[must_use]
+    pub fn members(&self) -> &Members {
+        self.members.as_ref().unwrap_or(&self.desk.members)
+    }
+
+    /// Adds a fact about a member.
+    pub fn add_member(&mut self, member: &PersonId, fact: MemberFact) {
+        let members = self.members.get_or_insert_with(|| self.desk.members.clone());
+        members.apply(self.now, self.by.as_ref(), member, &fact);
+        self.add_to_desk(Event::Member { member: member.clone(), fact });
+    }
+
     /// Adds the fact that opens an incident, and goes on with it.
     pub fn open(
         &mut self,
@@ -150,6 +166,33 @@ impl<'a> Work<'a> {
         format!("Ref: {}/{token}", incident.handle)
     }
 
+    /// The line that binds somebody's answer to this desk, and to no incident.
+    #[must_use]
+    pub fn desk_reference(&self, person: &PersonId) -> String {
+        let handle = self.desk.own_handle();
+        let party = Party::Person(person);
+        let token = self.desk.ref_key.token(&self.desk.settings.address, &handle, party);
+        format!("Ref: {handle}/{token}")
+    }
+
+    /// Sends a sealed mail to exactly the key that this person is known by here.
+    pub fn tell_by_key(
+        &mut self,
+        person: &Person,
+        purpose: Purpose,
+        template: &str,
+        mut facts: Value,
+    ) {
+        let incident = self.incident.take();
+        if let Value::Object(map) = &mut facts {
+            map.insert("ref".to_owned(), self.desk_reference(&person.id).into());
+        }
+        let written = self.write(template, &facts);
+        let key = person.fingerprint.clone();
+        self.post_sealed(person, purpose, key, written, Vec::new(), None);
+        self.incident = incident;
+    }
+
     /// A moment with date, hour and zone: the incident's zone, or the desk's.
     #[must_use]
     pub fn say(&self, moment: Moment) -> String {
@@ -185,7 +228,10 @@ impl<'a> Work<'a> {
     /// Sends a person a sealed mail.
     pub fn tell(&mut self, person: &Person, purpose: Purpose, template: &str, mut facts: Value) {
         if let Value::Object(map) = &mut facts {
-            let reference = self.reference(Party::Person(&person.id));
+            let reference = match &self.incident {
+                Some(_) => self.reference(Party::Person(&person.id)),
+                None => self.desk_reference(&person.id),
+            };
             map.insert("ref".to_owned(), Value::String(reference));
         }
         let written = self.write(template, &facts);
@@ -201,12 +247,25 @@ impl<'a> Work<'a> {
         attachments: Vec<Attachment>,
         answers: Option<MessageId>,
     ) {
+        let key = self.desk.key_for(person, self.now);
+        self.post_sealed(person, purpose, key, written, attachments, answers);
+    }
+
+    fn post_sealed(
+        &mut self,
+        person: &Person,
+        purpose: Purpose,
+        key: Fingerprint,
+        written: Written,
+        attachments: Vec<Attachment>,
+        answers: Option<MessageId>,
+    ) {
         let mail = Mail {
             message_id: self.message_id(),
             about: self.incident.as_ref().map(|incident| incident.handle.clone()),
             to: Recipient::Person(person.id.clone()),
             address: person.address.clone(),
-            key: Some(person.fingerprint.clone()),
+            key: Some(key),
             purpose,
             not_before: self.now,
             words: Words::Sealed(written),

@@ -115,6 +115,8 @@ fn envelope(
         Purpose::Relay
         | Purpose::Reminder
         | Purpose::Notice { .. }
+        | Purpose::Nudge
+        | Purpose::Witness
         | Purpose::Waiting
         | Purpose::Alert
         | Purpose::Update => {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Fault, Place};
 
 use super::pgp::Passphrase;
+use super::unhex;
 
 /// The database's key, wrapped; what the key file holds.
 #[derive(Serialize, Deserialize)]
@@ -32,16 +33,6 @@ const PASSES: u32 = 3;
 /// Bytes as hex digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    text.as_bytes()
-        .chunks_exact(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
 }
 
 fn derive(

@@ -52,3 +52,15 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     file.write_all(bytes).at(place)?;
     file.sync_all().at(place)
 }
+
+/// Bytes from hex digits.
+#[must_use]
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    text.as_bytes()
+        .chunks_exact(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}

@@ -348,6 +348,8 @@ impl Opener<'_> {
             text_cut: false,
             attachments: Vec::new(),
             keys: Vec::new(),
+            certificates: Vec::new(),
+            revoked: Vec::new(),
             from_before: false,
             return_token: None,
         }
@@ -385,6 +387,17 @@ impl Opener<'_> {
         let (from, from_text) = outer.from();
         let to = outer.to();
         let keys = ranked(found, content.signer, &verdict, &from, raw.received);
+        let at = raw.received;
+        let encrypted = verdict.protection.is_encrypted();
+        let inside = inner.filter(|_| encrypted).map(attached_bytes).unwrap_or_default();
+        let certificates =
+            inside.iter().filter_map(|bytes| pgp::attached(self.known, bytes, at)).collect();
+        let mut revoked = Vec::new();
+        // Attached, or pasted into the text.
+        let pasted = body.plain.iter().filter_map(|text| public_key_block(text));
+        for bytes in inside.iter().cloned().chain(attached_bytes(outer)).chain(pasted) {
+            revoked.extend(pgp::revoked(self.known, &bytes, at));
+        }
         Letter {
             received: raw.received.min(raw.arrived),
             arrived: raw.arrived,
@@ -406,6 +419,8 @@ impl Opener<'_> {
             text_cut: body.cut,
             attachments: body.attachments,
             keys,
+            certificates,
+            revoked,
             from_before: false,
             return_token: self.address.and_then(|address| return_token(address, &to)),
             to,
@@ -509,10 +524,24 @@ fn is_protected(inner: &Mime<'_>) -> bool {
     inner.parameter(root, "hp").is_some() || inner.parameter(root, "protected-headers").is_some()
 }
 
+/// An armored block of public keys, or of a revocation, that stands in a text.
+fn public_key_block(text: &str) -> Option<Vec<u8>> {
+    const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
+    let from = text.find("-----BEGIN PGP PUBLIC KEY BLOCK-----")?;
+    let block = text.get(from..)?;
+    let to = block.find(END)?.saturating_add(END.len());
+    block.get(..to).map(|block| block.as_bytes().to_vec())
+}
+
+/// What is attached that may be a certificate.
+fn attached_bytes(mime: &Mime<'_>) -> Vec<Vec<u8>> {
+    let some = mime.certificates().filter(|bytes| bytes.len() <= CERTIFICATE_MAX);
+    some.take(CERTIFICATES_MAX).collect()
+}
+
 fn attached_keys(mime: &Mime<'_>, rank: KeyRank) -> Vec<Found> {
-    mime.certificates()
-        .filter(|bytes| bytes.len() <= CERTIFICATE_MAX)
-        .take(CERTIFICATES_MAX)
+    attached_bytes(mime)
+        .into_iter()
         .filter_map(|bytes| Certificate::read(&bytes).ok())
         .map(|certificate| Found { rank, certificate })
         .collect()

@@ -20,7 +20,7 @@ use openpgp::policy::StandardPolicy;
 use openpgp::types::SymmetricAlgorithm;
 use openpgp::{Cert, KeyHandle};
 
-use crate::domain::letter::{Failure, Signature, Signed};
+use crate::domain::letter::{AttachedKey, Failure, Signature, Signed};
 use crate::domain::names::{Digest, Fingerprint, Moment};
 
 mod certificate;
@@ -55,30 +55,41 @@ fn root_cause(error: &openpgp::anyhow::Error) -> String {
 pub trait Known: Sync {
     /// The certificates that have a key of this id.
     fn certificates(&self, id: &KeyHandle) -> Vec<Certificate>;
+    /// For whom of the roster a fingerprint is pinned, if it is.
+    fn owner(&self, fingerprint: &Fingerprint) -> Option<&str>;
     /// Whether a fingerprint is pinned for a person of the roster.
-    fn is_pinned(&self, fingerprint: &Fingerprint) -> bool;
+    fn is_pinned(&self, fingerprint: &Fingerprint) -> bool {
+        self.owner(fingerprint).is_some()
+    }
 }
 
 /// The certificates that the desk knows, found by the ids of their keys.
 #[derive(Debug, Default)]
 pub struct Directory {
-    certificates: BTreeMap<Fingerprint, (Certificate, bool)>,
+    certificates: BTreeMap<Fingerprint, (Certificate, Option<String>)>,
     ids: BTreeMap<openpgp::KeyID, BTreeSet<Fingerprint>>,
 }
 
 impl Directory {
-    /// Adds a certificate; `pinned` if the roster names it. A pinned one is replaced by nothing
-    /// that is not: an old copy of a maintainer's certificate, mailed in by anybody, may lack a
-    /// revocation or a new key.
-    pub fn add(&mut self, certificate: Certificate, pinned: bool) {
+    /// Adds a certificate; `owner` is the id of the person of the roster for whom it is pinned. A
+    /// pinned one is replaced by nothing that is not: an old copy of a maintainer's certificate,
+    /// mailed in by anybody, may lack a revocation or a new key.
+    pub fn add(&mut self, certificate: Certificate, owner: Option<&str>) {
         let fingerprint = certificate.fingerprint();
-        if !pinned && self.is_pinned(&fingerprint) {
+        if owner.is_none() && self.is_pinned(&fingerprint) {
             return;
         }
         for key in certificate.0.keys() {
             self.ids.entry(key.key().keyid()).or_default().insert(fingerprint.clone());
         }
-        self.certificates.insert(fingerprint, (certificate, pinned));
+        let owner = owner.map(ToOwned::to_owned);
+        self.certificates.insert(fingerprint, (certificate, owner));
+    }
+
+    /// Forgets the pinned certificates that are not among these: a member's who was removed, or a
+    /// key that another one took the place of.
+    pub fn keep_pinned(&mut self, pinned: &BTreeSet<Fingerprint>) {
+        self.certificates.retain(|fpr, (_, owner)| owner.is_none() || pinned.contains(fpr));
     }
 
     /// The certificate with this fingerprint.
@@ -93,9 +104,47 @@ impl Known for Directory {
         let named = self.ids.get(&openpgp::KeyID::from(id)).into_iter().flatten();
         named.filter_map(|fpr| self.get(fpr)).filter(|cert| cert.answers_to(id)).cloned().collect()
     }
-    fn is_pinned(&self, fingerprint: &Fingerprint) -> bool {
-        self.certificates.get(fingerprint).is_some_and(|(_, pinned)| *pinned)
+    fn owner(&self, fingerprint: &Fingerprint) -> Option<&str> {
+        self.certificates.get(fingerprint).and_then(|(_, owner)| owner.as_deref())
     }
+}
+
+/// A certificate that somebody attached, and what follows from it for what is pinned.
+#[must_use]
+pub fn attached(known: &dyn Known, bytes: &[u8], at: Moment) -> Option<AttachedKey> {
+    let found = Certificate::read(bytes).ok()?;
+    let fingerprint = found.fingerprint();
+    let handle = KeyHandle::from(found.0.fingerprint());
+    let pinned = known
+        .certificates(&handle)
+        .into_iter()
+        .find(|pinned| pinned.fingerprint() == fingerprint && known.is_pinned(&fingerprint));
+    let certificate = match pinned {
+        Some(pinned) => pinned.merged(&found)?,
+        None => found,
+    };
+    let facts = certificate.facts(at);
+    Some(AttachedKey { fingerprint, certificate: certificate.armored(), facts })
+}
+
+/// The pinned certificates that something in some bytes revokes, wholly or in part, with the
+/// revocation in them.
+#[must_use]
+pub fn revoked(known: &dyn Known, bytes: &[u8], at: Moment) -> Vec<AttachedKey> {
+    let mut found: Vec<AttachedKey> = Vec::new();
+    for id in certificate::revokers(bytes) {
+        for pinned in known.certificates(&id) {
+            let fingerprint = pinned.fingerprint();
+            let new = !found.iter().any(|key| key.fingerprint == fingerprint);
+            if let (true, true, Some(revoked)) =
+                (new, known.is_pinned(&fingerprint), pinned.with_revocations(bytes, at))
+            {
+                let facts = revoked.facts(at);
+                found.push(AttachedKey { fingerprint, certificate: revoked.armored(), facts });
+            }
+        }
+    }
+    found
 }
 
 /// Certificates that came along with a mail, besides the known ones.
@@ -199,12 +248,16 @@ impl<'a> Helper<'a> {
                 Err(_) => invalid = true,
             }
         }
-        // Of several signers exactly one pinned person may speak; among strangers nobody does.
-        let pinned: Vec<_> = good
+        // Of several signers exactly one pinned person may speak; among strangers nobody does. Two
+        // keys of one person are one person.
+        let mut pinned: Vec<_> = good
             .iter()
             .filter(|(signed, ..)| self.also.known.is_pinned(&signed.fingerprint))
             .cloned()
             .collect();
+        pinned.dedup_by_key(|(signed, ..)| {
+            self.also.known.owner(&signed.fingerprint).map(ToOwned::to_owned)
+        });
         let speaks = match (pinned.as_slice(), good.as_slice()) {
             ([one], _) => Some(one.clone()),
             ([], [one]) if !invalid => Some(one.clone()),

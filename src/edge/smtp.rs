@@ -108,7 +108,7 @@ impl Courier {
             return Outcome::Refused("the address cannot be used in SMTP".to_owned());
         };
         let outcome = self.try_to(from, to, row, last_bytes).await;
-        if !matches!(outcome, Outcome::Accepted | Outcome::Refused(_)) {
+        if !matches!(outcome, Outcome::Accepted(_) | Outcome::Refused(_)) {
             // Whatever state the dialogue is in, the next mail begins a new one.
             self.connection = None;
         }
@@ -148,7 +148,7 @@ impl Courier {
             return Outcome::Later("no connection".to_owned());
         };
         match tokio::time::timeout(PATIENCE_DATA, connection.message(&row.bytes)).await {
-            Ok(Ok(_)) => Outcome::Accepted,
+            Ok(Ok(response)) => Outcome::Accepted(said(&response)),
             Ok(Err(error)) if error.is_transient() || error.is_permanent() => refused(&error),
             Ok(Err(_)) | Err(_) => Outcome::Unknown,
         }
@@ -161,6 +161,12 @@ impl Courier {
             drop(quit);
         }
     }
+}
+
+/// What the server said, in one line.
+fn said(response: &Response) -> String {
+    let lines: Vec<&str> = response.message().collect();
+    format!("{} {}", response.code(), lines.join(" "))
 }
 
 fn refused(error: &lettre::transport::smtp::Error) -> Outcome {

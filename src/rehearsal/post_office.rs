@@ -322,7 +322,7 @@ impl PostOffice {
         } else {
             mails.push(read);
         }
-        Ok(Outcome::Accepted)
+        Ok(Outcome::Accepted("250 taken".to_owned()))
     }
 
     /// Whether an address is one of the public lists of the playbooks.
@@ -336,7 +336,7 @@ impl PostOffice {
     /// Opens a mail with the person's own key, and the desk's certificate pinned.
     fn read(&self, who: Who, bytes: &[u8]) -> Result<Read, Fault> {
         let mut known = Directory::default();
-        known.add(self.desk.clone(), true);
+        known.add(self.desk.clone(), Some("desk"));
         // Somebody without a key reads with anybody's: what is in clear needs none.
         let keyring = self.people.get(&who).or_else(|| self.people.get(&Who::Rita));
         let keyring = keyring.ok_or_else(|| Fault::new("nobody has a key", ""))?;
@@ -385,6 +385,7 @@ fn person(who: Who, certificate: &Certificate) -> Result<Option<Person>, Fault> 
         certificate: certificate.armored(),
         roles: list("roles"),
         groups: list("groups"),
+        further: Vec::new(),
     }))
 }
 

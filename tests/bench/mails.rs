@@ -199,7 +199,7 @@ fn main() {
     let (desk, person) =
         (keyring(&bench.desk, bench.now), keyring(&bench.person, bench.now).certificate());
     let mut known = Directory::default();
-    known.add(person.clone(), true);
+    known.add(person.clone(), Some("person"));
     let opener = Opener { keyring: &desk, known: &known, address: None, limits: LIMITS };
     let sender = Sender {
         name: "Desk".into(),

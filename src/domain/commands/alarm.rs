@@ -3,7 +3,7 @@
 use crate::domain::event::Event;
 use crate::domain::incident::Notice;
 use crate::domain::names::TaskId;
-use crate::domain::notice::{self, freeze, render};
+use crate::domain::notice::{self, Enclosed, freeze, render};
 use crate::domain::playbook::{Audience, Task, Truth};
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule;
@@ -34,6 +34,25 @@ pub fn known_public(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     if let Some(ask) = turn.confirmed(&what, &[&words.join(",")])? {
         return Ok(ask);
     }
+    let drafts = end_embargo(turn)?;
+    let people = turn.work.team();
+    let lines = [
+        format!("{} says that the public knows of it.", turn.person.name),
+        "Open work is due now. Notices that were to announce a date will not be sent.".to_owned(),
+    ];
+    let next = "see `| /agenda`; approve the draft that takes their place, or write a new one with `| /preview`.";
+    turn.tell_concerned(&people, "Known to the public", &lines, next);
+    let drafts = match drafts.as_slice() {
+        [] => String::new(),
+        drafts => format!("\nWaiting for approval: {}.", drafts.join(", ")),
+    };
+    Ok(format!("Recorded: the public knows. Open work is due now.{drafts}"))
+}
+
+/// Public knowledge takes effect: what announces a date is not sent, open work is due now, and one
+/// draft for each audience waits for approval. Gives the drafts' names.
+pub(super) fn end_embargo(turn: &mut Turn<'_, '_>) -> Result<Vec<String>, Refusal> {
+    let unsent = unsent(turn.incident()?);
     turn.work.add(Event::KnownPublic);
     // As many must approve it as must the strictest of those whose place it takes.
     let mut groups: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
@@ -47,18 +66,7 @@ pub fn known_public(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     for (group, approvals) in &groups {
         drafts.push(replacement(turn, group, *approvals)?);
     }
-    let people = turn.work.team();
-    let lines = [
-        format!("{} says that the public knows of it.", turn.person.name),
-        "Open work is due now. Notices that were to announce a date will not be sent.".to_owned(),
-    ];
-    let next = "see `| /agenda`; approve the draft that takes their place, or write a new one with `| /preview`.";
-    turn.tell_concerned(&people, "Known to the public", &lines, next);
-    let drafts = match drafts.as_slice() {
-        [] => String::new(),
-        drafts => format!("\nWaiting for approval: {}.", drafts.join(", ")),
-    };
-    Ok(format!("Recorded: the public knows. Open work is due now.{drafts}"))
+    Ok(drafts)
 }
 
 /// Notices to groups that announce a date and have not left.
@@ -89,12 +97,12 @@ fn replacement(turn: &mut Turn<'_, '_>, group: &str, approvals: usize) -> Result
     let written = render(turn.work, "known-public", Some(&audience)).map_err(broken)?;
     let to = notice::recipients(turn.work, &audience);
     let by = Some(turn.person.id.clone());
-    let draft = freeze(turn.work, &id, "known-public", &written, to, by);
+    let draft = freeze(turn.work, &id, "known-public", &written, to, by, Enclosed::default());
     let number = draft.number;
     turn.work.add(Event::Frozen(Box::new(draft)));
     let task = turn.incident()?.task(&id).cloned();
     if let Some(task) = task {
-        show_draft(turn.work, &task, number, &written, None);
+        show_draft(turn.work, &task, number, &written, None, &Enclosed::default());
     }
     Ok(format!("{id}@{number}"))
 }

@@ -6,7 +6,7 @@ use super::{Turn, needs};
 use crate::domain::event::{Event, Purpose, Recipient};
 use crate::domain::incident::Status;
 use crate::domain::names::{Handle, Moment, TaskId, later};
-use crate::domain::notice::{self, freeze, render};
+use crate::domain::notice::{self, Enclosed, freeze, render};
 use crate::domain::offset::{Calendar, Offset, WeekDays, parse_time, parse_zone};
 use crate::domain::playbook::{Anchor, Cap, Playbook, Task, Truth};
 use crate::domain::refusal::Refusal;
@@ -107,7 +107,7 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let two = !super::batch::second_for(turn, &others).is_empty();
     if doubts.is_empty() && !two && !turn.needs_second("disclose") {
         turn.work.add(Event::TSet { t });
-        return Ok(format!("T is {}.\n{}", turn.work.say(t), plan(turn)));
+        return Ok(format!("T is {}.\n{}{}", turn.work.say(t), plan(turn), keys_note(turn)));
     }
     let mut what = format!("T would be {}.\n", turn.work.say(t));
     for doubt in &doubts {
@@ -130,7 +130,7 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         0 => String::new(),
         count => format!("Those who had the old date ({count}) are told now.\n"),
     };
-    Ok(format!("T is {}.\n{told}{}", turn.work.say(t), plan(turn)))
+    Ok(format!("T is {}.\n{told}{}{}", turn.work.say(t), plan(turn), keys_note(turn)))
 }
 
 /// Sets T and tells everyone who had another; says how many.
@@ -305,12 +305,21 @@ fn tell_new_date(
     let written = render(work, "date-changed", None).map_err(broken)?;
     let id = TaskId::date_changed();
     let by = Some(person.id.clone());
-    let draft = freeze(work, &id, "date-changed", &written, to.clone(), by);
+    let enclosed = Enclosed::default().with_entry(work, None);
+    let draft = freeze(work, &id, "date-changed", &written, to.clone(), by, enclosed);
     let number = draft.number;
     work.add(Event::Frozen(Box::new(draft)));
     work.add(Event::Approved { notice: id.clone(), number });
     work.add(Event::Released { notice: id, number, late: false, recipients: to });
     Ok(())
+}
+
+/// Those whose key ends before a notice that they are to get.
+fn keys_note(turn: &Turn<'_, '_>) -> String {
+    match crate::domain::membership::keys_in_the_way(turn.work).as_slice() {
+        [] => String::new(),
+        lines => format!("\nKEYS that end too early:\n  - {}\n", lines.join("\n  - ")),
+    }
 }
 
 /// When the notices leave, now that T is known.
@@ -401,12 +410,14 @@ pub(super) fn freeze_and_show(
     let word = task.word().to_string();
     let to = task.audience.as_ref().map(|a| notice::recipients(turn.work, a)).unwrap_or_default();
     let by = Some(turn.person.id.clone());
-    let draft = freeze(turn.work, &task.id, template, written, to.clone(), by);
+    let enclosed = enclosed(turn, task, template, written)?;
+    let doubts = enclosed.doubts.clone();
+    let draft = freeze(turn.work, &task.id, template, written, to.clone(), by, enclosed.clone());
     let number = draft.number;
     turn.work.add(Event::Frozen(Box::new(draft)));
     let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
     let audience = task.audience.as_ref().map_or_else(String::new, |a| label(turn, a));
-    show_draft(turn.work, task, number, written, Some(turn.person));
+    show_draft(turn.work, task, number, written, Some(turn.person), &enclosed);
     let editor = if schedule::excludes_editor(task) {
         " You changed it last, so you do not count among them."
     } else {
@@ -417,13 +428,93 @@ pub(super) fn freeze_and_show(
         _ if own => String::new(),
         moment => format!("{moment}\n"),
     };
+    let doubts = match doubts.as_slice() {
+        [] => String::new(),
+        doubts => format!("Doubtful in the text:\n  - {}\n", doubts.join("\n  - ")),
+    };
     Ok(format!(
-        "Frozen as {word}@{number}, for: {audience} ({} now). It leaves\n{leaves}once it has {} approval(s).{editor}\n\n  | /approve {word}@{number}\n\n> Subject: {}\n>\n{}",
+        "Frozen as {word}@{number}, for: {audience} ({} now). It leaves\n{leaves}once it has {} approval(s).{editor}\n{doubts}{}\n  | /approve {word}@{number}\n  | /rehearse {word}\n\n> Subject: {}\n>\n{}",
         to.len(),
         task.approvals,
+        attached_words(&enclosed),
         shown.subject,
         crate::domain::texts::quote(&shown.body),
     ))
+}
+
+/// What is attached to a draft, as people read it.
+fn attached_words(enclosed: &Enclosed) -> String {
+    let mut out = String::new();
+    for part in &enclosed.attachments {
+        let hash = crate::domain::names::Digest::of(&part.bytes);
+        out.push_str(&format!(
+            "Attached: {} ({} bytes, SHA-256 {})\n",
+            part.name,
+            part.bytes.len(),
+            hash.short()
+        ));
+    }
+    out
+}
+
+/// The most that goes with a notice: each recipient gets a copy of their own.
+const ENCLOSED_MAX: usize = 10 * 1024 * 1024;
+
+/// What goes with a draft: what the mail attaches, the entry for a calendar, and what is doubtful in
+/// the text. What must not leave is refused.
+fn enclosed(
+    turn: &Turn<'_, '_>,
+    task: &Task,
+    template: &str,
+    written: &Written,
+) -> Result<Enclosed, Refusal> {
+    let given: Vec<_> = turn
+        .letter
+        .attachments
+        .iter()
+        .filter(|part| !part.is_text_of_mail() && !part.tells_who_wrote())
+        .cloned()
+        .collect();
+    let public = matches!(task.audience, Some(crate::domain::playbook::Audience::Public(_)));
+    if public && !given.is_empty() {
+        return Err(Refusal::new(
+            "attachments do not go to the public",
+            "your mail has attachments, and a public notice is text only.",
+            "say in the text where to find them.",
+        ));
+    }
+    let size: usize = given.iter().map(|part| part.bytes.len()).sum();
+    if size > ENCLOSED_MAX || given.len() > 20 {
+        return Err(Refusal::new(
+            "too much attached",
+            format!("the attachments have {size} bytes, and {ENCLOSED_MAX} is the most."),
+            "say in the text where to find them.",
+        ));
+    }
+    let incident = turn.incident()?;
+    let away = crate::domain::lint::given_away(incident, template, written);
+    if !away.is_empty() {
+        return Err(Refusal::new(
+            "it gives the hole away",
+            format!(
+                "what the public is told before the fix is out would say: {}.",
+                away.join(", ")
+            ),
+            "change the record or the template; then write the word again.",
+        ));
+    }
+    let mut doubts = crate::domain::lint::doubts(turn.work, task, template, written);
+    if matches!(task.audience, Some(crate::domain::playbook::Audience::Group(_))) {
+        let keys = crate::domain::membership::keys_in_the_way(turn.work);
+        doubts.extend(keys.into_iter().filter(|line| line.contains(&format!("`{}`", task.word()))));
+    }
+    let enclosed = Enclosed { attachments: given, doubts };
+    let sealed = matches!(task.audience, Some(crate::domain::playbook::Audience::Group(_)));
+    Ok(if sealed && task.announces() {
+        enclosed.with_entry(turn.work, task.audience.as_ref())
+    } else {
+        enclosed
+    })
 }
 
 /// Shows a draft to those who can approve it; `by` froze it, or the desk did.
@@ -433,6 +524,7 @@ pub(super) fn show_draft(
     number: u32,
     written: &Written,
     by: Option<&Person>,
+    enclosed: &Enclosed,
 ) {
     let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
     let incident = work.incident.as_ref();
@@ -445,13 +537,24 @@ pub(super) fn show_draft(
         "moment": notice::moment(work, task), "audience": audience, "recipients": recipients,
         "approvals": task.approvals, "subject": shown.subject,
         "body": crate::domain::texts::quote(&shown.body),
+        "notes": enclosed.doubts.iter().map(|doubt| crate::domain::texts::wrapped(doubt)).collect::<Vec<_>>(),
+        "parts": attached_words(enclosed).lines().collect::<Vec<_>>(),
     });
     let others: Vec<_> = work
         .holders(&task.role)
         .into_iter()
         .filter(|person| by.is_none_or(|by| by.id != person.id))
         .collect();
-    work.tell_all(&others, &Purpose::Relay, "preview", &facts);
+    for person in others {
+        let mut facts = facts.clone();
+        let reference = work.reference(crate::domain::roster::Party::Person(&person.id));
+        if let serde_json::Value::Object(map) = &mut facts {
+            map.insert("ref".to_owned(), reference.into());
+        }
+        let written = work.write("preview", &facts);
+        let attachments = enclosed.attachments.clone();
+        work.tell_written(person, Purpose::Relay, written, attachments, None);
+    }
 }
 
 fn label(turn: &Turn<'_, '_>, audience: &crate::domain::playbook::Audience) -> String {

@@ -1,13 +1,18 @@
 //! What each word does: one function a row of the table, on a copy of the incident.
 
 pub mod alarm;
+pub mod answers;
 pub mod batch;
 pub mod confirm;
 pub mod embargo;
+pub mod keys;
+pub mod leak;
 pub mod linking;
+pub mod member;
 pub mod people;
 pub mod read;
 pub mod record;
+pub mod rehearse;
 pub mod talk;
 pub mod tasks;
 pub mod triage;
@@ -230,7 +235,8 @@ impl<'d> Turn<'_, 'd> {
         let says = |word: &str| incident.playbook.rights.get(word).is_some_and(|r| r.second);
         let ends = ["reject", "duplicate", "merge"].contains(&word)
             && incident.status == super::incident::Status::Accepted;
-        says(word) || (ends && says("close")) || !self.also_holds.is_empty()
+        // One person alone does not end an embargo by saying that it leaked.
+        says(word) || (ends && says("close")) || word == "leak" || !self.also_holds.is_empty()
     }
 
     /// Whether somebody may be the second person for a word.

@@ -203,7 +203,7 @@ pub fn show(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     for (id, notice) in &incident.notices {
         for (number, release) in &notice.releases {
             let count =
-                |wanted: Delivery| release.copies.values().filter(|d| **d == wanted).count();
+                |wanted: Delivery| release.copies.values().filter(|e| e.delivery == wanted).count();
             let late = if release.late { ", late" } else { "" };
             let _ = writeln!(
                 out,
@@ -216,11 +216,11 @@ pub fn show(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
                 count(Delivery::Unknown),
                 count(Delivery::Withheld),
             );
-            for (to, delivery) in &release.copies {
-                if *delivery != Delivery::Accepted
+            for (to, entry) in &release.copies {
+                if entry.delivery != Delivery::Accepted
                     && let Recipient::Person(person) = to
                 {
-                    let _ = writeln!(out, "  {person}: {delivery:?}");
+                    let _ = writeln!(out, "  {person}: {}", crate::domain::ledger::state(entry));
                 }
             }
         }

@@ -223,13 +223,6 @@ pub fn tell(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     };
     let group = group.clone();
     let count = incident.own.len().saturating_add(1);
-    if !turn.letter.attachments.is_empty() {
-        return Err(Refusal::new(
-            "attachments do not go to a group",
-            "your mail has attachments, and a word to a group is text only.",
-            "put the text in the mail, and say where to find the rest.",
-        ));
-    }
     let text = own_text(turn, "")?;
     needs(&text, "tell", "GROUP, and below it your text")?;
     let id = TaskId::parse(&format!("tell-{count}"))

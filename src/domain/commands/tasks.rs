@@ -48,6 +48,34 @@ pub fn done(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     Ok(format!("Done: {}", task.title))
 }
 
+/// `/release`: opens the gate before the public notices, as `/done` on that gate does.
+pub fn release(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
+    let incident = turn.open_incident()?;
+    let public = |task: &&Task| matches!(task.audience, Some(Audience::Public(_)));
+    let before = incident.notice_tasks().filter(public).flat_map(|task| &task.after);
+    let gates = before.filter_map(|id| incident.task(id)).filter(|task| task.kind == Kind::Gate);
+    let mut open: Vec<String> = gates
+        .filter(|gate| schedule::done_at(incident, gate).is_none())
+        .filter(|gate| incident.applies(gate) != Truth::No)
+        .map(|gate| gate.word().to_string())
+        .collect();
+    open.sort();
+    open.dedup();
+    match open.as_slice() {
+        [gate] => done(turn, &gate.clone()),
+        [] => Err(Refusal::new(
+            "no gate is closed",
+            "no closed gate stands before a public notice.",
+            "see `| /agenda`, without the bar.",
+        )),
+        gates => Err(Refusal::new(
+            "several gates",
+            format!("several gates are closed: {}.", gates.join(", ")),
+            "open each with `| /done GATE`, without the bar.",
+        )),
+    }
+}
+
 /// Asks before somebody says that it is released although its day has not come: rows count from
 /// that, and roles end with it.
 fn not_the_day_yet(turn: &mut Turn<'_, '_>, task: &Task) -> Result<Option<String>, Refusal> {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::domain::event::{Delivery, Draft, Recipient, ReporterKey};
+use crate::domain::event::{Answer, Delivery, Draft, Recipient, ReporterKey};
+use crate::domain::letter::Fate;
 use crate::domain::names::{Address, Moment, PersonId};
 use crate::domain::playbook::{Anchor, Task};
 
@@ -60,6 +61,45 @@ impl Status {
     }
 }
 
+/// A line of the ledger: one notice, one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// How far we got with it.
+    pub delivery: Delivery,
+    /// Since when.
+    pub since: Moment,
+    /// What the mail server answered when it took it, or refused it.
+    pub reply: String,
+    /// What a delivery report said last. Evidence, and no more.
+    pub report: Option<(Moment, Fate, String)>,
+    /// When they said that they have it.
+    pub received: Option<Moment>,
+    /// When they said that they are ready.
+    pub ready: Option<Moment>,
+}
+
+impl Entry {
+    /// A copy that has come so far, and of which nothing else is known.
+    #[must_use]
+    pub fn new(delivery: Delivery, since: Moment) -> Self {
+        Self { delivery, since, reply: String::new(), report: None, received: None, ready: None }
+    }
+
+    /// Whether it went out, as far as we know.
+    #[must_use]
+    pub fn went_out(&self) -> bool {
+        matches!(self.delivery, Delivery::Queued | Delivery::Accepted | Delivery::Unknown)
+    }
+
+    /// Takes in what the recipient said.
+    pub fn answered(&mut self, at: Moment, answer: Answer) {
+        self.received.get_or_insert(at);
+        if answer == Answer::Ready {
+            self.ready.get_or_insert(at);
+        }
+    }
+}
+
 /// A notice that left or is leaving.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
@@ -69,8 +109,12 @@ pub struct Release {
     pub late: bool,
     /// Those whose copy is not in the outbox yet.
     pub pending: BTreeSet<Recipient>,
-    /// The ledger: what became of each copy.
-    pub copies: BTreeMap<Recipient, Delivery>,
+    /// The ledger: what became of each copy, and what its recipient said.
+    pub copies: BTreeMap<Recipient, Entry>,
+    /// Those who get it after the others, because they came later or had no usable key.
+    pub caught_up: BTreeSet<Recipient>,
+    /// When the last copy was first in the outbox.
+    pub complete: Option<Moment>,
     /// The T that it told.
     pub t: Option<Moment>,
     /// When the mail server first took a copy.

@@ -137,6 +137,8 @@ mod tests {
             text_cut: false,
             attachments: Vec::new(),
             keys: Vec::new(),
+            certificates: Vec::new(),
+            revoked: Vec::new(),
             from_before: false,
             return_token: None,
         }

@@ -188,6 +188,18 @@ pub(crate) struct Group {
     #[expect(dead_code, reason = "for readers; version 1 of a shipped file has it")]
     pub(crate) src: Option<String>,
     pub(crate) row: Option<String>,
+    #[serde(default)]
+    pub(crate) vouch: usize,
+    pub(crate) review: Option<String>,
+    pub(crate) cap: Option<usize>,
+    #[serde(default)]
+    pub(crate) criteria: Vec<Criterion>,
+}
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Criterion {
+    pub(crate) id: String,
+    pub(crate) text: String,
 }
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

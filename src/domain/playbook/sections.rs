@@ -6,8 +6,8 @@ use toml::Spanned;
 
 use super::loader::Loader;
 use super::{
-    Anchor, Assign, Branch, Cap, Effect, Field, FieldType, Group, HumanAnswer, OWN_WORDS, Playbook,
-    Predicate, Right, Role, SetBy, TLP, TRule, common_fields, file,
+    Anchor, Assign, Branch, Cap, Criterion, Effect, Field, FieldType, Group, HumanAnswer,
+    OWN_WORDS, Playbook, Predicate, Right, Role, SetBy, TLP, TRule, common_fields, file,
 };
 use crate::domain::keyword::{Scope, keyword};
 use crate::domain::names::{Address, Moment, Span, TaskId, is_id};
@@ -79,13 +79,49 @@ impl Loader<'_> {
                     None => self.wrong(at, format!("`{text}` is no mail address")),
                 }
             }
-            let known = groups
-                .insert(group.id.clone(), Group { label: group.label, tlp: group.tlp, public });
-            if known.is_some() {
-                self.wrong(at, format!("group `{}` is declared twice", group.id));
+            let id = group.id.clone();
+            let rules = self.group_rules(at, group, public);
+            if groups.insert(id.clone(), rules).is_some() {
+                self.wrong(at, format!("group `{id}` is declared twice"));
             }
         }
         groups
+    }
+
+    /// What a group asks of its members.
+    fn group_rules(&mut self, at: usize, group: file::Group, public: Vec<Address>) -> Group {
+        let mut criteria: Vec<Criterion> = Vec::new();
+        for criterion in group.criteria {
+            if !is_id(&criterion.id) || criteria.iter().any(|known| known.id == criterion.id) {
+                let why = format!("`{}` is no id for a criterion, or is used twice", criterion.id);
+                self.wrong(at, why);
+            }
+            criteria.push(Criterion { id: criterion.id, text: criterion.text });
+        }
+        let rules = group.vouch > 0 || group.cap.is_some() || group.review.is_some();
+        if !public.is_empty() && (rules || !criteria.is_empty()) {
+            self.wrong(at, format!("group `{}` is public, and has no members to rule", group.id));
+        }
+        if group.cap == Some(0) {
+            self.wrong(at, format!("group `{}` has room for nobody: its cap is 0", group.id));
+        }
+        let review = group.review.as_deref().map(|text| {
+            let every = self.offset(at, Some(text), "365d");
+            if every.rough() < Span::days(1) {
+                let why = "members are looked at every so many days, like 365d";
+                self.wrong(at, format!("`review = \"{text}\"`: {why}"));
+            }
+            every
+        });
+        Group {
+            label: group.label,
+            tlp: group.tlp,
+            public,
+            vouch: group.vouch,
+            review,
+            cap: group.cap,
+            criteria,
+        }
     }
 
     #[expect(clippy::too_many_lines, reason = "one step for each key of a field")]

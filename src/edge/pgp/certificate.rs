@@ -1,16 +1,20 @@
 //! Certificates: which key a mail is sealed to, when, and until when.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use sequoia_openpgp as openpgp;
 
+use openpgp::packet::Signature as SignaturePacket;
 use openpgp::parse::Parse;
 use openpgp::policy::StandardPolicy;
 use openpgp::serialize::SerializeInto;
 use openpgp::serialize::stream::Recipient;
-use openpgp::{Cert, KeyHandle};
+use openpgp::types::{RevocationStatus, SignatureType};
+use openpgp::{Cert, KeyHandle, Packet, PacketPile};
 
-use crate::domain::names::{Fingerprint, Moment};
+use crate::domain::key::{KeyFacts, Subkey};
+use crate::domain::names::{Address, Fingerprint, Moment};
 
 use super::{policy, root_cause, time_of};
 
@@ -84,18 +88,147 @@ impl Certificate {
     /// Whether one of its user ids bears this address. Says which of several keys a writer means,
     /// never who somebody is.
     #[must_use]
-    pub fn is_for(&self, address: &crate::domain::names::Address) -> bool {
+    pub fn is_for(&self, address: &Address) -> bool {
         self.0.userids().any(|user| {
             let email = user.userid().email().ok().flatten();
-            email
-                .and_then(crate::domain::names::Address::parse)
-                .is_some_and(|a| a.same_box(address))
+            email.and_then(Address::parse).is_some_and(|a| a.same_box(address))
         })
+    }
+
+    /// What it says: which of its keys can be encrypted to, and when, from a moment on.
+    #[must_use]
+    pub fn facts(&self, from: Moment) -> KeyFacts {
+        let mut facts = KeyFacts { revoked: self.is_revoked(from), ..KeyFacts::default() };
+        for user in self.0.userids() {
+            let address = user.userid().email().ok().flatten().and_then(Address::parse);
+            if let Some(address) = address
+                && !facts.addresses.contains(&address)
+                && facts.addresses.len() < USER_IDS_MAX
+            {
+                facts.addresses.push(address);
+            }
+            if facts.name.is_empty() {
+                let name = user.userid().name().ok().flatten().unwrap_or_default();
+                facts.name = crate::domain::texts::clean_line(name, 80);
+            }
+        }
+        let changes: Vec<Moment> = self.changes(from).into_iter().collect();
+        for (n, at) in changes.iter().enumerate() {
+            let until = changes.get(n.saturating_add(1)).copied();
+            for id in self.usable(*at) {
+                let known = facts.subkeys.iter().position(|subkey| subkey.id == id);
+                let Some(subkey) = known.and_then(|n| facts.subkeys.get_mut(n)) else {
+                    facts.subkeys.push(Subkey { id, spans: vec![(*at, until)] });
+                    continue;
+                };
+                match subkey.spans.last_mut() {
+                    Some((_, end)) if *end == Some(*at) => *end = until,
+                    Some(_) | None => subkey.spans.push((*at, until)),
+                }
+            }
+        }
+        facts
+    }
+
+    /// The moments from one on at which it can change which keys are usable: births and ends.
+    fn changes(&self, from: Moment) -> BTreeSet<Moment> {
+        let policy = policy();
+        let mut moments = BTreeSet::from([from]);
+        let born = self.0.keys().map(|key| Moment::from(key.key().creation_time()));
+        moments.extend(born.filter(|at| *at > from).take(CHANGES_MAX));
+        let mut looked = BTreeSet::new();
+        while let Some(at) = moments.iter().find(|at| !looked.contains(*at)).copied() {
+            looked.insert(at);
+            let Ok(valid) = self.0.with_policy(&policy, time_of(at)) else { continue };
+            let ends = valid.keys().filter_map(|key| key.key_expiration_time());
+            let ends = ends.map(Moment::from).filter(|end| *end > from);
+            moments.extend(ends.take(CHANGES_MAX));
+            if looked.len() >= CHANGES_MAX {
+                break;
+            }
+        }
+        moments
+    }
+
+    /// The ids of the keys that a mail could be sealed to at a moment.
+    fn usable(&self, at: Moment) -> Vec<String> {
+        let policy = policy();
+        let Ok(valid) = self.0.with_policy(&policy, time_of(at)) else { return Vec::new() };
+        if valid.alive().is_err() || self.is_revoked(at) {
+            return Vec::new();
+        }
+        let keys = valid.keys().supported().alive().revoked(false).for_transport_encryption();
+        keys.map(|key| key.key().keyid().to_hex()).collect()
+    }
+
+    fn is_revoked(&self, at: Moment) -> bool {
+        let status = self.0.revocation_status(&policy(), time_of(at));
+        matches!(status, RevocationStatus::Revoked(_))
+    }
+
+    /// This certificate with what another copy of it says besides. Nothing that is known is taken
+    /// back: the union of both (an old copy cannot undo a revocation).
+    #[must_use]
+    pub fn merged(&self, other: &Self) -> Option<Self> {
+        self.0.clone().merge_public(other.0.clone()).ok().map(Self)
+    }
+
+    /// This certificate with the revocations of it that stand in some bytes, if there are any that
+    /// hold and are new. They are signed by the key itself, so it does not matter who sent them.
+    #[must_use]
+    pub fn with_revocations(&self, bytes: &[u8], at: Moment) -> Option<Self> {
+        let found: Vec<Packet> = revocations(bytes).into_iter().map(Packet::from).collect();
+        if found.is_empty() {
+            return None;
+        }
+        let (cert, _) = self.0.clone().insert_packets(found).ok()?;
+        let revoked = Self(cert);
+        let (before, after) = (self.facts(at), revoked.facts(at));
+        let fewer = after.subkeys.len() < before.subkeys.len();
+        let ends = before.subkeys.iter().zip(&after.subkeys).any(|(b, a)| b != a);
+        ((after.revoked && !before.revoked) || fewer || ends).then_some(revoked)
     }
 
     pub(super) fn answers_to(&self, id: &KeyHandle) -> bool {
         self.0.keys().any(|key| key.key().key_handle().aliases(id))
     }
+}
+
+/// The most user ids and moments of change of one certificate that are looked at.
+const USER_IDS_MAX: usize = 20;
+const CHANGES_MAX: usize = 64;
+/// The most revocations of one attachment that are looked at.
+const REVOCATIONS_MAX: usize = 16;
+
+/// The revocations in some bytes: those of a certificate that was exported with them, and those that
+/// stand alone.
+fn revocations(bytes: &[u8]) -> Vec<SignaturePacket> {
+    if bytes.len() > CERTIFICATE_MAX {
+        return Vec::new();
+    }
+    // Most of what is called `.asc` is the mail's own ciphertext.
+    if bytes.trim_ascii_start().starts_with(b"-----BEGIN PGP MESSAGE") {
+        return Vec::new();
+    }
+    let Ok(pile) = PacketPile::from_bytes(bytes) else { return Vec::new() };
+    let is_revocation = |kind: SignatureType| {
+        matches!(kind, SignatureType::KeyRevocation | SignatureType::SubkeyRevocation)
+    };
+    let mut found = Vec::new();
+    for packet in pile.children() {
+        if let Packet::Signature(signature) = packet
+            && is_revocation(signature.typ())
+            && found.len() < REVOCATIONS_MAX
+        {
+            found.push(signature.clone());
+        }
+    }
+    found
+}
+
+/// The ids of the keys that made the revocations in some bytes.
+pub(super) fn revokers(bytes: &[u8]) -> Vec<KeyHandle> {
+    revocations(bytes).iter().flat_map(SignaturePacket::get_issuers).take(REVOCATIONS_MAX).collect()
 }
 
 pub(super) fn fingerprint_of(cert: &Cert) -> Fingerprint {
@@ -114,7 +247,7 @@ pub(super) fn recipient_key<'a>(
     let valid = cert
         .with_policy(policy, time_of(at))
         .map_err(|error| format!("the certificate is not valid ({})", root_cause(&error)))?;
-    if let openpgp::types::RevocationStatus::Revoked(_) = valid.revocation_status() {
+    if let RevocationStatus::Revoked(_) = valid.revocation_status() {
         return Err("the certificate is revoked".to_owned());
     }
     valid.alive().map_err(|_| "the certificate has expired, or is not valid yet".to_owned())?;

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::domain::names::Moment;
+use crate::domain::names::{MessageId, Moment};
 use crate::domain::outbox::Label;
 use crate::error::{Fault, Place};
 
@@ -104,17 +104,19 @@ impl Store {
         Ok(count > 0)
     }
 
-    /// The mail whose return path has this token.
+    /// The mail whose return path has this token: its Message-ID, and what it is.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn returned(&self, token: &str) -> Result<Option<Label>, Fault> {
-        let sql = "SELECT label FROM outbox WHERE return_token = ?1";
-        let label: Option<String> = self
+    pub fn returned(&self, token: &str) -> Result<Option<(MessageId, Label)>, Fault> {
+        let sql = "SELECT message_id, label FROM outbox WHERE return_token = ?1";
+        let row: Option<(String, String)> = self
             .db
-            .query_row(sql, [token], |row| row.get(0))
+            .query_row(sql, [token], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()
             .at(|| "outbox".to_owned())?;
-        label.map(|label| serde_json::from_str(&label).at(|| "outbox label".to_owned())).transpose()
+        let Some((id, label)) = row else { return Ok(None) };
+        let label = serde_json::from_str(&label).at(|| "outbox label".to_owned())?;
+        Ok(MessageId::parse(&id).map(|id| (id, label)))
     }
 }

@@ -1,0 +1,122 @@
+//! The word that ends an embargo because it has got out.
+
+use crate::domain::event::{Event, Recipient};
+use crate::domain::member::Member;
+use crate::domain::names::TaskId;
+use crate::domain::notice::{Enclosed, freeze, render};
+use crate::domain::refusal::Refusal;
+use crate::domain::texts::{clean, clean_line, quote};
+
+use super::member::{find, first, suspend_member};
+use super::{Turn, alarm, needs};
+
+type Answer = Result<String, Refusal>;
+
+/// `/leak WHO [suspend] WHAT AND HOW`: one proposes, a second person confirms; then everyone who had
+/// a notice is told at once, and open work is due now.
+pub fn leak(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let incident = turn.open_incident()?;
+    if incident.leaked.is_some() {
+        return Err(Refusal::new("known already", "that it leaked was said before.", ""));
+    }
+    if incident.published().is_some() {
+        return Err(Refusal::new("public already", "it is public; there is nothing to leak.", ""));
+    }
+    let (who, rest) = first(arguments.trim());
+    needs(who, "leak", "WHO [suspend] WHAT AND HOW")?;
+    let suspected = if who.eq_ignore_ascii_case("unknown") { None } else { Some(find(turn, who)?) };
+    let (word, more) = first(rest);
+    let suspend = word.eq_ignore_ascii_case("suspend") && suspected.is_some();
+    let what = clean(if suspend { more } else { rest }).trim().to_owned();
+    needs(
+        &what,
+        "leak",
+        "WHO [suspend] WHAT AND HOW: what got out, to whom and how, on the same line",
+    )?;
+    let suspected = suspected.filter(|member| member.suspended.is_none() || !suspend);
+    let to = recipients(turn, suspected.as_ref().filter(|_| suspend));
+    let shown = notice_text(turn)?;
+    let who_words = match &suspected {
+        Some(member) if suspend => {
+            format!("{} ({}), who is suspended by it", member.name, member.id)
+        }
+        Some(member) => format!("{} ({})", member.name, member.id),
+        None => "not known".to_owned(),
+    };
+    let question = format!(
+        "This says that it has got out, and ends the embargo.\n  by whom  {who_words}\n  what     {what}\nOpen work is due now. Everyone who had a notice ({}) gets this at once, which the confirmation approves:\n\n{}\n",
+        to.len(),
+        quote(&shown.body)
+    );
+    let basis = format!("{to:?} {suspend} {}", shown.body);
+    if let Some(ask) = turn.confirmed(&question, &[&basis])? {
+        return Ok(ask);
+    }
+    let kept = turn.work.keep(what.clone());
+    let by = suspected.as_ref().map(|member| member.id.clone());
+    turn.work.add(Event::Leaked { who: by, words: kept });
+    if turn.incident()?.playbook.fields.contains_key("leaked") {
+        let value = clean_line(&what, 300);
+        turn.work.add(Event::FieldSet { field: "leaked".to_owned(), value });
+    }
+    let count = to.len();
+    send(turn, to)?;
+    let drafts = if turn.incident()?.known_public().is_none() {
+        alarm::end_embargo(turn)?
+    } else {
+        Vec::new()
+    };
+    if let (Some(member), true) = (&suspected, suspend) {
+        suspend_member(turn, member, &format!("suspected of a leak: {}", clean_line(&what, 200)));
+    }
+    let people = turn.work.team();
+    let lines = [
+        format!("It has got out: {what}"),
+        format!("By whom: {who_words}"),
+        format!("Everyone who had a notice ({count}) is told now. Open work is due now."),
+    ];
+    let next = "go public as soon as you can: `| /agenda`; what waits for approval takes the place of the advance notices.";
+    turn.tell_concerned(&people, "LEAKED", &lines, next);
+    let drafts = match drafts.as_slice() {
+        [] => String::new(),
+        drafts => format!(" Waiting for approval: {}.", drafts.join(", ")),
+    };
+    Ok(format!(
+        "Recorded. Everyone who had a notice ({count}) is told now. Open work is due now.{drafts}"
+    ))
+}
+
+/// Everyone who had a notice, without the one who is suspended in the same breath.
+fn recipients(
+    turn: &Turn<'_, '_>,
+    without: Option<&Member>,
+) -> std::collections::BTreeSet<Recipient> {
+    let told = turn.incident().map(crate::domain::incident::Incident::everybody_told);
+    let mut told = told.unwrap_or_default();
+    told.retain(|to| match to {
+        Recipient::Person(id) => without.is_none_or(|member| member.id != *id),
+        Recipient::Reporter | Recipient::List(_) | Recipient::Outsider(_) => false,
+    });
+    told
+}
+
+fn notice_text(turn: &Turn<'_, '_>) -> Result<crate::domain::texts::Written, Refusal> {
+    let written = render(turn.work, "leak", None).map_err(super::embargo::broken)?;
+    Ok(written.for_recipient("(each recipient)", "Ref: (theirs)", None))
+}
+
+/// Freezes and releases the word that it has got out.
+fn send(turn: &mut Turn<'_, '_>, to: std::collections::BTreeSet<Recipient>) -> Result<(), Refusal> {
+    if to.is_empty() {
+        return Ok(());
+    }
+    let written = render(turn.work, "leak", None).map_err(super::embargo::broken)?;
+    let id = TaskId::leaked();
+    let by = Some(turn.person.id.clone());
+    let draft = freeze(turn.work, &id, "leak", &written, to.clone(), by, Enclosed::default());
+    let number = draft.number;
+    turn.work.add(Event::Frozen(Box::new(draft)));
+    turn.work.add(Event::Approved { notice: id.clone(), number });
+    turn.work.add(Event::Released { notice: id, number, late: false, recipients: to });
+    Ok(())
+}

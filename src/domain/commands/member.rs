@@ -1,0 +1,801 @@
+//! The words about members of groups: what the team says, what members say of each other, and what
+//! somebody says who is to become one.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::domain::event::Purpose;
+use crate::domain::key::PinnedKey;
+use crate::domain::letter::AttachedKey;
+use crate::domain::member::{Member, MemberFact, Standing};
+use crate::domain::membership::{
+    self, as_known_by, challenge, missing, settle, stewards_but, tell_at_desk,
+};
+use crate::domain::names::{Address, Moment, PersonId};
+use crate::domain::playbook::Group;
+use crate::domain::refusal::{Refusal, nearest};
+use crate::domain::texts::clean_line;
+
+use super::{Turn, needs};
+
+type Answer = Result<String, Refusal>;
+type Run = fn(&mut Turn<'_, '_>, &str) -> Answer;
+
+/// What can stand behind `/member`: the word, what follows it, what it does. One row each.
+const WHAT: &[(&str, &str, Run)] = &[
+    ("list", "[GROUP]", list),
+    ("show", "WHO", show),
+    ("propose", "WHO GROUP [NAME], their key attached", propose),
+    ("meets", "WHO CRITERION EVIDENCE", meets),
+    ("fails", "WHO CRITERION REASON", fails),
+    ("approve", "WHO@N", approve),
+    ("suspend", "WHO REASON", suspend),
+    ("reinstate", "WHO", reinstate),
+    ("remove", "WHO REASON", remove),
+    ("reviewed", "WHO NOTE", reviewed),
+];
+
+/// The most characters of a reason or an evidence.
+const WORDS_MAX: usize = 300;
+
+/// Splits off the first word.
+pub(super) fn first(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word.trim(), rest.trim())
+}
+
+/// `/member WHAT ...`
+pub fn member(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let (what, rest) = first(arguments.trim());
+    let row = WHAT.iter().find(|(word, ..)| word.eq_ignore_ascii_case(what));
+    let Some((.., run)) = row else {
+        let lines: Vec<String> =
+            WHAT.iter().map(|(word, more, _)| format!("  | /member {word} {more}")).collect();
+        let near = nearest(what, WHAT.iter().map(|(word, ..)| *word));
+        let near = near.map_or_else(String::new, |word| format!("did you mean `{word}`? "));
+        return Err(Refusal::new(
+            "say what about members",
+            "`/member` needs one more word.",
+            format!("{near}write one of these, without the bar:\n{}", lines.join("\n")),
+        ));
+    };
+    if !turn.work.desk.is_steward(&turn.person.id) {
+        let playbook = turn.work.desk.playbooks.get(&turn.work.desk.settings.playbook);
+        let role = playbook.map_or_else(String::new, |p| p.role_label(&p.intake).to_owned());
+        return Err(Refusal::new(
+            "not your role",
+            format!(
+                "members are looked after by the {role} of the desk, and you are not among them."
+            ),
+            "ask one of them to send it.",
+        ));
+    }
+    run(turn, rest)
+}
+
+//------------ Who is meant -----------------------------------------------------------------------
+
+/// The member that a command names.
+pub(super) fn find(turn: &Turn<'_, '_>, word: &str) -> Result<Member, Refusal> {
+    let members = turn.work.members();
+    let found = PersonId::parse(word).and_then(|id| members.get(&id));
+    if let Some(member) = found.filter(|member| member.removed.is_none()) {
+        return Ok(member.clone());
+    }
+    let known: Vec<&str> = members
+        .iter()
+        .filter(|member| member.removed.is_none())
+        .map(|member| member.id.as_str())
+        .collect();
+    let next = nearest(word, known.into_iter()).map_or_else(
+        || "write `| /member list` to see them, without the bar.".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Err(Refusal::new("no such member", format!("there is no member `{word}`."), next))
+}
+
+/// The group that a command names, or the only one there is.
+fn group_named(turn: &Turn<'_, '_>, word: &str) -> Result<String, Refusal> {
+    let names = turn.work.desk.group_names();
+    let known = names.iter().find(|name| name.eq_ignore_ascii_case(word));
+    match (known, word, names.as_slice()) {
+        (Some(name), ..) => Ok((*name).to_owned()),
+        (None, "", [only]) => Ok((*only).to_owned()),
+        _ => Err(Refusal::new(
+            "no such group",
+            format!("`{word}` is no group with members."),
+            format!("write one of {}.", names.join(", ")),
+        )),
+    }
+}
+
+/// The one group of somebody that a rest of a line names, or their only one; and what follows.
+fn group_of<'a>(
+    turn: &Turn<'_, '_>,
+    member: &Member,
+    rest: &'a str,
+) -> Result<(String, &'a str), Refusal> {
+    let (word, more) = first(rest);
+    if let Some(group) = member.groups.keys().find(|group| group.eq_ignore_ascii_case(word)) {
+        return Ok((group.clone(), more));
+    }
+    let names: Vec<&str> = member.groups.keys().map(String::as_str).collect();
+    match names.as_slice() {
+        [only] => Ok(((*only).to_owned(), rest)),
+        _ => {
+            let _ = turn;
+            Err(Refusal::new(
+                "say which group",
+                format!("{} is in several groups.", member.id),
+                format!("write one of {} behind the name.", names.join(", ")),
+            ))
+        }
+    }
+}
+
+fn label(turn: &Turn<'_, '_>, group: &str) -> String {
+    turn.work.desk.group(group).map_or_else(|| group.to_owned(), |rules| rules.label.clone())
+}
+
+//------------ Looking ----------------------------------------------------------------------------
+
+/// Until when mails can be sealed to a member, in a few words.
+fn key_words(turn: &Turn<'_, '_>, member: &Member) -> String {
+    let now = turn.work.now;
+    let facts: Vec<_> =
+        member.keys.iter().filter_map(|key| turn.work.desk.key_facts(&key.fingerprint)).collect();
+    let usable = facts.iter().find(|facts| facts.is_usable(now));
+    match usable.map(|facts| facts.usable_until(now)) {
+        Some(None) => "key for ever".to_owned(),
+        Some(Some(until)) => format!("key until {}", until.format("%Y-%m-%d")),
+        None => "NO USABLE KEY".to_owned(),
+    }
+}
+
+/// `/member list [GROUP]`
+fn list(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let groups = if arguments.is_empty() {
+        turn.work.desk.group_names().into_iter().map(ToOwned::to_owned).collect()
+    } else {
+        vec![group_named(turn, arguments)?]
+    };
+    let mut out = String::new();
+    for group in groups {
+        let rules = turn.work.desk.group(&group);
+        let members = turn.work.members();
+        let active = members.active(&group).count();
+        let cap = rules.and_then(|rules| rules.cap).map(|cap| format!(" of at most {cap}"));
+        let _ = writeln!(out, "{group}: {active} active{}", cap.unwrap_or_default());
+        for member in members.iter().filter(|member| member.groups.contains_key(&group)) {
+            let standing = member.standing(&group, rules);
+            let old =
+                member.terms.is_some_and(|(_, terms)| terms != membership::terms(turn.work.desk));
+            let old = if old { ", older terms" } else { "" };
+            let _ = writeln!(
+                out,
+                "  {:<14}{:<15}{}{old}\n    {}",
+                member.id.as_str(),
+                standing.word(),
+                key_words(turn, member),
+                clean_line(&member.name, 66),
+            );
+        }
+    }
+    Ok(if out.is_empty() { "No group of the process has members.".to_owned() } else { out })
+}
+
+/// `/member show WHO`
+fn show(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let member = find(turn, arguments)?;
+    let say = |at: Moment| turn.work.say(at);
+    let mut out = format!("{}  {}\n", member.id, clean_line(&member.name, 60));
+    let mut row = |name: &str, value: &str| {
+        let _ = writeln!(out, "  {name:<10}{value}");
+    };
+    row("address", member.address.as_str());
+    for key in &member.keys {
+        row("key", &key.fingerprint.spaced());
+    }
+    row("", &key_words(turn, &member));
+    if let Some(offered) = &member.offered {
+        row("new key", &offered.key.fingerprint.spaced());
+    }
+    if let Some(source) = &member.imported {
+        row("put there", &format!("by the operator: {source}"));
+    }
+    row("key shown", &member.proven.map_or_else(|| "no".to_owned(), say));
+    row("terms", &member.terms.map_or_else(|| "not accepted".to_owned(), |(at, _)| say(at)));
+    if let Some(suspension) = &member.suspended {
+        row("suspended", &format!("{}: {}", say(suspension.at), suspension.reason));
+    }
+    for (group, membership) in &member.groups {
+        let rules = turn.work.desk.group(group);
+        let _ = writeln!(out, "\n{group}: {}", member.standing(group, rules).word());
+        for (who, at) in &membership.vouched {
+            let _ = writeln!(out, "  vouched   {who}, {}", say(*at));
+        }
+        for criterion in rules.map(|rules| rules.criteria.as_slice()).unwrap_or_default() {
+            let state = match membership.criteria.get(&criterion.id) {
+                Some(judged) if judged.met => format!("met: {}", judged.evidence),
+                Some(judged) => format!("NOT met: {}", judged.evidence),
+                None => "not judged".to_owned(),
+            };
+            let _ = writeln!(out, "  {}: {state}\n      {}", criterion.id, criterion.text);
+        }
+        if membership.active.is_none() {
+            for what in missing(turn.work, &member, group) {
+                let _ = writeln!(out, "  missing   {what}");
+            }
+        } else if let Some(due) = rules.and_then(|rules| member.review_due(group, rules)) {
+            let _ = writeln!(out, "  review    {}", say(due));
+        }
+    }
+    Ok(out)
+}
+
+//------------ Adding -----------------------------------------------------------------------------
+
+/// The one certificate that came inside the encryption, besides the writer's own.
+pub(super) fn attached<'t>(turn: &Turn<'t, '_>) -> Result<&'t AttachedKey, Refusal> {
+    let letter = turn.letter;
+    let own = |key: &&AttachedKey| !turn.person.fingerprints().any(|f| *f == key.fingerprint);
+    let others: Vec<&AttachedKey> = letter.certificates.iter().filter(own).collect();
+    match others.as_slice() {
+        [one] => Ok(one),
+        [] => Err(Refusal::new(
+            "no key attached",
+            "your mail has no OpenPGP certificate attached, or only your own.",
+            "export it (`gpg --export --armor ADDRESS`), attach the file, and send the mail again, encrypted.",
+        )),
+        _ => Err(Refusal::new(
+            "several keys attached",
+            "your mail has more than one OpenPGP certificate attached.",
+            "attach only the one that you mean.",
+        )),
+    }
+}
+
+/// Refuses a certificate that nothing could be sealed to, or that stands for somebody else.
+pub(super) fn check_key(turn: &Turn<'_, '_>, key: &AttachedKey) -> Result<(), Refusal> {
+    let now = turn.work.now;
+    let wrong = |why: String| {
+        Err(Refusal::new("a key that cannot be used", why, "attach another certificate."))
+    };
+    if key.facts.revoked {
+        return wrong("the certificate is revoked.".to_owned());
+    }
+    if !key.facts.is_usable(now) {
+        return wrong("the certificate has no key to encrypt to that is valid now.".to_owned());
+    }
+    let desk = turn.work.desk;
+    if desk.settings.fingerprint == key.fingerprint {
+        return wrong("the certificate is the desk's own.".to_owned());
+    }
+    let holder = desk.roster.by_fingerprint(&key.fingerprint).map(|person| person.id.clone());
+    let holder =
+        holder.or_else(|| turn.work.members().holder(&key.fingerprint).map(|m| m.id.clone()));
+    match holder {
+        Some(id) => {
+            wrong(format!("that key is pinned for `{id}`, and a key stands for one person."))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where mail for somebody new goes: an address of their own certificate, never free text
+/// (FAILURES L14).
+fn address_of(
+    turn: &Turn<'_, '_>,
+    key: &AttachedKey,
+    rest: &str,
+) -> Result<(Address, String), Refusal> {
+    let (word, more) = first(rest);
+    let named = word.contains('@').then(|| Address::parse(word)).flatten();
+    let name = if word.contains('@') { more } else { rest };
+    let known = &key.facts.addresses;
+    let address = match (&named, known.as_slice()) {
+        (Some(named), _) => known.iter().find(|known| known.same_box(named)),
+        (None, [one]) => Some(one),
+        (None, _) => None,
+    };
+    let Some(address) = address else {
+        let list: Vec<&str> = known.iter().map(Address::as_str).collect();
+        return Err(Refusal::new(
+            "no address in the key",
+            "mail to a member goes to an address that stands in their own certificate, and this one names none, or several.",
+            match list.as_slice() {
+                [] => "ask them for a certificate with their address in it.".to_owned(),
+                list => format!("write the one you mean behind the group: {}.", list.join(", ")),
+            },
+        ));
+    };
+    let taken = turn.work.desk.roster.by_address(address).map(|person| person.id.clone());
+    let members = turn.work.members().iter().filter(|member| member.removed.is_none());
+    let taken = taken.or_else(|| {
+        members.into_iter().find(|m| m.address.same_box(address)).map(|m| m.id.clone())
+    });
+    if let Some(id) = taken {
+        return Err(Refusal::new(
+            "an address that is taken",
+            format!("{address} is the address of `{id}`."),
+            "one address stands for one person.",
+        ));
+    }
+    if address.same_box(&turn.work.desk.settings.address) {
+        return Err(Refusal::new("the desk's own address", "that is the desk's own address.", ""));
+    }
+    let name = if name.is_empty() { key.facts.name.as_str() } else { name };
+    Ok((address.clone(), clean_line(name, 80)))
+}
+
+/// `/member propose WHO GROUP [ADDRESS] [NAME]`
+fn propose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let (who, rest) = first(arguments);
+    let (group, rest) = first(rest);
+    needs(who, "member propose", "WHO GROUP, their key attached")?;
+    let group = group_named(turn, group)?;
+    let Some(rules) = turn.work.desk.group(&group).cloned() else {
+        return Err(Refusal::new("no such group", "no playbook has this group.", ""));
+    };
+    let id = PersonId::parse(who).ok_or_else(|| {
+        Refusal::new(
+            "no id",
+            format!("`{who}` is no id."),
+            "give them a short one of letters and digits.",
+        )
+    })?;
+    let known = turn.work.members().get(&id).filter(|member| member.removed.is_none()).cloned();
+    if let Some(member) = &known
+        && member.groups.contains_key(&group)
+    {
+        return Err(Refusal::new(
+            "in the group already",
+            format!("`{id}` is {} there.", member.standing(&group, Some(&rules)).word()),
+            format!("see `| /member show {id}`, without the bar."),
+        ));
+    }
+    let staff = turn.work.desk.roster.person(&id).filter(|person| person.is_maintainer());
+    if known.is_none() && staff.is_some() {
+        return Err(Refusal::new(
+            "the id is taken",
+            format!("`{id}` is somebody of the team."),
+            "give the member another id.",
+        ));
+    }
+    put_forward(turn, &id, &group, known, rest)?;
+    let member = find(turn, id.as_str())?;
+    let fact = MemberFact::Approved { group: group.clone(), number: member.number };
+    turn.work.add_member(&id, fact);
+    if member.proven.is_none() || member.terms.is_none() {
+        invite(turn, &member, &rules);
+    }
+    ask_to_approve(turn, &id, &group, &rules)
+}
+
+/// Adds the proposal: of somebody who is in another group already, or of somebody new by their key.
+fn put_forward(
+    turn: &mut Turn<'_, '_>,
+    id: &PersonId,
+    group: &str,
+    known: Option<Member>,
+    rest: &str,
+) -> Result<(), Refusal> {
+    let group = group.to_owned();
+    let fact = match known {
+        Some(member) => {
+            MemberFact::Proposed { name: member.name, address: member.address, group, key: None }
+        }
+        None => {
+            let key = attached(turn)?;
+            check_key(turn, key)?;
+            let (address, name) = address_of(turn, key, rest)?;
+            let (fingerprint, certificate) = (key.fingerprint.clone(), key.certificate.clone());
+            let key = Some(PinnedKey { fingerprint, certificate });
+            MemberFact::Proposed { name, address, group, key }
+        }
+    };
+    turn.work.add_member(id, fact);
+    Ok(())
+}
+
+/// Asks the others of the team whether they approve a proposal.
+fn ask_to_approve(turn: &mut Turn<'_, '_>, id: &PersonId, group: &str, rules: &Group) -> Answer {
+    let others = stewards_but(turn.work, &turn.person.id);
+    if others.is_empty() {
+        return Err(Refusal::new(
+            "nobody could approve it",
+            "two of you must agree to a member, and you are the only one.",
+            "the operator can put them in with `embargod group import`.",
+        ));
+    }
+    let member = find(turn, id.as_str())?;
+    let lines = proposal(turn, &member, group, rules);
+    let next = format!("`| /member approve {id}@{}` if you agree, without the bar.", member.number);
+    let by = format!("{} proposes a member", turn.person.name);
+    tell_at_desk(turn.work, &others, &by, &lines, &next);
+    let names: Vec<&str> = others.iter().map(|other| other.name.as_str()).collect();
+    Ok(format!(
+        "Proposed, and approved by you:\n{}\nAsked to approve as well: {}.",
+        lines.join("\n"),
+        names.join(", ")
+    ))
+}
+
+/// What a proposal comes to, for those who decide.
+fn proposal(turn: &Turn<'_, '_>, member: &Member, group: &str, rules: &Group) -> Vec<String> {
+    let mut lines = vec![
+        format!("  {} ({}@{}) for {}", member.name, member.id, member.number, rules.label),
+        format!("  address   {}", member.address),
+    ];
+    lines
+        .extend(member.keys.first().map(|key| format!("  key       {}", key.fingerprint.spaced())));
+    lines.push(format!("  {}", key_words(turn, member)));
+    for what in missing(turn.work, member, group) {
+        lines.push(format!("  missing   {what}"));
+    }
+    lines
+}
+
+/// Sends somebody the terms, and what their key must answer.
+fn invite(turn: &mut Turn<'_, '_>, member: &Member, rules: &Group) {
+    let Some(key) = member.keys.first() else { return };
+    let nonce = challenge(turn.work, &member.id, &key.fingerprint);
+    let facts = json!({
+        "name": member.name, "by": turn.person.name, "audience": rules.label, "nonce": nonce,
+        "count": rules.vouch, "what": member.id,
+    });
+    let person = as_known_by(member, key);
+    turn.work.tell_by_key(&person, Purpose::Reminder, "invitation", facts);
+}
+
+/// `/member meets WHO [GROUP] CRITERION EVIDENCE`
+fn meets(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    judge(turn, arguments, true)
+}
+
+/// `/member fails WHO [GROUP] CRITERION REASON`
+fn fails(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    judge(turn, arguments, false)
+}
+
+fn judge(turn: &mut Turn<'_, '_>, arguments: &str, met: bool) -> Answer {
+    let (who, rest) = first(arguments);
+    let member = find(turn, who)?;
+    let (group, rest) = group_of(turn, &member, rest)?;
+    let (word, evidence) = first(rest);
+    let rules = turn.work.desk.group(&group).cloned();
+    let criteria = rules.map(|rules| rules.criteria).unwrap_or_default();
+    let Some(criterion) = criteria.iter().find(|known| known.id.eq_ignore_ascii_case(word)) else {
+        let ids: Vec<&str> = criteria.iter().map(|known| known.id.as_str()).collect();
+        let next = match ids.as_slice() {
+            [] => "the group has no criteria; nothing is to be judged.".to_owned(),
+            ids => format!("write one of {}.", ids.join(", ")),
+        };
+        return Err(Refusal::new(
+            "no such criterion",
+            format!("`{word}` is no criterion of `{group}`."),
+            next,
+        ));
+    };
+    needs(
+        evidence,
+        if met { "member meets" } else { "member fails" },
+        "WHO CRITERION and a word on why",
+    )?;
+    turn.work.add_member(
+        &member.id,
+        MemberFact::Judged {
+            group: group.clone(),
+            criterion: criterion.id.clone(),
+            met,
+            evidence: clean_line(evidence, WORDS_MAX),
+        },
+    );
+    let word = if met { "met" } else { "NOT met" };
+    Ok(format!(
+        "{}: criterion `{}` is {word}.\n{}",
+        member.id,
+        criterion.id,
+        outcome(turn, &member.id)?
+    ))
+}
+
+/// Makes somebody active where nothing misses any more, and says how it stands.
+pub(super) fn outcome(turn: &mut Turn<'_, '_>, id: &PersonId) -> Answer {
+    let active = settle(turn.work, id);
+    if !active.is_empty() {
+        return Ok(format!("{id} is now active in {}.", active.join(", ")));
+    }
+    let member = find(turn, id.as_str())?;
+    let mut out = String::new();
+    for (group, membership) in &member.groups {
+        if membership.active.is_none() {
+            let _ = writeln!(out, "{id} is not active in {group} yet:");
+            for what in missing(turn.work, &member, group) {
+                let _ = writeln!(out, "  - {what}");
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// `/member approve WHO@N`
+fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let (named, rest) = first(arguments);
+    let (who, number) = named.split_once('@').unwrap_or((named, ""));
+    let member = find(turn, who)?;
+    let id = member.id.clone();
+    if number.parse::<u32>().ok() != Some(member.number) {
+        return Err(Refusal::new(
+            "not what stands now",
+            format!("what you would approve of `{id}` is {id}@{}.", member.number),
+            format!(
+                "look with `| /member show {id}`, then write `| /member approve {id}@{}`.",
+                member.number
+            ),
+        ));
+    }
+    let me = turn.person.id.clone();
+    if me == id {
+        return Err(Refusal::new("it is you", "nobody approves themselves.", ""));
+    }
+    if let Some(suspension) = member.suspended.as_ref().filter(|s| !s.lifting.is_empty()) {
+        if suspension.lifting.contains_key(&me) {
+            return Err(twice());
+        }
+        turn.work.add_member(&id, MemberFact::ReinstatementAsked);
+        turn.work.add_member(&id, MemberFact::Reinstated);
+        let lines = [format!("{} ({id}) is let in again.", member.name)];
+        let others = stewards_but(turn.work, &me);
+        let next = "nothing; what they missed is sent to them while the embargo lasts.";
+        tell_at_desk(turn.work, &others, "A member was let in again", &lines, next);
+        tell_member(turn, &member, "You are let in again", "You get our notices again.");
+        return Ok(format!("{id} is let in again."));
+    }
+    let open = member.groups.iter().filter(|(_, m)| m.active.is_none());
+    let mut open: Vec<String> = open.map(|(group, _)| group.clone()).collect();
+    if !rest.is_empty() {
+        open.retain(|group| group.eq_ignore_ascii_case(rest));
+    }
+    if open.is_empty() {
+        return Err(Refusal::new("nothing to approve", format!("nothing waits for `{id}`."), ""));
+    }
+    let fresh: Vec<String> = open
+        .into_iter()
+        .filter(|group| !member.groups.get(group).is_some_and(|m| m.approved.contains_key(&me)))
+        .collect();
+    if fresh.is_empty() {
+        return Err(twice());
+    }
+    for group in fresh {
+        turn.work.add_member(&id, MemberFact::Approved { group, number: member.number });
+    }
+    Ok(format!("You approve {id}@{}.\n{}", member.number, outcome(turn, &id)?))
+}
+
+fn twice() -> Refusal {
+    Refusal::new(
+        "you have approved it",
+        "you have approved this already, and it needs two people.",
+        "another of the team must approve it.",
+    )
+}
+
+//------------ Ending -----------------------------------------------------------------------------
+
+/// Tells a member what was decided about them, if anything can be sealed to them.
+fn tell_member(turn: &mut Turn<'_, '_>, member: &Member, heading: &str, line: &str) {
+    let Some(key) = member.keys.first() else { return };
+    let usable = turn.work.desk.key_facts(&key.fingerprint);
+    if !usable.is_some_and(|facts| facts.is_usable(turn.work.now)) {
+        return;
+    }
+    let facts = json!({
+        "heading": heading, "lines": [line],
+        "next": "if you have a question, answer this mail; it reaches the team.",
+    });
+    turn.work.tell_by_key(&as_known_by(member, key), Purpose::Reminder, "alert", facts);
+}
+
+/// Takes somebody out for now. Used by `/leak` as well.
+pub(super) fn suspend_member(turn: &mut Turn<'_, '_>, member: &Member, reason: &str) {
+    let reason = clean_line(reason, WORDS_MAX);
+    turn.work.add_member(&member.id, MemberFact::Suspended { reason: reason.clone() });
+    let lines = [
+        format!("{} ({}) gets nothing for now.", member.name, member.id),
+        format!("Reason: {reason}"),
+    ];
+    let others = stewards_but(turn.work, &turn.person.id);
+    let next = format!(
+        "nothing; two of you let them in again with `| /member reinstate {}`, without the bar.",
+        member.id
+    );
+    tell_at_desk(turn.work, &others, "A member was suspended", &lines, &next);
+    tell_member(
+        turn,
+        member,
+        "Your membership rests",
+        "You get no notices of ours for now. What you know stays under embargo.",
+    );
+}
+
+/// `/member suspend WHO REASON`: at once, by one alone; it is letting in that takes two.
+fn suspend(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let (who, reason) = first(arguments);
+    let member = find(turn, who)?;
+    needs(reason, "member suspend", "WHO REASON")?;
+    if member.suspended.is_some() {
+        return Err(Refusal::new("suspended already", format!("`{who}` is suspended."), ""));
+    }
+    suspend_member(turn, &member, reason);
+    Ok(format!("{} gets nothing from now on. What was sent before is in the ledger.", member.id))
+}
+
+/// `/member reinstate WHO`
+fn reinstate(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let member = find(turn, arguments)?;
+    let id = member.id.clone();
+    if member.suspended.is_none() {
+        return Err(Refusal::new("not suspended", format!("`{id}` is not suspended."), ""));
+    }
+    let others = stewards_but(turn.work, &turn.person.id);
+    if others.is_empty() {
+        return Err(Refusal::new(
+            "nobody could approve it",
+            "two of you must agree, and you are the only one.",
+            "the operator can do it: `embargod group reinstate`.",
+        ));
+    }
+    turn.work.add_member(&id, MemberFact::ReinstatementAsked);
+    let lines = [format!("{} wants to let {} ({id}) in again.", turn.person.name, member.name)];
+    let next = format!("`| /member approve {id}@{}` if you agree, without the bar.", member.number);
+    tell_at_desk(turn.work, &others, "Let a member in again?", &lines, &next);
+    Ok(format!(
+        "Asked. Another of you approves it:\n\n  | /member approve {id}@{}\n",
+        member.number
+    ))
+}
+
+/// `/member remove WHO REASON`: from every group, at once; the key is dropped with it.
+fn remove(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let (who, reason) = first(arguments);
+    let member = find(turn, who)?;
+    needs(reason, "member remove", "WHO REASON")?;
+    let reason = clean_line(reason, WORDS_MAX);
+    let fact = MemberFact::Removed { group: None, reason: reason.clone() };
+    tell_member(
+        turn,
+        &member,
+        "Your membership has ended",
+        "You get no notices of ours any more. What you know stays under embargo.",
+    );
+    turn.work.add_member(&member.id, fact);
+    let lines = [
+        format!("{} ({}) was removed from every group.", member.name, member.id),
+        format!("Reason: {reason}"),
+    ];
+    let others = stewards_but(turn.work, &turn.person.id);
+    let next = "nothing; to take them in again, propose them anew.";
+    tell_at_desk(turn.work, &others, "A member was removed", &lines, next);
+    Ok(format!(
+        "{} is out of every group, and their key is dropped. What was sent is in the ledger.",
+        member.id
+    ))
+}
+
+/// `/member reviewed WHO [GROUP] NOTE`
+fn reviewed(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let (who, rest) = first(arguments);
+    let member = find(turn, who)?;
+    let (group, note) = group_of(turn, &member, rest)?;
+    needs(note, "member reviewed", "WHO NOTE")?;
+    if !member.is_active(&group) {
+        return Err(Refusal::new("not active", format!("`{who}` is not active in `{group}`."), ""));
+    }
+    let note = clean_line(note, WORDS_MAX);
+    turn.work.add_member(&member.id, MemberFact::Reviewed { group: group.clone(), note });
+    let rules = turn.work.desk.group(&group);
+    let next = rules.and_then(|rules| find(turn, who).ok()?.review_due(&group, rules));
+    let next = next.map_or_else(String::new, |at| format!(" Next: {}.", turn.work.say(at)));
+    Ok(format!("{} was reviewed for {group}.{next}", member.id))
+}
+
+//------------ What members say -------------------------------------------------------------------
+
+/// Whoever writes, as a member.
+pub(super) fn myself(turn: &Turn<'_, '_>) -> Result<Member, Refusal> {
+    let member = turn.work.members().get(&turn.person.id).cloned();
+    member.filter(|member| member.removed.is_none()).ok_or_else(|| {
+        Refusal::new("you are no member", "you are in no group of this desk.", "ask its team.")
+    })
+}
+
+/// `/vouch WHO [GROUP]`
+pub fn vouch(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let (who, rest) = first(arguments.trim());
+    needs(who, "vouch", "WHO")?;
+    let voucher = myself(turn)?;
+    // What somebody is not to know of is as good as not there: who applies is not told around.
+    let nobody = || {
+        Refusal::new(
+            "nobody to vouch for",
+            format!("nobody called `{who}` has applied for a group of yours."),
+            "ask them which id the desk's mail to them names.",
+        )
+    };
+    let member = PersonId::parse(who).and_then(|id| turn.work.members().get(&id).cloned());
+    let member = member.filter(|m| m.removed.is_none() && m.id != voucher.id).ok_or_else(nobody)?;
+    let open = |group: &&String| {
+        member.groups.get(*group).is_some_and(|m| m.active.is_none())
+            && voucher.is_active(group)
+            && (rest.is_empty() || group.eq_ignore_ascii_case(rest))
+    };
+    let groups: Vec<String> = member.groups.keys().filter(open).cloned().collect();
+    if groups.is_empty() {
+        return Err(nobody());
+    }
+    for group in &groups {
+        turn.work.add_member(&member.id, MemberFact::Vouched { group: group.clone() });
+    }
+    let labels: Vec<String> = groups.iter().map(|group| label(turn, group)).collect();
+    let lines = [format!("{} vouches for {} ({}).", turn.person.name, member.name, member.id)];
+    let stewards = stewards_but(turn.work, &turn.person.id);
+    let next = format!("see `| /member show {}`, without the bar.", member.id);
+    tell_at_desk(turn.work, &stewards, "A member vouches", &lines, &next);
+    settle(turn.work, &member.id);
+    Ok(format!("You vouch for {} for {}. The team is told.", member.name, labels.join(", ")))
+}
+
+/// `/terms [accept]`
+pub fn terms(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let member = myself(turn)?;
+    if !arguments.trim().eq_ignore_ascii_case("accept") {
+        return Err(Refusal::new(
+            "do you accept them?",
+            "the terms stand in the mail that invited you.",
+            "write `| /terms accept`, without the bar.",
+        ));
+    }
+    let digest = membership::terms(turn.work.desk);
+    turn.work.add_member(&member.id, MemberFact::TermsAccepted { terms: digest });
+    let active = settle(turn.work, &member.id);
+    let more = if active.is_empty() && member.active_groups().is_empty() {
+        " The team decides next, and you hear from us."
+    } else {
+        ""
+    };
+    Ok(format!("You accept the terms {}. Your signed mail is kept.{more}", digest.short()))
+}
+
+/// `/leave [GROUP]`, by a member.
+pub fn leave(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let member = myself(turn)?;
+    let named = arguments.trim();
+    let group = member.groups.keys().find(|group| group.eq_ignore_ascii_case(named)).cloned();
+    if !named.is_empty() && group.is_none() {
+        let names: Vec<&str> = member.groups.keys().map(String::as_str).collect();
+        return Err(Refusal::new(
+            "no such group",
+            format!("you are not in `{named}`."),
+            format!("write `| /leave` alone, or one of {}.", names.join(", ")),
+        ));
+    }
+    let what = group.clone().unwrap_or_else(|| "every group".to_owned());
+    let fact = MemberFact::Removed { group, reason: "left by their own signed mail".to_owned() };
+    turn.work.add_member(&member.id, fact);
+    let lines = [format!("{} ({}) has left {what}.", member.name, member.id)];
+    let stewards = stewards_but(turn.work, &member.id);
+    let next = "nothing; they get no notices of it any more.";
+    tell_at_desk(turn.work, &stewards, "A member has left", &lines, next);
+    Ok(format!("You have left {what}. What you know stays under embargo until it is public."))
+}
+
+/// Whether somebody is or wants to be a member: then the words of members are for them.
+#[must_use]
+pub fn is_known(desk: &crate::domain::desk::Desk, id: &PersonId) -> bool {
+    desk.members.get(id).is_some_and(|member| {
+        member.removed.is_none()
+            && member.groups.keys().any(|g| member.standing(g, None) != Standing::Removed)
+    })
+}

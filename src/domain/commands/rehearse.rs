@@ -1,0 +1,276 @@
+//! The words that look at a notice before and after it leaves: the rehearsal, the ledger, and who of a
+//! group is to know at all.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::member::first;
+use super::{Turn, needs};
+use crate::domain::catch_up;
+use crate::domain::event::{Delivery, Event, Recipient};
+use crate::domain::incident::Incident;
+use crate::domain::ledger;
+use crate::domain::letter::Fate;
+use crate::domain::names::{Moment, PersonId, TaskId};
+use crate::domain::notice;
+use crate::domain::playbook::{Audience, Task};
+use crate::domain::refusal::{Refusal, nearest};
+use crate::domain::relay;
+use crate::domain::schedule::{self, approvals_missing};
+
+type Answer = Result<String, Refusal>;
+
+fn notice_named(turn: &Turn<'_, '_>, word: &str) -> Result<Task, Refusal> {
+    let word = word.split('@').next().unwrap_or("").trim();
+    let incident = turn.incident()?;
+    if let Some(task) = incident.notice_tasks().find(|task| task.is_called(word)) {
+        return Ok(task.clone());
+    }
+    let words: Vec<&str> = incident.notice_tasks().map(|task| task.word().as_str()).collect();
+    let next = nearest(word, words.iter().copied()).map_or_else(
+        || format!("write one of {}.", words.join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Err(Refusal::new("no such notice", format!("there is no notice `{word}`."), next))
+}
+
+/// The moment at which a notice would leave: its own, or now.
+fn moment_of(turn: &Turn<'_, '_>, incident: &Incident, task: &Task) -> Moment {
+    let planned = schedule::span_of(incident, task).map(|(at, _)| at);
+    planned.map_or(turn.work.now, |at| at.max(turn.work.now))
+}
+
+/// What became of the newest mail to somebody, on any incident.
+fn last_mail(turn: &Turn<'_, '_>, to: &Recipient) -> Option<String> {
+    let mut newest: Option<(Moment, String)> = None;
+    for incident in turn.work.desk.incidents.values() {
+        for release in incident.notices.values().flat_map(|n| n.releases.values()) {
+            let Some(entry) = release.copies.get(to) else { continue };
+            let bad = match (&entry.report, entry.delivery) {
+                (Some((_, Fate::Failed, status)), _) => Some(format!("last mail BOUNCED {status}")),
+                (Some((_, Fate::Delayed, _)), _) => Some("last mail delayed".to_owned()),
+                (_, Delivery::Dead) => Some("last mail REFUSED".to_owned()),
+                (Some((_, Fate::Delivered | Fate::Relayed, _)) | None, _) => None,
+            };
+            let words = bad.or_else(|| entry.received.map(|_| "answered the last one".to_owned()));
+            let words = words.unwrap_or_else(|| "no word on the last one".to_owned());
+            if newest.as_ref().is_none_or(|(at, _)| *at <= entry.since) {
+                newest = Some((entry.since, words));
+            }
+        }
+    }
+    newest.map(|(_, words)| words)
+}
+
+/// One recipient's line: is the key usable at that moment, did the last mail come back?
+fn recipient_line(turn: &Turn<'_, '_>, to: &Recipient, at: Moment) -> String {
+    let name: String = relay::who(turn.work.desk, to).chars().take(26).collect();
+    let Recipient::Person(id) = to else { return format!("  {name}") };
+    let Some(person) = turn.work.person(id) else { return format!("  {name}: not known") };
+    let desk = turn.work.desk;
+    let key = if desk.can_seal(person, at) {
+        match desk.sealable_until(person, at) {
+            None => "key for ever".to_owned(),
+            Some(until) => format!("key to {}", until.format("%Y-%m-%d")),
+        }
+    } else {
+        "NO KEY THEN".to_owned()
+    };
+    let last = last_mail(turn, to).unwrap_or_else(|| "no notice so far".to_owned());
+    format!("  {name:<27}{key:<18}{last}").trim_end().to_owned()
+}
+
+/// `/rehearse NOTICE`
+pub fn rehearse(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    needs(arguments, "rehearse", "NOTICE")?;
+    let task = notice_named(turn, arguments)?;
+    let incident = turn.incident()?.clone();
+    if incident.notices.get(&task.id).is_some_and(crate::domain::incident::Notice::has_left) {
+        let next = format!("see `| /ledger {}`, without the bar.", task.word());
+        return Err(Refusal::new("it has left", "the notice has left already.", next));
+    }
+    let at = moment_of(turn, &incident, &task);
+    let recipients =
+        task.audience.as_ref().map(|a| notice::recipients(turn.work, a)).unwrap_or_default();
+    let label = task.audience.as_ref().map_or_else(String::new, |a| notice::label(&incident, a));
+    let mut out = format!("Rehearsal of `{}`; nothing is sent.\n", task.word());
+    let found = incident.notices.get(&task.id);
+    let draft = found.and_then(|notice| notice.valid_draft());
+    match (found, draft) {
+        (Some(found), Some(draft)) => {
+            let missing = approvals_missing(found, &task);
+            let have = task.approvals.saturating_sub(missing);
+            let _ = writeln!(out, "  draft     {}@{}", task.word(), draft.number);
+            let _ = writeln!(out, "  approvals {have} of {}", task.approvals);
+            if draft.t != incident.t() {
+                out.push_str("  date      it speaks of ANOTHER DATE: freeze a new one\n");
+            }
+            for enclosure in &draft.attachments {
+                let _ = writeln!(
+                    out,
+                    "  attached  {} ({} bytes, SHA-256 {})",
+                    enclosure.name,
+                    enclosure.size,
+                    enclosure.sha256.short()
+                );
+            }
+        }
+        _ => {
+            let _ = writeln!(out, "  draft     NONE: write `| /preview {}`", task.word());
+        }
+    }
+    let _ = writeln!(out, "  leaves    {}", notice::moment(turn.work, &task));
+    let _ = writeln!(out, "  to        {label} ({})\n", recipients.len());
+    for to in &recipients {
+        let _ = writeln!(out, "{}", recipient_line(turn, to, at));
+    }
+    if recipients.is_empty() {
+        out.push_str("  NOBODY would get it.\n");
+    }
+    let (new, gone) = catch_up::difference(turn.work, &incident, &task);
+    if !(new.is_empty() && gone.is_empty()) {
+        out.push_str("\nSince it was frozen:\n");
+        for (mark, list) in [("+", &new), ("-", &gone)] {
+            for to in list {
+                let _ = writeln!(out, "  {mark} {}", relay::who(turn.work.desk, to));
+            }
+        }
+    }
+    match draft.map(|draft| draft.doubts.as_slice()) {
+        Some([]) => out.push_str("\nNothing is doubtful in the text.\n"),
+        Some(doubts) => {
+            out.push_str("\nIn the text:\n");
+            doubts.iter().for_each(|doubt| {
+                let _ = writeln!(out, "  - {doubt}");
+            });
+        }
+        None => {}
+    }
+    if let Err(block) = schedule::may_leave(&incident, &task, at) {
+        let _ = writeln!(out, "\nIt would NOT leave then: {}.", block_words(&block));
+    }
+    Ok(out)
+}
+
+/// Why a notice would not leave.
+fn block_words(block: &schedule::Block) -> String {
+    use schedule::Block;
+    match block {
+        Block::Over => "the process does not ask for it any more".to_owned(),
+        Block::Unknown(what) => format!("it hangs on {what}, which the record does not say"),
+        Block::NoDraft => "there is no draft".to_owned(),
+        Block::OtherDate => "the draft speaks of another date".to_owned(),
+        Block::Approvals(more) => format!("{more} more must approve it"),
+        Block::Before(tasks) => {
+            let tasks: Vec<&str> = tasks.iter().map(TaskId::as_str).collect();
+            format!("it waits for {}", tasks.join(", "))
+        }
+        Block::Held => "it is held".to_owned(),
+        Block::Early(_) => "its moment has not come".to_owned(),
+        Block::NoMoment => "its moment is not known".to_owned(),
+        Block::Stale => "its moment is too long ago; it must be approved again".to_owned(),
+    }
+}
+
+/// `/ledger [NOTICE]`
+pub fn ledger(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let incident = turn.incident()?.clone();
+    let wanted = if arguments.trim().is_empty() {
+        None
+    } else {
+        let word = arguments.split('@').next().unwrap_or("").trim();
+        let own = incident.notices.keys().find(|id| id.as_str().eq_ignore_ascii_case(word));
+        Some(match own {
+            Some(id) => id.clone(),
+            None => notice_named(turn, arguments)?.id,
+        })
+    };
+    let mut out = String::new();
+    for (id, found) in &incident.notices {
+        if wanted.as_ref().is_some_and(|wanted| wanted != id) || !found.has_left() {
+            continue;
+        }
+        let word = incident.task(id).map_or(id.as_str(), |task| task.word().as_str());
+        for (number, release) in &found.releases {
+            let late = if release.late { ", LATE" } else { "" };
+            let _ = writeln!(out, "{word}@{number}, left {}{late}", turn.work.say(release.at));
+        }
+        let lines = ledger::of(turn.work.desk, &incident, id);
+        for line in ledger::table(&lines) {
+            let _ = writeln!(out, "{line}");
+        }
+        if wanted.is_some() {
+            for line in ledger::details(&lines, &|at| turn.work.say(at)) {
+                let _ = writeln!(out, "{line}");
+            }
+        }
+        out.push('\n');
+    }
+    for (at, who, _) in &incident.objections {
+        let _ = writeln!(out, "{who} has objected, {}", turn.work.say(*at));
+    }
+    if out.is_empty() {
+        return Ok("No notice has left.".to_owned());
+    }
+    Ok(out)
+}
+
+/// `/audience GROUP WHO...|all`
+pub fn audience(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let (group, rest) = first(arguments.trim());
+    let incident = turn.open_incident()?;
+    let groups = &incident.playbook.groups;
+    let embargoed = || groups.iter().filter(|(_, group)| group.public.is_empty());
+    let Some((group, _)) = embargoed().find(|(id, _)| id.eq_ignore_ascii_case(group)) else {
+        let known: Vec<&str> = embargoed().map(|(id, _)| id.as_str()).collect();
+        return Err(Refusal::new(
+            "no such group",
+            format!("`{group}` is no group under embargo."),
+            format!("write one of {}, then who of it, or `all`.", known.join(", ")),
+        ));
+    };
+    let group = group.clone();
+    needs(rest, "audience", "GROUP WHO...|all")?;
+    let before = incident.audiences.get(&group).cloned();
+    let members = if rest.eq_ignore_ascii_case("all") {
+        None
+    } else {
+        let mut few: BTreeSet<PersonId> = BTreeSet::new();
+        for word in rest.split([' ', ',']).filter(|word| !word.is_empty()) {
+            let person = turn.whom(word)?;
+            if !person.groups.contains(&group) {
+                return Err(Refusal::new(
+                    "not in that group",
+                    format!("`{word}` gets nothing of `{group}` now."),
+                    format!("see `| /member list {group}`, without the bar."),
+                ));
+            }
+            few.insert(person.id.clone());
+        }
+        Some(few)
+    };
+    if members == before {
+        return Err(Refusal::new("nothing changes", "it stands like that already.", ""));
+    }
+    // Letting more people know is what cannot be taken back.
+    let wider = match (&before, &members) {
+        (Some(before), Some(now)) => !now.is_subset(before),
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    if wider {
+        let what = "More people of the group get what this incident sends to it; what has left goes to them now.";
+        let basis = format!("{before:?}");
+        if let Some(ask) = turn.confirmed(what, &[&basis])? {
+            return Ok(ask);
+        }
+    }
+    turn.work.add(Event::AudienceSet { group: group.clone(), members: members.clone() });
+    let count = notice::recipients(turn.work, &Audience::Group(group.clone())).len();
+    Ok(match members {
+        None => format!("Everybody of {group} gets what this incident sends to it ({count} now)."),
+        Some(_) => {
+            format!("{count} of {group} get what this incident sends to it, and nobody else of it.")
+        }
+    })
+}

@@ -1,0 +1,249 @@
+//! Who is who, put together: the people of the config, and the members that the journal knows; and
+//! what their keys bring.
+
+use crate::domain::key::{KeyFacts, PinnedKey};
+use crate::domain::member::{Member, MemberFact};
+use crate::domain::membership;
+use crate::domain::names::{Fingerprint, Handle, Moment, PersonId};
+use crate::domain::playbook::Group;
+use crate::domain::roster::{Person, Roster};
+
+use super::Desk;
+
+impl Desk {
+    /// The rules of a group: by the playbook of new incidents, or by another that has it.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        let own = self.playbooks.get(&self.settings.playbook);
+        let all = own.into_iter().chain(self.playbooks.values());
+        all.filter_map(|playbook| playbook.groups.get(name)).find(|group| group.public.is_empty())
+    }
+
+    /// The groups that have members, in the order of their names.
+    #[must_use]
+    pub fn group_names(&self) -> Vec<&str> {
+        let own = self.playbooks.get(&self.settings.playbook);
+        let groups = own.into_iter().flat_map(|playbook| &playbook.groups);
+        let named = groups.filter(|(_, group)| group.public.is_empty());
+        let mut names: Vec<&str> = named.map(|(name, _)| name.as_str()).collect();
+        let further = self.members.iter().flat_map(|member| member.groups.keys());
+        names.extend(further.map(String::as_str));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The name in a reference that speaks of the desk and of no incident. No incident can have it:
+    /// there is no year 0.
+    #[must_use]
+    pub fn own_handle(&self) -> Handle {
+        Handle::of_desk(&self.settings.prefix)
+    }
+
+    /// Those who look after the members: the holders of the intake role of new incidents.
+    pub fn stewards(&self) -> impl Iterator<Item = &Person> {
+        let playbook = self.playbooks.get(&self.settings.playbook);
+        let intake = playbook.map_or("", |playbook| playbook.intake.as_str());
+        self.roster.people.values().filter(move |person| person.roles.contains(intake))
+    }
+
+    /// Whether somebody looks after the members.
+    #[must_use]
+    pub fn is_steward(&self, id: &PersonId) -> bool {
+        self.stewards().any(|person| person.id == *id)
+    }
+
+    /// What is known of a key.
+    #[must_use]
+    pub fn key_facts(&self, fingerprint: &Fingerprint) -> Option<&KeyFacts> {
+        self.keys.get(fingerprint)
+    }
+
+    /// The key that a mail to somebody is sealed to: the first of theirs that can be used, or the
+    /// first, which then says why not.
+    #[must_use]
+    pub fn key_for(&self, person: &Person, at: Moment) -> Fingerprint {
+        let usable = |key: &&Fingerprint| self.keys.get(key).is_some_and(|f| f.is_usable(at));
+        person.fingerprints().find(usable).unwrap_or(&person.fingerprint).clone()
+    }
+
+    /// Whether a mail can be sealed to somebody at a moment.
+    #[must_use]
+    pub fn can_seal(&self, person: &Person, at: Moment) -> bool {
+        person.fingerprints().any(|key| self.keys.get(key).is_some_and(|f| f.is_usable(at)))
+    }
+
+    /// Until when mails can be sealed to somebody; `None` is for ever.
+    #[must_use]
+    pub fn sealable_until(&self, person: &Person, from: Moment) -> Option<Moment> {
+        let mut ends = Vec::new();
+        for facts in person.fingerprints().filter_map(|key| self.keys.get(key)) {
+            ends.push(facts.usable_until(from)?);
+        }
+        Some(ends.into_iter().max().unwrap_or(from))
+    }
+
+    /// Takes in what a certificate says. It follows from its text, so it is no fact of the history.
+    pub fn learn_key(&mut self, fingerprint: &Fingerprint, facts: KeyFacts) {
+        if self.keys.get(fingerprint) == Some(&facts) {
+            return;
+        }
+        self.keys.insert(fingerprint.clone(), facts);
+        self.missed = true;
+        let holders: Vec<PersonId> = self
+            .roster
+            .people
+            .values()
+            .filter(|person| person.fingerprints().any(|key| key == fingerprint))
+            .map(|person| person.id.clone())
+            .collect();
+        for id in holders {
+            self.watch_person(&id);
+        }
+    }
+
+    /// Grows whenever somebody's keys may have changed.
+    #[must_use]
+    pub fn roster_version(&self) -> u64 {
+        self.roster_version
+    }
+
+    /// Whether somebody may have missed a notice: somebody became active, or a key is usable again.
+    #[must_use]
+    pub fn may_have_missed(&self) -> bool {
+        self.missed
+    }
+
+    /// Notes that everybody who had missed a notice was looked at.
+    pub fn looked_for_missed(&mut self) {
+        self.missed = false;
+    }
+
+    /// People whose keys or memberships want something by `now`.
+    #[must_use]
+    pub fn people_due(&self, now: Moment) -> Vec<PersonId> {
+        let due = self.watch.iter().take_while(|(at, _)| *at <= now);
+        due.map(|(_, id)| id.clone()).collect()
+    }
+
+    /// When somebody's key or membership next wants something.
+    #[must_use]
+    pub fn next_person_due(&self) -> Option<Moment> {
+        self.watch.first().map(|(at, _)| *at)
+    }
+
+    /// Whether somebody was told this.
+    #[must_use]
+    pub fn was_told(&self, person: &PersonId, what: &str) -> bool {
+        self.told.contains(&(person.clone(), what.to_owned()))
+    }
+
+    /// Members that the config names and the journal has never heard of.
+    #[must_use]
+    pub fn not_taken_over(&self) -> Vec<&Person> {
+        let unknown =
+            |person: &&Person| !person.groups.is_empty() && self.members.get(&person.id).is_none();
+        self.staff.people.values().filter(unknown).collect()
+    }
+
+    pub(super) fn take_staff(&mut self, staff: Roster) {
+        self.staff = staff;
+        let staff = self.staff.people.keys();
+        let members = self.members.iter().map(|member| &member.id);
+        let ids: std::collections::BTreeSet<PersonId> = staff.chain(members).cloned().collect();
+        self.roster = Roster::default();
+        self.watch.clear();
+        self.watched.clear();
+        for id in ids {
+            self.put_together(&id);
+        }
+    }
+
+    pub(super) fn member(
+        &mut self,
+        at: Moment,
+        by: Option<&PersonId>,
+        id: &PersonId,
+        fact: &MemberFact,
+    ) {
+        if let MemberFact::KeyUpdated { key, revoked: true } = fact {
+            self.revoked.insert(key.fingerprint.clone(), key.certificate.clone());
+        }
+        self.members.apply(at, by, id, fact);
+        self.put_together(id);
+    }
+
+    pub(super) fn note_told(&mut self, person: &PersonId, what: &str) {
+        self.told.insert((person.clone(), what.to_owned()));
+        self.watch_person(person);
+    }
+
+    /// Puts together who somebody is: by the config where it gives them a role, and by the journal.
+    fn put_together(&mut self, id: &PersonId) {
+        self.roster_version = self.roster_version.saturating_add(1);
+        let before = self.roster.people.remove(id);
+        self.roster.newcomers.retain(|_, person| person.id != *id);
+        let member = self.members.get(id).filter(|member| member.removed.is_none());
+        let staff = self.staff.people.get(id).filter(|person| person.is_maintainer());
+        let groups = member.map(Member::active_groups).unwrap_or_default();
+        let person = match (staff, member) {
+            (Some(staff), _) => {
+                let mut person = Person { groups, ..staff.clone() };
+                // A revocation counts whatever file the config names.
+                if let Some(certificate) = self.revoked.get(&person.fingerprint) {
+                    person.certificate.clone_from(certificate);
+                }
+                Some(person)
+            }
+            (None, Some(member)) => of_member(member, &member.keys, groups),
+            (None, None) => None,
+        };
+        let offered = member.and_then(|member| member.offered.as_ref());
+        if let (Some(offered), Some(member), None) = (offered, member, staff) {
+            let key = std::slice::from_ref(&offered.key);
+            let newcomer = of_member(member, key, std::collections::BTreeSet::new());
+            let newcomer = newcomer.map(|person| (offered.key.fingerprint.clone(), person));
+            self.roster.newcomers.extend(newcomer);
+        }
+        let had = |person: &Option<Person>| {
+            person.as_ref().map(|person| {
+                (person.groups.clone(), person.fingerprints().cloned().collect::<Vec<_>>())
+            })
+        };
+        self.missed |= had(&before) != had(&person);
+        if let Some(person) = person {
+            self.roster.people.insert(id.clone(), person);
+        }
+        self.watch_person(id);
+    }
+
+    /// Looks up when somebody's key or membership next wants something. Only their place in the
+    /// index can have changed, so the work does not grow with the number of people.
+    fn watch_person(&mut self, id: &PersonId) {
+        if let Some(at) = self.watched.remove(id) {
+            self.watch.remove(&(at, id.clone()));
+        }
+        if let Some(at) = membership::next_due(self, id) {
+            self.watched.insert(id.clone(), at);
+            self.watch.insert((at, id.clone()));
+        }
+    }
+}
+
+fn of_member(
+    member: &Member,
+    keys: &[PinnedKey],
+    groups: std::collections::BTreeSet<String>,
+) -> Option<Person> {
+    let (first, further) = keys.split_first()?;
+    Some(Person {
+        id: member.id.clone(),
+        name: member.name.clone(),
+        address: member.address.clone(),
+        fingerprint: first.fingerprint.clone(),
+        certificate: first.certificate.clone(),
+        roles: std::collections::BTreeSet::new(),
+        groups,
+        further: further.to_vec(),
+    })
+}

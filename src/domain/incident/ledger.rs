@@ -1,0 +1,158 @@
+//! The ledger: who got which notice, how far it came, and what they said about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Entry, Incident, Release};
+use crate::domain::event::{Answer, Copy, Delivery, Mailed, Purpose, Recipient};
+use crate::domain::letter::Fate;
+use crate::domain::names::{MessageId, Moment, PersonId, TaskId};
+use crate::domain::roster::Person;
+
+impl Incident {
+    /// Whether somebody gets what this incident sends to a group: they are in it, and among those of
+    /// it who are to know.
+    #[must_use]
+    pub fn is_for(&self, group: &str, person: &Person) -> bool {
+        let among = self.audiences.get(group).is_none_or(|few| few.contains(&person.id));
+        among && person.groups.contains(group)
+    }
+
+    /// Whether somebody gets anything that this incident sends to groups of its process.
+    #[must_use]
+    pub fn is_for_any_group(&self, person: &Person) -> bool {
+        person.groups.iter().any(|group| self.is_for(group, person))
+    }
+
+    /// Everyone whose last word from us about the date was another than the present T.
+    #[must_use]
+    pub fn holders_of_a_date(&self) -> BTreeMap<Recipient, Moment> {
+        let mut last: BTreeMap<Recipient, (Moment, Moment)> = BTreeMap::new();
+        for release in self.notices.values().flat_map(|notice| notice.releases.values()) {
+            let Some(t) = release.t else { continue };
+            for (to, entry) in &release.copies {
+                // A public list gets no sealed word; who moves a date is told that it had one.
+                let told = !matches!(entry.delivery, Delivery::Withheld | Delivery::Withdrawn)
+                    && !matches!(to, Recipient::List(_));
+                if told && last.get(to).is_none_or(|(at, _)| *at <= release.at) {
+                    last.insert(to.clone(), (release.at, t));
+                }
+            }
+        }
+        last.into_iter().map(|(to, (_, t))| (to, t)).collect()
+    }
+
+    /// Everybody to whom a copy of a sealed notice went out.
+    #[must_use]
+    pub fn everybody_told(&self) -> BTreeSet<Recipient> {
+        let releases = self.notices.values().flat_map(|notice| notice.releases.values());
+        let copies = releases.flat_map(|release| &release.copies);
+        copies
+            .filter(|(to, entry)| matches!(to, Recipient::Person(_)) && entry.went_out())
+            .map(|(to, _)| to.clone())
+            .collect()
+    }
+
+    /// The newest line of the ledger for each recipient of a notice, over all its numbers. Those
+    /// whose copy is still to be written stand there as on their way.
+    #[must_use]
+    pub fn ledger(&self, notice: &TaskId) -> BTreeMap<Recipient, (u32, Entry)> {
+        let mut lines = BTreeMap::new();
+        for (number, release) in self.notices.get(notice).iter().flat_map(|n| &n.releases) {
+            for (to, entry) in &release.copies {
+                lines.insert(to.clone(), (*number, entry.clone()));
+            }
+            for to in &release.pending {
+                let waits = Entry::new(Delivery::Queued, release.at);
+                lines.insert(to.clone(), (*number, waits));
+            }
+        }
+        lines
+    }
+
+    fn release(&mut self, notice: &TaskId, number: u32) -> Option<&mut Release> {
+        self.notices.get_mut(notice)?.releases.get_mut(&number)
+    }
+
+    /// The line of the ledger that a mail stands for.
+    fn entry_of(&mut self, message_id: &MessageId) -> Option<(&mut Release, Recipient)> {
+        let mail = self.mails.get(message_id)?;
+        let to = mail.to.clone();
+        let Purpose::Notice { notice, number } = mail.purpose.clone() else { return None };
+        Some((self.release(&notice, number)?, to))
+    }
+
+    pub(super) fn sent(&mut self, at: Moment, notice: &TaskId, number: u32, copies: &[Copy]) {
+        let Some(release) = self.release(notice, number) else { return };
+        for copy in copies {
+            release.pending.remove(&copy.to);
+            release.copies.insert(copy.to.clone(), Entry::new(copy.state, at));
+        }
+        if release.pending.is_empty() {
+            release.complete.get_or_insert(at);
+        }
+        for copy in copies {
+            let purpose = Purpose::Notice { notice: notice.clone(), number };
+            let (message_id, to) = (copy.message_id.clone(), copy.to.clone());
+            self.mailed(at, Mailed { message_id, to, purpose });
+        }
+    }
+
+    pub(super) fn delivered(
+        &mut self,
+        at: Moment,
+        message_id: &MessageId,
+        outcome: Delivery,
+        reply: &str,
+    ) {
+        let purpose = self.mails.get(message_id).map(|mail| &mail.purpose);
+        if purpose == Some(&Purpose::Answer) && outcome == Delivery::Accepted {
+            self.answered.get_or_insert(at);
+        }
+        let Some((release, to)) = self.entry_of(message_id) else { return };
+        let entry = release.copies.entry(to).or_insert_with(|| Entry::new(outcome, at));
+        (entry.delivery, entry.since) = (outcome, at);
+        entry.reply = reply.to_owned();
+        if outcome == Delivery::Accepted {
+            release.accepted.get_or_insert(at);
+        }
+    }
+
+    pub(super) fn reported(
+        &mut self,
+        at: Moment,
+        message_id: &MessageId,
+        fate: Fate,
+        status: &str,
+    ) {
+        let Some((release, to)) = self.entry_of(message_id) else { return };
+        if let Some(entry) = release.copies.get_mut(&to) {
+            entry.report = Some((at, fate, status.to_owned()));
+        }
+    }
+
+    pub(super) fn catch_up(
+        &mut self,
+        notice: &TaskId,
+        number: u32,
+        recipients: &BTreeSet<Recipient>,
+    ) {
+        if let Some(release) = self.release(notice, number) {
+            release.pending.extend(recipients.iter().cloned());
+            release.caught_up.extend(recipients.iter().cloned());
+        }
+    }
+
+    pub(super) fn answered_notice(
+        &mut self,
+        at: Moment,
+        person: &PersonId,
+        notice: &TaskId,
+        number: u32,
+        answer: Answer,
+    ) {
+        let to = Recipient::Person(person.clone());
+        if let Some(entry) = self.release(notice, number).and_then(|r| r.copies.get_mut(&to)) {
+            entry.answered(at, answer);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What each fact means for a member.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Judged, Member, MemberFact, Membership, OfferedKey, Suspension};
+use crate::domain::names::{Moment, PersonId, later};
+
+/// Takes a fact in.
+pub(super) fn apply(
+    people: &mut BTreeMap<PersonId, Arc<Member>>,
+    at: Moment,
+    by: Option<&PersonId>,
+    id: &PersonId,
+    fact: &MemberFact,
+) {
+    let number = people.get(id).map_or(0, |before| before.number).saturating_add(1);
+    match fact {
+        MemberFact::Proposed { name, address, group, key } => {
+            let known = people.get(id).filter(|member| member.removed.is_none());
+            let mut member = match (known, key) {
+                (Some(known), _) => Member::clone(known),
+                (None, Some(key)) => Member::new(id, name, address, key.clone()),
+                (None, None) => return,
+            };
+            member.number = number;
+            let membership = Membership { applied: at, ..Membership::default() };
+            member.groups.insert(group.clone(), membership);
+            people.insert(id.clone(), Arc::new(member));
+        }
+        MemberFact::Imported { name, address, groups, key, source } => {
+            let mut member = Member::new(id, name, address, key.clone());
+            member.number = number;
+            member.imported = Some(source.clone());
+            for group in groups {
+                let membership =
+                    Membership { applied: at, active: Some(at), ..Membership::default() };
+                member.groups.insert(group.clone(), membership);
+            }
+            people.insert(id.clone(), Arc::new(member));
+        }
+        MemberFact::Challenged { .. }
+        | MemberFact::KeyShown { .. }
+        | MemberFact::TermsAccepted { .. }
+        | MemberFact::Vouched { .. }
+        | MemberFact::Judged { .. }
+        | MemberFact::Approved { .. }
+        | MemberFact::Activated { .. }
+        | MemberFact::Suspended { .. }
+        | MemberFact::ReinstatementAsked
+        | MemberFact::Reinstated
+        | MemberFact::Removed { .. }
+        | MemberFact::Reviewed { .. }
+        | MemberFact::KeyOffered { .. }
+        | MemberFact::KeyApproved { .. }
+        | MemberFact::KeyCancelled
+        | MemberFact::KeyTaken { .. }
+        | MemberFact::KeyUpdated { .. }
+        | MemberFact::KeyDropped { .. } => {
+            if let Some(member) = people.get_mut(id) {
+                change(Arc::make_mut(member), at, by, fact);
+            }
+        }
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "one arm for each fact; a table of what each means")]
+fn change(member: &mut Member, at: Moment, by: Option<&PersonId>, fact: &MemberFact) {
+    match fact {
+        // Not about somebody who is there already.
+        MemberFact::Proposed { .. } | MemberFact::Imported { .. } => {}
+        MemberFact::Challenged { nonce, fingerprint } => {
+            member.challenge = Some((*nonce, fingerprint.clone()));
+        }
+        MemberFact::KeyShown { fingerprint } => {
+            member.challenge = None;
+            match &mut member.offered {
+                Some(offered) if offered.key.fingerprint == *fingerprint => {
+                    offered.proven = Some(at);
+                }
+                Some(_) | None => member.proven = Some(at),
+            }
+        }
+        MemberFact::TermsAccepted { terms } => member.terms = Some((at, *terms)),
+        MemberFact::Vouched { group } => {
+            if let (Some(by), Some(membership)) = (by, member.groups.get_mut(group)) {
+                membership.vouched.insert(by.clone(), at);
+            }
+        }
+        MemberFact::Judged { group, criterion, met, evidence } => {
+            if let Some(membership) = member.groups.get_mut(group) {
+                let judged = Judged { met: *met, evidence: evidence.clone(), by: by.cloned(), at };
+                membership.criteria.insert(criterion.clone(), judged);
+            }
+        }
+        MemberFact::Approved { group, .. } => {
+            if let (Some(by), Some(membership)) = (by, member.groups.get_mut(group)) {
+                membership.approved.insert(by.clone(), at);
+            }
+        }
+        MemberFact::Activated { group } => {
+            if let Some(membership) = member.groups.get_mut(group) {
+                membership.active = Some(at);
+            }
+        }
+        MemberFact::Suspended { reason } => {
+            member.number = member.number.saturating_add(1);
+            let lifting = BTreeMap::new();
+            member.suspended = Some(Suspension { at, reason: reason.clone(), lifting });
+        }
+        MemberFact::ReinstatementAsked => {
+            if let (Some(by), Some(suspension)) = (by, &mut member.suspended) {
+                suspension.lifting.insert(by.clone(), at);
+            }
+        }
+        MemberFact::Reinstated => member.suspended = None,
+        MemberFact::Removed { group, .. } => remove(member, group.as_deref(), at),
+        MemberFact::Reviewed { group, .. } => {
+            if let Some(membership) = member.groups.get_mut(group) {
+                membership.reviewed = Some(at);
+            }
+        }
+        MemberFact::KeyOffered { key, by_old } => {
+            member.number = member.number.saturating_add(1);
+            let first = by.filter(|_| !by_old);
+            member.offered = Some(OfferedKey {
+                key: key.clone(),
+                at,
+                by_old: *by_old,
+                number: member.number,
+                proven: None,
+                approved: first.map(|by| (by.clone(), at)).into_iter().collect(),
+            });
+        }
+        MemberFact::KeyApproved { .. } => {
+            if let (Some(by), Some(offered)) = (by, &mut member.offered) {
+                offered.approved.insert(by.clone(), at);
+            }
+        }
+        MemberFact::KeyCancelled => {
+            member.offered = None;
+            member.challenge = None;
+        }
+        MemberFact::KeyTaken { .. } => take(member, at),
+        MemberFact::KeyUpdated { key, .. } => {
+            let offered = member.offered.iter_mut().map(|offered| &mut offered.key);
+            let keys = member.keys.iter_mut().chain(offered);
+            for known in keys.filter(|known| known.fingerprint == key.fingerprint) {
+                known.certificate.clone_from(&key.certificate);
+            }
+        }
+        MemberFact::KeyDropped { fingerprint } => {
+            // The last one stays, and nothing is sealed to it: without it nobody would know whose
+            // mails are withheld.
+            if member.keys.len() > 1 {
+                member.keys.retain(|key| key.fingerprint != *fingerprint);
+            }
+            if member.keys.len() < 2 {
+                member.overlap = None;
+            }
+        }
+    }
+}
+
+fn remove(member: &mut Member, group: Option<&str>, at: Moment) {
+    match group {
+        Some(group) => {
+            member.groups.remove(group);
+        }
+        None => member.groups.clear(),
+    }
+    member.number = member.number.saturating_add(1);
+    if member.groups.is_empty() {
+        member.removed = Some(at);
+        member.keys.clear();
+        member.offered = None;
+        member.challenge = None;
+        member.suspended = None;
+    }
+}
+
+/// The offered key takes the place of the one before.
+fn take(member: &mut Member, at: Moment) {
+    let Some(offered) = member.offered.take() else { return };
+    member.challenge = None;
+    member.number = member.number.saturating_add(1);
+    member.proven = offered.proven;
+    if offered.by_old {
+        // One goes on counting beside it for a while: mails are on their way.
+        member.keys.truncate(1);
+        member.overlap = Some(later(at, super::KEY_OVERLAP));
+    } else {
+        member.keys.clear();
+        member.overlap = None;
+    }
+    member.keys.insert(0, offered.key);
+}
