@@ -69,13 +69,13 @@ fn a_command_signed_by_somebody_else_is_nobodys_command() {
     let mut world = World::new();
     let draft = accept(&world);
     let mut draft = Draft { from: Some(Who::Mia.address()), ..draft };
-    // A distributor is pinned and is no maintainer: their command line is ordinary text.
+    // A distributor is pinned and is no maintainer, and the reference in it is Mia's.
     let mail = world.mail(Who::Ann, "1@x", &draft, &world.seal(Who::Ann, &draft.entity(None)));
     let new = world.deliver(mail);
     assert_eq!(world.incident().status, Status::Received);
-    // Nor is it talk: the reference in it is Mia's. Ann alone is told.
+    // Nor is it talk. Ann alone is told.
     let [(who, told)] = new.as_slice() else { panic!("{:?}", subjects(&new)) };
-    assert!(*who == Who::Ann && told.subject.contains("not bound"), "{}", told.subject);
+    assert!(*who == Who::Ann && told.subject.contains("not yours"), "{}", told.subject);
     // A stranger in Mia's name: Mia is told.
     draft.text = format!("/accept\n\n{}", world.reference());
     let (secret, _) = generate("Mia", &Who::Mia.address(), None, None, start()).unwrap();

@@ -121,14 +121,18 @@ fn nudge(work: &mut Work<'_>, incident: &Incident, of: &Task) {
     }
 }
 
-/// Whether somebody is missing from the ledger of a notice, or has said nothing: then closing its
-/// verification needs a note. That a server took a mail does not say that anybody has read it.
+/// Whether closing a row that verifies a notice needs a note: somebody has no copy, or has said
+/// nothing. That a server took a mail does not say that anybody has read it.
 #[must_use]
-pub fn is_somebody_missing(work: &Work<'_>, incident: &Incident, of: &TaskId) -> bool {
-    let Some(of) = incident.task(of) else { return true };
+pub fn is_somebody_missing(work: &Work<'_>, incident: &Incident, task: &Task) -> bool {
+    let Some(of) = task.of.as_ref().and_then(|of| incident.task(of)) else { return true };
     let reached = incident.ledger(&of.id);
     let now = of.audience.as_ref().map(|audience| notice::recipients(work, audience));
-    let answered =
-        |to: &Recipient| reached.get(to).is_some_and(|(_, entry)| entry.received.is_some());
-    reached.is_empty() || !now.into_iter().flatten().all(|to| answered(&to))
+    let new_only = task.action == Some(Action::VerifyNew);
+    let fits = |to: &Recipient| {
+        reached
+            .get(to)
+            .is_some_and(|(_, entry)| entry.received.is_some() || (new_only && entry.went_out()))
+    };
+    reached.is_empty() || !now.into_iter().flatten().all(|to| fits(&to))
 }

@@ -42,7 +42,7 @@ fn the_process_for_those_who_have_none() {
     tale.until("2026-03-14T17:00:00Z");
     assert_eq!(tale.count(Who::Bob, "Advance notice"), 1);
     assert_eq!(tale.count(Who::Mia, "Who has the notice"), 1);
-    tale.does(Who::Tom, "/done verify");
+    tale.does(Who::Tom, "/done verify they have said so by telephone");
     tale.until("2026-03-18T17:00:00Z");
     tale.does(Who::Tom, "/done verify-new");
     tale.scene("The release");

@@ -92,7 +92,7 @@ fn isc_from_the_first_report_to_the_post_mortem() {
         (tale.count(Who::Ann, "Advance security"), tale.count(Who::List, "Security release")),
         (1, 1)
     );
-    tale.does(Who::Mia, "/done verify");
+    tale.does(Who::Mia, "/done verify they have said so by telephone");
     // Packagers hear from the IM of the first incident that joined the release: Tom.
     tale.refused(Who::Mia, "/preview packagers", "for the First IM");
     tale.does(Who::Tom, "/preview packagers\n/approve packagers@1");

@@ -172,7 +172,7 @@ fn evidence(turn: &Turn<'_, '_>, task: &Task, said: &str) -> Result<Option<Strin
     let word = task.word();
     // A row that is settled by a fact can be settled otherwise, but not without a word.
     let somebody_missing =
-        task.of.as_ref().is_some_and(|of| auto::is_somebody_missing(turn.work, incident, of));
+        task.of.as_ref().is_some_and(|_| auto::is_somebody_missing(turn.work, incident, task));
     let asks = task.evidence.is_some() || !task.fact.is_empty() || somebody_missing;
     let said = clean_line(said, EVIDENCE_MAX);
     if said.is_empty() {
