@@ -6,31 +6,31 @@
 //! engine runs in the daemon and in `embargod demo`, where a post office in the same process
 //! stands for the servers and the clock jumps.
 
-use std::collections::btree_map::Entry as Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::domain::calendar::Calendars;
 use crate::domain::catch_up;
-use crate::domain::desk::{Body, Decision, Desk, Record, Settings};
-use crate::domain::event::{Delivery, Enclosure, Event};
-use crate::domain::history;
+use crate::domain::desk::{Decision, Desk, Record, Settings};
+use crate::domain::event::{Delivery, Event};
 use crate::domain::intake::{self, Arrival};
-use crate::domain::letter::{Attachment, Letter};
-use crate::domain::member::MemberFact;
+use crate::domain::letter::Letter;
 use crate::domain::membership;
-use crate::domain::names::{Digest, Fingerprint, Handle, MessageId, Moment, PersonId};
-use crate::domain::outbox::{Mail, Next, Outcome, Words, after, next_attempt};
-use crate::domain::roster::{Person, RefKey, Roster};
-use crate::domain::texts::{Written, fill_blobs, fill_history};
+use crate::domain::names::{Digest, Fingerprint, Handle, MessageId, Moment};
+use crate::domain::outbox::{Next, Outcome, after, next_attempt};
+use crate::domain::roster::{RefKey, Roster};
 use crate::domain::watch::{self, Leave};
 use crate::edge::clock::Clock;
-use crate::edge::compose::{self, Sender, Unsealed};
+use crate::edge::compose::Sender;
 use crate::edge::opening::{LIMITS, Opener, RawMail};
 use crate::edge::pgp::{Certificate, Directory, Keyring};
-use crate::edge::store::{Commit, Location, Outgoing, Sealed, Settled, Store, chain, read_journal};
+use crate::edge::store::{Commit, Location, Outgoing, Settled, Store, chain, read_journal};
 use crate::edge::{fresh, pool};
 use crate::error::{Fault, Place};
+
+mod people;
+mod sealing;
+mod witness;
 
 /// What config, roster, templates and playbooks say at start.
 #[derive(Debug, Clone)]
@@ -58,10 +58,6 @@ pub fn lock(store: &SharedStore) -> MutexGuard<'_, Store> {
 
 /// The most mails that are opened together.
 const BATCH: u32 = 32;
-/// The most lines of history in one mail.
-const HISTORY_MAX: usize = 200;
-/// The most characters of one stored letter that a mail shows.
-const LETTER_SHOWN_MAX: usize = 20_000;
 /// A mail that stopped the desk so often is set aside.
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -80,6 +76,7 @@ pub struct Engine {
     newest: Option<Moment>,
     busy: BTreeSet<i64>,
     unvouched: Option<String>,
+    witness: witness::Witness,
     made: Moment,
 }
 
@@ -137,6 +134,7 @@ impl Engine {
             newest,
             busy: BTreeSet::new(),
             unvouched: None,
+            witness: witness::Witness::default(),
             made,
         };
         lock(&engine.store).set_alarm("clock", None)?;
@@ -203,102 +201,6 @@ impl Engine {
         lock(&self.store).commit(&Commit { records: &[record], shelf: &shelf, ..Commit::default() })
     }
 
-    /// Takes members over whom the config names and the journal has never heard of: from then on the
-    /// journal alone says who is in a group.
-    fn take_over(&mut self) -> Result<(), Fault> {
-        let now = self.now();
-        let people: Vec<_> = self.desk.not_taken_over().into_iter().cloned().collect();
-        if people.is_empty() {
-            return Ok(());
-        }
-        let decision = membership::taken_over(&self.desk, &people, "config", now, fresh()?);
-        self.carry_out(decision, now, None, None, None)
-    }
-
-    /// Puts people in groups, on the operator's word: each as the file has them.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn import(&mut self, people: &[Person], source: &str) -> Result<(), Fault> {
-        let now = self.now();
-        let decision = membership::taken_over(&self.desk, people, source, now, fresh()?);
-        self.carry_out(decision, now, None, None, None)
-    }
-
-    /// Takes a fact about a member in, on the operator's word.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn order(&mut self, member: &PersonId, fact: MemberFact) -> Result<(), Fault> {
-        let now = self.now();
-        let decision = membership::ordered(&self.desk, member, fact, now, fresh()?);
-        self.carry_out(decision, now, None, None, None)
-    }
-
-    /// Reads the certificates of people that are new, or have a new text, and tells the domain what
-    /// they say.
-    fn learn(&mut self) -> Result<(), Fault> {
-        let version = self.desk.roster_version();
-        if self.learned == Some(version) {
-            return Ok(());
-        }
-        let roster = &self.desk.roster;
-        let people = roster.people.values().chain(roster.newcomers.values());
-        let mut new = Vec::new();
-        for person in people {
-            let first = (&person.fingerprint, &person.certificate);
-            let further = person.further.iter().map(|key| (&key.fingerprint, &key.certificate));
-            for (fingerprint, text) in std::iter::once(first).chain(further) {
-                let digest = Digest::of(text.as_bytes());
-                if self.read.get(fingerprint) != Some(&digest) {
-                    new.push((person.id.clone(), fingerprint.clone(), text.clone(), digest));
-                }
-            }
-        }
-        let now = self.now();
-        let read = pool::map(&new, |(_, _, text, _)| {
-            let certificate = Certificate::read(text.as_bytes())?;
-            let facts = certificate.facts(now);
-            Ok::<_, String>((certificate, facts))
-        });
-        for ((id, fingerprint, _, digest), read) in new.into_iter().zip(read) {
-            let (certificate, facts) =
-                read.map_err(|why| Fault::new(format!("the certificate of `{id}`: {why}"), ""))?;
-            self.directory.add(certificate, Some(id.as_str()));
-            self.desk.learn_key(&fingerprint, facts);
-            self.read.insert(fingerprint, digest);
-        }
-        self.learned = Some(version);
-        Ok(())
-    }
-
-    /// Forgets certificates that are pinned for nobody any more.
-    fn forget_keys(&mut self) {
-        let roster = &self.desk.roster;
-        let people = roster.people.values().chain(roster.newcomers.values());
-        let pinned: BTreeSet<_> = people.flat_map(|p| p.fingerprints().cloned()).collect();
-        if self.read.len() > pinned.len() {
-            self.directory.keep_pinned(&pinned);
-            self.read.retain(|fingerprint, _| pinned.contains(fingerprint));
-        }
-    }
-
-    fn fill_directory(&mut self) -> Result<(), Fault> {
-        self.learn()?;
-        let mut directory = std::mem::take(&mut self.directory);
-        // Reporters of closed incidents are not loaded: what starts must not grow with them.
-        for incident in self.desk.open() {
-            let Some(key) = &incident.reporter.key else { continue };
-            let text = lock(&self.store).body(key.certificate)?;
-            if let Some(certificate) = text.and_then(|text| Certificate::read(text.as_bytes()).ok())
-            {
-                directory.add(certificate, None);
-            }
-        }
-        self.directory = directory;
-        Ok(())
-    }
-
     /// Mails whose last bytes were on their way when the desk stopped may have left: the one
     /// window that SMTP leaves open.
     fn settle_what_was_in_flight(&mut self) -> Result<(), Fault> {
@@ -331,7 +233,7 @@ impl Engine {
         }
         let decision = watch::restored(&self.desk, now, fresh()?);
         let held = decision.entries.len().saturating_sub(1);
-        self.carry_out(decision, now, None, None, None)?;
+        self.carry_out(decision, now, None, None, &[])?;
         Ok((rows.len(), held))
     }
 
@@ -345,7 +247,7 @@ impl Engine {
         let playbook =
             playbook.ok_or_else(|| Fault::new(format!("there is no playbook `{name}`"), ""))?;
         let decision = watch::migrated(&self.desk, handle, &playbook, now, fresh()?);
-        self.carry_out(decision, now, None, None, None)
+        self.carry_out(decision, now, None, None, &[])
     }
 
     //-------- What comes in ----------------------------------------------------------------------
@@ -422,10 +324,13 @@ impl Engine {
         };
         let arrival = Arrival { letter, ours, returned: returned.as_ref() };
         let now = self.now();
+        if ours {
+            self.hear_witness(letter);
+        }
         if !letter.revoked.is_empty() {
             // In force before the mail itself is looked at: it may be signed by that very key.
             let decision = membership::revoked(&self.desk, letter, now, fresh()?);
-            self.carry_out(decision, now, Some(letter.raw), None, None)?;
+            self.carry_out(decision, now, Some(letter.raw), None, &[])?;
         }
         let decision = intake::receive(&self.desk, arrival, now, fresh()?);
         let what = decision.disposition;
@@ -436,7 +341,7 @@ impl Engine {
                 self.directory.add(certificate, None);
             }
         }
-        self.carry_out(decision, now, Some(letter.raw), Some((inbox, what)), None)
+        self.carry_out(decision, now, Some(letter.raw), Some((inbox, what)), &[])
     }
 
     //-------- What time brings -------------------------------------------------------------------
@@ -456,8 +361,13 @@ impl Engine {
         // hurry. Nor is a notice that waits for the clock to be right.
         let mail = if self.busy.is_empty() { mail } else { mail.map(|at| at.max(soon)) };
         let agenda = self.desk.next_due();
-        let agenda = if self.unvouched.is_none() { agenda } else { agenda.map(|at| at.max(soon)) };
-        Ok(agenda.into_iter().chain(mail).min())
+        let waits = self.unvouched.is_some() || self.witness.vouch(self.now()) != Ok(true);
+        let agenda = if waits { agenda.map(|at| at.max(soon)) } else { agenda };
+        let notice = self.desk.next_notice();
+        let asks = self.clock.vouch(self.newest).is_ok();
+        let witness = notice.filter(|_| asks).and_then(|at| self.witness.due(at));
+        let witness = witness.map(|at| at.max(soon));
+        Ok(agenda.into_iter().chain(mail).chain(witness).min())
     }
 
     /// Does everything that is due. Level-triggered: it looks at what is due, whatever woke it.
@@ -467,21 +377,22 @@ impl Engine {
     pub fn work_due(&mut self) -> Result<(), Fault> {
         let now = self.now();
         let before = self.unvouched.clone();
+        self.ask_witness()?;
         let vouched = self.vouched();
         if self.unvouched != before {
             lock(&self.store).set_alarm("clock", self.unvouched.as_deref())?;
             if let Some(why) = self.unvouched.clone() {
                 let decision = watch::clock_alarm(&self.desk, &why, now, fresh()?);
-                self.carry_out(decision, now, None, None, None)?;
+                self.carry_out(decision, now, None, None, &[])?;
             }
         }
         if self.desk.digest().is_some_and(|(at, _)| at <= now) {
             let decision = watch::digest(&self.desk, now, fresh()?);
-            self.carry_out(decision, now, None, None, None)?;
+            self.carry_out(decision, now, None, None, &[])?;
         }
         for id in self.desk.people_due(now) {
             let decision = membership::due(&self.desk, &id, now, fresh()?);
-            self.carry_out(decision, now, None, None, None)?;
+            self.carry_out(decision, now, None, None, &[])?;
         }
         self.let_catch_up(now)?;
         for handle in self.desk.due(now) {
@@ -491,7 +402,7 @@ impl Engine {
                 if decision.entries.is_empty() {
                     break;
                 }
-                self.carry_out(decision, now, None, None, None)?;
+                self.carry_out(decision, now, None, None, &[])?;
             }
         }
         Ok(())
@@ -507,7 +418,7 @@ impl Engine {
         for handle in open {
             let decision = catch_up::look(&self.desk, &handle, now, fresh()?);
             if !decision.entries.is_empty() {
-                self.carry_out(decision, now, None, None, None)?;
+                self.carry_out(decision, now, None, None, &[])?;
             }
         }
         Ok(())
@@ -515,12 +426,17 @@ impl Engine {
 
     /// Whether notices may leave on the clock as it is. Said once each time that changes.
     fn vouched(&mut self) -> bool {
-        match (self.clock.vouch(self.newest), &self.unvouched) {
-            (Ok(()), None) => true,
-            (Ok(()), Some(_)) => {
-                tracing::info!("The clock is right again; notices go on.");
+        let own = self.clock.vouch(self.newest);
+        if own.is_err() {
+            self.witness.forget();
+        }
+        match (own.and_then(|()| self.witness.vouch(self.now())), &self.unvouched) {
+            (Ok(vouched), None) => vouched,
+            (Ok(vouched), Some(_)) => {
+                // While a new witness is on its way nothing is known to be wrong.
+                tracing::info!("The clock is right again; notices go on once it has a witness.");
                 self.unvouched = None;
-                true
+                vouched
             }
             (Err(why), before) => {
                 if before.as_ref() != Some(&why) {
@@ -578,7 +494,8 @@ impl Engine {
             unknowns: row.unknowns,
             reply: String::new(),
         };
-        lock(&self.store).commit(&Commit { outbox: Some(&settled), ..Commit::default() })
+        lock(&self.store)
+            .commit(&Commit { outbox: std::slice::from_ref(&settled), ..Commit::default() })
     }
 
     fn withdraw(&mut self, row: &Outgoing, now: Moment) -> Result<(), Fault> {
@@ -626,9 +543,8 @@ impl Engine {
         let settled = Settled { id: row.id, state, next_attempt, unknowns, reply: reply.clone() };
         match delivery {
             Some(delivery) => self.delivered(row, delivery, &reply, &settled, now),
-            None => {
-                lock(&self.store).commit(&Commit { outbox: Some(&settled), ..Commit::default() })
-            }
+            None => lock(&self.store)
+                .commit(&Commit { outbox: std::slice::from_ref(&settled), ..Commit::default() }),
         }
     }
 
@@ -644,7 +560,7 @@ impl Engine {
             .ok_or_else(|| Fault::new(format!("outbox row {} has no Message-ID", row.id), ""))?;
         let decision =
             watch::delivered(&self.desk, &id, &row.label, delivery, reply, now, fresh()?);
-        self.carry_out(decision, now, None, None, Some(settled))
+        self.carry_out(decision, now, None, None, std::slice::from_ref(settled))
     }
 
     //-------- Carrying out -----------------------------------------------------------------------
@@ -679,7 +595,7 @@ impl Engine {
         now: Moment,
         cause: Option<Digest>,
         inbox: Option<(i64, &str)>,
-        outbox: Option<&Settled>,
+        outbox: &[Settled],
     ) -> Result<(), Fault> {
         let mut records = Vec::new();
         let mut bodies = Vec::new();
@@ -730,132 +646,4 @@ impl Engine {
         self.forget_keys();
         Ok(())
     }
-
-    /// Seals mails on all cores. What cannot be sealed comes back with the reason.
-    #[expect(clippy::type_complexity, reason = "two lists: made, and withheld with why")]
-    fn seal(
-        &self,
-        mails: &[Mail],
-        bodies: &[Body],
-        now: Moment,
-    ) -> Result<(Vec<Sealed>, Vec<(Mail, String)>), Fault> {
-        let mut jobs = Vec::new();
-        // Read once for all copies of a notice: each has the same.
-        let mut enclosed: BTreeMap<Digest, Attachment> = BTreeMap::new();
-        for mail in mails {
-            let mut attachments = mail.attachments.clone();
-            if let Words::Frozen { enclosures, .. } = &mail.words {
-                for enclosure in enclosures {
-                    let attachment = match enclosed.entry(enclosure.bytes) {
-                        Slot::Occupied(known) => known.get().clone(),
-                        Slot::Vacant(free) => {
-                            free.insert(self.attachment(enclosure, bodies)?).clone()
-                        }
-                    };
-                    attachments.push(attachment);
-                }
-            }
-            let mail = Mail { attachments, ..mail.clone() };
-            let (words, certificate) = (self.words(&mail, bodies)?, self.certificate(&mail));
-            jobs.push((mail, words, certificate));
-        }
-        let (keyring, sender) = (&self.keyring, &self.sender);
-        let results = pool::map(&jobs, |(mail, written, certificate)| {
-            compose::make(keyring, sender, mail, written, certificate.as_ref(), now)
-        });
-        let mut made = Vec::new();
-        let mut withheld = Vec::new();
-        for (mail, result) in mails.iter().zip(results) {
-            match result {
-                Ok(sealed) => made.push(sealed),
-                Err(Unsealed::Key(why)) => withheld.push((mail.clone(), why)),
-                Err(Unsealed::Fault(fault)) => return Err(fault),
-            }
-        }
-        Ok((made, withheld))
-    }
-
-    /// The certificate that a mail is sealed to. Those of reporters of closed incidents are not kept
-    /// in memory and are fetched when they are needed.
-    fn certificate(&self, mail: &Mail) -> Option<Certificate> {
-        let fingerprint = mail.key.as_ref()?;
-        if let Some(known) = self.directory.get(fingerprint) {
-            return Some(known.clone());
-        }
-        let incident = self.desk.incidents.get(mail.about.as_ref()?)?;
-        let key = incident.reporter.key.as_ref().filter(|key| key.fingerprint == *fingerprint)?;
-        let text = lock(&self.store).body(key.certificate).ok().flatten()?;
-        Certificate::read(text.as_bytes()).ok()
-    }
-
-    /// What was approved with a draft, byte for byte.
-    fn attachment(&self, enclosure: &Enclosure, bodies: &[Body]) -> Result<Attachment, Fault> {
-        let gone = || Fault::new("an attachment of a frozen draft is gone", "freeze it again");
-        let fresh = bodies.iter().find(|body| body.name == enclosure.bytes);
-        let hex = match fresh {
-            Some(body) => body.text.clone(),
-            None => lock(&self.store).body(enclosure.bytes)?.ok_or_else(gone)?,
-        };
-        let bytes = crate::edge::unhex(&hex).ok_or_else(gone)?;
-        if Digest::of(&bytes) != enclosure.sha256 {
-            return Err(gone());
-        }
-        Ok(Attachment {
-            name: enclosure.name.clone(),
-            media: enclosure.media.clone(),
-            bytes: bytes.into(),
-            of_other_form: false,
-        })
-    }
-
-    /// The newest lines of an incident's history.
-    fn history(&self, handle: &Handle) -> Result<Vec<String>, Fault> {
-        let records = lock(&self.store).history(handle)?;
-        let lines = records.iter().filter_map(history::line);
-        let mut lines: Vec<String> = lines.collect();
-        let older = lines.len().saturating_sub(HISTORY_MAX);
-        if older > 0 {
-            lines.drain(..older);
-            lines.insert(0, format!("({older} older lines: `embargod log {handle}`)"));
-        }
-        Ok(lines)
-    }
-
-    /// The words of a mail with everything filled in.
-    fn words(&self, mail: &Mail, bodies: &[Body]) -> Result<Written, Fault> {
-        let fetch = |name: Digest| -> Option<String> {
-            let fresh = bodies.iter().find(|body| body.name == name).map(|body| body.text.clone());
-            fresh.or_else(|| lock(&self.store).body(name).ok().flatten())
-        };
-        let frozen = |name: Digest| -> Result<Written, Fault> {
-            let text = fetch(name)
-                .ok_or_else(|| Fault::new("a frozen draft is gone", "freeze it again"))?;
-            serde_json::from_str(&text).at(|| "a frozen draft".to_owned())
-        };
-        match &mail.words {
-            Words::Sealed(written) => {
-                let body = fill_history(&written.body, |handle| self.history(handle))?;
-                let body = fill_blobs(&body, |name| fetch(name).map(|text| shortened(&text)));
-                Ok(Written { subject: written.subject.clone(), body })
-            }
-            Words::Clear(text) => Ok(text.written().clone()),
-            Words::Frozen { draft, name, reference, late, enclosures: _ } => {
-                Ok(frozen(*draft)?.for_recipient(name, reference, late.as_deref()))
-            }
-            Words::Public { draft, late, gate: _ } => {
-                Ok(frozen(*draft)?.for_recipient("", "", late.as_deref()))
-            }
-        }
-    }
-}
-
-/// The beginning of a letter that is too long to be shown whole.
-fn shortened(text: &str) -> String {
-    let mut chars = text.chars();
-    let mut out: String = chars.by_ref().take(LETTER_SHOWN_MAX).collect();
-    let rest = chars.count();
-    if rest > 0 {
-        out.push_str(&format!("\n(cut here: {rest} more characters are kept at the desk)"));
-    }
-    out
 }

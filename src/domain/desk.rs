@@ -21,9 +21,9 @@ use super::names::{
 use super::outbox::Mail;
 use super::playbook::{Playbook, common_fields};
 use super::roster::{RefKey, Roster};
-use super::schedule;
 use super::texts::Texts;
 
+mod agenda;
 mod membership;
 mod sharing;
 
@@ -186,7 +186,7 @@ pub struct Desk {
     roster_version: u64,
     missed: bool,
     shelf: Shelf,
-    agenda: BTreeSet<(Moment, Handle)>,
+    agenda: agenda::Agenda,
     spent: BTreeSet<(Fingerprint, Digest)>,
     sessions: BTreeMap<Digest, Handle>,
     aliases: BTreeMap<Handle, Alias>,
@@ -242,7 +242,7 @@ impl Desk {
             // Looked at once at start: the desk may have stopped between a fact and what follows.
             missed: true,
             shelf: Shelf::new(),
-            agenda: BTreeSet::new(),
+            agenda: agenda::Agenda::default(),
             spent: BTreeSet::new(),
             sessions: BTreeMap::new(),
             aliases: BTreeMap::new(),
@@ -390,19 +390,21 @@ impl Desk {
     /// The next moment at which the desk has something to do.
     #[must_use]
     pub fn next_due(&self) -> Option<Moment> {
-        let incident = self.agenda.first().map(|(at, _)| *at);
+        let incident = self.agenda.next();
         let digest = self.digest().map(|(at, _)| at);
         incident.into_iter().chain(digest).chain(self.next_person_due()).min()
+    }
+
+    /// When a notice that is ready leaves next.
+    #[must_use]
+    pub fn next_notice(&self) -> Option<Moment> {
+        self.agenda.next_notice()
     }
 
     /// The incidents that have something due by `now`.
     #[must_use]
     pub fn due(&self, now: Moment) -> Vec<Handle> {
-        self.agenda
-            .iter()
-            .take_while(|(at, _)| *at <= now)
-            .map(|(_, handle)| handle.clone())
-            .collect()
+        self.agenda.due(now)
     }
 
     /// Incidents with something still to be done, by handle.
@@ -563,31 +565,19 @@ impl Desk {
         let Some(incident) = self.incidents.get_mut(handle) else {
             return;
         };
-        let before = schedule::next_due(incident);
         incident.apply(record.at, record.by.as_ref(), &record.event);
-        // Only this incident's place in the agenda can have changed, so the work per fact does
-        // not grow with the number of incidents.
-        if let Some(at) = before {
-            self.agenda.remove(&(at, handle.clone()));
-        }
-        if let Some(at) = schedule::next_due(incident) {
-            self.agenda.insert((at, handle.clone()));
-        }
+        // Only this incident's place in the agenda can have changed.
+        self.agenda.put(incident);
+        self.missed |= matches!(record.event, Event::AudienceSet { .. } | Event::Resumed { .. });
         self.remember_batches(handle, &record.event);
     }
 
     fn migrate(&mut self, handle: &Handle, playbook: Arc<Playbook>, at: Moment) {
         if let Some(incident) = self.incidents.get_mut(handle) {
-            if let Some(due) = schedule::next_due(incident) {
-                self.agenda.remove(&(due, handle.clone()));
-            }
             let before = std::mem::replace(&mut incident.playbook, playbook);
             incident.forget_what_changed(&before);
+            // Its place in the agenda is looked up below, as after every fact.
             incident.note_branches(at);
-            // What it is put back to is looked up again below, as after every fact.
-            if let Some(due) = schedule::next_due(incident) {
-                self.agenda.insert((due, handle.clone()));
-            }
         }
     }
 
@@ -721,17 +711,12 @@ impl Desk {
     fn forget_who_is_gone(&mut self) {
         let open = self.incidents.values_mut().filter(|incident| incident.status.is_open());
         for incident in open {
-            if let Some(at) = schedule::next_due(incident) {
-                self.agenda.remove(&(at, incident.handle.clone()));
-            }
             let asked = incident.offer.as_ref().map(|offer| offer.to.clone());
             incident.forget_who_is_gone(&self.roster);
             if asked.is_some() && incident.offer.is_none() {
                 self.offered.remove(&incident.handle);
             }
-            if let Some(at) = schedule::next_due(incident) {
-                self.agenda.insert((at, incident.handle.clone()));
-            }
+            self.agenda.put(incident);
         }
         self.find_first_leads();
     }

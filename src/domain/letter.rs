@@ -282,6 +282,8 @@ pub struct Letter {
     pub received: Moment,
     /// When we had it: what answers are timed from.
     pub arrived: Moment,
+    /// What the mail server's clock said when it took the mail, even where that is ahead of ours.
+    pub server_time: Moment,
     /// The SHA-256 of the raw bytes.
     pub raw: Digest,
     /// Its Message-ID, if it has a usable one.

@@ -12,7 +12,7 @@ mod duties;
 mod leaving;
 mod moments;
 
-pub use duties::{Duty, NOBODY_LEFT, duties, human_due, next_due, stale_mark};
+pub use duties::{Duty, NOBODY_LEFT, Next, duties, human_due, next, stale_mark};
 pub use leaving::{Block, approvals_missing, excludes_editor, is_late, may_leave};
 pub use moments::{planned_span, span_of};
 

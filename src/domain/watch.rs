@@ -103,6 +103,36 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
     work.done()
 }
 
+/// A mail to ourselves, by which the clock is compared with the mail server's; gives its id.
+pub fn witness(desk: &Desk, now: Moment, fresh: Fresh) -> (Decision, Option<MessageId>) {
+    let mut work = Work::on(desk, None, now, fresh);
+    let message_id = work.message_id();
+    let facts = work.clear_facts();
+    match desk.texts.clear("witness", &facts) {
+        Ok(text) => {
+            let address = desk.settings.address.clone();
+            work.post(Mail {
+                message_id: message_id.clone(),
+                about: None,
+                to: Recipient::Outsider(address.clone()),
+                address,
+                key: None,
+                purpose: Purpose::Witness,
+                not_before: now,
+                words: Words::Clear(text),
+                attachments: Vec::new(),
+                with_our_key: false,
+                answers: None,
+            });
+            (work.done(), Some(message_id))
+        }
+        Err(problem) => {
+            work.fault(problem.to_string());
+            (work.done(), None)
+        }
+    }
+}
+
 /// Tells the operators that notices are held, because the clock cannot be trusted.
 pub fn clock_alarm(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);
@@ -110,7 +140,7 @@ pub fn clock_alarm(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decisio
         format!("The clock of the desk cannot be trusted: {why}."),
         "No notice leaves until it can. Reports and answers go on.".to_owned(),
     ];
-    let next = "set the clock of the machine right, and restart the desk.";
+    let next = "set the clock of the machine right and restart the desk; or see why mail to the desk's own address does not arrive.";
     relay::alert(&mut work, None, "Notices are held: the clock", &lines, next);
     work.done()
 }

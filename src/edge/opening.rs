@@ -330,6 +330,7 @@ impl Opener<'_> {
         Letter {
             received: raw.received.min(raw.arrived),
             arrived: raw.arrived,
+            server_time: raw.received,
             raw: Digest::of(&raw.bytes),
             message_id: None,
             from: Vec::new(),
@@ -401,6 +402,7 @@ impl Opener<'_> {
         Letter {
             received: raw.received.min(raw.arrived),
             arrived: raw.arrived,
+            server_time: raw.received,
             raw: Digest::of(&raw.bytes),
             message_id,
             from,

@@ -7,13 +7,16 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Noop, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, MailParameter, RcptParameter};
 use lettre::transport::smtp::response::Response;
 
+use crate::domain::event::Purpose;
 use crate::domain::names;
 use crate::domain::outbox::Outcome;
 use crate::error::{Fault, Place, Setback};
@@ -24,6 +27,8 @@ use super::store::Outgoing;
 /// How long the server may take for one answer. The answer to the last bytes may take longer,
 /// since some servers look through a mail before they take it (RFC 5321, 4.5.3.2.6: 10 minutes).
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A connection that stood idle for longer is asked whether it is still there.
+const STALE: Duration = Duration::from_secs(5);
 const PATIENCE_DATA: Duration = Duration::from_secs(600);
 
 /// A connection to the mail server, kept between mails.
@@ -31,6 +36,9 @@ pub struct Courier {
     server: Server,
     own: names::Address,
     connection: Option<AsyncSmtpConnection>,
+    /// Whether the server sends delivery reports as they are asked for (RFC 3461).
+    reports: bool,
+    used: Option<Instant>,
 }
 
 fn tls(server: &Server) -> Result<TlsParameters, Fault> {
@@ -49,7 +57,7 @@ impl Courier {
     /// A courier of a desk; connects when there is something to hand over.
     #[must_use]
     pub fn new(server: Server, own: names::Address) -> Self {
-        Self { server, own, connection: None }
+        Self { server, own, connection: None, reports: false, used: None }
     }
 
     /// Connects and logs in.
@@ -72,12 +80,55 @@ impl Courier {
         }
         let credentials = Credentials::new(self.server.user.clone(), self.server.password.clone());
         connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(setback)?;
+        // The library keeps only what it knows of the server's answer.
+        let offers = connection.command(Ehlo::new(hello)).await.map_err(setback)?;
+        self.reports = offers.message().any(|line| line.eq_ignore_ascii_case("DSN"));
         self.connection = Some(connection);
         Ok(())
     }
 
-    async fn ready(&mut self) -> Result<&mut AsyncSmtpConnection, Setback> {
+    /// What the server is asked to report about a mail: everything about a notice, nothing about what
+    /// answers a stranger (RFC 3834, 4). Never the mail itself (RFC 3461, 4.3): it would travel once
+    /// more.
+    fn asked_reports(&self, row: &Outgoing) -> (Vec<MailParameter>, Vec<RcptParameter>) {
+        if !self.reports {
+            return (Vec::new(), Vec::new());
+        }
+        let mail = |keyword: &str, value: &str| MailParameter::Other {
+            keyword: keyword.to_owned(),
+            value: Some(value.to_owned()),
+        };
+        let rcpt = |keyword: &str, value: &str| RcptParameter::Other {
+            keyword: keyword.to_owned(),
+            value: Some(value.to_owned()),
+        };
+        // The token of the return path: unguessable, and it says nothing.
+        let envelope = vec![mail("RET", "HDRS"), mail("ENVID", &row.return_token)];
+        let rcpt = match row.label.purpose {
+            Purpose::Notice { .. } => vec![
+                rcpt("NOTIFY", "SUCCESS,FAILURE,DELAY"),
+                rcpt("ORCPT", &format!("rfc822;{}", row.recipient)),
+            ],
+            Purpose::Acknowledgement | Purpose::Key | Purpose::Witness => {
+                vec![rcpt("NOTIFY", "NEVER")]
+            }
+            Purpose::Answer
+            | Purpose::Relay
+            | Purpose::Transcript
+            | Purpose::Refusal
+            | Purpose::Reminder
+            | Purpose::Nudge
+            | Purpose::Waiting
+            | Purpose::Alert
+            | Purpose::Update => Vec::new(),
+        };
+        (envelope, rcpt)
+    }
+
+    async fn ready(&mut self) -> Result<(), Setback> {
+        let fresh = self.used.is_some_and(|used| used.elapsed() < STALE);
         let alive = match &mut self.connection {
+            Some(connection) if fresh && !connection.has_broken() => true,
             Some(connection) => {
                 !connection.has_broken()
                     && matches!(
@@ -93,7 +144,7 @@ impl Courier {
                 .await
                 .map_err(|_| Setback("the mail server did not answer".to_owned()))??;
         }
-        self.connection.as_mut().ok_or_else(|| Setback("no connection".to_owned()))
+        Ok(())
     }
 
     /// Hands one mail over. `last_bytes` is called just before they are sent, and must have
@@ -122,13 +173,16 @@ impl Courier {
         row: &Outgoing,
         last_bytes: impl Future<Output = Result<(), Fault>>,
     ) -> Outcome {
-        let connection = match self.ready().await {
-            Ok(connection) => connection,
-            Err(Setback(why)) => return Outcome::Later(why),
+        if let Err(Setback(why)) = self.ready().await {
+            return Outcome::Later(why);
+        }
+        let (mail, rcpt) = self.asked_reports(row);
+        let Some(connection) = self.connection.as_mut() else {
+            return Outcome::Later("no connection".to_owned());
         };
         let commands = async {
-            connection.command(Mail::new(Some(from), vec![])).await?;
-            connection.command(Rcpt::new(to, vec![])).await?;
+            connection.command(Mail::new(Some(from), mail)).await?;
+            connection.command(Rcpt::new(to, rcpt)).await?;
             connection.command(Data).await
         };
         match tokio::time::timeout(PATIENCE, commands).await {
@@ -148,7 +202,10 @@ impl Courier {
             return Outcome::Later("no connection".to_owned());
         };
         match tokio::time::timeout(PATIENCE_DATA, connection.message(&row.bytes)).await {
-            Ok(Ok(response)) => Outcome::Accepted(said(&response)),
+            Ok(Ok(response)) => {
+                self.used = Some(Instant::now());
+                Outcome::Accepted(said(&response))
+            }
             Ok(Err(error)) if error.is_transient() || error.is_permanent() => refused(&error),
             Ok(Err(_)) | Err(_) => Outcome::Unknown,
         }

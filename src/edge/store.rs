@@ -116,8 +116,8 @@ pub struct Commit<'a> {
     pub mails: &'a [Sealed],
     /// The inbox row that is done, and what it was.
     pub inbox: Option<(i64, &'a str)>,
-    /// The outbox row that is settled.
-    pub outbox: Option<&'a Settled>,
+    /// The outbox rows that are settled.
+    pub outbox: &'a [Settled],
 }
 
 /// Counts for `status`.
@@ -401,7 +401,7 @@ impl Store {
             let sql = "UPDATE inbox SET state = 'done', disposition = ?2 WHERE id = ?1";
             tx.prepare_cached(sql).at(place)?.execute(params![id, disposition]).at(place)?;
         }
-        if let Some(settled) = commit.outbox {
+        for settled in commit.outbox {
             let sql = "UPDATE outbox SET state = ?2, next_attempt = ?3, unknowns = ?4, reply = ?5, in_flight = 0,
                        bytes = CASE ?2 WHEN 'waiting' THEN bytes ELSE x'' END
                        WHERE id = ?1";

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use super::Desk;
 use crate::domain::event::Event;
 use crate::domain::incident::Status;
-use crate::domain::names::{Handle, Moment, TaskId};
-use crate::domain::schedule;
+use crate::domain::names::{Handle, TaskId};
 
 impl Desk {
     /// Takes note of the incidents that share a release, and tells each who leads the first.
@@ -54,7 +53,6 @@ impl Desk {
             let first = first.map(|first| first.handle.clone());
             for member in members {
                 let Some(incident) = self.incidents.get_mut(member) else { continue };
-                let before = schedule::next_due(incident);
                 // Who is not on an incident gets nothing of it: its own lead speaks for it then.
                 let fits = lead.as_ref().filter(|lead| incident.is_team(lead));
                 incident.first_lead = fits.map(|lead| lead.id.clone());
@@ -62,13 +60,7 @@ impl Desk {
                 incident.done_elsewhere =
                     if is_first { BTreeSet::new() } else { done_there.clone() };
                 // What applies may be other rows now, and so what is due next.
-                let after = schedule::next_due(incident);
-                if before != after {
-                    self.agenda.extend(after.map(|at| (at, member.clone())));
-                    if let Some(at) = before {
-                        self.agenda.remove(&(at, member.clone()));
-                    }
-                }
+                self.agenda.put(incident);
             }
         }
     }
@@ -78,16 +70,9 @@ impl Desk {
     /// # Errors
     /// An incident for which it does not.
     pub fn audit(&self) -> Result<(), String> {
-        let wanted: BTreeSet<(Moment, Handle)> = self
-            .incidents
-            .values()
-            .filter_map(|incident| Some((schedule::next_due(incident)?, incident.handle.clone())))
-            .collect();
-        match wanted.symmetric_difference(&self.agenda).next() {
+        match self.agenda.audit(self.incidents.values()) {
             None => Ok(()),
-            Some((at, handle)) => {
-                Err(format!("what is due next on {handle} is not as noted: {at}"))
-            }
+            Some(handle) => Err(format!("what is due next on {handle} is not as noted")),
         }
     }
 }

@@ -119,6 +119,7 @@ mod tests {
         Letter {
             received: now,
             arrived: now,
+            server_time: now,
             raw: Digest::of(text.as_bytes()),
             message_id: None,
             from: Vec::new(),

@@ -306,8 +306,22 @@ fn is_given_up(incident: &Incident, task: &Task, moment: Moment) -> bool {
         && !limit.is_some_and(|limit| approved_after(incident, task, limit))
 }
 
-/// The next moment at which the desk has something to do for an incident.
+/// When something of an incident is due next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Next {
+    /// Whatever it is.
+    pub duty: Option<Moment>,
+    /// A notice that is ready, or copies of one.
+    pub notice: Option<Moment>,
+}
+
+/// The next moments at which the desk has something to do for an incident.
 #[must_use]
-pub fn next_due(incident: &Incident) -> Option<Moment> {
-    duties(incident).first().map(|(at, _)| *at)
+pub fn next(incident: &Incident) -> Next {
+    let duties = duties(incident);
+    let leaves = |duty: &Duty| matches!(duty, Duty::Leave(_) | Duty::Copies(..));
+    Next {
+        duty: duties.first().map(|(at, _)| *at),
+        notice: duties.iter().find(|(_, duty)| leaves(duty)).map(|(at, _)| *at),
+    }
 }

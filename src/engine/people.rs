@@ -1,0 +1,111 @@
+//! People and their keys: what the operator says of members, and what certificates say.
+
+use std::collections::BTreeSet;
+
+use crate::domain::member::MemberFact;
+use crate::domain::membership;
+use crate::domain::names::{Digest, PersonId};
+use crate::domain::roster::Person;
+use crate::edge::pgp::Certificate;
+use crate::edge::{fresh, pool};
+use crate::error::Fault;
+
+use super::{Engine, lock};
+
+impl Engine {
+    /// Takes members over whom the config names and the journal has never heard of: from then on the
+    /// journal alone says who is in a group.
+    pub(super) fn take_over(&mut self) -> Result<(), Fault> {
+        let now = self.now();
+        let people: Vec<_> = self.desk.not_taken_over().into_iter().cloned().collect();
+        if people.is_empty() {
+            return Ok(());
+        }
+        let decision = membership::taken_over(&self.desk, &people, "config", now, fresh()?);
+        self.carry_out(decision, now, None, None, &[])
+    }
+
+    /// Puts people in groups, on the operator's word: each as the file has them.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn import(&mut self, people: &[Person], source: &str) -> Result<(), Fault> {
+        let now = self.now();
+        let decision = membership::taken_over(&self.desk, people, source, now, fresh()?);
+        self.carry_out(decision, now, None, None, &[])
+    }
+
+    /// Takes a fact about a member in, on the operator's word.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn order(&mut self, member: &PersonId, fact: MemberFact) -> Result<(), Fault> {
+        let now = self.now();
+        let decision = membership::ordered(&self.desk, member, fact, now, fresh()?);
+        self.carry_out(decision, now, None, None, &[])
+    }
+
+    /// Reads the certificates of people that are new, or have a new text, and tells the domain what
+    /// they say.
+    pub(super) fn learn(&mut self) -> Result<(), Fault> {
+        let version = self.desk.roster_version();
+        if self.learned == Some(version) {
+            return Ok(());
+        }
+        let roster = &self.desk.roster;
+        let people = roster.people.values().chain(roster.newcomers.values());
+        let mut new = Vec::new();
+        for person in people {
+            let first = (&person.fingerprint, &person.certificate);
+            let further = person.further.iter().map(|key| (&key.fingerprint, &key.certificate));
+            for (fingerprint, text) in std::iter::once(first).chain(further) {
+                let digest = Digest::of(text.as_bytes());
+                if self.read.get(fingerprint) != Some(&digest) {
+                    new.push((person.id.clone(), fingerprint.clone(), text.clone(), digest));
+                }
+            }
+        }
+        let now = self.now();
+        let read = pool::map(&new, |(_, _, text, _)| {
+            let certificate = Certificate::read(text.as_bytes())?;
+            let facts = certificate.facts(now);
+            Ok::<_, String>((certificate, facts))
+        });
+        for ((id, fingerprint, _, digest), read) in new.into_iter().zip(read) {
+            let (certificate, facts) =
+                read.map_err(|why| Fault::new(format!("the certificate of `{id}`: {why}"), ""))?;
+            self.directory.add(certificate, Some(id.as_str()));
+            self.desk.learn_key(&fingerprint, facts);
+            self.read.insert(fingerprint, digest);
+        }
+        self.learned = Some(version);
+        Ok(())
+    }
+
+    /// Forgets certificates that are pinned for nobody any more.
+    pub(super) fn forget_keys(&mut self) {
+        let roster = &self.desk.roster;
+        let people = roster.people.values().chain(roster.newcomers.values());
+        let pinned: BTreeSet<_> = people.flat_map(|p| p.fingerprints().cloned()).collect();
+        if self.read.len() > pinned.len() {
+            self.directory.keep_pinned(&pinned);
+            self.read.retain(|fingerprint, _| pinned.contains(fingerprint));
+        }
+    }
+
+    pub(super) fn fill_directory(&mut self) -> Result<(), Fault> {
+        self.learn()?;
+        let mut directory = std::mem::take(&mut self.directory);
+        // Reporters of closed incidents are not loaded: what starts must not grow with them.
+        for incident in self.desk.open() {
+            let Some(key) = &incident.reporter.key else { continue };
+            let text = lock(&self.store).body(key.certificate)?;
+            if let Some(certificate) = text.and_then(|text| Certificate::read(text.as_bytes()).ok())
+            {
+                directory.add(certificate, None);
+            }
+        }
+        self.directory = directory;
+        Ok(())
+    }
+}

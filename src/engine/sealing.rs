@@ -1,0 +1,158 @@
+//! From words to sealed bytes: what a mail says is filled in, its key is found, and all cores seal.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
+
+use crate::domain::desk::Body;
+use crate::domain::event::Enclosure;
+use crate::domain::history;
+use crate::domain::letter::Attachment;
+use crate::domain::names::{Digest, Handle, Moment};
+use crate::domain::outbox::{Mail, Words};
+use crate::domain::texts::{Written, fill_blobs, fill_history};
+use crate::edge::compose::{self, Unsealed};
+use crate::edge::pgp::Certificate;
+use crate::edge::pool;
+use crate::edge::store::Sealed;
+use crate::error::{Fault, Place};
+
+use super::{Engine, lock};
+
+/// The most lines of history in one mail.
+const HISTORY_MAX: usize = 200;
+/// The most characters of one stored letter that a mail shows.
+const LETTER_SHOWN_MAX: usize = 20_000;
+
+impl Engine {
+    /// Seals mails on all cores. What cannot be sealed comes back with the reason.
+    #[expect(clippy::type_complexity, reason = "two lists: made, and withheld with why")]
+    pub(super) fn seal(
+        &self,
+        mails: &[Mail],
+        bodies: &[Body],
+        now: Moment,
+    ) -> Result<(Vec<Sealed>, Vec<(Mail, String)>), Fault> {
+        let mut jobs = Vec::new();
+        // Read once for all copies of a notice: each has the same.
+        let mut enclosed: BTreeMap<Digest, Attachment> = BTreeMap::new();
+        for mail in mails {
+            let mut attachments = mail.attachments.clone();
+            if let Words::Frozen { enclosures, .. } = &mail.words {
+                for enclosure in enclosures {
+                    let attachment = match enclosed.entry(enclosure.bytes) {
+                        Slot::Occupied(known) => known.get().clone(),
+                        Slot::Vacant(free) => {
+                            free.insert(self.attachment(enclosure, bodies)?).clone()
+                        }
+                    };
+                    attachments.push(attachment);
+                }
+            }
+            let mail = Mail { attachments, ..mail.clone() };
+            let (words, certificate) = (self.words(&mail, bodies)?, self.certificate(&mail));
+            jobs.push((mail, words, certificate));
+        }
+        let (keyring, sender) = (&self.keyring, &self.sender);
+        let results = pool::map(&jobs, |(mail, written, certificate)| {
+            compose::make(keyring, sender, mail, written, certificate.as_ref(), now)
+        });
+        let mut made = Vec::new();
+        let mut withheld = Vec::new();
+        for (mail, result) in mails.iter().zip(results) {
+            match result {
+                Ok(sealed) => made.push(sealed),
+                Err(Unsealed::Key(why)) => withheld.push((mail.clone(), why)),
+                Err(Unsealed::Fault(fault)) => return Err(fault),
+            }
+        }
+        Ok((made, withheld))
+    }
+
+    /// The certificate that a mail is sealed to. Those of reporters of closed incidents are not kept
+    /// in memory and are fetched when they are needed.
+    pub(super) fn certificate(&self, mail: &Mail) -> Option<Certificate> {
+        let fingerprint = mail.key.as_ref()?;
+        if let Some(known) = self.directory.get(fingerprint) {
+            return Some(known.clone());
+        }
+        let incident = self.desk.incidents.get(mail.about.as_ref()?)?;
+        let key = incident.reporter.key.as_ref().filter(|key| key.fingerprint == *fingerprint)?;
+        let text = lock(&self.store).body(key.certificate).ok().flatten()?;
+        Certificate::read(text.as_bytes()).ok()
+    }
+
+    /// What was approved with a draft, byte for byte.
+    pub(super) fn attachment(
+        &self,
+        enclosure: &Enclosure,
+        bodies: &[Body],
+    ) -> Result<Attachment, Fault> {
+        let gone = || Fault::new("an attachment of a frozen draft is gone", "freeze it again");
+        let fresh = bodies.iter().find(|body| body.name == enclosure.bytes);
+        let hex = match fresh {
+            Some(body) => body.text.clone(),
+            None => lock(&self.store).body(enclosure.bytes)?.ok_or_else(gone)?,
+        };
+        let bytes = crate::edge::unhex(&hex).ok_or_else(gone)?;
+        if Digest::of(&bytes) != enclosure.sha256 {
+            return Err(gone());
+        }
+        Ok(Attachment {
+            name: enclosure.name.clone(),
+            media: enclosure.media.clone(),
+            bytes: bytes.into(),
+            of_other_form: false,
+        })
+    }
+
+    /// The newest lines of an incident's history.
+    pub(super) fn history(&self, handle: &Handle) -> Result<Vec<String>, Fault> {
+        let records = lock(&self.store).history(handle)?;
+        let lines = records.iter().filter_map(history::line);
+        let mut lines: Vec<String> = lines.collect();
+        let older = lines.len().saturating_sub(HISTORY_MAX);
+        if older > 0 {
+            lines.drain(..older);
+            lines.insert(0, format!("({older} older lines: `embargod log {handle}`)"));
+        }
+        Ok(lines)
+    }
+
+    /// The words of a mail with everything filled in.
+    pub(super) fn words(&self, mail: &Mail, bodies: &[Body]) -> Result<Written, Fault> {
+        let fetch = |name: Digest| -> Option<String> {
+            let fresh = bodies.iter().find(|body| body.name == name).map(|body| body.text.clone());
+            fresh.or_else(|| lock(&self.store).body(name).ok().flatten())
+        };
+        let frozen = |name: Digest| -> Result<Written, Fault> {
+            let text = fetch(name)
+                .ok_or_else(|| Fault::new("a frozen draft is gone", "freeze it again"))?;
+            serde_json::from_str(&text).at(|| "a frozen draft".to_owned())
+        };
+        match &mail.words {
+            Words::Sealed(written) => {
+                let body = fill_history(&written.body, |handle| self.history(handle))?;
+                let body = fill_blobs(&body, |name| fetch(name).map(|text| shortened(&text)));
+                Ok(Written { subject: written.subject.clone(), body })
+            }
+            Words::Clear(text) => Ok(text.written().clone()),
+            Words::Frozen { draft, name, reference, late, enclosures: _ } => {
+                Ok(frozen(*draft)?.for_recipient(name, reference, late.as_deref()))
+            }
+            Words::Public { draft, late, gate: _ } => {
+                Ok(frozen(*draft)?.for_recipient("", "", late.as_deref()))
+            }
+        }
+    }
+}
+
+/// The beginning of a letter that is too long to be shown whole.
+fn shortened(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut out: String = chars.by_ref().take(LETTER_SHOWN_MAX).collect();
+    let rest = chars.count();
+    if rest > 0 {
+        out.push_str(&format!("\n(cut here: {rest} more characters are kept at the desk)"));
+    }
+    out
+}

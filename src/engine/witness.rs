@@ -1,0 +1,131 @@
+//! The mail server's clock as a witness of ours: a mail to ourselves, and what its INTERNALDATE says
+//! (DESIGN, promise 2). It shows as well that mail to the published address arrives.
+//!
+//! One is asked for at start, after a jump, and before the first notice of a day; well ahead, so that no
+//! notice waits for it. Until it has come back and agrees, no notice leaves.
+
+use crate::domain::letter::Letter;
+use crate::domain::names::{MessageId, Moment, Span, later};
+use crate::domain::watch;
+use crate::edge::fresh;
+use crate::error::Fault;
+
+use super::Engine;
+
+/// How long one is good for.
+const GOOD_FOR: Span = Span::hours(24);
+/// How long before a notice a new one is asked for.
+const AHEAD: Span = Span::hours(1);
+/// How long one may be on its way before the operators are told and another is sent.
+const PATIENCE: Span = Span::minutes(10);
+/// How far the two clocks may be apart.
+const APART: Span = Span::minutes(2);
+
+/// What is known of it.
+#[derive(Debug, Default)]
+pub(super) struct Witness {
+    /// The one that is on its way, and since when.
+    asked: Option<(MessageId, Moment)>,
+    /// When the last one was sent.
+    sent: Option<Moment>,
+    /// When the last one came back and agreed.
+    agreed: Option<Moment>,
+    /// What the last one said, if it did not agree.
+    wrong: Option<String>,
+    /// Since when none has come back.
+    waiting: Option<Moment>,
+}
+
+impl Witness {
+    /// Forgets what was said: the clock has jumped since.
+    pub(super) fn forget(&mut self) {
+        *self = Self { sent: self.sent, ..Self::default() };
+    }
+
+    fn is_good(&self, at: Moment) -> bool {
+        self.agreed.is_some_and(|agreed| agreed <= at && at < later(agreed, GOOD_FOR))
+    }
+
+    /// Whether it vouches for the clock now.
+    ///
+    /// # Errors
+    /// Why not, once that is worth telling the operators; `Ok(false)` while one is on its way.
+    pub(super) fn vouch(&self, now: Moment) -> Result<bool, String> {
+        if let Some(wrong) = &self.wrong {
+            return Err(wrong.clone());
+        }
+        if self.is_good(now) {
+            return Ok(true);
+        }
+        match self.waiting {
+            Some(since) if now > later(since, PATIENCE) => Err(format!(
+                "a mail that the desk sent to itself on {} has not come back, so its clock has no witness",
+                since.format("%Y-%m-%d %H:%M UTC")
+            )),
+            Some(_) | None => Ok(false),
+        }
+    }
+
+    /// When one is to be sent, if a notice leaves next at that moment.
+    pub(super) fn due(&self, notice: Moment) -> Option<Moment> {
+        if self.is_good(notice) {
+            return None;
+        }
+        let at = later(notice, -AHEAD);
+        Some(self.sent.map_or(at, |sent| at.max(later(sent, PATIENCE))))
+    }
+
+    fn is_it(&self, letter: &Letter) -> bool {
+        let asked = self.asked.as_ref().map(|(id, _)| id);
+        asked.is_some() && letter.message_id.as_ref() == asked
+    }
+
+    fn came_back(&mut self, letter: &Letter, now: Moment) {
+        let Some((_, asked)) = self.asked.take() else { return };
+        let server = letter.server_time;
+        let fits = later(asked, -APART) <= server && server <= later(now, APART);
+        if fits {
+            *self = Self { agreed: Some(now), sent: self.sent, ..Self::default() };
+            return;
+        }
+        self.agreed = None;
+        self.wrong = Some(format!(
+            "the mail server says {} where it is {} here",
+            server.format("%Y-%m-%d %H:%M:%S UTC"),
+            now.format("%Y-%m-%d %H:%M:%S UTC")
+        ));
+    }
+}
+
+impl Engine {
+    /// Sends one if it is time.
+    pub(super) fn ask_witness(&mut self) -> Result<(), Fault> {
+        let now = self.now();
+        // A clock that is wrong by its own account needs no witness.
+        if self.clock.vouch(self.newest).is_err() {
+            return Ok(());
+        }
+        let due = self.desk.next_notice().and_then(|notice| self.witness.due(notice));
+        if due.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        let (decision, id) = watch::witness(&self.desk, now, fresh()?);
+        self.carry_out(decision, now, None, None, &[])?;
+        self.witness.asked = id.map(|id| (id, now));
+        self.witness.sent = Some(now);
+        self.witness.waiting.get_or_insert(now);
+        Ok(())
+    }
+
+    /// Takes in that it came back, if this mail is it.
+    pub(super) fn hear_witness(&mut self, letter: &Letter) {
+        if self.witness.is_it(letter) {
+            let now = self.now();
+            self.witness.came_back(letter, now);
+            match &self.witness.wrong {
+                None => tracing::info!("The mail server's clock agrees with ours."),
+                Some(why) => tracing::error!(why, "The mail server's clock does not agree."),
+            }
+        }
+    }
+}
