@@ -522,8 +522,54 @@ impl Engine {
     /// # Errors
     /// When it cannot be written.
     pub fn settle(&mut self, row: &Outgoing, outcome: &Outcome) -> Result<(), Fault> {
-        self.busy.remove(&row.id);
         let now = self.now();
+        let (settled, delivery) = self.settled(row, outcome, now);
+        match delivery {
+            Some(delivery) => self.delivered(row, delivery, &settled.reply, &settled, now),
+            None => lock(&self.store)
+                .commit(&Commit { outbox: std::slice::from_ref(&settled), ..Commit::default() }),
+        }
+    }
+
+    /// The same for many at once: those that were simply taken are written down together.
+    ///
+    /// # Errors
+    /// As [`Self::settle`].
+    pub fn settle_all(&mut self, done: &[(Outgoing, Outcome)]) -> Result<(), Fault> {
+        let now = self.now();
+        let mut together = Decision::default();
+        let mut rows = Vec::new();
+        for (row, outcome) in done {
+            if !matches!(outcome, Outcome::Accepted(_)) {
+                self.settle(row, outcome)?;
+                continue;
+            }
+            let (settled, _) = self.settled(row, outcome, now);
+            let id = Self::id_of(row)?;
+            let label = &row.label;
+            let accepted = Delivery::Accepted;
+            let more =
+                watch::delivered(&self.desk, &id, label, accepted, &settled.reply, now, fresh()?);
+            together.entries.extend(more.entries);
+            together.bodies.extend(more.bodies);
+            together.mails.extend(more.mails);
+            together.faults.extend(more.faults);
+            rows.push(settled);
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.carry_out(together, now, None, None, &rows)
+    }
+
+    /// What an attempt comes to, for its row and for the history.
+    fn settled(
+        &mut self,
+        row: &Outgoing,
+        outcome: &Outcome,
+        now: Moment,
+    ) -> (Settled, Option<Delivery>) {
+        self.busy.remove(&row.id);
         let unknowns = row.unknowns.saturating_add(u32::from(*outcome == Outcome::Unknown));
         let attempts = row.attempts.saturating_add(1);
         let (state, next_attempt, delivery) =
@@ -540,12 +586,12 @@ impl Engine {
             Outcome::Unknown => String::new(),
         };
         tracing::info!(outbox = row.id, state, attempts, "A mail was handed over, or not.");
-        let settled = Settled { id: row.id, state, next_attempt, unknowns, reply: reply.clone() };
-        match delivery {
-            Some(delivery) => self.delivered(row, delivery, &reply, &settled, now),
-            None => lock(&self.store)
-                .commit(&Commit { outbox: std::slice::from_ref(&settled), ..Commit::default() }),
-        }
+        (Settled { id: row.id, state, next_attempt, unknowns, reply }, delivery)
+    }
+
+    fn id_of(row: &Outgoing) -> Result<MessageId, Fault> {
+        MessageId::parse(&row.message_id)
+            .ok_or_else(|| Fault::new(format!("outbox row {} has no Message-ID", row.id), ""))
     }
 
     fn delivered(
@@ -556,8 +602,7 @@ impl Engine {
         settled: &Settled,
         now: Moment,
     ) -> Result<(), Fault> {
-        let id = MessageId::parse(&row.message_id)
-            .ok_or_else(|| Fault::new(format!("outbox row {} has no Message-ID", row.id), ""))?;
+        let id = Self::id_of(row)?;
         let decision =
             watch::delivered(&self.desk, &id, &row.label, delivery, reply, now, fresh()?);
         self.carry_out(decision, now, None, None, std::slice::from_ref(settled))

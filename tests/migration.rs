@@ -30,7 +30,7 @@ fn an_incident_keeps_its_version_until_it_is_migrated() {
     );
     let handle = world.handle.clone();
     let (_, text) = BUILTIN.iter().find(|(name, _)| *name == "minder").unwrap();
-    let newer = text.replace("version = 2", "version = 3").replace(
+    let newer = text.replace("version = 3", "version = 4").replace(
         "anchor = \"release\", offset = \"-7d\"",
         "anchor = \"release\", offset = \"-10d\"",
     );

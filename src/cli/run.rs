@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use clap::Args;
-use tokio::sync::oneshot;
 
 use crate::config;
 use crate::domain::names::{Moment, Span};
@@ -190,14 +189,22 @@ fn serve(
                 return Err(Fault::new("the mailbox and the couriers are gone", ""));
             }
         };
-        // Whatever else has come meanwhile is taken along, so that mails are opened in batches.
+        // Whatever else has come meanwhile is taken along, so that mails are opened, and outcomes
+        // written down, in batches.
+        let mut settled = Vec::new();
         while let Some(wake) = next {
-            if !take(&mut engine, wake)? {
-                tracing::info!("Stopped in order.");
-                return Ok(());
+            match wake {
+                Wake::Settled(row, outcome) => settled.push((*row, outcome)),
+                Wake::Mailbox(ask) => answer(&mut engine, ask)?,
+                Wake::Stop => {
+                    engine.settle_all(&settled)?;
+                    tracing::info!("Stopped in order.");
+                    return Ok(());
+                }
             }
             next = woken.try_recv().ok();
         }
+        engine.settle_all(&settled)?;
     }
 }
 
@@ -208,22 +215,18 @@ fn pause(engine: &Engine, now: Moment) -> Result<Duration, Fault> {
     Ok(wait.to_std().unwrap_or(SLEEP_MAX).min(SLEEP_MAX))
 }
 
-fn take(engine: &mut Engine, wake: Wake) -> Result<bool, Fault> {
-    let answer = |told: oneshot::Sender<()>| {
-        // Nobody waiting means that the connection broke; the mails are fetched again and known.
-        let _ = told.send(());
-    };
-    match wake {
-        Wake::Mailbox(Ask::Keep(mails, told)) => {
+fn answer(engine: &mut Engine, ask: Ask) -> Result<(), Fault> {
+    let told = match ask {
+        Ask::Keep(mails, told) => {
             engine.take_in(&mails)?;
-            answer(told);
+            told
         }
-        Wake::Mailbox(Ask::Store(question, told)) => {
+        Ask::Store(question, told) => {
             question(&mut lock(&engine.store()))?;
-            answer(told);
+            told
         }
-        Wake::Settled(row, outcome) => engine.settle(&row, &outcome)?,
-        Wake::Stop => return Ok(false),
-    }
-    Ok(true)
+    };
+    // Nobody waiting means that the connection broke; the mails are fetched again and known.
+    let _ = told.send(());
+    Ok(())
 }

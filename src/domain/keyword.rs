@@ -180,10 +180,10 @@ pub const KEYWORDS: &[Keyword] = rows! {
     "member" "ready" "[NOTICE]" Member Incident false Person(commands::answers::ready), "Says that you are ready for the day.";
     "member" "objection" "[TEXT]" Member Incident false Person(commands::answers::objection), "Says that the date does not suit you; the text below it goes to the team.";
     "member" "leak" "[TEXT]" Member Incident false Person(commands::answers::leak), "Says that it has got out: what, to whom and how, below it.";
-    "member" "vouch" "WHO [GROUP]" Member Desk true Person(commands::member::vouch), "Vouches for somebody who wants to join a group of yours.";
-    "member" "terms" "accept" Member Desk true Person(commands::member::terms), "Accepts the terms of the embargo.";
+    "member" "vouch" "WHO [GROUP]" Member Desk true Person(commands::joining::vouch), "Vouches for somebody who wants to join a group of yours.";
+    "member" "terms" "accept" Member Desk true Person(commands::joining::terms), "Accepts the terms of the embargo.";
     "member" "key" "WHAT" Member Desk true Person(commands::keys::of_member), "Looks after your key: show, replace (the new one attached), confirm, cancel, revoke.";
-    "member" "leave" "[GROUP]" Member Desk true Person(commands::member::leave), "Takes you out of a group, or of all.";
+    "member" "leave" "[GROUP]" Member Desk true Person(commands::joining::leave), "Takes you out of a group, or of all.";
     "member" "help" "[WORD]" Member Desk false Person(commands::read::help), "Explains the words, or one of them.";
     "member" "ping" "" Member Desk false Person(commands::read::ping), "Tells exactly what your mail program did, and whether a word would have counted.";
     "member" "whoami" "" Member Desk false Person(commands::read::whoami), "Tells who you are to the desk: key and groups.";

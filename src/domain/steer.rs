@@ -6,7 +6,7 @@
 
 use serde_json::json;
 
-use super::commands::member::is_known;
+use super::commands::joining::is_known;
 use super::commands::{Turn, read::named_incident};
 use super::desk::{Decision, Desk, SENT_TWICE};
 use super::diagnosis;

@@ -20,7 +20,8 @@ use crate::domain::membership::{
 use crate::domain::names::{Fingerprint, Moment};
 use crate::domain::refusal::Refusal;
 
-use super::member::{attached, check_key, find, first, myself, outcome, suspend_member};
+use super::joining::myself;
+use super::member::{attached, check_key, find, first, outcome, suspend_member};
 use super::{Turn, needs, nonce_hash};
 
 type Answer = Result<String, Refusal>;

@@ -1,5 +1,4 @@
-//! The words about members of groups: what the team says, what members say of each other, and what
-//! somebody says who is to become one.
+//! The words of the team about members of groups: who is one, who is to become one, and how it ends.
 
 use std::fmt::Write as _;
 
@@ -8,12 +7,12 @@ use serde_json::json;
 use crate::domain::event::Purpose;
 use crate::domain::key::PinnedKey;
 use crate::domain::letter::AttachedKey;
-use crate::domain::member::{Member, MemberFact, Standing};
+use crate::domain::member::{Member, MemberFact};
 use crate::domain::membership::{
     self, as_known_by, challenge, missing, settle, stewards_but, tell_at_desk,
 };
 use crate::domain::names::{Address, Moment, PersonId};
-use crate::domain::playbook::Group;
+use crate::domain::playbook::{Criterion, Group};
 use crate::domain::refusal::{Refusal, nearest};
 use crate::domain::texts::clean_line;
 
@@ -27,7 +26,7 @@ const WHAT: &[(&str, &str, Run)] = &[
     ("list", "[GROUP]", list),
     ("show", "WHO", show),
     ("propose", "WHO GROUP [NAME], their key attached", propose),
-    ("meets", "WHO CRITERION EVIDENCE", meets),
+    ("meets", "WHO CRITERION[,CRITERION] EVIDENCE", meets),
     ("fails", "WHO CRITERION REASON", fails),
     ("approve", "WHO@N", approve),
     ("suspend", "WHO REASON", suspend),
@@ -134,7 +133,7 @@ fn group_of<'a>(
     }
 }
 
-fn label(turn: &Turn<'_, '_>, group: &str) -> String {
+pub(super) fn label(turn: &Turn<'_, '_>, group: &str) -> String {
     turn.work.desk.group(group).map_or_else(|| group.to_owned(), |rules| rules.label.clone())
 }
 
@@ -466,7 +465,9 @@ fn judge(turn: &mut Turn<'_, '_>, arguments: &str, met: bool) -> Answer {
     let (word, evidence) = first(rest);
     let rules = turn.work.desk.group(&group).cloned();
     let criteria = rules.map(|rules| rules.criteria).unwrap_or_default();
-    let Some(criterion) = criteria.iter().find(|known| known.id.eq_ignore_ascii_case(word)) else {
+    let known = |word: &str| criteria.iter().find(|known| known.id.eq_ignore_ascii_case(word));
+    let named: Option<Vec<&Criterion>> = word.split(',').map(known).collect();
+    let Some(named) = named.filter(|_| !word.is_empty()) else {
         let ids: Vec<&str> = criteria.iter().map(|known| known.id.as_str()).collect();
         let next = match ids.as_slice() {
             [] => "the group has no criteria; nothing is to be judged.".to_owned(),
@@ -483,22 +484,15 @@ fn judge(turn: &mut Turn<'_, '_>, arguments: &str, met: bool) -> Answer {
         if met { "member meets" } else { "member fails" },
         "WHO CRITERION and a word on why",
     )?;
-    turn.work.add_member(
-        &member.id,
-        MemberFact::Judged {
-            group: group.clone(),
-            criterion: criterion.id.clone(),
-            met,
-            evidence: clean_line(evidence, WORDS_MAX),
-        },
-    );
+    for criterion in &named {
+        let (group, criterion) = (group.clone(), criterion.id.clone());
+        let evidence = clean_line(evidence, WORDS_MAX);
+        turn.work.add_member(&member.id, MemberFact::Judged { group, criterion, met, evidence });
+    }
     let word = if met { "met" } else { "NOT met" };
-    Ok(format!(
-        "{}: criterion `{}` is {word}.\n{}",
-        member.id,
-        criterion.id,
-        outcome(turn, &member.id)?
-    ))
+    let ids: Vec<&str> = named.iter().map(|criterion| criterion.id.as_str()).collect();
+    let more = outcome(turn, &member.id)?;
+    Ok(format!("{}: {word}: {}.\n{more}", member.id, ids.join(", ")))
 }
 
 /// Makes somebody active where nothing misses any more, and says how it stands.
@@ -699,103 +693,4 @@ fn reviewed(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let next = rules.and_then(|rules| find(turn, who).ok()?.review_due(&group, rules));
     let next = next.map_or_else(String::new, |at| format!(" Next: {}.", turn.work.say(at)));
     Ok(format!("{} was reviewed for {group}.{next}", member.id))
-}
-
-//------------ What members say -------------------------------------------------------------------
-
-/// Whoever writes, as a member.
-pub(super) fn myself(turn: &Turn<'_, '_>) -> Result<Member, Refusal> {
-    let member = turn.work.members().get(&turn.person.id).cloned();
-    member.filter(|member| member.removed.is_none()).ok_or_else(|| {
-        Refusal::new("you are no member", "you are in no group of this desk.", "ask its team.")
-    })
-}
-
-/// `/vouch WHO [GROUP]`
-pub fn vouch(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    let (who, rest) = first(arguments.trim());
-    needs(who, "vouch", "WHO")?;
-    let voucher = myself(turn)?;
-    // What somebody is not to know of is as good as not there: who applies is not told around.
-    let nobody = || {
-        Refusal::new(
-            "nobody to vouch for",
-            format!("nobody called `{who}` has applied for a group of yours."),
-            "ask them which id the desk's mail to them names.",
-        )
-    };
-    let member = PersonId::parse(who).and_then(|id| turn.work.members().get(&id).cloned());
-    let member = member.filter(|m| m.removed.is_none() && m.id != voucher.id).ok_or_else(nobody)?;
-    let open = |group: &&String| {
-        member.groups.get(*group).is_some_and(|m| m.active.is_none())
-            && voucher.is_active(group)
-            && (rest.is_empty() || group.eq_ignore_ascii_case(rest))
-    };
-    let groups: Vec<String> = member.groups.keys().filter(open).cloned().collect();
-    if groups.is_empty() {
-        return Err(nobody());
-    }
-    for group in &groups {
-        turn.work.add_member(&member.id, MemberFact::Vouched { group: group.clone() });
-    }
-    let labels: Vec<String> = groups.iter().map(|group| label(turn, group)).collect();
-    let lines = [format!("{} vouches for {} ({}).", turn.person.name, member.name, member.id)];
-    let stewards = stewards_but(turn.work, &turn.person.id);
-    let next = format!("see `| /member show {}`, without the bar.", member.id);
-    tell_at_desk(turn.work, &stewards, "A member vouches", &lines, &next);
-    settle(turn.work, &member.id);
-    Ok(format!("You vouch for {} for {}. The team is told.", member.name, labels.join(", ")))
-}
-
-/// `/terms [accept]`
-pub fn terms(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    let member = myself(turn)?;
-    if !arguments.trim().eq_ignore_ascii_case("accept") {
-        return Err(Refusal::new(
-            "do you accept them?",
-            "the terms stand in the mail that invited you.",
-            "write `| /terms accept`, without the bar.",
-        ));
-    }
-    let digest = membership::terms(turn.work.desk);
-    turn.work.add_member(&member.id, MemberFact::TermsAccepted { terms: digest });
-    let active = settle(turn.work, &member.id);
-    let more = if active.is_empty() && member.active_groups().is_empty() {
-        " The team decides next, and you hear from us."
-    } else {
-        ""
-    };
-    Ok(format!("You accept the terms {}. Your signed mail is kept.{more}", digest.short()))
-}
-
-/// `/leave [GROUP]`, by a member.
-pub fn leave(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    let member = myself(turn)?;
-    let named = arguments.trim();
-    let group = member.groups.keys().find(|group| group.eq_ignore_ascii_case(named)).cloned();
-    if !named.is_empty() && group.is_none() {
-        let names: Vec<&str> = member.groups.keys().map(String::as_str).collect();
-        return Err(Refusal::new(
-            "no such group",
-            format!("you are not in `{named}`."),
-            format!("write `| /leave` alone, or one of {}.", names.join(", ")),
-        ));
-    }
-    let what = group.clone().unwrap_or_else(|| "every group".to_owned());
-    let fact = MemberFact::Removed { group, reason: "left by their own signed mail".to_owned() };
-    turn.work.add_member(&member.id, fact);
-    let lines = [format!("{} ({}) has left {what}.", member.name, member.id)];
-    let stewards = stewards_but(turn.work, &member.id);
-    let next = "nothing; they get no notices of it any more.";
-    tell_at_desk(turn.work, &stewards, "A member has left", &lines, next);
-    Ok(format!("You have left {what}. What you know stays under embargo until it is public."))
-}
-
-/// Whether somebody is or wants to be a member: then the words of members are for them.
-#[must_use]
-pub fn is_known(desk: &crate::domain::desk::Desk, id: &PersonId) -> bool {
-    desk.members.get(id).is_some_and(|member| {
-        member.removed.is_none()
-            && member.groups.keys().any(|g| member.standing(g, None) != Standing::Removed)
-    })
 }

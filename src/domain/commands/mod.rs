@@ -5,6 +5,7 @@ pub mod answers;
 pub mod batch;
 pub mod confirm;
 pub mod embargo;
+pub mod joining;
 pub mod keys;
 pub mod leak;
 pub mod linking;
