@@ -68,6 +68,8 @@ pub struct Config {
     pub smtp: Server,
     /// How many connections to it are kept.
     pub connections: usize,
+    /// The `.well-known` folder in which certificate and `security.txt` are published.
+    pub publish: Option<PathBuf>,
     /// What is not in order and is no reason not to run: a key that nothing can be sealed to.
     pub warnings: Vec<Finding>,
     /// What is worth a word: roles that nobody has, lists that are examples.
@@ -484,6 +486,7 @@ impl Reader<'_> {
             },
             smtp: smtp?,
             connections: connections.clamp(1, 20),
+            publish: file.publish.folder.as_ref().map(|folder| self.full(folder)),
             warnings: Vec::new(),
             notes: Vec::new(),
         })
@@ -704,6 +707,8 @@ mod tests {
                         && (inside
                             || line.starts_with("# ca_file")
                             || line.starts_with("# [files]")
+                            || line.starts_with("# [publish]")
+                            || line.starts_with("# folder")
                             || line.starts_with("# templates")
                             || line.starts_with("# playbooks")
                             || line.starts_with("# calendars"))
@@ -717,6 +722,7 @@ mod tests {
             .collect();
         let file: File = toml::from_str(&open).unwrap();
         assert_eq!(file.people.len(), 2);
+        assert!(file.publish.folder.is_some());
         assert!(file.files.templates.is_some() && file.imap.get_ref().ca_file.is_some());
     }
 }

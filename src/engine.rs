@@ -138,9 +138,11 @@ impl Engine {
             made,
         };
         lock(&engine.store).set_alarm("clock", None)?;
+        let before = engine.desk.configured.is_some().then(|| engine.desk.settings.clone());
         engine.configure(sources)?;
         engine.take_over()?;
         engine.fill_directory()?;
+        engine.tell_new_key(before.map(|before| before.fingerprint))?;
         engine.settle_what_was_in_flight()?;
         Ok(engine)
     }
@@ -392,6 +394,10 @@ impl Engine {
         }
         for id in self.desk.people_due(now) {
             let decision = membership::due(&self.desk, &id, now, fresh()?);
+            self.carry_out(decision, now, None, None, &[])?;
+        }
+        if membership::own_key_due(&self.desk).is_some_and(|at| at <= now) {
+            let decision = membership::own_key(&self.desk, now, fresh()?);
             self.carry_out(decision, now, None, None, &[])?;
         }
         self.let_catch_up(now)?;

@@ -10,10 +10,11 @@ use serde::Serialize;
 use crate::config;
 use crate::domain::desk::Desk;
 use crate::domain::incident::{Incident, Score};
-use crate::domain::names::{Digest, Handle, Moment};
+use crate::domain::names::{Digest, Handle, Moment, Span, later};
 use crate::domain::offset::Calendar;
 use crate::domain::playbook::{ANCHORS, Anchor};
 use crate::domain::schedule;
+use crate::edge::pgp::Certificate;
 use crate::edge::store::{Counts, Store, read_journal};
 use crate::engine::replay;
 use crate::error::Fault;
@@ -80,6 +81,7 @@ struct StatusReport {
 
 impl Status {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        let config = config::read_or_fault(path, now)?;
         let (store, desk) = open(path, now)?;
         let counts = store.counts()?;
         let mut alarms = store.alarms()?;
@@ -99,6 +101,13 @@ impl Status {
                 alarms.push(format!("{} has had no answer by a person in time", incident.handle));
             }
         }
+        let settings = &config.sources.settings;
+        if let Some(folder) = &config.publish
+            && let Some(trouble) = crate::edge::wkd::trouble(folder, &settings.address, now)
+        {
+            alarms.push(format!("{trouble}; run `embargod key publish`"));
+        }
+        alarms.extend(key_alarm(&settings.certificate, now));
         let report = StatusReport {
             incidents_open: desk.open().count(),
             incidents: desk.incidents.len(),
@@ -115,6 +124,19 @@ impl Status {
         }
         Ok(if report.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Whether the desk's own key ends soon.
+fn key_alarm(certificate: &str, now: Moment) -> Option<String> {
+    let facts = Certificate::read(certificate.as_bytes()).ok()?.facts(now);
+    let until = facts.usable_until(now)?;
+    let soon = later(now, Span::days(30));
+    (until < soon).then(|| {
+        format!(
+            "the desk's own key ends on {}; run `embargod key rotate`",
+            until.format("%Y-%m-%d")
+        )
+    })
 }
 
 fn text(report: &StatusReport, desk: &Desk) -> String {

@@ -3,8 +3,10 @@
 mod agenda;
 mod check;
 mod demo;
+mod group;
 mod ics;
 mod init;
+mod key;
 mod log;
 mod look;
 mod open;
@@ -55,6 +57,10 @@ enum Command {
     Playbook(playbook::PlaybookCommand),
     /// Show how long things took; open embargoes are left out.
     Statistics(statistics::Statistics),
+    /// Look after the members of groups: list, show, import, export, suspend, reinstate, remove.
+    Group(group::Group),
+    /// Look after the desk's own key: show, rotate, publish.
+    Key(key::Key),
     /// Look after mails that were set aside.
     Aside(look::Aside),
     /// Say that the database was put back from a backup, before the desk runs again.
@@ -79,6 +85,8 @@ pub fn main() -> ExitCode {
         Command::Show(show) => show.run(&config, now),
         Command::Agenda(agenda) => agenda.run(&config, now),
         Command::Journal(journal) => journal.run(&config, now),
+        Command::Group(group) => group.run(&config, now),
+        Command::Key(key) => key.run(&config, now),
         Command::Aside(aside) => aside.run(&config, now),
         Command::Log(log) => log.run(&config, now),
         Command::Playbook(playbook) => playbook.run(&config, now),

@@ -17,6 +17,8 @@ pub(super) struct File {
     pub(super) limits: LimitsPart,
     #[serde(default)]
     pub(super) files: FilesPart,
+    #[serde(default)]
+    pub(super) publish: PublishPart,
     #[serde(default, rename = "person")]
     pub(super) people: Vec<Spanned<PersonPart>>,
 }
@@ -104,6 +106,12 @@ impl Default for LimitsPart {
             acknowledgements_per_hour: 60,
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PublishPart {
+    pub(super) folder: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

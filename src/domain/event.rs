@@ -341,6 +341,8 @@ pub enum Purpose {
     Notice { notice: TaskId, number: u32 },
     /// Our key, on request.
     Key,
+    /// The desk has a new key; signed by the one before it.
+    NewKey,
     /// Asks a recipient of a notice for a word.
     Nudge,
     /// A mail to ourselves, by which the clock is compared with the mail server's.

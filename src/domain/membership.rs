@@ -393,6 +393,70 @@ pub fn revoked(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decis
     work.done()
 }
 
+//------------ The desk's own key -----------------------------------------------------------------
+
+/// The warnings about the desk's own key that nobody was told, with their marks.
+fn own_warnings(desk: &Desk) -> Vec<(Moment, String, Moment)> {
+    let Some(facts) = desk.key_facts(&desk.settings.fingerprint) else { return Vec::new() };
+    let own = PersonId::of_desk();
+    let marked = key::warnings(facts).into_iter().map(|(at, subkey, end, days)| {
+        (at, format!("key:{}:{}:{days}", subkey.id, end.timestamp()), end)
+    });
+    marked.filter(|(_, mark, _)| !desk.was_told(&own, mark)).collect()
+}
+
+/// When the operators are next to be told that the desk's own key ends.
+#[must_use]
+pub fn own_key_due(desk: &Desk) -> Option<Moment> {
+    own_warnings(desk).into_iter().map(|(at, ..)| at).min()
+}
+
+/// Tells the operators that the desk's own key ends.
+pub fn own_key(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let due: Vec<_> = own_warnings(desk).into_iter().filter(|(at, ..)| *at <= now).collect();
+    let Some(end) = due.iter().map(|(_, _, end)| *end).min() else { return work.done() };
+    let lines = [
+        format!("The desk's own key can be used until {}.", work.say(end)),
+        "After that nobody can write to it sealed, and it can send nothing.".to_owned(),
+    ];
+    let next = "run `embargod key rotate` on the machine, publish the new certificate, and restart the desk.";
+    super::relay::alert(&mut work, None, "The desk's own key ends", &lines, next);
+    for (_, mark, _) in due {
+        work.add_to_desk(Event::Told { person: PersonId::of_desk(), what: mark });
+    }
+    work.done()
+}
+
+/// Tells everybody that the desk has another key: signed by the one before, the new one attached.
+pub fn new_desk_key(desk: &Desk, before: &Fingerprint, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let people = desk.roster.people.values();
+    let told = people.filter(|person| person.is_maintainer() || !person.groups.is_empty());
+    for person in told {
+        let facts = json!({
+            "what": before.spaced(), "pinned": desk.settings.fingerprint.spaced(),
+            "ref": work.desk_reference(&person.id),
+        });
+        let written = work.write("desk-key", &facts);
+        let message_id = work.message_id();
+        work.post(Mail {
+            message_id,
+            about: None,
+            to: Recipient::Person(person.id.clone()),
+            address: person.address.clone(),
+            key: Some(desk.key_for(person, now)),
+            purpose: Purpose::NewKey,
+            not_before: now,
+            words: Words::Sealed(written),
+            attachments: Vec::new(),
+            with_our_key: true,
+            answers: None,
+        });
+    }
+    work.done()
+}
+
 //------------ The operator's word ----------------------------------------------------------------
 
 /// Puts people in groups on the operator's word, and tells those who look after the members.

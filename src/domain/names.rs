@@ -146,6 +146,15 @@ impl PersonId {
     }
 }
 
+impl PersonId {
+    /// What stands for the desk itself among those who are told something. Nobody can have it as an
+    /// id: it begins with a stroke.
+    #[must_use]
+    pub fn of_desk() -> Self {
+        Self("-desk".to_owned())
+    }
+}
+
 impl TaskId {
     /// A stand-in that no file can name; a loader goes on with it after noting a problem.
     pub(super) fn none() -> Self {

@@ -60,6 +60,7 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("cve-publish", Class::Notice, include_str!("../../templates/cve-publish.txt")),
     ("cve-request", Class::Notice, include_str!("../../templates/cve-request.txt")),
     ("date-changed", Class::Notice, include_str!("../../templates/date-changed.txt")),
+    ("desk-key", Class::Sealed, include_str!("../../templates/desk-key.txt")),
     ("digest", Class::Sealed, include_str!("../../templates/digest.txt")),
     ("duplicate", Class::Clear, include_str!("../../templates/duplicate.txt")),
     ("earliest", Class::Notice, include_str!("../../templates/earliest.txt")),

@@ -116,6 +116,7 @@ fn envelope(
         | Purpose::Reminder
         | Purpose::Notice { .. }
         | Purpose::Nudge
+        | Purpose::NewKey
         | Purpose::Witness
         | Purpose::Waiting
         | Purpose::Alert
@@ -216,7 +217,12 @@ fn encrypted(
     let mut headers = block(&inner);
     headers.push_str(&block(&seen.collect::<Vec<_>>()));
     let entity = entity(sender, mail, written, &headers, "hp=\"cipher\"")?;
-    let message = keyring.seal(to, &entity, at).map_err(Unsealed::Key)?;
+    let message = if mail.purpose == Purpose::NewKey {
+        keyring.seal_as_before(to, &entity, at)
+    } else {
+        keyring.seal(to, &entity, at)
+    };
+    let message = message.map_err(Unsealed::Key)?;
     let message = String::from_utf8(message).at(|| "sealing".to_owned())?;
     let boundary = base32(&super::random::<20>()?, 32);
     let mut mail = block(&outer);

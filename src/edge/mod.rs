@@ -11,6 +11,7 @@ pub mod pool;
 pub mod smtp;
 pub mod store;
 pub mod tls;
+pub mod wkd;
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;

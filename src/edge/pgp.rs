@@ -109,6 +109,19 @@ impl Known for Directory {
     }
 }
 
+/// The SHA-1 of some bytes: for the names of files that others look for (WKD), and nothing else.
+#[must_use]
+pub fn sha1(bytes: &[u8]) -> Vec<u8> {
+    let mut out = vec![0; 20];
+    if let Ok(hash) = openpgp::types::HashAlgorithm::SHA1.context() {
+        let mut hash = hash.for_digest();
+        hash.update(bytes);
+        // It can only fail for a buffer of another size.
+        let _ = hash.digest(&mut out);
+    }
+    out
+}
+
 /// A certificate that somebody attached, and what follows from it for what is pinned.
 #[must_use]
 pub fn attached(known: &dyn Known, bytes: &[u8], at: Moment) -> Option<AttachedKey> {

@@ -118,6 +118,7 @@ impl Courier {
             | Purpose::Refusal
             | Purpose::Reminder
             | Purpose::Nudge
+            | Purpose::NewKey
             | Purpose::Waiting
             | Purpose::Alert
             | Purpose::Update => Vec::new(),

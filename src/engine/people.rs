@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::member::MemberFact;
 use crate::domain::membership;
-use crate::domain::names::{Digest, PersonId};
+use crate::domain::names::{Digest, Fingerprint, PersonId};
 use crate::domain::roster::Person;
 use crate::edge::pgp::Certificate;
 use crate::edge::{fresh, pool};
@@ -22,6 +22,16 @@ impl Engine {
             return Ok(());
         }
         let decision = membership::taken_over(&self.desk, &people, "config", now, fresh()?);
+        self.carry_out(decision, now, None, None, &[])
+    }
+
+    /// Tells everybody if the desk has another key than when it last ran.
+    pub(super) fn tell_new_key(&mut self, before: Option<Fingerprint>) -> Result<(), Fault> {
+        let Some(before) = before.filter(|key| *key != self.desk.settings.fingerprint) else {
+            return Ok(());
+        };
+        let now = self.now();
+        let decision = membership::new_desk_key(&self.desk, &before, now, fresh()?);
         self.carry_out(decision, now, None, None, &[])
     }
 
@@ -78,6 +88,8 @@ impl Engine {
             self.desk.learn_key(&fingerprint, facts);
             self.read.insert(fingerprint, digest);
         }
+        let own = self.keyring.certificate();
+        self.desk.learn_key(&own.fingerprint(), own.facts(now));
         self.learned = Some(version);
         Ok(())
     }

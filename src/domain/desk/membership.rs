@@ -129,7 +129,8 @@ impl Desk {
     /// When somebody's key or membership next wants something.
     #[must_use]
     pub fn next_person_due(&self) -> Option<Moment> {
-        self.watch.first().map(|(at, _)| *at)
+        let own = membership::own_key_due(self);
+        self.watch.first().map(|(at, _)| *at).into_iter().chain(own).min()
     }
 
     /// Whether somebody was told this.

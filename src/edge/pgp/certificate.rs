@@ -58,6 +58,12 @@ impl Certificate {
         String::from_utf8(bytes).unwrap_or_default()
     }
 
+    /// As bytes.
+    #[must_use]
+    pub fn binary(&self) -> Vec<u8> {
+        SerializeInto::to_vec(&self.0).unwrap_or_default()
+    }
+
     /// Why no mail can be sealed to it at a moment, if so.
     ///
     /// # Errors

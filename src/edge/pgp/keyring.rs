@@ -152,6 +152,16 @@ impl Keyring {
     /// # Errors
     /// Why the certificate cannot be encrypted to at that moment. Nothing was produced.
     pub fn seal(&self, to: &Certificate, entity: &[u8], at: Moment) -> Result<Vec<u8>, String> {
+        self.seal_by(self.signer()?, to, entity, at)
+    }
+
+    fn seal_by(
+        &self,
+        signer: openpgp::crypto::KeyPair,
+        to: &Certificate,
+        entity: &[u8],
+        at: Moment,
+    ) -> Result<Vec<u8>, String> {
         let policy = policy();
         let key = recipient_key(&to.0, &policy, at)?;
         let text = |error: openpgp::anyhow::Error| root_cause(&error);
@@ -159,7 +169,7 @@ impl Keyring {
         let message = Message::new(&mut sealed);
         let message = Armorer::new(message).build().map_err(text)?;
         let message = Encryptor::for_recipients(message, [key]).build().map_err(text)?;
-        let message = Signer::new(message, self.signer()?)
+        let message = Signer::new(message, signer)
             .map_err(text)?
             .hash_algo(HashAlgorithm::SHA256)
             .map_err(text)?
@@ -174,6 +184,51 @@ impl Keyring {
             return Err("sealing gave nothing".to_owned());
         }
         Ok(sealed)
+    }
+
+    /// The key before the present one, to sign with, if it still can be used.
+    fn signer_before(&self, at: Moment) -> Option<openpgp::crypto::KeyPair> {
+        let policy = policy();
+        let keys = self.old.first()?.keys().with_policy(&policy, time_of(at));
+        let mut keys = keys.supported().alive().revoked(false).for_signing().unencrypted_secret();
+        keys.next()?.key().clone().into_keypair().ok()
+    }
+
+    /// As [`Self::seal`], signed by the key before the present one where that can still be used: who
+    /// knows only that one sees that the new one comes from us.
+    ///
+    /// # Errors
+    /// As [`Self::seal`].
+    pub fn seal_as_before(
+        &self,
+        to: &Certificate,
+        entity: &[u8],
+        at: Moment,
+    ) -> Result<Vec<u8>, String> {
+        match self.signer_before(at) {
+            Some(signer) => self.seal_by(signer, to, entity, at),
+            None => self.seal(to, entity, at),
+        }
+    }
+
+    /// A text with its signature around it, as people read it (RFC 9580, 7).
+    ///
+    /// # Errors
+    /// What the library says.
+    pub fn clear_signed(&self, text: &str, at: Moment) -> Result<Vec<u8>, String> {
+        let wrong = |error: openpgp::anyhow::Error| root_cause(&error);
+        let mut out = Vec::new();
+        let mut message = Signer::new(Message::new(&mut out), self.signer()?)
+            .map_err(wrong)?
+            .cleartext()
+            .hash_algo(HashAlgorithm::SHA256)
+            .map_err(wrong)?
+            .creation_time(time_of(at))
+            .build()
+            .map_err(wrong)?;
+        message.write_all(text.as_bytes()).map_err(|error| error.to_string())?;
+        message.finalize().map_err(wrong)?;
+        Ok(out)
     }
 
     /// A detached signature over a finished MIME entity, armored. Its hash is SHA-256.

@@ -1,0 +1,365 @@
+//! `embargod group`: who is in the groups, on the operator's word.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use serde::{Deserialize, Serialize};
+
+use crate::config;
+use crate::domain::desk::Desk;
+use crate::domain::member::{Member, MemberFact};
+use crate::domain::names::{Address, Moment, PersonId};
+use crate::domain::roster::Person;
+use crate::domain::texts::clean_line;
+use crate::edge::clock::WallClock;
+use crate::edge::pgp::Certificate;
+use crate::edge::store::Store;
+use crate::engine::Engine;
+use crate::error::{Fault, Place};
+
+use super::{Done, json, say};
+
+/// Arguments of `group`.
+#[derive(Debug, Args)]
+pub(super) struct Group {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List the members of the groups.
+    List {
+        /// Only this group.
+        group: Option<String>,
+        /// Print one JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what is known of a member, and its history.
+    Show {
+        /// The member's id.
+        who: String,
+    },
+    /// Put members in from a file, as `export` writes it; the desk must not be running.
+    Import {
+        /// The file; certificates stand in it, or are named by a path beside it.
+        file: PathBuf,
+    },
+    /// Print all members as TOML.
+    Export,
+    /// Let somebody get nothing for now; the desk must not be running.
+    Suspend {
+        /// The member's id.
+        who: String,
+        /// Why.
+        reason: String,
+    },
+    /// Let somebody in again; the desk must not be running.
+    Reinstate {
+        /// The member's id.
+        who: String,
+    },
+    /// Take somebody out of every group; the desk must not be running.
+    Remove {
+        /// The member's id.
+        who: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A member in a file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    id: String,
+    name: String,
+    address: String,
+    groups: Vec<String>,
+    /// A path, relative to the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<PathBuf>,
+    /// The certificate itself, armored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    member: Vec<Row>,
+}
+
+impl Group {
+    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
+        match &self.what {
+            What::List { group, json } => list(path, now, group.as_deref(), *json),
+            What::Show { who } => show(path, now, who),
+            What::Import { file } => import(path, now, file),
+            What::Export => export(path, now),
+            What::Suspend { who, reason } => {
+                let fact = MemberFact::Suspended { reason: clean_line(reason, 300) };
+                order(path, now, who, fact, |member| match member.suspended {
+                    None => Ok(()),
+                    Some(_) => Err("is suspended already"),
+                })
+            }
+            What::Reinstate { who } => {
+                order(path, now, who, MemberFact::Reinstated, |member| match member.suspended {
+                    Some(_) => Ok(()),
+                    None => Err("is not suspended"),
+                })
+            }
+            What::Remove { who, reason } => {
+                let fact = MemberFact::Removed { group: None, reason: clean_line(reason, 300) };
+                order(path, now, who, fact, |_| Ok(()))
+            }
+        }
+    }
+}
+
+fn start(path: &Path, now: Moment) -> Result<(Engine, std::fs::File), Fault> {
+    let config = config::read_or_fault(path, now)?;
+    let only_one = super::run::only_one(&config.store).map_err(|fault| {
+        let next = "stop it first, or steer by mail: `/member`";
+        Fault::new(fault.what, next)
+    })?;
+    let store = Store::open(&config.store, &config.passphrase)?;
+    let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
+    let clock = Box::new(WallClock::start());
+    Ok((Engine::start(store, keyring, &config.sources, clock)?, only_one))
+}
+
+fn find<'a>(desk: &'a Desk, who: &str) -> Result<&'a Member, Fault> {
+    let found = PersonId::parse(who).and_then(|id| desk.members.get(&id));
+    found.ok_or_else(|| {
+        Fault::new(format!("there is no member `{who}`"), "run `embargod group list` to see them")
+    })
+}
+
+fn order(
+    path: &Path,
+    now: Moment,
+    who: &str,
+    fact: MemberFact,
+    fits: impl Fn(&Member) -> Result<(), &'static str>,
+) -> Done {
+    let (mut engine, _only_one) = start(path, now)?;
+    let member = find(engine.desk(), who)?;
+    if member.removed.is_some() {
+        return Err(Fault::new(format!("`{who}` is in no group any more"), ""));
+    }
+    fits(member).map_err(|why| Fault::new(format!("`{who}` {why}"), ""))?;
+    let id = member.id.clone();
+    let words = fact.words();
+    engine.order(&id, fact)?;
+    say(&format!("{id} {words}. The team is told when the desk runs."));
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    group: &'a str,
+    id: &'a str,
+    name: &'a str,
+    address: &'a str,
+    standing: &'static str,
+    fingerprint: Option<&'a str>,
+    key_usable_until: Option<String>,
+    terms_accepted: Option<Moment>,
+    imported: Option<&'a str>,
+}
+
+/// Until when a key can be used, in words: read from the certificate, since no engine runs.
+fn key_words(member: &Member, now: Moment) -> Option<String> {
+    let key = member.keys.first()?;
+    let facts = Certificate::read(key.certificate.as_bytes()).ok()?.facts(now);
+    Some(match facts.usable_until(now) {
+        None => "for ever".to_owned(),
+        Some(until) if until <= now => "NOT USABLE".to_owned(),
+        Some(until) => until.format("%Y-%m-%d").to_string(),
+    })
+}
+
+fn list(path: &Path, now: Moment, only: Option<&str>, as_json: bool) -> Done {
+    let (_, desk) = super::look::open(path, now)?;
+    let mut lines = Vec::new();
+    for group in desk.group_names() {
+        if only.is_some_and(|only| only != group) {
+            continue;
+        }
+        let rules = desk.group(group);
+        let members = desk.members.iter().filter(|member| member.groups.contains_key(group));
+        lines.extend(members.map(|member| Line {
+            group,
+            id: member.id.as_str(),
+            name: &member.name,
+            address: member.address.as_str(),
+            standing: member.standing(group, rules).word(),
+            fingerprint: member.keys.first().map(|key| key.fingerprint.as_str()),
+            key_usable_until: key_words(member, now),
+            terms_accepted: member.terms.map(|(at, _)| at),
+            imported: member.imported.as_deref(),
+        }));
+    }
+    if as_json {
+        say(&json(&lines)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let (Some(only), true) = (only, lines.is_empty())
+        && !desk.group_names().contains(&only)
+    {
+        let names = desk.group_names().join(", ");
+        return Err(Fault::new(
+            format!("there is no group `{only}`"),
+            format!("write one of {names}"),
+        ));
+    }
+    let mut out = String::new();
+    for Line { group, id, name, standing, key_usable_until, .. } in &lines {
+        let key = key_usable_until.as_deref().unwrap_or("no key");
+        let _ = writeln!(out, "{group:<22}{id:<16}{standing:<16}key {key:<12}{name}");
+    }
+    say(if out.is_empty() { "no members" } else { &out });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(path: &Path, now: Moment, who: &str) -> Done {
+    let (store, desk) = super::look::open(path, now)?;
+    let member = find(&desk, who)?;
+    let mut out = format!("{}  {}  {}\n", member.id, member.name, member.address);
+    for key in &member.keys {
+        let _ = writeln!(out, "  key      {}", key.fingerprint.spaced());
+    }
+    for group in member.groups.keys() {
+        let standing = member.standing(group, desk.group(group)).word();
+        let _ = writeln!(out, "  {group}: {standing}");
+    }
+    out.push_str("\nHistory\n");
+    crate::edge::store::read_journal(&store, |record, _| {
+        if matches!(&record.event, crate::domain::event::Event::Member { member: id, .. } if *id == member.id)
+        {
+            let line = crate::domain::history::line(&record).unwrap_or_default();
+            let cause =
+                record.cause.map_or_else(String::new, |raw| format!("  mail {}", raw.short()));
+            let _ = writeln!(out, "{line}{cause}");
+        }
+    })?;
+    say(&out);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn export(path: &Path, now: Moment) -> Done {
+    let (_, desk) = super::look::open(path, now)?;
+    let member = desk
+        .members
+        .iter()
+        .filter(|member| !member.active_groups().is_empty())
+        .map(|member| Row {
+            id: member.id.to_string(),
+            name: member.name.clone(),
+            address: member.address.to_string(),
+            groups: member.active_groups().into_iter().collect(),
+            certificate: None,
+            key: member.keys.first().map(|key| key.certificate.clone()),
+        })
+        .collect();
+    say(&toml::to_string(&File { member }).at(|| "writing TOML".to_owned())?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn import(path: &Path, now: Moment, file: &Path) -> Done {
+    let (mut engine, _only_one) = start(path, now)?;
+    let text = std::fs::read_to_string(file).at(|| file.display().to_string())?;
+    let rows: File = toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| {
+            text.bytes().take(span.start).filter(|b| *b == b'\n').count().saturating_add(1)
+        });
+        let next = "compare with what `embargod group export` writes";
+        Fault::new(format!("{}:{line}: {}", file.display(), error.message()), next)
+    })?;
+    // All or nothing: a list that is half there would be taken for the whole.
+    let mut people: Vec<Person> = Vec::new();
+    let mut problems = Vec::new();
+    for row in &rows.member {
+        match person(engine.desk(), &people, row, file, now) {
+            Ok(person) => people.push(person),
+            Err(why) => problems.push(format!("  `{}`: {why}", row.id)),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Fault::new(
+            format!("{}: nobody was put in:\n{}", file.display(), problems.join("\n")),
+            "mend these, and run it again",
+        ));
+    }
+    let source =
+        file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    engine.import(&people, &format!("import of {}", clean_line(&source, 60)))?;
+    say(&format!("{} members are in. The team is told when the desk runs.", people.len()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn person(
+    desk: &Desk,
+    others: &[Person],
+    row: &Row,
+    file: &Path,
+    now: Moment,
+) -> Result<Person, String> {
+    let id = PersonId::parse(&row.id).ok_or("it is no id")?;
+    let address = Address::parse(&row.address)
+        .ok_or_else(|| format!("`{}` is no mail address", row.address))?;
+    let bytes = match (&row.certificate, &row.key) {
+        (None, Some(key)) => key.clone().into_bytes(),
+        (Some(path), None) => {
+            let path = file.parent().map_or_else(|| path.clone(), |folder| folder.join(path));
+            std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?
+        }
+        _ => return Err("give `certificate` (a file) or `key` (its text)".to_owned()),
+    };
+    let certificate = Certificate::read(&bytes)?;
+    certificate.check(now)?;
+    let fingerprint = certificate.fingerprint();
+    let groups: BTreeSet<String> = row.groups.iter().cloned().collect();
+    let unknown = groups.iter().find(|group| desk.group(group).is_none());
+    if let Some(unknown) = unknown {
+        return Err(format!("no playbook has the group `{unknown}`"));
+    }
+    if groups.is_empty() {
+        return Err("it is in no group".to_owned());
+    }
+    if desk.roster.person(&id).is_some_and(Person::is_maintainer) {
+        return Err("the config gives this id a role; give the member another".to_owned());
+    }
+    let known = desk.members.get(&id).filter(|member| member.removed.is_none());
+    if known.is_some() {
+        return Err("is a member already; by mail they get another key or group".to_owned());
+    }
+    for other in desk.roster.people.values().chain(others) {
+        if other.id == id {
+            return Err("stands there twice".to_owned());
+        }
+        if other.fingerprints().any(|known| *known == fingerprint) {
+            return Err(format!("has the same key as `{}`", other.id));
+        }
+        if other.address.same_box(&address) {
+            return Err(format!("has the same address as `{}`", other.id));
+        }
+    }
+    Ok(Person {
+        id,
+        name: clean_line(&row.name, 80),
+        address,
+        fingerprint,
+        certificate: certificate.armored(),
+        roles: BTreeSet::new(),
+        groups,
+        further: Vec::new(),
+    })
+}
