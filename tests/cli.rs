@@ -92,7 +92,7 @@ fn a_difference_is_told_row_by_row() {
     assert_eq!(none.trim(), "There is no difference.");
     let some = said(&embargod(&["playbook", "diff", "tests/journal/minder-v1.toml", "minder"]));
     for line in [
-        "~ playbook  version: 1 -> 2",
+        "~ playbook  version: 1 -> 3",
         "~ MI-2.6  kind: human -> draft",
         "+ MI-2.12  row: CVSS under 4.0",
         "+ branch slow  is: if done(MI-2.12)",

@@ -88,10 +88,10 @@ fn another_version_voids_what_was_approved_for_a_row_that_has_changed() {
     let mut world = approved();
     let handle = world.handle.clone();
     let text = world.stage.engine().unwrap().desk().playbooks["minder"].clone();
-    assert_eq!(text.version, 2);
+    assert_eq!(text.version, 3);
     let (_, text) =
         embargod::domain::playbook::BUILTIN.iter().find(|(n, _)| *n == "minder").unwrap();
-    let newer = text.replace("version = 2", "version = 3").replacen(
+    let newer = text.replace("version = 3", "version = 4").replacen(
         "[[group]]\nid = \"dev_list\"",
         "[[group]]\nid = \"others\"\nlabel = \"others\"\ntlp = \"AMBER\"\n\n[[group]]\nid = \"dev_list\"",
         1,

@@ -63,7 +63,9 @@ fn with(what: &str, status: &str) -> String {
 /// Whether somebody has a copy, as far as can be known, and has said nothing about it.
 #[must_use]
 pub fn is_silent(entry: &Entry) -> bool {
-    entry.received.is_none() && matches!(entry.delivery, Delivery::Accepted | Delivery::Unknown)
+    let bounced = matches!(entry.report, Some((_, Fate::Failed, _)));
+    let out = matches!(entry.delivery, Delivery::Accepted | Delivery::Unknown);
+    entry.received.is_none() && out && !bounced
 }
 
 /// The table of a notice, in lines of at most 72 columns, and what it comes to.
@@ -92,7 +94,8 @@ pub fn details(lines: &[Line], say: &dyn Fn(Moment) -> String) -> Vec<String> {
     let mut out = Vec::new();
     for Line { name, entry, .. } in lines {
         if !entry.reply.is_empty() {
-            out.push(format!("  {name}: the server said, {}: {}", say(entry.since), entry.reply));
+            out.push(format!("  {name}\n    the server, {}:", say(entry.since)));
+            out.push(format!("      {}", entry.reply.chars().take(64).collect::<String>()));
         }
         if let Some((at, fate, status)) = &entry.report {
             let what = match fate {
@@ -101,7 +104,8 @@ pub fn details(lines: &[Line], say: &dyn Fn(Moment) -> String) -> Vec<String> {
                 Fate::Delayed => "delayed",
                 Fate::Failed => "not delivered",
             };
-            out.push(format!("  {name}: a delivery report says, {}: {what} {status}", say(*at)));
+            out.push(format!("  {name}\n    a delivery report, {}:", say(*at)));
+            out.push(format!("      {what} {status}").trim_end().to_owned());
         }
     }
     out

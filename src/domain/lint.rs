@@ -29,9 +29,10 @@ pub fn doubts(work: &Work<'_>, task: &Task, template: &str, written: &Written) -
     if sealed {
         doubts.extend(of_sealed(work, incident, task, written, &text));
     }
-    let holes: Vec<&str> = HOLES.into_iter().filter(|hole| text.contains(hole)).collect();
-    if !holes.is_empty() {
-        doubts.push(format!("it says \"{}\": the record has gaps", holes.join("\", \"")));
+    let gap = |line: &&str| HOLES.iter().any(|hole| line.contains(hole));
+    let gaps: Vec<&str> = text.lines().filter(gap).map(str::trim).collect();
+    for line in gaps {
+        doubts.push(format!("the record has a gap: \"{}\"", super::texts::clean_line(line, 60)));
     }
     doubts
 }

@@ -371,6 +371,11 @@ pub fn revoked(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decis
         let pinned = PinnedKey { fingerprint, certificate };
         work.add_member(&person.id, MemberFact::KeyUpdated { key: pinned, revoked: true });
         tell_in_clear(&mut work, person, "key-ends-clear");
+        if key.facts.subkeys.is_empty() {
+            // Said here, and not once more as a key that nothing can be sealed to.
+            let what = format!("nokey:{}", person.fingerprint);
+            work.add_to_desk(Event::Told { person: person.id.clone(), what });
+        }
         let what = match key.facts.usable_until(now) {
             Some(until) if until <= now => "Nothing can be sealed to it any more.",
             Some(_) | None => "Another key of the certificate is left.",

@@ -112,24 +112,7 @@ impl Live {
             "DEMO",
         ]))?;
         for who in Who::WITH_KEY {
-            let home = folder.join(who.id());
-            make_home(&home)?;
-            gpg(
-                &home,
-                &[
-                    "--quick-gen-key",
-                    &format!("{} <{}>", who.id(), who.address()),
-                    "future-default",
-                    "default",
-                    "never",
-                ],
-                b"",
-            )?;
-            let armor = gpg(&home, &["--armor", "--export", &who.address()], b"")?;
-            write_file(&desk.join(format!("keys/{}.asc", who.id())), &armor.out)?;
-        }
-        for who in Who::WITH_KEY {
-            import_desk(&folder.join(who.id()), &desk)?;
+            meet(folder, who)?;
         }
         // Somebody without a key still checks the desk's signature.
         let nobody = folder.join("nobody");
@@ -167,6 +150,14 @@ impl Live {
         })
     }
 
+    /// Gives somebody a key, and the desk's certificate; theirs lies with the desk's keys.
+    ///
+    /// # Errors
+    /// When GnuPG fails.
+    pub fn meet(&self, who: Who) -> Result<(), Fault> {
+        meet(&self.folder, who)
+    }
+
     /// The desk's folder.
     #[must_use]
     pub fn desk(&self) -> PathBuf {
@@ -176,7 +167,8 @@ impl Live {
     /// A person's GnuPG home.
     #[must_use]
     pub fn home(&self, who: Who) -> PathBuf {
-        self.folder.join(if Who::WITH_KEY.contains(&who) { who.id() } else { "nobody" })
+        let own = self.folder.join(who.id());
+        if own.exists() { own } else { self.folder.join("nobody") }
     }
 
     /// Sends raw bytes to the desk over SMTP, as the outside world would.
@@ -333,7 +325,7 @@ impl Drop for Live {
         // The daemon may have ended already; nothing is left to do about it then.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
-        for home in Who::WITH_KEY.iter().map(|who| who.id()).chain(["nobody"]) {
+        for home in Who::ALL.iter().map(|who| who.id()).chain(["nobody"]) {
             let agent = Command::new("gpgconf")
                 .arg("--homedir")
                 .arg(self.folder.join(home))
@@ -379,6 +371,18 @@ fn mail_files(servers: &Servers, who: Who) -> Result<Vec<(u64, u64, String, Path
 fn by_desk(status: &str) -> bool {
     status.lines().any(|line| line.contains("GOODSIG") && line.contains(DESK))
         && !status.contains("BADSIG")
+}
+
+/// Makes a home of GnuPG with a key for somebody, and the desk's certificate in it.
+fn meet(folder: &Path, who: Who) -> Result<(), Fault> {
+    let home = folder.join(who.id());
+    make_home(&home)?;
+    let user = format!("{} <{}>", who.id(), who.address());
+    gpg(&home, &["--quick-gen-key", &user, "future-default", "default", "never"], b"")?;
+    let armor = gpg(&home, &["--armor", "--export", &who.address()], b"")?;
+    let desk = folder.join("desk");
+    write_file(&desk.join(format!("keys/{}.asc", who.id())), &armor.out)?;
+    import_desk(&home, &desk)
 }
 
 fn make_home(home: &Path) -> Result<(), Fault> {

@@ -31,13 +31,27 @@ pub enum Who {
     Bob,
     /// A distributor.
     Cleo,
+    /// Wants to be one, like the next six.
+    Dora,
+    /// Wants to be a distributor.
+    Eve,
+    /// Wants to be a distributor.
+    Finn,
+    /// Wants to be a distributor.
+    Gus,
+    /// Wants to be a distributor.
+    Hal,
+    /// Wants to be a distributor.
+    Ida,
+    /// Wants to be a distributor.
+    Jon,
     /// The public development list.
     List,
 }
 
 impl Who {
     /// Everybody.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 16] = [
         Self::Rita,
         Self::Paul,
         Self::Mia,
@@ -47,10 +61,20 @@ impl Who {
         Self::Bob,
         Self::Cleo,
         Self::List,
+        Self::Dora,
+        Self::Eve,
+        Self::Finn,
+        Self::Gus,
+        Self::Hal,
+        Self::Ida,
+        Self::Jon,
     ];
     /// Those with a key of their own.
     pub const WITH_KEY: [Self; 7] =
         [Self::Rita, Self::Mia, Self::Tom, Self::Uma, Self::Ann, Self::Bob, Self::Cleo];
+    /// Those with a key whom nobody knows at the beginning.
+    pub const NEWCOMERS: [Self; 7] =
+        [Self::Dora, Self::Eve, Self::Finn, Self::Gus, Self::Hal, Self::Ida, Self::Jon];
     /// The distributors.
     pub const DISTRIBUTORS: [Self; 3] = [Self::Ann, Self::Bob, Self::Cleo];
 
@@ -66,6 +90,13 @@ impl Who {
             Self::Ann => "ann",
             Self::Bob => "bob",
             Self::Cleo => "cleo",
+            Self::Dora => "dora",
+            Self::Eve => "eve",
+            Self::Finn => "finn",
+            Self::Gus => "gus",
+            Self::Hal => "hal",
+            Self::Ida => "ida",
+            Self::Jon => "jon",
             Self::List => "dev-list",
         }
     }
@@ -86,7 +117,16 @@ impl Who {
             Self::Ann => ("Ann of Aleph Linux", r#"groups = ["private_distributors"]"#),
             Self::Bob => ("Bob of Beth Linux", r#"groups = ["private_distributors"]"#),
             Self::Cleo => ("Cleo of Gimel Linux", r#"groups = ["private_distributors"]"#),
-            Self::Rita | Self::Paul | Self::List => return None,
+            Self::Rita
+            | Self::Paul
+            | Self::List
+            | Self::Dora
+            | Self::Eve
+            | Self::Finn
+            | Self::Gus
+            | Self::Hal
+            | Self::Ida
+            | Self::Jon => return None,
         };
         let (id, address) = (self.id(), self.address());
         Some(format!(

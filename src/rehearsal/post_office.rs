@@ -93,7 +93,7 @@ impl PostOffice {
         write_file(&folder.join("keys/desk.secret.asc"), &desk_key)?;
         let mut people = BTreeMap::new();
         let mut roster = Roster::default();
-        for who in Who::WITH_KEY {
+        for who in Who::WITH_KEY.into_iter().chain(Who::NEWCOMERS) {
             let (secret, _) = generate(who.id(), &who.address(), None, None, born).at(place)?;
             write_file(&folder.join(format!("keys/{}.secret.asc", who.id())), &secret)?;
             let keyring = Keyring::open(&[secret], None, [0; 32], start).at(place)?;

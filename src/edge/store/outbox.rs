@@ -104,6 +104,18 @@ impl Store {
         Ok(count > 0)
     }
 
+    /// The token of a mail's return path.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn return_token(&self, id: &MessageId) -> Result<Option<String>, Fault> {
+        let sql = "SELECT return_token FROM outbox WHERE message_id = ?1";
+        self.db
+            .query_row(sql, [id.as_str()], |row| row.get(0))
+            .optional()
+            .at(|| "outbox".to_owned())
+    }
+
     /// The mail whose return path has this token: its Message-ID, and what it is.
     ///
     /// # Errors
