@@ -326,6 +326,9 @@ fn person(
     let certificate = Certificate::read(&bytes)?;
     certificate.check(now)?;
     let fingerprint = certificate.fingerprint();
+    if desk.revocation(&fingerprint).is_some() {
+        return Err("its key was revoked, also where this copy does not say so".to_owned());
+    }
     let groups: BTreeSet<String> = row.groups.iter().cloned().collect();
     let unknown = groups.iter().find(|group| desk.group(group).is_none());
     if let Some(unknown) = unknown {

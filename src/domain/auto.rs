@@ -110,7 +110,7 @@ fn verify(work: &mut Work<'_>, incident: &Incident, task: &Task, new_only: bool)
 fn nudge(work: &mut Work<'_>, incident: &Incident, of: &Task) {
     for line in ledger::of(work.desk, incident, &of.id) {
         let Recipient::Person(id) = &line.to else { continue };
-        let Some(person) = work.person(id).filter(|person| incident.is_for_any_group(person))
+        let Some(person) = work.person(id).filter(|person| incident.is_for_what_they_had(person))
         else {
             continue;
         };

@@ -50,11 +50,42 @@ fn missed(work: &mut Work<'_>, incident: &Incident, task: &Task) -> BTreeSet<Rec
         .into_iter()
         .filter(|to| !release.pending.contains(to) && is_without(work, to, has.get(to)))
         .collect();
+    let recipients: BTreeSet<Recipient> = recipients
+        .into_iter()
+        .filter(|to| not_tried(work, to, &task.id, *number, has.get(to)))
+        .collect();
     if !recipients.is_empty() {
         let (notice, number) = (task.id.clone(), *number);
         work.add(Event::CaughtUp { notice, number, recipients: recipients.clone() });
     }
     recipients
+}
+
+/// Whether a copy that could not be sealed was not tried again with the certificate as it is now: one
+/// that only looks usable would otherwise be tried for ever (FAILURES R4). Takes note of it.
+fn not_tried(
+    work: &mut Work<'_>,
+    to: &Recipient,
+    notice: &TaskId,
+    number: u32,
+    line: Option<&(u32, super::incident::Entry)>,
+) -> bool {
+    let withheld = line.is_some_and(|(_, entry)| entry.delivery == Delivery::Withheld);
+    let Recipient::Person(id) = to else { return true };
+    let Some(person) = work.person(id).filter(|_| withheld) else { return true };
+    let usable: Vec<String> = person
+        .fingerprints()
+        .filter_map(|key| work.desk.key_facts(key))
+        .flat_map(|facts| facts.subkeys.iter().filter(|s| s.is_usable(work.now)))
+        .map(|subkey| subkey.id.clone())
+        .collect();
+    let key = Digest::of_parts(&[person.certificate.as_bytes(), usable.join(" ").as_bytes()]);
+    let what = format!("retry:{notice}@{number}:{id}:{}", key.short());
+    let new = work.incident.as_ref().is_some_and(|incident| !incident.reminded.contains(&what));
+    if new {
+        work.add(Event::Reminded { what });
+    }
+    new
 }
 
 /// Whether somebody never got a copy, and could get one now. What a mail server refused for good is

@@ -181,6 +181,7 @@ pub struct Desk {
     /// What certificates say. It follows from their texts.
     keys: BTreeMap<Fingerprint, KeyFacts>,
     told: BTreeSet<(PersonId, String)>,
+    trouble: BTreeMap<PersonId, String>,
     watch: BTreeSet<(Moment, PersonId)>,
     watched: BTreeMap<PersonId, Moment>,
     roster_version: u64,
@@ -236,6 +237,7 @@ impl Desk {
             revoked: BTreeMap::new(),
             keys: BTreeMap::new(),
             told: BTreeSet::new(),
+            trouble: BTreeMap::new(),
             watch: BTreeSet::new(),
             watched: BTreeMap::new(),
             roster_version: 0,
@@ -568,7 +570,14 @@ impl Desk {
         incident.apply(record.at, record.by.as_ref(), &record.event);
         // Only this incident's place in the agenda can have changed.
         self.agenda.put(incident);
-        self.missed |= matches!(record.event, Event::AudienceSet { .. } | Event::Resumed { .. });
+        self.missed |= matches!(
+            record.event,
+            Event::AudienceSet { .. }
+                | Event::Resumed { .. }
+                | Event::Reopened
+                | Event::Delivered { outcome: super::event::Delivery::Withdrawn, .. }
+        );
+        self.remember_trouble(handle, &record.event);
         self.remember_batches(handle, &record.event);
     }
 

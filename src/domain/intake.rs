@@ -177,6 +177,10 @@ fn place_of(desk: &Desk, letter: &Letter) -> Place {
 /// The person of the roster who signed the whole mail.
 fn signer<'a>(desk: &'a Desk, letter: &Letter) -> Option<&'a Person> {
     let fingerprint = &letter.verdict.signed()?.fingerprint;
+    // Also one whose signature is dated before its revocation: whoever has a stolen key can do that.
+    if desk.is_revoked(fingerprint) {
+        return None;
+    }
     desk.roster.by_fingerprint(fingerprint).or_else(|| desk.roster.newcomers.get(fingerprint))
 }
 
@@ -493,8 +497,10 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
 /// a signature that was not seen before. Any mail of theirs that is public could otherwise open
 /// incidents without end (FAILURES S7).
 fn proven_author<'a>(work: &mut Work<'a>, letter: &Letter) -> Option<&'a Person> {
-    let person = signer(work.desk, letter)?;
     let signed = letter.verdict.signed()?;
+    // Not by a key that is offered and not in force.
+    let person = work.desk.roster.by_fingerprint(&signed.fingerprint)?;
+    let person = signer(work.desk, letter).filter(|signer| signer.id == person.id)?;
     let spent = work.desk.is_spent(&signed.fingerprint, signed.hash);
     if !spent {
         let (fingerprint, hash) = (signed.fingerprint.clone(), signed.hash);

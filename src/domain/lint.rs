@@ -7,7 +7,7 @@
 
 use super::incident::Incident;
 use super::names::Handle;
-use super::playbook::{Audience, Task};
+use super::playbook::{Audience, FieldType, Task};
 use super::texts::{Class, Texts, Written};
 use super::work::Work;
 
@@ -63,7 +63,11 @@ pub fn given_away(incident: &Incident, template: &str, written: &Written) -> Vec
     // What people can do until then is what that notice is for.
     let forthcoming = class == Some(Class::Forthcoming);
     for (field, value) in &incident.fields {
-        if !(forthcoming && field == "mitigation") {
+        // A word from a closed list gives nothing away, and how severe it is may be said.
+        let kind = incident.playbook.fields.get(field).map(|field| &field.kind);
+        let free = kind.is_none_or(|kind| *kind == FieldType::Text);
+        let band = incident.score.as_ref().is_some_and(|s| s.band.eq_ignore_ascii_case(value));
+        if free && !band && !(forthcoming && field == "mitigation") {
             look(&format!("the field `{field}`"), value);
         }
     }

@@ -170,6 +170,8 @@ pub struct Member {
     pub terms: Option<(Moment, Digest)>,
     /// Their groups.
     pub groups: BTreeMap<String, Membership>,
+    /// Keys of theirs that are not to be trusted any more.
+    pub distrusted: BTreeSet<Fingerprint>,
     /// Why they get nothing for now.
     pub suspended: Option<Suspension>,
     /// When they were removed from the last group.
@@ -195,6 +197,7 @@ impl Member {
             proven: None,
             terms: None,
             groups: BTreeMap::new(),
+            distrusted: BTreeSet::new(),
             suspended: None,
             removed: None,
             imported: None,
@@ -247,14 +250,16 @@ impl Member {
         &self,
         group: &str,
         rules: &Group,
-        active: usize,
+        taken: usize,
         counts: impl Fn(&PersonId) -> bool,
+        vouches: impl Fn(&PersonId) -> bool,
     ) -> Vec<String> {
         let Some(membership) = self.groups.get(group) else {
             return vec!["nobody has proposed them".to_owned()];
         };
         let mut missing = Vec::new();
-        let vouches = rules.vouch.saturating_sub(membership.vouched.len());
+        let vouched = membership.vouched.keys().filter(|id| vouches(id)).count();
+        let vouches = rules.vouch.saturating_sub(vouched);
         if vouches > 0 {
             missing.push(format!("{vouches} more member(s) must vouch for them"));
         }
@@ -271,7 +276,7 @@ impl Member {
         if self.terms.is_none() {
             missing.push("they must accept the terms".to_owned());
         }
-        let agreed = membership.approved.keys().filter(|id| counts(id)).count();
+        let agreed = membership.approved.keys().filter(|id| **id != self.id && counts(id)).count();
         let more = APPROVALS.saturating_sub(agreed);
         if more > 0 {
             missing.push(format!("{more} more of the team must approve"));
@@ -280,9 +285,9 @@ impl Member {
             missing.push("they are suspended".to_owned());
         }
         if let Some(cap) = rules.cap
-            && active >= cap
+            && taken >= cap
         {
-            missing.push(format!("the group is full ({active} of {cap})"));
+            missing.push(format!("the group is full ({taken} of {cap})"));
         }
         missing
     }
@@ -321,6 +326,16 @@ impl Members {
     /// Those who get what a group gets, now.
     pub fn active<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Member> {
         self.iter().filter(move |member| member.is_active(group))
+    }
+
+    /// How many places of a group are taken: by those who are active, and by those who are suspended.
+    #[must_use]
+    pub fn places(&self, group: &str) -> usize {
+        let taken = |member: &&Member| {
+            member.removed.is_none()
+                && member.groups.get(group).is_some_and(|membership| membership.active.is_some())
+        };
+        self.iter().filter(taken).count()
     }
 
     /// Who holds a key, pinned or offered.

@@ -33,6 +33,8 @@ enum Care {
     KeyTakes,
     /// The key before it counts no more.
     OverlapEnds,
+    /// A key of theirs can be used from now on.
+    Begins,
 }
 
 /// How long after a review was due people are told again.
@@ -49,6 +51,15 @@ fn cares(desk: &Desk, id: &PersonId) -> Vec<(Moment, String, Care)> {
         for (at, subkey, end, days) in key::warnings(facts) {
             let mark = format!("key:{}:{}:{days}", subkey.id, end.timestamp());
             list.push((at, mark, Care::Key { subkey: subkey.id.clone(), end, days }));
+        }
+    }
+    for facts in person.fingerprints().filter_map(|key| desk.key_facts(key)).filter(|_| active) {
+        for subkey in &facts.subkeys {
+            let begins = subkey.spans.iter().map(|(from, _)| *from);
+            for from in begins.filter(|from| *from > Moment::UNIX_EPOCH) {
+                let mark = format!("begins:{}:{}", subkey.id, from.timestamp());
+                list.push((from, mark, Care::Begins));
+            }
         }
     }
     // Whose key is dead already when it becomes known; the config's own people are named by `check`.
@@ -100,6 +111,8 @@ pub fn due(desk: &Desk, id: &PersonId, now: Moment, fresh: Fresh) -> Decision {
             Care::Key { subkey, end, days } => {
                 keys.insert(subkey, (end, days));
             }
+            // That it is told is what makes the desk look who has missed something.
+            Care::Begins => {}
             Care::NoKey => no_key(&mut work, id),
             Care::Review { group, late } => review(&mut work, id, &group, late),
             Care::KeyTakes => {
@@ -257,10 +270,30 @@ fn review(work: &mut Work<'_>, id: &PersonId, group: &str, late: bool) {
 
 //------------ Keys that change -------------------------------------------------------------------
 
-/// The offered key takes the place of the one before, and both are told.
+/// Whether those who agreed to a key still may, and it can be used.
+fn still_stands(work: &Work<'_>, offered: &super::member::OfferedKey) -> bool {
+    let wanted = if offered.by_old { 1 } else { super::member::APPROVALS };
+    let agreed = offered.approved.keys().filter(|id| work.desk.is_steward(id)).count();
+    let facts = work.desk.key_facts(&offered.key.fingerprint);
+    agreed >= wanted && facts.is_none_or(|facts| facts.is_usable(work.now))
+}
+
+/// The offered key takes the place of the one before, and both are told; or it is called off, where
+/// it cannot be used, or who agreed may not any more.
 fn take(work: &mut Work<'_>, id: &PersonId) {
     let Some(member) = work.members().get(id).cloned() else { return };
     let Some(offered) = member.offered.clone() else { return };
+    if !still_stands(work, &offered) {
+        work.add_member(id, MemberFact::KeyCancelled);
+        let lines = [format!(
+            "The new key for {} ({id}) was called off: it cannot be used, or somebody who approved it is not of the team any more.",
+            member.name
+        )];
+        let stewards = stewards_but(work, id);
+        let next = "offer it again with `| /key replace WHO`, the key attached, without the bar.";
+        tell_at_desk(work, &stewards, "A new key was called off", &lines, next);
+        return;
+    }
     let fingerprint = offered.key.fingerprint.clone();
     let before: Vec<PinnedKey> = member.keys.clone();
     work.add_member(id, MemberFact::KeyTaken { fingerprint: fingerprint.clone() });
@@ -537,8 +570,10 @@ pub fn missing(work: &Work<'_>, member: &Member, group: &str) -> Vec<String> {
     let Some(rules) = work.desk.group(group) else {
         return vec!["no playbook has this group".to_owned()];
     };
-    let active = work.members().active(group).count();
-    member.missing(group, rules, active, |id| work.desk.is_steward(id))
+    let members = work.members();
+    let vouches = |id: &PersonId| members.get(id).is_some_and(|voucher| voucher.is_active(group));
+    let counts = |id: &PersonId| work.desk.is_steward(id);
+    member.missing(group, rules, members.places(group), counts, vouches)
 }
 
 /// Makes somebody active in each group where nothing misses any more. Says in which.

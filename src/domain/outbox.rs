@@ -86,6 +86,9 @@ pub struct Label {
     pub to: Recipient,
     /// What for.
     pub purpose: Purpose,
+    /// The key that it is sealed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Fingerprint>,
 }
 
 /// What a mail server did with a mail.

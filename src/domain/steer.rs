@@ -114,6 +114,10 @@ fn row_for(
     match audience {
         Audience::Team => {
             let also = is_known(desk, &person.id);
+            // Who has only joined an incident looks after their own key like every member.
+            if also && !person.is_maintainer() && word.eq_ignore_ascii_case("key") {
+                return member_keyword(word);
+            }
             keyword(word).or_else(|| member_keyword(word).filter(|_| also))
         }
         Audience::Members => member_keyword(word),
@@ -558,7 +562,9 @@ fn carry_out<'d>(
         })?;
         steps.push(json!({ "line": shown, "answer": wrapped(&answer) }));
     }
-    let passed_on = !turn.text_used && !parsed.text.is_empty() && turn.work.incident.is_some();
+    let newcomer = turn.work.desk.roster.newcomers.contains_key(&person.fingerprint);
+    let text_left = !turn.text_used && !parsed.text.is_empty() && !newcomer;
+    let passed_on = text_left && turn.work.incident.is_some();
     let asks = open_asks(&work) > asked_before;
     if passed_on {
         pass_text_on(&mut work, letter, person, &parsed.text);
@@ -587,10 +593,24 @@ fn only_about_itself(
     line: &Line,
 ) -> Result<(), Refusal> {
     let newcomer = work.desk.roster.newcomers.contains_key(&person.fingerprint);
+    let distrusted = work.desk.members.get(&person.id).is_some_and(|member| {
+        !person.is_maintainer() && !member.distrusted.is_empty() && !newcomer
+    });
     let what = line.arguments.split_whitespace().next().unwrap_or("");
     let about_key = row.word == "key"
         && ["confirm", "cancel"].iter().any(|word| what.eq_ignore_ascii_case(word));
-    if !newcomer || about_key || matches!(row.word, "ping" | "help") {
+    let replaces = row.word == "key" && ["replace", "show", "revoke"].contains(&what);
+    if matches!(row.word, "ping" | "help") || about_key || (distrusted && replaces) {
+        return Ok(());
+    }
+    if distrusted && work.distrusts(person) {
+        return Err(Refusal::new(
+            "a key that is not trusted",
+            "your key was said to be in other hands, so it counts no more.",
+            "offer another one: `| /key replace`, the new key attached, without the bar.",
+        ));
+    }
+    if !newcomer {
         return Ok(());
     }
     Err(Refusal::new(

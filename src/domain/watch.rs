@@ -305,7 +305,10 @@ fn copies(work: &mut Work<'_>) {
         return;
     };
     let mut room = COPIES_MAX;
-    for (id, notice) in &incident.notices {
+    // The word about a date comes after what names an older one.
+    let mut notices: Vec<_> = incident.notices.iter().collect();
+    notices.sort_by_key(|(id, _)| **id == TaskId::date_changed());
+    for (id, notice) in notices {
         for (number, release) in &notice.releases {
             let some: Vec<_> = release.pending.iter().take(room).cloned().collect();
             if some.is_empty() {
@@ -393,7 +396,7 @@ fn is_entitled(incident: &Incident, person: &Person, task: Option<&Task>) -> boo
         Some(Audience::Role(role)) => incident.holds(person, role),
         Some(Audience::Public(_) | Audience::Reporter) => false,
         // The desk's own notices go to those who had the date; whoever left every group does not.
-        None => incident.is_for_any_group(person) || incident.is_team(person),
+        None => incident.is_for_what_they_had(person) || incident.is_team(person),
     }
 }
 
@@ -421,6 +424,13 @@ pub fn leaves(desk: &Desk, label: &Label) -> Leave {
     let Some(incident) = label.about.as_ref().and_then(|handle| desk.incidents.get(handle)) else {
         return Leave::Now;
     };
+    // Sealed to a key that was revoked, or that another one has taken the place of since.
+    if let (Recipient::Person(id), Some(key)) = (&label.to, &label.key)
+        && let Some(person) = desk.roster.person(id)
+        && !person.fingerprints().any(|own| own == key && !desk.is_revoked(own))
+    {
+        return Leave::Never;
+    }
     let talk = matches!(label.purpose, Purpose::Relay | Purpose::Reminder | Purpose::Alert);
     if let (true, Recipient::Person(id)) = (talk, &label.to) {
         // Who has left since it was written.
@@ -429,7 +439,7 @@ pub fn leaves(desk: &Desk, label: &Label) -> Leave {
     }
     if let (Purpose::Nudge, Recipient::Person(id)) = (&label.purpose, &label.to) {
         let person = desk.roster.person(id);
-        let entitled = person.is_some_and(|person| incident.is_for_any_group(person));
+        let entitled = person.is_some_and(|person| incident.is_for_what_they_had(person));
         return if entitled { Leave::Now } else { Leave::Never };
     }
     let Purpose::Notice { notice, number } = &label.purpose else {

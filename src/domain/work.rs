@@ -113,6 +113,13 @@ impl<'a> Work<'a> {
         self.members.as_ref().unwrap_or(&self.desk.members)
     }
 
+    /// Whether the key that mails to somebody are sealed to was said to be in other hands.
+    #[must_use]
+    pub fn distrusts(&self, person: &Person) -> bool {
+        let member = self.members().get(&person.id);
+        member.is_some_and(|member| member.distrusted.contains(&person.fingerprint))
+    }
+
     /// Adds a fact about a member.
     pub fn add_member(&mut self, member: &PersonId, fact: MemberFact) {
         let members = self.members.get_or_insert_with(|| self.desk.members.clone());

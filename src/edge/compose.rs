@@ -75,6 +75,7 @@ pub fn make(
             about: mail.about.clone(),
             to: mail.to.clone(),
             purpose: mail.purpose.clone(),
+            key: mail.key.clone(),
         },
         return_token: base32(&super::random::<20>()?, 32).to_ascii_lowercase(),
         recipient: mail.address.to_string(),

@@ -137,8 +137,13 @@ pub fn attached(known: &dyn Known, bytes: &[u8], at: Moment) -> Option<AttachedK
         None => found,
     };
     let facts = certificate.facts(at);
-    Some(AttachedKey { fingerprint, certificate: certificate.armored(), facts })
+    let text = certificate.armored();
+    // Anybody can make a certificate grow, a little with each copy.
+    (text.len() <= GROWN_MAX).then_some(AttachedKey { fingerprint, certificate: text, facts })
 }
+
+/// The most that a certificate may grow to: what is kept is read at every start.
+const GROWN_MAX: usize = 96 * 1024;
 
 /// The pinned certificates that something in some bytes revokes, wholly or in part, with the
 /// revocation in them.

@@ -35,6 +35,16 @@ impl Engine {
         self.carry_out(decision, now, None, None, &[])
     }
 
+    /// Whoever had a role in the config and has none any more gets nothing as a member either, until
+    /// two of the team let them in again: what the journal has of them may be long out of date.
+    pub(super) fn rest_who_left(&mut self, staff_before: &[PersonId]) -> Result<(), Fault> {
+        for id in self.desk.left_the_team(staff_before) {
+            let reason = "they are not of the team any more, by the config".to_owned();
+            self.order(&id, MemberFact::Suspended { reason })?;
+        }
+        Ok(())
+    }
+
     /// Puts people in groups, on the operator's word: each as the file has them.
     ///
     /// # Errors
@@ -69,23 +79,33 @@ impl Engine {
             let first = (&person.fingerprint, &person.certificate);
             let further = person.further.iter().map(|key| (&key.fingerprint, &key.certificate));
             for (fingerprint, text) in std::iter::once(first).chain(further) {
-                let digest = Digest::of(text.as_bytes());
+                // A revocation that has come in counts whatever the config's file says.
+                let revocation = self.desk.revocation(fingerprint).unwrap_or("");
+                let digest = Digest::of_parts(&[text.as_bytes(), revocation.as_bytes()]);
                 if self.read.get(fingerprint) != Some(&digest) {
-                    new.push((person.id.clone(), fingerprint.clone(), text.clone(), digest));
+                    let texts = (text.clone(), revocation.to_owned());
+                    new.push((person.id.clone(), fingerprint.clone(), texts, digest));
                 }
             }
         }
         let now = self.now();
-        let read = pool::map(&new, |(_, _, text, _)| {
+        let read = pool::map(&new, |(_, _, (text, revocation), _)| {
             let certificate = Certificate::read(text.as_bytes())?;
+            let revoked = Certificate::read(revocation.as_bytes()).ok();
+            let merged = revoked.and_then(|revoked| certificate.merged(&revoked));
+            let certificate = merged.unwrap_or(certificate);
             let facts = certificate.facts(now);
             Ok::<_, String>((certificate, facts))
         });
         for ((id, fingerprint, _, digest), read) in new.into_iter().zip(read) {
-            let (certificate, facts) =
-                read.map_err(|why| Fault::new(format!("the certificate of `{id}`: {why}"), ""))?;
-            self.directory.add(certificate, Some(id.as_str()));
-            self.desk.learn_key(&fingerprint, facts);
+            match read {
+                Ok((certificate, facts)) => {
+                    self.directory.add(certificate, Some(id.as_str()));
+                    self.desk.learn_key(&fingerprint, facts);
+                }
+                // Nothing can be sealed to it, which is said when it is tried; the others are served.
+                Err(why) => tracing::error!(%id, why, "A certificate cannot be read."),
+            }
             self.read.insert(fingerprint, digest);
         }
         let own = self.keyring.certificate();

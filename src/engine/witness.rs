@@ -24,8 +24,8 @@ const APART: Span = Span::minutes(2);
 /// What is known of it.
 #[derive(Debug, Default)]
 pub(super) struct Witness {
-    /// The one that is on its way, and since when.
-    asked: Option<(MessageId, Moment)>,
+    /// Those that are on their way, and when the mail server took each.
+    asked: Vec<(MessageId, Option<Moment>)>,
     /// When the last one was sent.
     sent: Option<Moment>,
     /// When the last one came back and agreed.
@@ -35,6 +35,9 @@ pub(super) struct Witness {
     /// Since when none has come back.
     waiting: Option<Moment>,
 }
+
+/// So many are remembered at once.
+const ASKED_MAX: usize = 20;
 
 impl Witness {
     /// Forgets what was said: the clock has jumped since.
@@ -75,25 +78,35 @@ impl Witness {
         Some(self.sent.map_or(at, |sent| at.max(later(sent, PATIENCE))))
     }
 
-    fn is_it(&self, letter: &Letter) -> bool {
-        let asked = self.asked.as_ref().map(|(id, _)| id);
-        asked.is_some() && letter.message_id.as_ref() == asked
+    /// Notes when the mail server took one: by our clock, which its own is held against.
+    pub(super) fn handed_over(&mut self, id: &str, now: Moment) {
+        for (asked, handed) in &mut self.asked {
+            if asked.as_str() == id {
+                *handed = Some(now);
+            }
+        }
     }
 
+    /// Takes in that one came back. The server's clock stamped it when it lay in the mailbox, which is
+    /// soon after it was taken, or else says nothing.
     fn came_back(&mut self, letter: &Letter, now: Moment) {
-        let Some((_, asked)) = self.asked.take() else { return };
+        let it = self.asked.iter().find(|(id, _)| letter.message_id.as_ref() == Some(id));
+        let Some((_, Some(handed))) = it.cloned() else { return };
         let server = letter.server_time;
-        let fits = later(asked, -APART) <= server && server <= later(now, APART);
-        if fits {
+        let behind = server < later(handed, -APART);
+        let ahead = server > later(now, APART);
+        if behind || ahead {
+            self.agreed = None;
+            self.asked.clear();
+            self.wrong = Some(format!(
+                "the mail server says {} where it is {} here",
+                server.format("%Y-%m-%d %H:%M:%S UTC"),
+                now.format("%Y-%m-%d %H:%M:%S UTC")
+            ));
+        } else if server <= later(handed, APART) {
             *self = Self { agreed: Some(now), sent: self.sent, ..Self::default() };
-            return;
         }
-        self.agreed = None;
-        self.wrong = Some(format!(
-            "the mail server says {} where it is {} here",
-            server.format("%Y-%m-%d %H:%M:%S UTC"),
-            now.format("%Y-%m-%d %H:%M:%S UTC")
-        ));
+        // One that lay on its way for long is no witness; the next one may be.
     }
 }
 
@@ -111,7 +124,9 @@ impl Engine {
         }
         let (decision, id) = watch::witness(&self.desk, now, fresh()?);
         self.carry_out(decision, now, None, None, &[])?;
-        self.witness.asked = id.map(|id| (id, now));
+        self.witness.asked.extend(id.map(|id| (id, None)));
+        let more = self.witness.asked.len().saturating_sub(ASKED_MAX);
+        self.witness.asked.drain(..more);
         self.witness.sent = Some(now);
         self.witness.waiting.get_or_insert(now);
         Ok(())
@@ -119,13 +134,11 @@ impl Engine {
 
     /// Takes in that it came back, if this mail is it.
     pub(super) fn hear_witness(&mut self, letter: &Letter) {
-        if self.witness.is_it(letter) {
-            let now = self.now();
-            self.witness.came_back(letter, now);
-            match &self.witness.wrong {
-                None => tracing::info!("The mail server's clock agrees with ours."),
-                Some(why) => tracing::error!(why, "The mail server's clock does not agree."),
-            }
+        let now = self.now();
+        let before = self.witness.wrong.clone();
+        self.witness.came_back(letter, now);
+        if let (Some(why), true) = (&self.witness.wrong, self.witness.wrong != before) {
+            tracing::error!(why, "The mail server's clock does not agree.");
         }
     }
 }

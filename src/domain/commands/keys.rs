@@ -21,7 +21,7 @@ use crate::domain::names::{Fingerprint, Moment};
 use crate::domain::refusal::Refusal;
 
 use super::joining::myself;
-use super::member::{attached, check_key, find, first, outcome, suspend_member};
+use super::member::{attached, check_key, find, first, suspend_member};
 use super::{Turn, needs, nonce_hash};
 
 type Answer = Result<String, Refusal>;
@@ -46,6 +46,19 @@ pub fn of_team(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             "your key stands in the config",
             "you are of the team, so your key is the one that the operator has put in the config.",
             "ask the operator to put the new one in; a revocation in any mail counts at once.",
+        ));
+    }
+    let who = first(rest).0.split('@').next().unwrap_or("");
+    let staff = crate::domain::names::PersonId::parse(who)
+        .and_then(|id| turn.work.desk.roster.person(&id))
+        .is_some_and(crate::domain::roster::Person::is_maintainer);
+    if staff && what != "show" {
+        return Err(Refusal::new(
+            "their key stands in the config",
+            format!(
+                "`{who}` is of the team, so their key is the one that the operator has put in the config."
+            ),
+            "ask the operator; a revocation in any mail counts at once.",
         ));
     }
     if !turn.work.desk.is_steward(&turn.person.id) {
@@ -139,14 +152,6 @@ fn renewed<'t>(turn: &Turn<'t, '_>, member: &Member) -> Option<&'t AttachedKey> 
 }
 
 fn renew(turn: &mut Turn<'_, '_>, member: &Member, key: &AttachedKey) -> Answer {
-    let known = member.keys.iter().find(|known| known.fingerprint == key.fingerprint);
-    if known.is_some_and(|known| known.certificate == key.certificate) {
-        return Err(Refusal::new(
-            "nothing new in it",
-            "the certificate that is attached says nothing that we do not have.",
-            "export it after you have changed it, and attach that.",
-        ));
-    }
     let fact = MemberFact::KeyUpdated { key: pinned(key), revoked: key.facts.revoked };
     turn.work.add_member(&member.id, fact);
     let until = match key.facts.usable_until(turn.work.now) {
@@ -170,9 +175,21 @@ fn replace(turn: &mut Turn<'_, '_>) -> Answer {
     }
     let key = attached(turn)?;
     check_key(turn, key)?;
-    offer(turn, &member, key, true)?;
+    // Only the key in force gives way to another one: not one that it took the place of, nor one that
+    // somebody has said may be in other hands.
+    let signed = turn.letter.verdict.signed().map(|signed| &signed.fingerprint);
+    let first = member.keys.first().map(|key| &key.fingerprint);
+    let by_old = signed.is_some()
+        && signed == first
+        && !signed.is_some_and(|key| member.distrusted.contains(key));
+    offer(turn, &member, key, by_old)?;
+    let who = if by_old {
+        "one of the team must agree"
+    } else {
+        "two of the team must agree, and a day must pass"
+    };
     Ok(format!(
-        "Offered: {}.\nA mail that is sealed to it asks you to answer with it, and one of the team must agree. Until then the old key stays.",
+        "Offered: {}.\nA mail that is sealed to it asks you to answer with it, and {who}. Until then the old key stays.",
         key.fingerprint.spaced()
     ))
 }
@@ -342,11 +359,21 @@ fn cancel_by_team(turn: &mut Turn<'_, '_>, who: &str) -> Answer {
 
 //------------ Revoking ---------------------------------------------------------------------------
 
+fn distrust(turn: &mut Turn<'_, '_>, member: &Member) {
+    for key in &member.keys {
+        let fingerprint = key.fingerprint.clone();
+        turn.work.add_member(&member.id, MemberFact::KeyDistrusted { fingerprint });
+    }
+}
+
 /// `/key revoke`, signed by the key itself: it is not to be trusted any more.
 fn revoke(turn: &mut Turn<'_, '_>) -> Answer {
     let member = myself(turn)?;
+    distrust(turn, &member);
     if member.suspended.is_some() {
-        return outcome(turn, &member.id);
+        return Ok(
+            "Recorded. Nothing is sealed to your key; the team has been told before.".to_owned()
+        );
     }
     suspend_member(turn, &member, "they say that their key is not to be trusted any more");
     Ok("Nothing is sealed to your key from now on. The team is told; it puts in a new one and lets you in again.".to_owned())
@@ -357,14 +384,10 @@ fn revoke_by_team(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let (who, reason) = first(arguments);
     let member = find(turn, who)?;
     needs(reason, "key revoke", "WHO REASON")?;
-    if member.suspended.is_some() {
-        return Err(Refusal::new(
-            "nothing is sealed to it",
-            format!("`{who}` is suspended already."),
-            "",
-        ));
+    distrust(turn, &member);
+    if member.suspended.is_none() {
+        suspend_member(turn, &member, &format!("key not trusted: {reason}"));
     }
-    suspend_member(turn, &member, &format!("key not trusted: {reason}"));
     Ok(format!(
         "Nothing is sealed to the key of {} from now on. Put in a new one with `| /key replace {}`, then let them in again with `| /member reinstate {}`, without the bar.",
         member.id, member.id, member.id

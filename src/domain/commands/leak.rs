@@ -33,7 +33,6 @@ pub fn leak(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         "leak",
         "WHO [suspend] WHAT AND HOW: what got out, to whom and how, on the same line",
     )?;
-    let suspected = suspected.filter(|member| member.suspended.is_none() || !suspend);
     let to = recipients(turn, suspected.as_ref().filter(|_| suspend));
     let shown = notice_text(turn)?;
     let who_words = match &suspected {
@@ -48,7 +47,8 @@ pub fn leak(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         to.len(),
         quote(&shown.body)
     );
-    let basis = format!("{to:?} {suspend} {}", shown.body);
+    // Not the recipients: while a notice goes out to many, there are more of them every second.
+    let basis = format!("{who_words} {suspend} {}", shown.body);
     if let Some(ask) = turn.confirmed(&question, &[&basis])? {
         return Ok(ask);
     }
@@ -66,7 +66,7 @@ pub fn leak(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     } else {
         Vec::new()
     };
-    if let (Some(member), true) = (&suspected, suspend) {
+    if let (Some(member), true) = (suspected.as_ref().filter(|m| m.suspended.is_none()), suspend) {
         suspend_member(turn, member, &format!("suspected of a leak: {}", clean_line(&what, 200)));
     }
     let people = turn.work.team();
@@ -81,9 +81,16 @@ pub fn leak(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         [] => String::new(),
         drafts => format!(" Waiting for approval: {}.", drafts.join(", ")),
     };
+    let held = held(turn);
     Ok(format!(
-        "Recorded. Everyone who had a notice ({count}) is told now. Open work is due now.{drafts}"
+        "Recorded. Everyone who had a notice ({count}) is told now. Open work is due now.{drafts}{held}"
     ))
+}
+
+/// A word on a hold that keeps everything back, this too.
+fn held(turn: &Turn<'_, '_>) -> &'static str {
+    let held = turn.work.incident.as_ref().is_some_and(|i| i.is_held(&TaskId::leaked()));
+    if held { " But all notices are HELD: `| /resume ALL` lets the word go." } else { "" }
 }
 
 /// Everyone who had a notice, without the one who is suspended in the same breath.

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::domain::event::Purpose;
 use crate::domain::key::PinnedKey;
 use crate::domain::letter::AttachedKey;
-use crate::domain::member::{Member, MemberFact};
+use crate::domain::member::{Member, MemberFact, Suspension};
 use crate::domain::membership::{
     self, as_known_by, challenge, missing, settle, stewards_but, tell_at_desk,
 };
@@ -28,7 +28,8 @@ const WHAT: &[(&str, &str, Run)] = &[
     ("propose", "WHO GROUP [NAME], their key attached", propose),
     ("meets", "WHO CRITERION[,CRITERION] EVIDENCE", meets),
     ("fails", "WHO CRITERION REASON", fails),
-    ("approve", "WHO@N", approve),
+    ("invite", "WHO", invite_again),
+    ("approve", "WHO@N [GROUP]", approve),
     ("suspend", "WHO REASON", suspend),
     ("reinstate", "WHO", reinstate),
     ("remove", "WHO REASON", remove),
@@ -214,10 +215,16 @@ fn show(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         for (who, at) in &membership.vouched {
             let _ = writeln!(out, "  vouched   {who}, {}", say(*at));
         }
+        for (who, at) in &membership.approved {
+            let _ = writeln!(out, "  approved  {who}, {}", say(*at));
+        }
         for criterion in rules.map(|rules| rules.criteria.as_slice()).unwrap_or_default() {
             let state = match membership.criteria.get(&criterion.id) {
-                Some(judged) if judged.met => format!("met: {}", judged.evidence),
-                Some(judged) => format!("NOT met: {}", judged.evidence),
+                Some(judged) => {
+                    let met = if judged.met { "met" } else { "NOT met" };
+                    let by = judged.by.as_ref().map_or("the desk", |by| by.as_str());
+                    format!("{met}, by {by}, {}:\n      {}", say(judged.at), judged.evidence)
+                }
                 None => "not judged".to_owned(),
             };
             let _ = writeln!(out, "  {}: {state}\n      {}", criterion.id, criterion.text);
@@ -261,8 +268,11 @@ pub(super) fn check_key(turn: &Turn<'_, '_>, key: &AttachedKey) -> Result<(), Re
     let wrong = |why: String| {
         Err(Refusal::new("a key that cannot be used", why, "attach another certificate."))
     };
-    if key.facts.revoked {
-        return wrong("the certificate is revoked.".to_owned());
+    let revoked = turn.work.desk.revocation(&key.fingerprint).is_some();
+    if key.facts.revoked || revoked {
+        return wrong(
+            "the certificate is revoked, also where this copy does not say so.".to_owned(),
+        );
     }
     if !key.facts.is_usable(now) {
         return wrong("the certificate has no key to encrypt to that is valid now.".to_owned());
@@ -344,6 +354,13 @@ fn propose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             "give them a short one of letters and digits.",
         )
     })?;
+    if id == turn.person.id {
+        return Err(Refusal::new(
+            "it is you",
+            "nobody proposes themselves.",
+            "ask another of you.",
+        ));
+    }
     let known = turn.work.members().get(&id).filter(|member| member.removed.is_none()).cloned();
     if let Some(member) = &known
         && member.groups.contains_key(&group)
@@ -410,7 +427,10 @@ fn ask_to_approve(turn: &mut Turn<'_, '_>, id: &PersonId, group: &str, rules: &G
     }
     let member = find(turn, id.as_str())?;
     let lines = proposal(turn, &member, group, rules);
-    let next = format!("`| /member approve {id}@{}` if you agree, without the bar.", member.number);
+    let next = format!(
+        "`| /member approve {id}@{} {group}` if you agree, without the bar.",
+        member.number
+    );
     let by = format!("{} proposes a member", turn.person.name);
     tell_at_desk(turn.work, &others, &by, &lines, &next);
     let names: Vec<&str> = others.iter().map(|other| other.name.as_str()).collect();
@@ -419,6 +439,22 @@ fn ask_to_approve(turn: &mut Turn<'_, '_>, id: &PersonId, group: &str, rules: &G
         lines.join("\n"),
         names.join(", ")
     ))
+}
+
+/// `/member invite WHO`: the terms and a challenge once more, where the first mail got lost.
+fn invite_again(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let member = find(turn, arguments)?;
+    let open = member.groups.iter().find(|(_, membership)| membership.active.is_none());
+    let rules = open.and_then(|(group, _)| turn.work.desk.group(group).cloned());
+    let Some(rules) = rules.filter(|_| member.proven.is_none() || member.terms.is_none()) else {
+        return Err(Refusal::new(
+            "nothing to ask them",
+            format!("`{}` has answered what they were asked, or is not proposed.", member.id),
+            "",
+        ));
+    };
+    invite(turn, &member, &rules);
+    Ok(format!("{} gets the terms and a new challenge; the one before counts no more.", member.id))
 }
 
 /// What a proposal comes to, for those who decide.
@@ -534,8 +570,10 @@ fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     if me == id {
         return Err(Refusal::new("it is you", "nobody approves themselves.", ""));
     }
-    if let Some(suspension) = member.suspended.as_ref().filter(|s| !s.lifting.is_empty()) {
-        if suspension.lifting.contains_key(&me) {
+    let steward = |by: &PersonId| turn.work.desk.is_steward(by) && *by != id;
+    let asked = |s: &&Suspension| s.lifting.keys().any(steward);
+    if let Some(suspension) = member.suspended.as_ref().filter(asked) {
+        if !suspension.lifting.keys().any(|by| *by != me && steward(by)) {
             return Err(twice());
         }
         turn.work.add_member(&id, MemberFact::ReinstatementAsked);
@@ -551,6 +589,14 @@ fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let mut open: Vec<String> = open.map(|(group, _)| group.clone()).collect();
     if !rest.is_empty() {
         open.retain(|group| group.eq_ignore_ascii_case(rest));
+    }
+    // What stands in two proposals was shown in two mails.
+    if open.len() > 1 {
+        return Err(Refusal::new(
+            "say which group",
+            format!("`{id}` is proposed for {}.", open.join(" and ")),
+            format!("write `| /member approve {id}@{} GROUP`, without the bar.", member.number),
+        ));
     }
     if open.is_empty() {
         return Err(Refusal::new("nothing to approve", format!("nothing waits for `{id}`."), ""));
@@ -632,6 +678,9 @@ fn reinstate(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let id = member.id.clone();
     if member.suspended.is_none() {
         return Err(Refusal::new("not suspended", format!("`{id}` is not suspended."), ""));
+    }
+    if id == turn.person.id {
+        return Err(Refusal::new("it is you", "nobody lets themselves in.", "ask another of you."));
     }
     let others = stewards_but(turn.work, &turn.person.id);
     if others.is_empty() {

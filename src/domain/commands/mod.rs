@@ -236,8 +236,11 @@ impl<'d> Turn<'_, 'd> {
         let says = |word: &str| incident.playbook.rights.get(word).is_some_and(|r| r.second);
         let ends = ["reject", "duplicate", "merge"].contains(&word)
             && incident.status == super::incident::Status::Accepted;
-        // One person alone does not end an embargo by saying that it leaked.
-        says(word) || (ends && says("close")) || word == "leak" || !self.also_holds.is_empty()
+        // One person alone neither ends an embargo by saying that it leaked, nor lets more people know.
+        says(word)
+            || (ends && says("close"))
+            || ["leak", "audience"].contains(&word)
+            || !self.also_holds.is_empty()
     }
 
     /// Whether somebody may be the second person for a word.

@@ -7,10 +7,9 @@ use std::fmt::Write as _;
 use super::member::first;
 use super::{Turn, needs};
 use crate::domain::catch_up;
-use crate::domain::event::{Delivery, Event, Recipient};
+use crate::domain::event::{Event, Recipient};
 use crate::domain::incident::Incident;
 use crate::domain::ledger;
-use crate::domain::letter::Fate;
 use crate::domain::names::{Moment, PersonId, TaskId};
 use crate::domain::notice;
 use crate::domain::playbook::{Audience, Task};
@@ -40,28 +39,6 @@ fn moment_of(turn: &Turn<'_, '_>, incident: &Incident, task: &Task) -> Moment {
     planned.map_or(turn.work.now, |at| at.max(turn.work.now))
 }
 
-/// What became of the newest mail to somebody, on any incident.
-fn last_mail(turn: &Turn<'_, '_>, to: &Recipient) -> Option<String> {
-    let mut newest: Option<(Moment, String)> = None;
-    for incident in turn.work.desk.incidents.values() {
-        for release in incident.notices.values().flat_map(|n| n.releases.values()) {
-            let Some(entry) = release.copies.get(to) else { continue };
-            let bad = match (&entry.report, entry.delivery) {
-                (Some((_, Fate::Failed, status)), _) => Some(format!("last mail BOUNCED {status}")),
-                (Some((_, Fate::Delayed, _)), _) => Some("last mail delayed".to_owned()),
-                (_, Delivery::Dead) => Some("last mail REFUSED".to_owned()),
-                (Some((_, Fate::Delivered | Fate::Relayed, _)) | None, _) => None,
-            };
-            let words = bad.or_else(|| entry.received.map(|_| "answered the last one".to_owned()));
-            let words = words.unwrap_or_else(|| "no word on the last one".to_owned());
-            if newest.as_ref().is_none_or(|(at, _)| *at <= entry.since) {
-                newest = Some((entry.since, words));
-            }
-        }
-    }
-    newest.map(|(_, words)| words)
-}
-
 /// One recipient's line: is the key usable at that moment, did the last mail come back?
 fn recipient_line(turn: &Turn<'_, '_>, to: &Recipient, at: Moment) -> String {
     let name: String = relay::who(turn.work.desk, to).chars().take(26).collect();
@@ -76,7 +53,7 @@ fn recipient_line(turn: &Turn<'_, '_>, to: &Recipient, at: Moment) -> String {
     } else {
         "NO KEY THEN".to_owned()
     };
-    let last = last_mail(turn, to).unwrap_or_else(|| "no notice so far".to_owned());
+    let last = desk.trouble(id).unwrap_or("no trouble known");
     format!("  {name:<27}{key:<18}{last}").trim_end().to_owned()
 }
 
@@ -260,8 +237,15 @@ pub fn audience(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     };
     if wider {
         let what = "More people of the group get what this incident sends to it; what has left goes to them now.";
-        let basis = format!("{before:?}");
-        if let Some(ask) = turn.confirmed(what, &[&basis])? {
+        let all: Vec<&PersonId> = turn.work.desk.roster.members(&group).map(|p| &p.id).collect();
+        let now: Vec<&str> = all
+            .iter()
+            .filter(|id| members.as_ref().is_none_or(|few| few.contains(**id)))
+            .map(|id| id.as_str())
+            .collect();
+        let what = format!("{what}\nThese then: {}", now.join(", "));
+        let basis = format!("{before:?} {now:?}");
+        if let Some(ask) = turn.confirmed(&what, &[&basis])? {
             return Ok(ask);
         }
     }

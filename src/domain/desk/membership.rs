@@ -1,7 +1,9 @@
 //! Who is who, put together: the people of the config, and the members that the journal knows; and
 //! what their keys bring.
 
+use crate::domain::event::{Delivery, Event, Recipient};
 use crate::domain::key::{KeyFacts, PinnedKey};
+use crate::domain::letter::Fate;
 use crate::domain::member::{Member, MemberFact};
 use crate::domain::membership;
 use crate::domain::names::{Fingerprint, Handle, Moment, PersonId};
@@ -81,6 +83,94 @@ impl Desk {
             ends.push(facts.usable_until(from)?);
         }
         Some(ends.into_iter().max().unwrap_or(from))
+    }
+
+    /// The text of a certificate with a revocation of it, if one has come in. It counts whatever file
+    /// the config names.
+    #[must_use]
+    pub fn revocation(&self, fingerprint: &Fingerprint) -> Option<&str> {
+        self.revoked.get(fingerprint).map(String::as_str)
+    }
+
+    /// Whether a whole certificate is revoked.
+    #[must_use]
+    pub fn is_revoked(&self, fingerprint: &Fingerprint) -> bool {
+        self.keys.get(fingerprint).is_some_and(|facts| facts.revoked)
+    }
+
+    /// What the config and the journal say that does not go together: then nobody could tell who
+    /// somebody is.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn contradiction(&self, staff_before: &[PersonId]) -> Result<(), String> {
+        for person in self.staff.people.values().filter(|person| person.is_maintainer()) {
+            for member in self.members.iter().filter(|member| member.removed.is_none()) {
+                let same_key = member.keys.iter().any(|key| key.fingerprint == person.fingerprint);
+                let new = !staff_before.contains(&person.id);
+                if member.id == person.id && !same_key && new {
+                    return Err(format!(
+                        "the config gives `{}` a role, and the journal has a member of that id with another key",
+                        person.id
+                    ));
+                }
+                if member.id != person.id && (same_key || member.address.same_box(&person.address))
+                {
+                    return Err(format!(
+                        "`{}` in the config has the key or the address of the member `{}`",
+                        person.id, member.id
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The people to whom the config gives a role.
+    #[must_use]
+    pub fn staff(&self) -> Vec<PersonId> {
+        let staff = self.staff.people.values().filter(|person| person.is_maintainer());
+        staff.map(|person| person.id.clone()).collect()
+    }
+
+    /// Members who had a role in the config and have none any more: what they hold was given to
+    /// somebody of the team.
+    #[must_use]
+    pub fn left_the_team(&self, staff_before: &[PersonId]) -> Vec<PersonId> {
+        let gone = |id: &&PersonId| {
+            let member = self.members.get(id).filter(|member| member.removed.is_none());
+            let still = self.staff.people.get(id).is_some_and(Person::is_maintainer);
+            !still && member.is_some_and(|member| member.suspended.is_none())
+        };
+        staff_before.iter().filter(gone).cloned().collect()
+    }
+
+    /// What is wrong with mail to somebody, by the newest that was heard, on whatever incident.
+    #[must_use]
+    pub fn trouble(&self, person: &PersonId) -> Option<&str> {
+        self.trouble.get(person).map(String::as_str)
+    }
+
+    /// Takes note of what became of mail to people.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other fact is about something else")]
+    pub(super) fn remember_trouble(&mut self, handle: &Handle, event: &Event) {
+        let (id, trouble) = match event {
+            Event::Delivered { message_id, outcome: Delivery::Dead, .. } => {
+                (message_id, Some("last mail REFUSED".to_owned()))
+            }
+            Event::Delivered { message_id, outcome: Delivery::Accepted, .. } => (message_id, None),
+            Event::Reported { message_id, fate: Fate::Failed, status } => {
+                (message_id, Some(format!("last mail BOUNCED {status}").trim_end().to_owned()))
+            }
+            Event::Reported { message_id, fate: Fate::Delivered, .. } => (message_id, None),
+            _ => return,
+        };
+        let mail = self.incidents.get(handle).and_then(|incident| incident.mails.get(id));
+        let Some(Recipient::Person(person)) = mail.map(|mail| mail.to.clone()) else { return };
+        match trouble {
+            Some(trouble) => self.trouble.insert(person, trouble),
+            None => self.trouble.remove(&person),
+        };
     }
 
     /// Takes in what a certificate says. It follows from its text, so it is no fact of the history.
@@ -176,6 +266,8 @@ impl Desk {
 
     pub(super) fn note_told(&mut self, person: &PersonId, what: &str) {
         self.told.insert((person.clone(), what.to_owned()));
+        // A key that can be used from now on: what was withheld can leave.
+        self.missed |= what.starts_with("begins:");
         self.watch_person(person);
     }
 
@@ -188,14 +280,7 @@ impl Desk {
         let staff = self.staff.people.get(id).filter(|person| person.is_maintainer());
         let groups = member.map(Member::active_groups).unwrap_or_default();
         let person = match (staff, member) {
-            (Some(staff), _) => {
-                let mut person = Person { groups, ..staff.clone() };
-                // A revocation counts whatever file the config names.
-                if let Some(certificate) = self.revoked.get(&person.fingerprint) {
-                    person.certificate.clone_from(certificate);
-                }
-                Some(person)
-            }
+            (Some(staff), _) => Some(Person { groups, ..staff.clone() }),
             (None, Some(member)) => of_member(member, &member.keys, groups),
             (None, None) => None,
         };

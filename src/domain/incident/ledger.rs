@@ -6,6 +6,7 @@ use super::{Entry, Incident, Release};
 use crate::domain::event::{Answer, Copy, Delivery, Mailed, Purpose, Recipient};
 use crate::domain::letter::Fate;
 use crate::domain::names::{MessageId, Moment, PersonId, TaskId};
+use crate::domain::playbook::Audience;
 use crate::domain::roster::Person;
 
 impl Incident {
@@ -15,6 +16,25 @@ impl Incident {
     pub fn is_for(&self, group: &str, person: &Person) -> bool {
         let among = self.audiences.get(group).is_none_or(|few| few.contains(&person.id));
         among && person.groups.contains(group)
+    }
+
+    /// Whether somebody is still to know, by a group through which they had a notice.
+    #[must_use]
+    pub fn is_for_what_they_had(&self, person: &Person) -> bool {
+        let to = Recipient::Person(person.id.clone());
+        self.notices.iter().any(|(id, notice)| {
+            let task = self.task(id);
+            let group = match task.and_then(|task| task.audience.as_ref()) {
+                Some(Audience::Group(group)) => group,
+                Some(Audience::Role(_) | Audience::Reporter | Audience::Public(_)) | None => {
+                    return false;
+                }
+            };
+            let releases = notice.releases.values();
+            let mut had = releases
+                .map(|release| release.copies.contains_key(&to) || release.pending.contains(&to));
+            self.is_for(group, person) && had.any(|had| had)
+        })
     }
 
     /// Whether somebody gets anything that this incident sends to groups of its process.

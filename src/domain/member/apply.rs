@@ -56,7 +56,8 @@ pub(super) fn apply(
         | MemberFact::KeyCancelled
         | MemberFact::KeyTaken { .. }
         | MemberFact::KeyUpdated { .. }
-        | MemberFact::KeyDropped { .. } => {
+        | MemberFact::KeyDropped { .. }
+        | MemberFact::KeyDistrusted { .. } => {
             if let Some(member) = people.get_mut(id) {
                 change(Arc::make_mut(member), at, by, fact);
             }
@@ -122,7 +123,9 @@ fn change(member: &mut Member, at: Moment, by: Option<&PersonId>, fact: &MemberF
         }
         MemberFact::KeyOffered { key, by_old } => {
             member.number = member.number.saturating_add(1);
-            let first = by.filter(|_| !by_old);
+            forget_approvals(member);
+            // What they offer for themselves is no approval.
+            let first = by.filter(|by| !by_old && **by != member.id);
             member.offered = Some(OfferedKey {
                 key: key.clone(),
                 at,
@@ -149,6 +152,9 @@ fn change(member: &mut Member, at: Moment, by: Option<&PersonId>, fact: &MemberF
                 known.certificate.clone_from(&key.certificate);
             }
         }
+        MemberFact::KeyDistrusted { fingerprint } => {
+            member.distrusted.insert(fingerprint.clone());
+        }
         MemberFact::KeyDropped { fingerprint } => {
             // The last one stays, and nothing is sealed to it: without it nobody would know whose
             // mails are withheld.
@@ -159,6 +165,16 @@ fn change(member: &mut Member, at: Moment, by: Option<&PersonId>, fact: &MemberF
                 member.overlap = None;
             }
         }
+    }
+}
+
+/// What people agreed to was somebody with another key.
+fn forget_approvals(member: &mut Member) {
+    for membership in member.groups.values_mut().filter(|m| m.active.is_none()) {
+        membership.approved.clear();
+    }
+    if let Some(suspension) = &mut member.suspended {
+        suspension.lifting.clear();
     }
 }
 
@@ -182,6 +198,7 @@ fn remove(member: &mut Member, group: Option<&str>, at: Moment) {
 /// The offered key takes the place of the one before.
 fn take(member: &mut Member, at: Moment) {
     let Some(offered) = member.offered.take() else { return };
+    forget_approvals(member);
     member.challenge = None;
     member.number = member.number.saturating_add(1);
     member.proven = offered.proven;

@@ -73,6 +73,8 @@ pub enum MemberFact {
     },
     /// A key of theirs counts no more.
     KeyDropped { fingerprint: Fingerprint },
+    /// A key of theirs is not to be trusted any more: it says who somebody was, and nothing else.
+    KeyDistrusted { fingerprint: Fingerprint },
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
@@ -122,6 +124,9 @@ impl MemberFact {
             }
             Self::KeyUpdated { key, revoked: false } => {
                 format!("the certificate {} was renewed", key.fingerprint.spaced())
+            }
+            Self::KeyDistrusted { fingerprint } => {
+                format!("the key {} is not trusted any more", fingerprint.spaced())
             }
             Self::KeyDropped { fingerprint } => {
                 format!("the key {} counts no more", fingerprint.spaced())

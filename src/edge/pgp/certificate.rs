@@ -6,12 +6,12 @@ use std::fmt;
 use sequoia_openpgp as openpgp;
 
 use openpgp::packet::Signature as SignaturePacket;
-use openpgp::parse::Parse;
+use openpgp::parse::{PacketParserBuilder, PacketParserResult, Parse};
 use openpgp::policy::StandardPolicy;
 use openpgp::serialize::SerializeInto;
 use openpgp::serialize::stream::Recipient;
 use openpgp::types::{RevocationStatus, SignatureType};
-use openpgp::{Cert, KeyHandle, Packet, PacketPile};
+use openpgp::{Cert, KeyHandle, Packet};
 
 use crate::domain::key::{KeyFacts, Subkey};
 use crate::domain::names::{Address, Fingerprint, Moment};
@@ -105,7 +105,11 @@ impl Certificate {
     #[must_use]
     pub fn facts(&self, from: Moment) -> KeyFacts {
         let mut facts = KeyFacts { revoked: self.is_revoked(from), ..KeyFacts::default() };
-        for user in self.0.userids() {
+        // Only user ids that hold: anybody can append one, and an owner can give one up.
+        let policy = policy();
+        let valid = self.0.with_policy(&policy, time_of(from));
+        let users = valid.iter().flat_map(|valid| valid.userids().revoked(false));
+        for user in users {
             let address = user.userid().email().ok().flatten().and_then(Address::parse);
             if let Some(address) = address
                 && !facts.addresses.contains(&address)
@@ -121,10 +125,12 @@ impl Certificate {
         let changes: Vec<Moment> = self.changes(from).into_iter().collect();
         for (n, at) in changes.iter().enumerate() {
             let until = changes.get(n.saturating_add(1)).copied();
+            // What can be used at the beginning could be before; when exactly is no matter.
+            let since = if n == 0 { Moment::UNIX_EPOCH } else { *at };
             for id in self.usable(*at) {
                 let known = facts.subkeys.iter().position(|subkey| subkey.id == id);
                 let Some(subkey) = known.and_then(|n| facts.subkeys.get_mut(n)) else {
-                    facts.subkeys.push(Subkey { id, spans: vec![(*at, until)] });
+                    facts.subkeys.push(Subkey { id, spans: vec![(since, until)] });
                     continue;
                 };
                 match subkey.spans.last_mut() {
@@ -205,7 +211,10 @@ const USER_IDS_MAX: usize = 20;
 const CHANGES_MAX: usize = 64;
 /// The most revocations of one attachment that are looked at.
 const REVOCATIONS_MAX: usize = 16;
+/// The most packets of one attachment that are looked at for them.
+const PACKETS_MAX: usize = 500;
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is no part of a certificate ends it")]
 /// The revocations in some bytes: those of a certificate that was exported with them, and those that
 /// stand alone.
 fn revocations(bytes: &[u8]) -> Vec<SignaturePacket> {
@@ -216,18 +225,33 @@ fn revocations(bytes: &[u8]) -> Vec<SignaturePacket> {
     if bytes.trim_ascii_start().starts_with(b"-----BEGIN PGP MESSAGE") {
         return Vec::new();
     }
-    let Ok(pile) = PacketPile::from_bytes(bytes) else { return Vec::new() };
     let is_revocation = |kind: SignatureType| {
         matches!(kind, SignatureType::KeyRevocation | SignatureType::SubkeyRevocation)
     };
     let mut found = Vec::new();
-    for packet in pile.children() {
-        if let Packet::Signature(signature) = packet
-            && is_revocation(signature.typ())
-            && found.len() < REVOCATIONS_MAX
-        {
-            found.push(signature.clone());
+    let parser = PacketParserBuilder::from_bytes(bytes).map(|b| b.max_recursion_depth(0));
+    let mut next = parser.and_then(PacketParserBuilder::build).ok();
+    // What is compressed or encrypted is never looked into: a bomb of a few kilobytes would be.
+    for _ in 0..PACKETS_MAX {
+        let Some(PacketParserResult::Some(here)) = next else { break };
+        match &here.packet {
+            Packet::Signature(signature) if is_revocation(signature.typ()) => {
+                found.push(signature.clone());
+            }
+            Packet::Signature(_)
+            | Packet::PublicKey(_)
+            | Packet::PublicSubkey(_)
+            | Packet::UserID(_)
+            | Packet::UserAttribute(_)
+            | Packet::Marker(_)
+            | Packet::Trust(_)
+            | Packet::Padding(_) => {}
+            _ => break,
         }
+        if found.len() >= REVOCATIONS_MAX {
+            break;
+        }
+        next = here.next().ok().map(|(_, next)| next);
     }
     found
 }

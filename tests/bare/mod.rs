@@ -1,0 +1,272 @@
+//! A desk without mails, keys or servers: facts go in, the real decisions come out, and each is held
+//! against what must never happen.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::too_many_lines,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "each test uses a part of it; a test that cannot go on should stop"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use embargod::domain::calendar;
+use embargod::domain::desk::{Decision, Desk, Record, Settings};
+use embargod::domain::event::{Author, Draft, Event, LetterNote, Opening, Recipient};
+use embargod::domain::letter::Protection;
+use embargod::domain::names::{
+    Address, Digest, Fingerprint, Fresh, Handle, Moment, PersonId, Span, TaskId,
+};
+use embargod::domain::playbook::{Anchor, BUILTIN, Kind};
+use embargod::domain::roster::{Person, RefKey, Roster};
+use embargod::domain::schedule;
+use embargod::domain::watch;
+
+pub(crate) struct World {
+    pub desk: Desk,
+    pub handle: Handle,
+    pub now: Moment,
+    /// Every copy that was written, with its recipient, the notice and its number.
+    pub copies: Vec<(PersonId, TaskId, u32)>,
+    number: u64,
+    draws: u64,
+    gates: Vec<TaskId>,
+}
+
+pub(crate) fn person(id: &str, roles: &[&str], groups: &[&str]) -> Person {
+    let digest = Digest::of(id.as_bytes()).to_string().to_uppercase();
+    let set = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
+    Person {
+        id: PersonId::parse(id).unwrap(),
+        name: id.to_owned(),
+        address: Address::parse(&format!("{id}@people.test")).unwrap(),
+        fingerprint: Fingerprint::parse(&digest[..40]).unwrap(),
+        certificate: String::new(),
+        roles: set(roles),
+        groups: set(groups),
+        further: Vec::new(),
+    }
+}
+
+impl World {
+    /// As the engine does at the first start with them.
+    pub(crate) fn take_members_over(&mut self) {
+        for person in self.desk.not_taken_over().into_iter().cloned().collect::<Vec<_>>() {
+            let key = embargod::domain::key::PinnedKey {
+                fingerprint: person.fingerprint.clone(),
+                certificate: String::new(),
+            };
+            let fact = embargod::domain::member::MemberFact::Imported {
+                name: person.name,
+                address: person.address,
+                groups: person.groups,
+                key,
+                source: "config".to_owned(),
+            };
+            self.apply(None, Event::Member { member: person.id, fact });
+        }
+    }
+
+    pub(crate) fn new(playbook: &str) -> Self {
+        let settings = Settings {
+            name: "Desk".to_owned(),
+            address: Address::parse("security@desk.test").unwrap(),
+            prefix: "DEMO".to_owned(),
+            zone: chrono_tz::Europe::Berlin,
+            playbook: playbook.to_owned(),
+            fingerprint: Fingerprint::parse(&"AB".repeat(20)).unwrap(),
+            certificate: String::new(),
+            threads_outside: false,
+            tick_s: 2,
+            plain_per_hour: 10,
+            encrypted_per_hour: 10,
+            acknowledgements_per_hour: 60,
+        };
+        let mut desk = Desk::new(RefKey([7; 32]), settings.clone()).unwrap();
+        let people = [
+            person("mia", &["security_team", "lead", "handlers", "support", "qa", "sweng"], &[]),
+            person(
+                "ann",
+                &[],
+                &[
+                    "private_distributors",
+                    "earliest",
+                    "asn_customers",
+                    "os_packagers",
+                    "third_parties",
+                    "customers",
+                ],
+            ),
+        ];
+        let people = people.into_iter().map(|p| (p.id.clone(), p)).collect();
+        let roster = Roster { people, ..Roster::default() };
+        let mut lay = |text: &str| desk.shelve(text);
+        let configured = Event::Configured {
+            settings: lay(&serde_json::to_string(&settings).unwrap()),
+            roster: lay(&serde_json::to_string(&roster).unwrap()),
+            templates: lay("{}"),
+            playbooks: BUILTIN.iter().map(|(name, text)| ((*name).to_owned(), lay(text))).collect(),
+            calendars: calendar::builtin()
+                .iter()
+                .map(|(name, text)| (name.clone(), lay(text)))
+                .collect(),
+        };
+        let now: Moment = "2026-03-02T09:00:00Z".parse().unwrap();
+        let handle = Handle::parse("DEMO-2026-7F3K2").unwrap();
+        let mut world =
+            Self { desk, handle, now, number: 0, draws: 0, gates: Vec::new(), copies: Vec::new() };
+        world.apply(None, configured);
+        assert!(world.desk.faults.is_empty(), "{:?}", world.desk.faults);
+        world.take_members_over();
+        let loaded = &world.desk.playbooks[playbook];
+        let opening = Opening {
+            playbook: loaded.digest,
+            calendar: loaded.calendar_digest,
+            letter: LetterNote {
+                raw: Digest::of(b"raw"),
+                received: now,
+                message_id: None,
+                author: Author::Unproven,
+                protection: Protection::Both,
+                failure: None,
+                text: Digest::of(b"text"),
+                session: None,
+            },
+            reporter: None,
+            key: None,
+            session: None,
+            acknowledge: None,
+            deferred: false,
+            looks_encrypted: true,
+        };
+        let gates: Vec<TaskId> = loaded
+            .tasks
+            .iter()
+            .filter(|task| matches!(task.kind, Kind::Gate | Kind::Human))
+            .map(|task| task.id.clone())
+            .collect();
+        world.apply(None, Event::Opened(Box::new(opening)));
+        world.apply(Some("mia"), Event::Accepted);
+        let product = Event::FieldSet { field: "product".to_owned(), value: "bind9".to_owned() };
+        world.apply(Some("mia"), product);
+        world.gates = gates;
+        world.open_gates();
+        world
+    }
+
+    /// What people do before a notice may leave; gates of the day lapse when T moves.
+    pub(crate) fn open_gates(&mut self) {
+        for task in self.gates.clone() {
+            self.apply(Some("mia"), Event::TaskDone { task, evidence: None, sets: None });
+        }
+        let at = self.now;
+        self.apply(Some("mia"), Event::AnchorSet { anchor: Anchor::FixReady, moment: at });
+    }
+
+    pub(crate) fn apply(&mut self, by: Option<&str>, event: Event) {
+        self.number += 1;
+        let record = Record {
+            number: self.number,
+            at: self.now,
+            incident: (!matches!(event, Event::Configured { .. })).then(|| self.handle.clone()),
+            by: by.map(|by| PersonId::parse(by).unwrap()),
+            cause: None,
+            event,
+        };
+        self.desk.apply(&record, Digest::of(&self.number.to_be_bytes()));
+        self.desk.audit().unwrap();
+    }
+
+    /// The notices that count from T.
+    pub(crate) fn notices(&self) -> Vec<TaskId> {
+        let incident = &self.desk.incidents[&self.handle];
+        let of_t = |when: &embargod::domain::playbook::When| {
+            when.window.is_moment() && when.anchors.iter().all(|anchor| anchor.is_planned())
+        };
+        let tasks = incident.notice_tasks().filter(|task| task.when.as_ref().is_some_and(of_t));
+        tasks.map(|task| task.id.clone()).collect()
+    }
+
+    pub(crate) fn carry_out(&mut self, decision: Decision) {
+        for entry in decision.entries {
+            if let Event::Released { notice, .. } = &entry.event {
+                let incident = &self.desk.incidents[&self.handle];
+                let task = incident.task(notice);
+                if let Some(task) = task {
+                    let (earliest, _) = schedule::span_of(incident, task).unwrap();
+                    assert!(
+                        self.now >= earliest,
+                        "{notice} left at {}, before {earliest}",
+                        self.now
+                    );
+                    let again = incident.notices.get(notice).is_some_and(|n| n.has_left());
+                    assert!(!again, "{notice} left twice");
+                }
+            }
+            let by = entry.by.map(|by| by.to_string());
+            self.apply(by.as_deref(), entry.event);
+        }
+    }
+
+    pub(crate) fn pass(&mut self, hours: i64) {
+        let until = self.now + Span::hours(hours);
+        for _ in 0..2_000 {
+            match self.desk.next_due() {
+                Some(next) if next <= until => {
+                    self.now = self.now.max(next) + Span::milliseconds(1);
+                    self.draws += 1;
+                    let mut seed = [0; 32];
+                    seed[..8].copy_from_slice(&self.draws.to_be_bytes());
+                    let decision = watch::due(
+                        &self.desk,
+                        &self.handle.clone(),
+                        true,
+                        self.now,
+                        Fresh::new(seed),
+                    );
+                    self.carry_out(decision);
+                }
+                _ => {
+                    self.now = until;
+                    return;
+                }
+            }
+        }
+        panic!("the desk never comes to rest");
+    }
+
+    pub(crate) fn move_t(&mut self, hours: i64) {
+        let t = chrono::SubsecRound::trunc_subsecs(self.now + Span::hours(hours), 0);
+        self.apply(Some("mia"), Event::TSet { t });
+    }
+
+    /// A new draft of everything that has not left, approved by somebody.
+    pub(crate) fn draft(&mut self) {
+        self.open_gates();
+        for notice in self.notices() {
+            let incident = &self.desk.incidents[&self.handle];
+            let known = incident.notices.get(&notice);
+            if known.is_some_and(|notice| notice.has_left()) {
+                continue;
+            }
+            let number = known.and_then(|n| n.draft()).map_or(0, |draft| draft.number) + 1;
+            let draft = Draft {
+                notice: notice.clone(),
+                number,
+                body: Digest::of(b"body"),
+                recipients: BTreeSet::from([Recipient::Person(PersonId::parse("ann").unwrap())]),
+                t: incident.t(),
+                release: None,
+                template: Digest::of(b"template"),
+                by: None,
+                attachments: Vec::new(),
+                doubts: Vec::new(),
+            };
+            self.apply(None, Event::Frozen(Box::new(draft)));
+            self.apply(Some("mia"), Event::Approved { notice, number });
+        }
+    }
+}
