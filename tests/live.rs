@@ -10,77 +10,17 @@
     reason = "a test that cannot go on should stop, and says so"
 )]
 
-use std::path::{Path, PathBuf};
+mod live_stack;
+
 use std::process::Command;
 use std::time::Duration;
 
 use embargod::domain::names::Span;
-use embargod::rehearsal::live::{Live, Servers, gpg};
+use embargod::rehearsal::live::{Live, gpg};
 use embargod::rehearsal::mail::{Draft, Guard, Read};
 use embargod::rehearsal::story::{self, CANARY};
 use embargod::rehearsal::{Stage, Who};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_embargod");
-
-/// Servers in a folder of their own; stopped and removed at the end.
-struct Stack(PathBuf);
-
-impl Stack {
-    fn start() -> Option<Self> {
-        if std::env::var_os("EMBARGOD_LIVE").is_none() {
-            eprintln!("skipped: set EMBARGOD_LIVE=1 to run against real servers");
-            return None;
-        }
-        // Short: GnuPG and the servers put sockets below it.
-        let random = embargod::edge::random::<4>().unwrap();
-        let name: String = random.iter().map(|b| format!("{b:02x}")).collect();
-        let path = Path::new("/tmp").join(format!("emb-{name}"));
-        std::fs::create_dir(&path).unwrap();
-        let users =
-            Who::ALL.iter().map(|who| who.address()).chain([embargod::rehearsal::DESK.to_owned()]);
-        let users = users.flat_map(|address| ["--user".to_owned(), format!("{address}:rehearsal")]);
-        let out = Command::new("scripts/mailstack")
-            .arg("start")
-            .arg(path.join("s"))
-            .args(users)
-            .output()
-            .unwrap();
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        Some(Self(path))
-    }
-
-    fn desk(&self) -> Live {
-        let servers = Servers::read(&self.0.join("s/env")).unwrap();
-        Live::with_program(&self.0.join("d"), servers, None, PROGRAM.into(), Box::new(|_| {}))
-            .unwrap()
-    }
-
-    fn maildir(&self, who: Who) -> PathBuf {
-        self.0.join("s/mail").join(who.address()).join("Maildir/new")
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        let _ = Command::new("scripts/mailstack").arg("stop").arg(self.0.join("s")).output();
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn files_below(path: &Path, out: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => files_below(&entry.path(), out),
-            Ok(kind) if kind.is_file() => out.push(entry.path()),
-            _ => {}
-        }
-    }
-}
-
-fn holds(path: &Path, word: &str) -> bool {
-    std::fs::read(path)
-        .is_ok_and(|bytes| bytes.windows(word.len()).any(|part| part == word.as_bytes()))
-}
+use live_stack::{PROGRAM, Stack, files_below, holds};
 
 /// Waits for a new mail that fits.
 fn wait(live: &mut Live, who: Who, from: usize, fits: impl Fn(&Read) -> bool) -> Read {

@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::type_complexity,
+    clippy::wildcard_enum_match_arm,
     reason = "a test that cannot go on should stop"
 )]
 

@@ -11,7 +11,7 @@
     reason = "each test uses a part of it; a test that cannot go on should stop"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use embargod::domain::calendar;
 use embargod::domain::desk::{Decision, Desk, Record, Settings};
