@@ -71,6 +71,7 @@ fn samples() -> Vec<Event> {
         template: digest,
         by: Some(person.clone()),
         attachments: Vec::new(),
+        text: None,
         doubts: Vec::new(),
     };
     let enclosure = embargod::domain::event::Enclosure {
@@ -80,8 +81,12 @@ fn samples() -> Vec<Event> {
         sha256: digest,
         bytes: digest,
     };
-    let with_patch =
-        Draft { attachments: vec![enclosure], doubts: vec!["x".into()], ..draft.clone() };
+    let with_patch = Draft {
+        attachments: vec![enclosure],
+        text: Some(digest),
+        doubts: vec!["x".into()],
+        ..draft.clone()
+    };
     let ask =
         Ask { person: person.clone(), by: None, line: "/close".into(), basis: digest, until: at() };
     let purpose = Purpose::Notice { notice: notice.clone(), number: 1 };
@@ -248,8 +253,9 @@ fn of_the_list(digest: Digest, draft: Draft) -> Vec<Event> {
         MemberFact::KeyTaken { fingerprint: fingerprint.clone() },
         MemberFact::KeyUpdated { key: key.clone(), revoked: false },
         MemberFact::KeyUpdated { key, revoked: true },
-        MemberFact::KeyDropped { fingerprint },
+        MemberFact::KeyDropped { fingerprint: fingerprint.clone() },
     ];
+    let marked = Draft { text: Some(digest), ..draft.clone() };
     let mut events: Vec<Event> =
         facts.into_iter().map(|fact| Event::Member { member: ann.clone(), fact }).collect();
     events.extend([
@@ -266,7 +272,9 @@ fn of_the_list(digest: Digest, draft: Draft) -> Vec<Event> {
         Event::Answered { notice, number: 1, answer: Answer::Ready },
         Event::Objected { words: digest },
         Event::AudienceSet { group: group(), members: Some(BTreeSet::from([ann.clone()])) },
-        Event::Leaked { who: Some(ann), words: digest },
+        Event::Leaked { who: Some(ann.clone()), words: digest },
+        Event::Member { member: ann, fact: MemberFact::KeyDistrusted { fingerprint } },
+        Event::Frozen(Box::new(marked)),
     ]);
     events
 }

@@ -114,7 +114,8 @@ fn join(world: &mut World, who: Who, golden: &mut Golden, without: &str) {
         at_desk(world, Who::Mia, &format!("/member meets {id} {criteria} seen on their site"));
     golden.add(&new);
     if without != "approval" {
-        let new = at_desk(world, Who::Tom, &format!("/member approve {id}@1"));
+        let n = number(world, who);
+        let new = at_desk(world, Who::Tom, &format!("/member approve {id}@{n}"));
         golden.add(&new);
     }
 }
@@ -145,14 +146,15 @@ fn somebody_becomes_a_member_by_all_the_steps_and_by_no_fewer() {
 fn one_person_alone_adds_nobody_and_an_approval_is_of_what_stood_then() {
     let mut world = World::new();
     join(&mut world, Who::Dora, &mut Golden::default(), "approval");
-    let new = at_desk(&mut world, Who::Mia, "/member approve dora@1");
+    let n = number(&world, Who::Dora);
+    let new = at_desk(&mut world, Who::Mia, &format!("/member approve dora@{n}"));
     refusal(&new, Who::Mia, "needs two people");
-    let new = at_desk(&mut world, Who::Tom, "/member approve dora@7");
-    refusal(&new, Who::Tom, "what you would approve of `dora` is dora@1");
+    let new = at_desk(&mut world, Who::Tom, "/member approve dora@1");
+    refusal(&new, Who::Tom, &format!("what you would approve of `dora` is dora@{n}"));
     // Who has no part in it.
-    let new = at_desk(&mut world, Who::Uma, "/member approve dora@1");
+    let new = at_desk(&mut world, Who::Uma, &format!("/member approve dora@{n}"));
     refusal(&new, Who::Uma, "you are not among them");
-    let new = at_desk(&mut world, Who::Dora, "/member approve dora@1");
+    let new = at_desk(&mut world, Who::Dora, &format!("/member approve dora@{n}"));
     refusal(&new, Who::Dora, "does not know the word");
     let new = at_desk(&mut world, Who::Dora, "/vouch dora");
     refusal(&new, Who::Dora, "nobody called `dora`");
@@ -211,7 +213,8 @@ fn who_joins_late_gets_what_they_missed_and_who_is_out_gets_nothing_more() {
     assert_eq!(notices, [Who::Ann, Who::Bob], "{:?}", subjects(&new));
     // Dora joins: she gets it, marked as a late copy, with the entry for her calendar.
     join(&mut world, Who::Dora, &mut Golden::default(), "approval");
-    let new = at_desk(&mut world, Who::Tom, "/member approve dora@1");
+    let n = number(&world, Who::Dora);
+    let new = at_desk(&mut world, Who::Tom, &format!("/member approve dora@{n}"));
     let late: Vec<&Read> = new
         .iter()
         .filter(|(who, mail)| *who == Who::Dora && mail.subject.contains("Advance notice"))

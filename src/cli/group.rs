@@ -102,6 +102,11 @@ impl Group {
             What::Show { who } => show(path, now, who),
             What::Import { file } => import(path, now, file),
             What::Export => export(path, now),
+            What::Suspend { reason, .. } | What::Remove { reason, .. }
+                if reason.trim().is_empty() =>
+            {
+                Err(Fault::new("a reason is missing", "say why: it is kept, and the team reads it"))
+            }
             What::Suspend { who, reason } => {
                 let fact = MemberFact::Suspended { reason: clean_line(reason, 300) };
                 order(path, now, who, fact, |member| match member.suspended {
@@ -283,6 +288,12 @@ fn import(path: &Path, now: Moment, file: &Path) -> Done {
         let next = "compare with what `embargod group export` writes";
         Fault::new(format!("{}:{line}: {}", file.display(), error.message()), next)
     })?;
+    if rows.member.is_empty() {
+        return Err(Fault::new(
+            format!("{} names nobody", file.display()),
+            "write a [[member]] for each, as `embargod group export` does",
+        ));
+    }
     // All or nothing: a list that is half there would be taken for the whole.
     let mut people: Vec<Person> = Vec::new();
     let mut problems = Vec::new();
@@ -326,6 +337,22 @@ fn person(
     let certificate = Certificate::read(&bytes)?;
     certificate.check(now)?;
     let fingerprint = certificate.fingerprint();
+    if desk.is_reserved(&id) {
+        return Err("its id is a word of the desk, or names a group or a role".to_owned());
+    }
+    if desk.is_own_address(&address) || desk.settings.fingerprint == fingerprint {
+        return Err("it has the desk's own address or key".to_owned());
+    }
+    if bytes.windows(22).any(|part| part == b"BEGIN PGP PRIVATE KEY ") {
+        return Err("its file holds a SECRET key; export the certificate alone".to_owned());
+    }
+    for group in &row.groups {
+        let full = desk.group(group).and_then(|rules| rules.cap);
+        let new = others.iter().filter(|other| other.groups.contains(group)).count();
+        if full.is_some_and(|cap| desk.members.places(group).saturating_add(new) >= cap) {
+            return Err(format!("the group `{group}` is full"));
+        }
+    }
     if desk.revocation(&fingerprint).is_some() {
         return Err("its key was revoked, also where this copy does not say so".to_owned());
     }

@@ -124,6 +124,13 @@ fn rotate(path: &Path, now: Moment, yes: bool) -> Done {
         say("Next: embargod key rotate --yes");
         return Ok(ExitCode::SUCCESS);
     }
+    let (_, desk) = super::look::open(path, now)?;
+    if desk.configured.is_some() && desk.settings.fingerprint != settings.fingerprint {
+        return Err(Fault::new(
+            "the key in the config has not been told to anybody yet",
+            "start the desk once, so that everybody hears of it; then rotate again if you must",
+        ));
+    }
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let (key, revocation) =
         generate(&settings.name, settings.address.as_str(), Some(&config.passphrase), Some(3), now)

@@ -24,6 +24,25 @@ pub fn sequence(incident: &Incident) -> u32 {
 /// and says nothing to whoever finds it in a calendar.
 #[must_use]
 pub fn of(incident: &Incident, key: &RefKey, tlp: &str, now: Moment) -> Option<Attachment> {
+    entry(incident, key, tlp, now, false)
+}
+
+/// The entry taken back: the day will not come.
+#[must_use]
+pub fn cancelled(incident: &Incident, key: &RefKey, tlp: &str, now: Moment) -> Option<Attachment> {
+    entry(incident, key, tlp, now, true)
+}
+
+fn entry(
+    incident: &Incident,
+    key: &RefKey,
+    tlp: &str,
+    now: Moment,
+    cancelled: bool,
+) -> Option<Attachment> {
+    let number = sequence(incident).saturating_add(u32::from(cancelled));
+    let (method, status) =
+        if cancelled { ("CANCEL", "CANCELLED") } else { ("PUBLISH", "CONFIRMED") };
     let t = incident.t()?;
     let uid = Digest::of_parts(&[b"calendar entry", &key.0, incident.handle.as_str().as_bytes()]);
     let uid = uid.to_string();
@@ -34,16 +53,17 @@ pub fn of(incident: &Incident, key: &RefKey, tlp: &str, now: Moment) -> Option<A
         .summary(&format!("[TLP:{tlp}] {}", incident.handle))
         .starts(t)
         .ends(later(t, Span::minutes(15)))
-        .add_property("SEQUENCE", sequence(incident).to_string())
+        .add_property("SEQUENCE", number.to_string())
+        .add_property("STATUS", status)
         .add_property("CLASS", "CONFIDENTIAL");
     let mut calendar = Calendar::empty();
     calendar.append_property(("VERSION", "2.0"));
     calendar.append_property(("PRODID", "-//embargod//notice//EN"));
-    calendar.append_property(("METHOD", "PUBLISH"));
+    calendar.append_property(("METHOD", method));
     calendar.push(event.done());
     Some(Attachment {
         name: NAME.to_owned(),
-        media: "text/calendar; charset=utf-8; method=PUBLISH".to_owned(),
+        media: format!("text/calendar; charset=utf-8; method={method}"),
         bytes: calendar.to_string().into_bytes().into(),
         of_other_form: false,
     })

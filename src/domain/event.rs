@@ -428,6 +428,9 @@ pub struct Draft {
     /// What goes with it: patches, and the entry for a calendar.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Enclosure>,
+    /// A keyed hash of its text, by which it is seen that the record has changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Digest>,
     /// What was doubtful about its text when it was frozen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubts: Vec<String>,

@@ -66,6 +66,17 @@ impl Parsed {
 /// More lines than this are no command mail.
 const LINES_MAX: usize = 50;
 
+/// What ends a line for some programs, and is not seen in others.
+const LINE_ENDS: [char; 5] = ['\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}'];
+
+/// A word that stands behind such a mark on the line of another word: its writer may have pasted it
+/// without seeing it, so it is not carried out, and neither is the rest.
+fn hidden_word(text: &str) -> Option<Line> {
+    let marked = |line: &&str| line.trim_start().starts_with('/') && line.contains(LINE_ENDS);
+    let mut parts = text.lines().filter(marked).flat_map(|line| line.split(LINE_ENDS).skip(1));
+    parts.find_map(|part| command_line(part.trim()))
+}
+
 /// Reads the text of a mail to the desk at `desk`. Whatever is quoted is never a command and never
 /// part of the text, whether the mail program marks it with `>` or not.
 #[must_use]
@@ -73,12 +84,13 @@ pub fn parse(text: &str, desk: &Address) -> Parsed {
     // Phones, and copying from web pages, leave blanks that do not break; and some marks end a line
     // for those who read it.
     let text = text.replace(['\u{a0}', '\u{202f}'], " ");
-    let text = text.replace(['\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}'], "\n");
+    let hidden = hidden_word(&text);
+    let text = text.replace(LINE_ENDS, "\n");
     let raw: Vec<&str> = text.lines().map(|line| line.trim_start_matches(INVISIBLE)).collect();
     let lines: Vec<&str> = raw.iter().map(|line| line.trim_end()).collect();
     let end = unmarked_quote(&lines, desk);
     let own = lines.get(..end).unwrap_or(&lines);
-    let mut parsed = Parsed { cut: end < lines.len(), ..Parsed::default() };
+    let mut parsed = Parsed { cut: end < lines.len(), stray: hidden, ..Parsed::default() };
     let mut words = Vec::new();
     let mut in_block = false;
     let mut block_over = false;
@@ -382,6 +394,9 @@ mod tests {
             assert_eq!(words(&format!("{start}/hold ALL")), ["/hold ALL"], "{start:?}");
         }
         assert!(is_misplaced(&parsed("\u{ff0f}hold ALL")));
+        for line in ["/show\u{2028}/spam", "/title x\u{2029}/spam"] {
+            assert!(parsed(line).stray.is_some(), "{line:?}");
+        }
         for line in ["\u{ff0f}spam", "x\u{2028}/spam", "x\u{c}/spam"] {
             assert!(parsed(&format!("/reply\nThank you.\n{line}")).stray.is_some(), "{line:?}");
         }

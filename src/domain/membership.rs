@@ -144,7 +144,7 @@ fn key_ends(work: &mut Work<'_>, id: &PersonId, subkey: &str, end: Moment, days:
     let when = work.say(end);
     let heading = match (ended, days) {
         (true, _) => "A key has ended".to_owned(),
-        (false, 1) => "A key ends tomorrow".to_owned(),
+        (false, 1) => "A key ends within a day".to_owned(),
         (false, days) => format!("A key ends in {days} days or less"),
     };
     if work.desk.can_seal(person, work.now) {
@@ -227,9 +227,12 @@ pub fn keys_in_the_way(work: &Work<'_>) -> Vec<String> {
         for (word, at) in notices_for(incident, person) {
             if at >= work.now && !work.desk.can_seal(person, at) {
                 let until = work.desk.sealable_until(person, work.now);
-                let until = until.map_or_else(String::new, |until| work.say(until));
+                let key = match until.filter(|until| *until > work.now) {
+                    Some(until) => format!("the key can be used until {}", work.say(until)),
+                    None => "there is no key that can be used".to_owned(),
+                };
                 lines.push(format!(
-                    "{} ({}): the key can be used until {until}, and `{word}` leaves on {}",
+                    "{} ({}): {key}, and `{word}` leaves on {}",
                     person.name,
                     person.id,
                     work.say(at)
@@ -298,7 +301,9 @@ fn take(work: &mut Work<'_>, id: &PersonId) {
     let before: Vec<PinnedKey> = member.keys.clone();
     work.add_member(id, MemberFact::KeyTaken { fingerprint: fingerprint.clone() });
     let lines = [format!("The key of {} ({id}) is now {}.", member.name, fingerprint.spaced())];
-    tell_keys(work, &member, before.iter().chain([&offered.key]), "Your key was changed", &lines);
+    let next = "if it was not you who wanted this, reply at once, signed with either key, with `| /key revoke`, without the bar, and reach the team by another way.";
+    let keys = before.iter().chain([&offered.key]);
+    tell_keys(work, &member, keys, "Your key was changed", &lines, next);
     let stewards = stewards_but(work, id);
     let next = "nothing; what was withheld is sent now.";
     tell_at_desk(work, &stewards, "A member's key was changed", &lines, next);
@@ -339,13 +344,14 @@ pub fn tell_keys<'k>(
     keys: impl Iterator<Item = &'k PinnedKey>,
     heading: &str,
     lines: &[String],
+    next: &str,
 ) {
     for key in keys {
         let person = as_known_by(member, key);
         let lines: Vec<String> = lines.iter().map(|line| wrapped(line)).collect();
         let facts = json!({
             "heading": heading, "lines": lines,
-            "next": "if it was not you who wanted this, reply with `| /key cancel`, without the bar, and write to the team by another way.",
+            "next": wrapped(next),
         });
         work.tell_by_key(&person, Purpose::Alert, "alert", facts);
     }
@@ -403,7 +409,7 @@ pub fn revoked(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decis
         let (fingerprint, certificate) = (key.fingerprint.clone(), key.certificate.clone());
         let pinned = PinnedKey { fingerprint, certificate };
         work.add_member(&person.id, MemberFact::KeyUpdated { key: pinned, revoked: true });
-        tell_in_clear(&mut work, person, "key-ends-clear");
+        tell_in_clear(&mut work, person, "key-revoked");
         if key.facts.subkeys.is_empty() {
             // Said here, and not once more as a key that nothing can be sealed to.
             let what = format!("nokey:{}", person.fingerprint);
@@ -522,6 +528,11 @@ pub fn taken_over(
             source: source.to_owned(),
         };
         work.add_member(&person.id, fact);
+        // Who was put in by hand has heard nothing so far; whom the config had knows us.
+        if source != "config" {
+            let facts = json!({ "audience": groups.join(", "), "name": person.name, "cut": true });
+            work.tell_by_key(person, Purpose::Reminder, "welcome", facts);
+        }
     }
     // At the very first start there is nobody yet to whom it would be news.
     if desk.head.number > 1 {
@@ -576,6 +587,37 @@ pub fn missing(work: &Work<'_>, member: &Member, group: &str) -> Vec<String> {
     member.missing(group, rules, members.places(group), counts, vouches)
 }
 
+/// What still misses besides approvals.
+#[must_use]
+pub fn missing_before_approval(work: &Work<'_>, member: &Member, group: &str) -> Vec<String> {
+    let mut missing = missing(work, member, group);
+    missing.retain(|what| !what.ends_with("of the team must approve"));
+    missing
+}
+
+/// Asks those of the team who have not approved somebody to do it, once nothing else misses.
+fn ask_approval(work: &mut Work<'_>, member: &Member) {
+    for (group, membership) in &member.groups {
+        let only_that = membership.active.is_none()
+            && missing_before_approval(work, member, group).is_empty()
+            && !missing(work, member, group).is_empty();
+        if !only_that {
+            continue;
+        }
+        let mut people = stewards_but(work, &member.id);
+        people.retain(|person| !membership.approved.contains_key(&person.id));
+        let lines = [
+            format!("{} ({}) has met everything for `{group}`.", member.name, member.id),
+            "Look at it before you approve.".to_owned(),
+        ];
+        let next = format!(
+            "`| /member show {0}`, then `| /member approve {0}@{1} {group}`, without the bar.",
+            member.id, member.number
+        );
+        tell_at_desk(work, &people, "A member waits for your approval", &lines, &next);
+    }
+}
+
 /// Makes somebody active in each group where nothing misses any more. Says in which.
 pub fn settle(work: &mut Work<'_>, id: &PersonId) -> Vec<String> {
     let Some(member) = work.members().get(id).cloned() else { return Vec::new() };
@@ -589,13 +631,16 @@ pub fn settle(work: &mut Work<'_>, id: &PersonId) -> Vec<String> {
         .filter(|group| missing(work, &member, group).is_empty())
         .cloned()
         .collect();
+    if ready.is_empty() {
+        ask_approval(work, &member);
+    }
     for group in &ready {
         work.add_member(id, MemberFact::Activated { group: group.clone() });
         let rules = work.desk.group(group);
         let label = rules.map_or_else(|| group.clone(), |rules| rules.label.clone());
         let Some(key) = member.keys.first() else { continue };
         let person = as_known_by(&member, key);
-        let facts = json!({ "audience": label, "name": member.name });
+        let facts = json!({ "audience": label, "name": member.name, "cut": false });
         work.tell_by_key(&person, Purpose::Reminder, "welcome", facts);
         let lines = [format!("{} ({id}) is now active in {label}.", member.name)];
         let stewards = stewards_but(work, id);

@@ -19,8 +19,13 @@ pub const LATE: &str = "This notice is LATE: it should have reached you earlier.
 
 /// The line that a copy carries which leaves after those of the others.
 #[must_use]
-pub fn late_copy(left: &str) -> String {
-    format!("This is a LATE COPY for you. It left for the others on\n{left}.")
+pub fn late_copy(left: &str, moved: bool) -> String {
+    let date = if moved {
+        "\nThe date in it HAS MOVED since: the mail after this one has the new one."
+    } else {
+        ""
+    };
+    format!("This is a LATE COPY for you. It left for the others on\n{left}.{date}\n")
 }
 
 /// Who gets a notice if it leaves now.
@@ -207,6 +212,27 @@ pub fn render(
     }
 }
 
+/// A hash of a text that tells nobody what it says, not even to whoever guesses.
+fn text_mark(work: &Work<'_>, written: &Written) -> Digest {
+    let (subject, body) = (written.subject.as_bytes(), written.body.as_bytes());
+    Digest::of_parts(&[b"draft", &work.desk.ref_key.0, subject, body])
+}
+
+/// Whether a draft frozen now would say something else than the newest: the record has changed.
+#[must_use]
+pub fn would_differ(work: &Work<'_>, task: &Task) -> bool {
+    let draft = work.incident.as_ref().and_then(|i| i.notices.get(&task.id)?.valid_draft());
+    let (Some(mark), Some(template)) = (draft.and_then(|draft| draft.text), &task.template) else {
+        return false;
+    };
+    let outside = matches!(task.audience, Some(Audience::Group(_) | Audience::Public(_)));
+    if template == "tell" || !outside {
+        return false;
+    }
+    let now = render(work, template, task.audience.as_ref());
+    now.is_ok_and(|written| text_mark(work, &written) != mark)
+}
+
 /// What goes with a notice.
 #[derive(Debug, Clone, Default)]
 pub struct Enclosed {
@@ -225,6 +251,19 @@ impl Enclosed {
         {
             let tlp = tlp(incident, audience);
             let entry = super::entry::of(incident, &work.desk.ref_key, &tlp, work.now);
+            self.attachments.extend(entry);
+        }
+        self
+    }
+}
+
+impl Enclosed {
+    /// Adds the entry for a calendar, taken back: the embargo is over.
+    #[must_use]
+    pub fn with_entry_taken_back(mut self, work: &Work<'_>) -> Self {
+        if let Some(incident) = &work.incident {
+            let key = &work.desk.ref_key;
+            let entry = super::entry::cancelled(incident, key, "AMBER+STRICT", work.now);
             self.attachments.extend(entry);
         }
         self
@@ -274,6 +313,7 @@ pub fn freeze(
         template: work.desk.texts.digest(template),
         by,
         attachments,
+        text: Some(text_mark(work, written)),
         doubts: enclosed.doubts,
     }
 }

@@ -8,7 +8,7 @@ use super::event::{Purpose, Recipient};
 use super::letter::{Attachment, Failure, Letter, Protection, Signature, Verdict};
 use super::roster::{Party, Person};
 use super::schedule;
-use super::texts::{Written, clean, clean_line, quote, without_references};
+use super::texts::{Written, clean, clean_line, quote, without_references, wrapped};
 use super::work::Work;
 
 /// A report, to each holder of the playbook's intake role.
@@ -236,12 +236,22 @@ fn notes(letter: &Letter) -> Vec<&'static str> {
 pub fn who(desk: &Desk, to: &Recipient) -> String {
     match to {
         Recipient::Person(id) => {
-            desk.roster.person(id).map_or_else(|| id.to_string(), |p| p.name.clone())
+            // Also one who was removed since.
+            let member = desk.members.get(id).map(|member| member.name.clone());
+            let known = desk.roster.person(id).map(|person| person.name.clone());
+            known.or(member).unwrap_or_else(|| id.to_string())
         }
         Recipient::Reporter => "the reporter".to_owned(),
         Recipient::List(address) => format!("the list {address}"),
         Recipient::Outsider(_) => "somebody outside".to_owned(),
     }
+}
+
+fn alert_facts(heading: &str, lines: &[String], next: &str) -> serde_json::Value {
+    let lines: Vec<String> = lines.iter().map(|line| wrapped(line)).collect();
+    let next = wrapped(&format!("What to do: {next}"));
+    let next = next.strip_prefix("What to do: ").unwrap_or(&next);
+    json!({ "heading": heading, "lines": lines, "next": next })
 }
 
 /// Tells people who are not on the incident that something is wrong: sealed, without its title and
@@ -254,7 +264,7 @@ pub fn tell_outside(
     next: &str,
 ) {
     let incident = work.incident.take();
-    let facts = json!({ "heading": heading, "lines": lines, "next": next });
+    let facts = alert_facts(heading, lines, next);
     work.tell_all(people, &Purpose::Alert, "alert", &facts);
     work.incident = incident;
 }
@@ -280,6 +290,6 @@ pub fn alert(
         .into_iter()
         .filter(|person| about != Some(&Recipient::Person(person.id.clone())))
         .collect();
-    let facts = json!({ "heading": heading, "lines": lines, "next": next });
+    let facts = alert_facts(heading, lines, next);
     work.tell_all(&people, &Purpose::Alert, "alert", &facts);
 }

@@ -93,6 +93,9 @@ pub fn person_mail(
     }
     // A command line from anyone else is ordinary text.
     if !steers && !answers {
+        if place.handle.is_none() && place.to_desk && is_known(desk, &person.id) {
+            return Some(mail.word_to_stewards());
+        }
         return mail.place.handle.as_ref().map(|handle| mail.conversation(handle));
     }
     if let Some(refusal) = mail.out_of_place() {
@@ -129,6 +132,7 @@ impl<'a> SignedMail<'a> {
     fn work(&self, handle: Option<&Handle>, what: &'static str) -> Work<'a> {
         let mut work = Work::on(self.desk, handle, self.now, self.fresh.clone());
         work.by = Some(self.person.id.clone());
+        work.signed = Some(self.signed.fingerprint.clone());
         work.dispose(what);
         work
     }
@@ -204,6 +208,27 @@ impl<'a> SignedMail<'a> {
             let next = "encrypt mail to the desk; `| /ping` (without the bar) tells what your program does.";
             work.inform(&[self.person], "Your mail was not encrypted", &lines, next);
         }
+        work.done()
+    }
+
+    /// A member answers a mail of the desk that is about no incident: it goes to those who look after
+    /// the members, and opens none.
+    fn word_to_stewards(&self) -> Decision {
+        let mut work = self.work(None, "word of a member");
+        if self.is_spent() {
+            work.dispose("replay");
+            return work.done();
+        }
+        self.spend(&mut work);
+        let text: String = super::texts::clean(&self.parsed.text).chars().take(20_000).collect();
+        let text = super::texts::quote(&super::texts::without_references(&text));
+        let mut lines = vec![format!("{} ({}) writes:", self.person.name, self.person.id), text];
+        if !self.letter.attachments.is_empty() {
+            lines.push("Attachments are kept with the mail, and were not passed on.".to_owned());
+        }
+        let people = super::membership::stewards_but(&work, &self.person.id);
+        let next = format!("answer them from your own address: {}.", self.person.address);
+        super::membership::tell_at_desk(&mut work, &people, "A member writes", &lines, &next);
         work.done()
     }
 
@@ -431,6 +456,7 @@ impl<'a> SignedMail<'a> {
         let words = words.map(|row| row.word.to_owned()).collect();
         work.add(Event::Refused { words, why: refusal.reason.clone() });
         let next = match refusal.next.as_str() {
+            "" if self.audience == Audience::Members => "see `| /help`, without the bar.",
             "" => "look where it stands with `| /status`, without the bar.",
             next => next,
         };
@@ -608,6 +634,16 @@ fn only_about_itself(
             "a key that is not trusted",
             "your key was said to be in other hands, so it counts no more.",
             "offer another one: `| /key replace`, the new key attached, without the bar.",
+        ));
+    }
+    // A key that another one has taken the place of says that a notice arrived, and no more.
+    let says = ["ack", "ready", "objection", "leak", "whoami"].contains(&row.word);
+    let first = work.signed.as_ref().is_none_or(|signed| *signed == person.fingerprint);
+    if !first && !newcomer && !says && !replaces {
+        return Err(Refusal::new(
+            "a key that was replaced",
+            "your mail is signed by a key that another one of yours has taken the place of.",
+            "sign with the new one. If that is not yours: `| /key revoke`, without the bar.",
         ));
     }
     if !newcomer {

@@ -76,6 +76,7 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("key-change-clear", Class::Clear, include_str!("../../templates/key-change-clear.txt")),
     ("key-ends", Class::Sealed, include_str!("../../templates/key-ends.txt")),
     ("key-ends-clear", Class::Clear, include_str!("../../templates/key-ends-clear.txt")),
+    ("key-revoked", Class::Clear, include_str!("../../templates/key-revoked.txt")),
     ("known-public", Class::Notice, include_str!("../../templates/known-public.txt")),
     ("leak", Class::Notice, include_str!("../../templates/leak.txt")),
     ("mail", Class::Sealed, include_str!("../../templates/mail.txt")),

@@ -321,12 +321,16 @@ fn copies(work: &mut Work<'_>) {
             let task = incident.task(id);
             let late = release.late.then(|| LATE.to_owned());
             let left = work.say(release.at);
+            let moved = release.t != incident.t();
             let copies = some
                 .into_iter()
                 .map(|to| {
                     let caught_up = release.caught_up.contains(&to);
-                    let late =
-                        if caught_up { Some(notice::late_copy(&left)) } else { late.clone() };
+                    let late = if caught_up {
+                        Some(notice::late_copy(&left, moved))
+                    } else {
+                        late.clone()
+                    };
                     let message_id = work.message_id();
                     let purpose = Purpose::Notice { notice: id.clone(), number: *number };
                     let posted = copy_for(work, &incident, &to, task, draft, late)
@@ -374,7 +378,11 @@ fn copy_for(
                 return None;
             }
             let reference = work.reference(Party::Person(id));
-            let enclosures = draft.attachments.clone();
+            let mut enclosures = draft.attachments.clone();
+            // An entry for a day that has moved would be the last that a calendar hears of.
+            if draft.t != incident.t() {
+                enclosures.retain(|enclosure| enclosure.name != super::entry::NAME);
+            }
             let (draft, name) = (draft.body, person.name.clone());
             let words = Words::Frozen { draft, name, reference, late, enclosures };
             let key = work.desk.key_for(person, work.now);

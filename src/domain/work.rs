@@ -29,6 +29,8 @@ pub struct Work<'a> {
     pub incident: Option<Incident>,
     /// The person whose signed mail is being worked on.
     pub by: Option<PersonId>,
+    /// The key that signed it.
+    pub signed: Option<Fingerprint>,
     decision: Decision,
     /// The members, once this decision has changed one of them.
     members: Option<Members>,
@@ -58,7 +60,7 @@ impl<'a> Work<'a> {
     pub fn on(desk: &'a Desk, handle: Option<&Handle>, now: Moment, fresh: Fresh) -> Self {
         let incident = handle.and_then(|handle| desk.incidents.get(handle)).cloned();
         let (decision, others) = (Decision::default(), std::collections::BTreeMap::new());
-        Self { desk, now, fresh, incident, by: None, decision, members: None, others }
+        Self { desk, now, fresh, incident, by: None, signed: None, decision, members: None, others }
     }
 
     /// Adds a fact about the incident.
@@ -254,7 +256,11 @@ impl<'a> Work<'a> {
         attachments: Vec<Attachment>,
         answers: Option<MessageId>,
     ) {
-        let key = self.desk.key_for(person, self.now);
+        // An answer goes to the key that asked, where two of one person count.
+        let theirs = |key: &&Fingerprint| person.fingerprints().any(|own| own == *key);
+        let answers_them = matches!(purpose, Purpose::Transcript | Purpose::Refusal);
+        let asked = self.signed.as_ref().filter(theirs).filter(|_| answers_them);
+        let key = asked.cloned().unwrap_or_else(|| self.desk.key_for(person, self.now));
         self.post_sealed(person, purpose, key, written, attachments, answers);
     }
 

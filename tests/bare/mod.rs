@@ -263,6 +263,7 @@ impl World {
                 template: Digest::of(b"template"),
                 by: None,
                 attachments: Vec::new(),
+                text: None,
                 doubts: Vec::new(),
             };
             self.apply(None, Event::Frozen(Box::new(draft)));

@@ -573,11 +573,18 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let number = approvable(turn, &task, number)?;
     turn.work.add(Event::Approved { notice: task.id.clone(), number });
     let word = task.word().to_string();
+    let stale = if notice::would_differ(turn.work, &task) {
+        format!(
+            "\nThe RECORD HAS CHANGED since {word}@{number} was frozen: it leaves as it was. `| /preview {word}` freezes a new one."
+        )
+    } else {
+        String::new()
+    };
     let incident = turn.incident()?;
     let notice = incident.notices.get(&task.id);
     let missing = notice.map_or(0, |notice| approvals_missing(notice, &task));
     if missing > 0 {
-        return Ok(format!("You approve {word}@{number}. {missing} more must."));
+        return Ok(format!("You approve {word}@{number}. {missing} more must.{stale}"));
     }
     let before: Vec<_> = schedule::open_before(incident, &task).map(ToString::to_string).collect();
     let blocked = match before.as_slice() {
@@ -587,7 +594,7 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let held =
         if incident.is_held(&task.id) { "\nIt is held; `| /resume` lets it go." } else { "" };
     let moment = notice::moment(turn.work, &task);
-    Ok(format!("{word}@{number} is approved. It leaves\n{moment}.{blocked}{held}"))
+    Ok(format!("{word}@{number} is approved. It leaves\n{moment}.{blocked}{held}{stale}"))
 }
 
 /// The number of the draft, if this person may approve it now.

@@ -87,7 +87,16 @@ pub fn of_team(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 /// `/key show|replace|confirm|cancel|revoke`, by a member.
 pub fn of_member(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let (what, rest) = first(arguments.trim());
-    match what.to_ascii_lowercase().as_str() {
+    let what = what.to_ascii_lowercase();
+    let own = rest.is_empty() || rest.eq_ignore_ascii_case(turn.person.id.as_str());
+    if what != "confirm" && !own {
+        return Err(Refusal::new(
+            "another's key",
+            format!("`/key {what}` is about your own key, and stands alone."),
+            "leave out what stands behind it.",
+        ));
+    }
+    match what.as_str() {
         "show" => {
             let member = myself(turn)?;
             Ok(shown(turn, Some(&member), &turn.person.fingerprint.clone()))
@@ -285,7 +294,8 @@ fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             format!("It takes effect on {} at the earliest.", turn.work.say(from)),
         ];
         let keys: Vec<PinnedKey> = member.keys.iter().chain([&offered.key]).cloned().collect();
-        tell_keys(turn.work, &member, keys.iter(), "Your key is to be changed", &lines);
+        let next = "if it was not you who wanted this, reply, signed with either key, with `| /key cancel`, without the bar, and reach the team by another way.";
+        tell_keys(turn.work, &member, keys.iter(), "Your key is to be changed", &lines, next);
         if let Some(key) = member.keys.first() {
             tell_in_clear(turn.work, &as_known_by(&member, key), "key-change-clear");
         }
@@ -341,7 +351,8 @@ fn called_off(turn: &mut Turn<'_, '_>, member: &Member) -> Answer {
     let next = "find out by another way who wanted what.";
     tell_at_desk(turn.work, &stewards, "A new key was called off", &lines, next);
     let keys: Vec<PinnedKey> = member.keys.iter().chain([&offered.key]).cloned().collect();
-    tell_keys(turn.work, member, keys.iter(), "A new key was called off", &lines);
+    let next = "nothing; the old key stays.";
+    tell_keys(turn.work, member, keys.iter(), "A new key was called off", &lines, next);
     Ok("Called off; the old key stays.".to_owned())
 }
 

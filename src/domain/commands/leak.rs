@@ -120,7 +120,8 @@ fn send(turn: &mut Turn<'_, '_>, to: std::collections::BTreeSet<Recipient>) -> R
     let written = render(turn.work, "leak", None).map_err(super::embargo::broken)?;
     let id = TaskId::leaked();
     let by = Some(turn.person.id.clone());
-    let draft = freeze(turn.work, &id, "leak", &written, to.clone(), by, Enclosed::default());
+    let enclosed = Enclosed::default().with_entry_taken_back(turn.work);
+    let draft = freeze(turn.work, &id, "leak", &written, to.clone(), by, enclosed);
     let number = draft.number;
     turn.work.add(Event::Frozen(Box::new(draft)));
     turn.work.add(Event::Approved { notice: id.clone(), number });

@@ -11,11 +11,12 @@ use crate::domain::member::{Member, MemberFact, Suspension};
 use crate::domain::membership::{
     self, as_known_by, challenge, missing, settle, stewards_but, tell_at_desk,
 };
-use crate::domain::names::{Address, Moment, PersonId};
+use crate::domain::names::{Address, PersonId};
 use crate::domain::playbook::{Criterion, Group};
 use crate::domain::refusal::{Refusal, nearest};
 use crate::domain::texts::clean_line;
 
+use super::roll::{key_words, list, show};
 use super::{Turn, needs};
 
 type Answer = Result<String, Refusal>;
@@ -96,7 +97,7 @@ pub(super) fn find(turn: &Turn<'_, '_>, word: &str) -> Result<Member, Refusal> {
 }
 
 /// The group that a command names, or the only one there is.
-fn group_named(turn: &Turn<'_, '_>, word: &str) -> Result<String, Refusal> {
+pub(super) fn group_named(turn: &Turn<'_, '_>, word: &str) -> Result<String, Refusal> {
     let names = turn.work.desk.group_names();
     let known = names.iter().find(|name| name.eq_ignore_ascii_case(word));
     match (known, word, names.as_slice()) {
@@ -136,108 +137,6 @@ fn group_of<'a>(
 
 pub(super) fn label(turn: &Turn<'_, '_>, group: &str) -> String {
     turn.work.desk.group(group).map_or_else(|| group.to_owned(), |rules| rules.label.clone())
-}
-
-//------------ Looking ----------------------------------------------------------------------------
-
-/// Until when mails can be sealed to a member, in a few words.
-fn key_words(turn: &Turn<'_, '_>, member: &Member) -> String {
-    let now = turn.work.now;
-    let facts: Vec<_> =
-        member.keys.iter().filter_map(|key| turn.work.desk.key_facts(&key.fingerprint)).collect();
-    let usable = facts.iter().find(|facts| facts.is_usable(now));
-    match usable.map(|facts| facts.usable_until(now)) {
-        Some(None) => "key for ever".to_owned(),
-        Some(Some(until)) => format!("key until {}", until.format("%Y-%m-%d")),
-        None => "NO USABLE KEY".to_owned(),
-    }
-}
-
-/// `/member list [GROUP]`
-fn list(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    let groups = if arguments.is_empty() {
-        turn.work.desk.group_names().into_iter().map(ToOwned::to_owned).collect()
-    } else {
-        vec![group_named(turn, arguments)?]
-    };
-    let mut out = String::new();
-    for group in groups {
-        let rules = turn.work.desk.group(&group);
-        let members = turn.work.members();
-        let active = members.active(&group).count();
-        let cap = rules.and_then(|rules| rules.cap).map(|cap| format!(" of at most {cap}"));
-        let _ = writeln!(out, "{group}: {active} active{}", cap.unwrap_or_default());
-        for member in members.iter().filter(|member| member.groups.contains_key(&group)) {
-            let standing = member.standing(&group, rules);
-            let old =
-                member.terms.is_some_and(|(_, terms)| terms != membership::terms(turn.work.desk));
-            let old = if old { ", older terms" } else { "" };
-            let _ = writeln!(
-                out,
-                "  {:<14}{:<15}{}{old}\n    {}",
-                member.id.as_str(),
-                standing.word(),
-                key_words(turn, member),
-                clean_line(&member.name, 66),
-            );
-        }
-    }
-    Ok(if out.is_empty() { "No group of the process has members.".to_owned() } else { out })
-}
-
-/// `/member show WHO`
-fn show(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    let member = find(turn, arguments)?;
-    let say = |at: Moment| turn.work.say(at);
-    let mut out = format!("{}  {}\n", member.id, clean_line(&member.name, 60));
-    let mut row = |name: &str, value: &str| {
-        let _ = writeln!(out, "  {name:<10}{value}");
-    };
-    row("address", member.address.as_str());
-    for key in &member.keys {
-        row("key", &key.fingerprint.spaced());
-    }
-    row("", &key_words(turn, &member));
-    if let Some(offered) = &member.offered {
-        row("new key", &offered.key.fingerprint.spaced());
-    }
-    if let Some(source) = &member.imported {
-        row("put there", &format!("by the operator: {source}"));
-    }
-    row("key shown", &member.proven.map_or_else(|| "no".to_owned(), say));
-    row("terms", &member.terms.map_or_else(|| "not accepted".to_owned(), |(at, _)| say(at)));
-    if let Some(suspension) = &member.suspended {
-        row("suspended", &format!("{}: {}", say(suspension.at), suspension.reason));
-    }
-    for (group, membership) in &member.groups {
-        let rules = turn.work.desk.group(group);
-        let _ = writeln!(out, "\n{group}: {}", member.standing(group, rules).word());
-        for (who, at) in &membership.vouched {
-            let _ = writeln!(out, "  vouched   {who}, {}", say(*at));
-        }
-        for (who, at) in &membership.approved {
-            let _ = writeln!(out, "  approved  {who}, {}", say(*at));
-        }
-        for criterion in rules.map(|rules| rules.criteria.as_slice()).unwrap_or_default() {
-            let state = match membership.criteria.get(&criterion.id) {
-                Some(judged) => {
-                    let met = if judged.met { "met" } else { "NOT met" };
-                    let by = judged.by.as_ref().map_or("the desk", |by| by.as_str());
-                    format!("{met}, by {by}, {}:\n      {}", say(judged.at), judged.evidence)
-                }
-                None => "not judged".to_owned(),
-            };
-            let _ = writeln!(out, "  {}: {state}\n      {}", criterion.id, criterion.text);
-        }
-        if membership.active.is_none() {
-            for what in missing(turn.work, &member, group) {
-                let _ = writeln!(out, "  missing   {what}");
-            }
-        } else if let Some(due) = rules.and_then(|rules| member.review_due(group, rules)) {
-            let _ = writeln!(out, "  review    {}", say(due));
-        }
-    }
-    Ok(out)
 }
 
 //------------ Adding -----------------------------------------------------------------------------
@@ -285,6 +184,10 @@ pub(super) fn check_key(turn: &Turn<'_, '_>, key: &AttachedKey) -> Result<(), Re
     let holder =
         holder.or_else(|| turn.work.members().holder(&key.fingerprint).map(|m| m.id.clone()));
     match holder {
+        // Whose it is, is not for a member who asks.
+        Some(_) if !desk.is_steward(&turn.person.id) => {
+            wrong("that key cannot be taken here.".to_owned())
+        }
         Some(id) => {
             wrong(format!("that key is pinned for `{id}`, and a key stands for one person."))
         }
@@ -331,11 +234,12 @@ fn address_of(
             "one address stands for one person.",
         ));
     }
-    if address.same_box(&turn.work.desk.settings.address) {
+    if turn.work.desk.is_own_address(address) {
         return Err(Refusal::new("the desk's own address", "that is the desk's own address.", ""));
     }
     let name = if name.is_empty() { key.facts.name.as_str() } else { name };
-    Ok((address.clone(), clean_line(name, 80)))
+    let name = crate::domain::texts::without_references(&clean_line(name, 80));
+    Ok((address.clone(), name))
 }
 
 /// `/member propose WHO GROUP [ADDRESS] [NAME]`
@@ -359,6 +263,13 @@ fn propose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             "it is you",
             "nobody proposes themselves.",
             "ask another of you.",
+        ));
+    }
+    if turn.work.desk.is_reserved(&id) {
+        return Err(Refusal::new(
+            "an id that means something else",
+            format!("`{id}` is a word of the desk, or names a group or a role."),
+            "give them another one.",
         ));
     }
     let known = turn.work.members().get(&id).filter(|member| member.removed.is_none()).cloned();
@@ -428,14 +339,13 @@ fn ask_to_approve(turn: &mut Turn<'_, '_>, id: &PersonId, group: &str, rules: &G
     let member = find(turn, id.as_str())?;
     let lines = proposal(turn, &member, group, rules);
     let next = format!(
-        "`| /member approve {id}@{} {group}` if you agree, without the bar.",
-        member.number
+        "see that what misses is found out (`| /member meets {id} CRITERION EVIDENCE`, without the bar); then you are asked to approve."
     );
     let by = format!("{} proposes a member", turn.person.name);
     tell_at_desk(turn.work, &others, &by, &lines, &next);
     let names: Vec<&str> = others.iter().map(|other| other.name.as_str()).collect();
     Ok(format!(
-        "Proposed, and approved by you:\n{}\nAsked to approve as well: {}.",
+        "Proposed, and approved by you:\n{}\nOne more must approve, once nothing else misses: {}.",
         lines.join("\n"),
         names.join(", ")
     ))
@@ -465,7 +375,17 @@ fn proposal(turn: &Turn<'_, '_>, member: &Member, group: &str, rules: &Group) ->
     ];
     lines
         .extend(member.keys.first().map(|key| format!("  key       {}", key.fingerprint.spaced())));
-    lines.push(format!("  {}", key_words(turn, member)));
+    let attached = turn
+        .letter
+        .certificates
+        .iter()
+        .find(|key| member.keys.first().is_some_and(|own| own.fingerprint == key.fingerprint));
+    let words = match attached.map(|key| key.facts.usable_until(turn.work.now)) {
+        Some(None) => "key for ever".to_owned(),
+        Some(Some(until)) => format!("key until {}", until.format("%Y-%m-%d")),
+        None => key_words(turn, member),
+    };
+    lines.push(format!("  {words}"));
     for what in missing(turn.work, member, group) {
         lines.push(format!("  missing   {what}"));
     }
@@ -550,7 +470,38 @@ pub(super) fn outcome(turn: &mut Turn<'_, '_>, id: &PersonId) -> Answer {
     Ok(out)
 }
 
-/// `/member approve WHO@N`
+/// The second word that lets a suspended member in again, if that is what waits.
+fn let_in(turn: &mut Turn<'_, '_>, member: &Member) -> Result<Option<String>, Refusal> {
+    let (id, me) = (member.id.clone(), turn.person.id.clone());
+    let first = member.keys.first().map(|key| &key.fingerprint);
+    if first.is_some_and(|key| member.distrusted.contains(key)) {
+        return Err(Refusal::new(
+            "their key is not trusted",
+            format!("the key of `{id}` was said to be in other hands."),
+            format!(
+                "put a new one in first: `| /key replace {id}`, the key attached, without the bar."
+            ),
+        ));
+    }
+    let steward = |by: &PersonId| turn.work.desk.is_steward(by) && *by != id;
+    let asked = |s: &&Suspension| s.lifting.keys().any(steward);
+    if let Some(suspension) = member.suspended.as_ref().filter(asked) {
+        if !suspension.lifting.keys().any(|by| *by != me && steward(by)) {
+            return Err(twice());
+        }
+        turn.work.add_member(&id, MemberFact::ReinstatementAsked);
+        turn.work.add_member(&id, MemberFact::Reinstated);
+        let lines = [format!("{} ({id}) is let in again.", member.name)];
+        let others = stewards_but(turn.work, &me);
+        let next = "nothing; what they missed is sent to them while the embargo lasts.";
+        tell_at_desk(turn.work, &others, "A member was let in again", &lines, next);
+        tell_member(turn, member, "You are let in again", "You get our notices again.");
+        return Ok(Some(format!("{id} is let in again.")));
+    }
+    Ok(None)
+}
+
+/// `/member approve WHO@N [GROUP]`
 fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let (named, rest) = first(arguments);
     let (who, number) = named.split_once('@').unwrap_or((named, ""));
@@ -570,20 +521,8 @@ fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     if me == id {
         return Err(Refusal::new("it is you", "nobody approves themselves.", ""));
     }
-    let steward = |by: &PersonId| turn.work.desk.is_steward(by) && *by != id;
-    let asked = |s: &&Suspension| s.lifting.keys().any(steward);
-    if let Some(suspension) = member.suspended.as_ref().filter(asked) {
-        if !suspension.lifting.keys().any(|by| *by != me && steward(by)) {
-            return Err(twice());
-        }
-        turn.work.add_member(&id, MemberFact::ReinstatementAsked);
-        turn.work.add_member(&id, MemberFact::Reinstated);
-        let lines = [format!("{} ({id}) is let in again.", member.name)];
-        let others = stewards_but(turn.work, &me);
-        let next = "nothing; what they missed is sent to them while the embargo lasts.";
-        tell_at_desk(turn.work, &others, "A member was let in again", &lines, next);
-        tell_member(turn, &member, "You are let in again", "You get our notices again.");
-        return Ok(format!("{id} is let in again."));
+    if let Some(answer) = let_in(turn, &member)? {
+        return Ok(answer);
     }
     let open = member.groups.iter().filter(|(_, m)| m.active.is_none());
     let mut open: Vec<String> = open.map(|(group, _)| group.clone()).collect();
@@ -600,6 +539,17 @@ fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     if open.is_empty() {
         return Err(Refusal::new("nothing to approve", format!("nothing waits for `{id}`."), ""));
+    }
+    // The approval comes last: what is approved is all that stands by then.
+    for group in &open {
+        let missing = membership::missing_before_approval(turn.work, &member, group);
+        if !missing.is_empty() {
+            return Err(Refusal::new(
+                "not everything is there",
+                format!("before `{id}` can be approved: {}.", missing.join("; ")),
+                "you are asked once it is.",
+            ));
+        }
     }
     let fresh: Vec<String> = open
         .into_iter()
@@ -633,7 +583,7 @@ fn tell_member(turn: &mut Turn<'_, '_>, member: &Member, heading: &str, line: &s
     }
     let facts = json!({
         "heading": heading, "lines": [line],
-        "next": "if you have a question, answer this mail; it reaches the team.",
+        "next": "if you have a question, answer this mail, signed and\nencrypted; it reaches the team.",
     });
     turn.work.tell_by_key(&as_known_by(member, key), Purpose::Reminder, "alert", facts);
 }
@@ -691,7 +641,12 @@ fn reinstate(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         ));
     }
     turn.work.add_member(&id, MemberFact::ReinstatementAsked);
-    let lines = [format!("{} wants to let {} ({id}) in again.", turn.person.name, member.name)];
+    let why = member
+        .suspended
+        .as_ref()
+        .map_or_else(String::new, |s| format!("Suspended {}: {}", turn.work.say(s.at), s.reason));
+    let who = format!("{} wants to let {} ({id}) in again.", turn.person.name, member.name);
+    let lines = [who, why];
     let next = format!("`| /member approve {id}@{}` if you agree, without the bar.", member.number);
     tell_at_desk(turn.work, &others, "Let a member in again?", &lines, &next);
     Ok(format!(

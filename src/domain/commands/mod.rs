@@ -14,6 +14,7 @@ pub mod people;
 pub mod read;
 pub mod record;
 pub mod rehearse;
+pub mod roll;
 pub mod talk;
 pub mod tasks;
 pub mod triage;
@@ -289,6 +290,7 @@ impl<'d> Turn<'_, 'd> {
         for other in &others {
             let (person, by, line) = (other.id.clone(), by.clone(), self.line.clone());
             let nonce = self.ask(Ask { person, by, line, basis, until });
+            let what = crate::domain::texts::wrapped(what);
             let facts = json!({
                 "by": self.person.name, "line": self.line, "what": what, "nonce": nonce,
                 "until": self.work.say(until),

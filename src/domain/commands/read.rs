@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::Turn;
 use crate::domain::diagnosis;
 use crate::domain::event::{Delivery, Recipient};
-use crate::domain::keyword::{KEYWORDS, Keyword, Needs, keyword, unknown};
+use crate::domain::keyword::{Audience, KEYWORDS, Keyword, unknown_to, word_for};
 use crate::domain::names::Handle;
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule::{self, State};
@@ -24,8 +24,11 @@ fn explain(row: &Keyword, more: &str) -> String {
 /// `/help [WORD]`
 pub fn help(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let word = arguments.trim_start_matches('/');
+    let team = turn.person.is_maintainer() || turn.work.desk.has_joined(&turn.person.id);
+    let audience = if team { Audience::Team } else { Audience::Members };
     if !word.is_empty() {
-        return keyword(word).map(|row| explain(row, "")).ok_or_else(|| unknown(word));
+        let row = word_for(word, audience);
+        return row.map(|row| explain(row, "")).ok_or_else(|| unknown_to(word, audience));
     }
     let mut out = String::from(
         "Write words as the first lines of a mail, each on a line of its own and without the bar, \
@@ -33,7 +36,7 @@ pub fn help(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
          the team.\n",
     );
     let mut group = "";
-    for row in KEYWORDS.iter().filter(|row| row.needs != Needs::Reporter) {
+    for row in KEYWORDS.iter().filter(|row| row.needs.audience() == audience) {
         if row.group != group {
             group = row.group;
             let _ = write!(out, "\n{group}\n");

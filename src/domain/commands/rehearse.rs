@@ -82,6 +82,10 @@ pub fn rehearse(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             if draft.t != incident.t() {
                 out.push_str("  date      it speaks of ANOTHER DATE: freeze a new one\n");
             }
+            if notice::would_differ(turn.work, &task) {
+                let _ =
+                    writeln!(out, "  record    HAS CHANGED since: `| /preview {}`", task.word());
+            }
             for enclosure in &draft.attachments {
                 let _ = writeln!(
                     out,
@@ -104,7 +108,18 @@ pub fn rehearse(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     if recipients.is_empty() {
         out.push_str("  NOBODY would get it.\n");
     }
-    let (new, gone) = catch_up::difference(turn.work, &incident, &task);
+    out.push_str(&doubtful(turn, &incident, &task));
+    if let Err(block) = schedule::may_leave(&incident, &task, at) {
+        let _ = writeln!(out, "\nIt would NOT leave then: {}.", block_words(&block));
+    }
+    Ok(out)
+}
+
+/// What has changed since a draft was frozen, and what is doubtful in its text.
+fn doubtful(turn: &Turn<'_, '_>, incident: &Incident, task: &Task) -> String {
+    let mut out = String::new();
+    let draft = incident.notices.get(&task.id).and_then(|notice| notice.valid_draft());
+    let (new, gone) = catch_up::difference(turn.work, incident, task);
     if !(new.is_empty() && gone.is_empty()) {
         out.push_str("\nSince it was frozen:\n");
         for (mark, list) in [("+", &new), ("-", &gone)] {
@@ -123,10 +138,7 @@ pub fn rehearse(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         }
         None => {}
     }
-    if let Err(block) = schedule::may_leave(&incident, &task, at) {
-        let _ = writeln!(out, "\nIt would NOT leave then: {}.", block_words(&block));
-    }
-    Ok(out)
+    out
 }
 
 /// Why a notice would not leave.
@@ -236,7 +248,9 @@ pub fn audience(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         (None, _) => false,
     };
     if wider {
-        let what = "More people of the group get what this incident sends to it; what has left goes to them now.";
+        let over = turn.incident()?.known_public().is_some();
+        let past = if over { "" } else { "; what has left goes to them now" };
+        let what = format!("More people of the group get what this incident sends to it{past}.");
         let all: Vec<&PersonId> = turn.work.desk.roster.members(&group).map(|p| &p.id).collect();
         let now: Vec<&str> = all
             .iter()

@@ -6,7 +6,7 @@ use crate::domain::key::{KeyFacts, PinnedKey};
 use crate::domain::letter::Fate;
 use crate::domain::member::{Member, MemberFact};
 use crate::domain::membership;
-use crate::domain::names::{Fingerprint, Handle, Moment, PersonId};
+use crate::domain::names::{Address, Fingerprint, Handle, Moment, PersonId};
 use crate::domain::playbook::Group;
 use crate::domain::roster::{Person, Roster};
 
@@ -65,14 +65,42 @@ impl Desk {
     /// first, which then says why not.
     #[must_use]
     pub fn key_for(&self, person: &Person, at: Moment) -> Fingerprint {
-        let usable = |key: &&Fingerprint| self.keys.get(key).is_some_and(|f| f.is_usable(at));
+        let usable = |key: &&Fingerprint| self.is_usable(person, key, at);
         person.fingerprints().find(usable).unwrap_or(&person.fingerprint).clone()
     }
 
     /// Whether a mail can be sealed to somebody at a moment.
     #[must_use]
     pub fn can_seal(&self, person: &Person, at: Moment) -> bool {
-        person.fingerprints().any(|key| self.keys.get(key).is_some_and(|f| f.is_usable(at)))
+        person.fingerprints().any(|key| self.is_usable(person, key, at))
+    }
+
+    fn is_usable(&self, person: &Person, key: &Fingerprint, at: Moment) -> bool {
+        !self.distrusts(&person.id, key) && self.keys.get(key).is_some_and(|f| f.is_usable(at))
+    }
+
+    /// Whether a key of somebody was said to be in other hands.
+    #[must_use]
+    pub fn distrusts(&self, person: &PersonId, key: &Fingerprint) -> bool {
+        self.members.get(person).is_some_and(|member| member.distrusted.contains(key))
+    }
+
+    /// Whether an id would be taken for something else: a word of the desk, a group, a role.
+    #[must_use]
+    pub fn is_reserved(&self, id: &PersonId) -> bool {
+        let words = ["me", "all", "unknown", "outside", "reporter", "suspend", "operator"];
+        let named = self.playbooks.values().any(|playbook| {
+            playbook.groups.contains_key(id.as_str()) || playbook.roles.contains_key(id.as_str())
+        });
+        words.contains(&id.as_str()) || named
+    }
+
+    /// Whether an address is one of the desk's own: its mailbox, or a detail of it.
+    #[must_use]
+    pub fn is_own_address(&self, address: &Address) -> bool {
+        let own = &self.settings.address;
+        let local = address.local().split('+').next().unwrap_or("");
+        address.domain() == own.domain() && local.eq_ignore_ascii_case(own.local())
     }
 
     /// Until when mails can be sealed to somebody; `None` is for ever.

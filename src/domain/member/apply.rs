@@ -86,12 +86,15 @@ fn change(member: &mut Member, at: Moment, by: Option<&PersonId>, fact: &MemberF
         MemberFact::Vouched { group } => {
             if let (Some(by), Some(membership)) = (by, member.groups.get_mut(group)) {
                 membership.vouched.insert(by.clone(), at);
+                // What is approved is what stands then.
+                member.number = member.number.saturating_add(1);
             }
         }
         MemberFact::Judged { group, criterion, met, evidence } => {
             if let Some(membership) = member.groups.get_mut(group) {
                 let judged = Judged { met: *met, evidence: evidence.clone(), by: by.cloned(), at };
                 membership.criteria.insert(criterion.clone(), judged);
+                member.number = member.number.saturating_add(1);
             }
         }
         MemberFact::Approved { group, .. } => {
