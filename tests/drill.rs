@@ -130,7 +130,7 @@ fn ten_members_a_date_that_moves_twice_and_a_leak() {
     let listed = [Who::Dora, Who::Finn, Who::Gus, Who::Hal, Who::Ida, Who::Jon];
     for who in listed.into_iter().chain([Who::Eve]) {
         if who == Who::Gus {
-            key_that_ends(&live, who, 30);
+            key_that_ends(&live, who, 15);
         } else {
             live.meet(who).unwrap();
         }
@@ -168,7 +168,7 @@ fn ten_members_a_date_that_moves_twice_and_a_leak() {
     );
     says(&mut live, Who::Mia, &mias, &record);
     says(&mut live, Who::Tom, &toms, "/done fix-ready\n/done agree-day");
-    let plan = "/done agree-day\n/done plan\n/disclose +625s";
+    let plan = "/done agree-day\n/done plan\n/disclose +630s";
     let set = says(&mut live, Who::Mia, &mias, plan);
     assert!(
         set.text.contains("KEYS that end too early") && set.text.contains("gus Linux"),

@@ -11,6 +11,10 @@
 
 mod common;
 
+use common::members::{
+    RECORD, approve, at_desk, certificate, desk_reference, is_active, join, nonce, number, planned,
+    refusal, report, sent, with_key,
+};
 use common::{Golden, World, only, subjects, to};
 use embargod::domain::event::{Delivery, Recipient};
 use embargod::domain::letter::Fate;
@@ -18,107 +22,6 @@ use embargod::domain::names::{PersonId, Span, TaskId};
 use embargod::edge::pgp::{Keyring, generate};
 use embargod::rehearsal::Who;
 use embargod::rehearsal::mail::{Draft, Read};
-
-const RECORD: &str = "/title T\n/set affected all\n/set impact much\n/set fixed 3.2\n/set credit Rita\n\
-    /set binaries https://x.example/\n/cve CVE-2026-41234\n\
-    /cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
-
-/// Minder, accepted, with a date on a Thursday in seventeen days.
-fn planned() -> World {
-    let mut world = World::new();
-    world.does(Who::Mia, "/accept\n/lead me");
-    world.does(Who::Mia, RECORD);
-    world.does(Who::Mia, "/disclose 2026-03-19");
-    world.does(Who::Tom, "/done fix-ready\n/done agree-day");
-    world.does(Who::Mia, "/done agree-day\n/done plan\n/done binaries");
-    world
-}
-
-fn approve(world: &mut World, notice: &str) {
-    world.does(Who::Mia, &format!("/preview {notice}"));
-    world.does(Who::Tom, &format!("/approve {notice}@1"));
-}
-
-fn certificate(world: &World, who: Who) -> Vec<u8> {
-    world.stage.keyring(who).unwrap().certificate().armored().into_bytes()
-}
-
-/// A mail with somebody's certificate attached.
-fn with_key(world: &World, text: &str, who: Who) -> Draft {
-    let mut draft = Draft::sealed(text);
-    draft.attachments.push((format!("{}.asc", who.id()), certificate(world, who)));
-    draft
-}
-
-/// The line that binds a mail of somebody to the desk.
-fn desk_reference(world: &World, who: Who) -> String {
-    let desk = world.stage.engine().unwrap().desk();
-    world.reference_of(who, &desk.own_handle())
-}
-
-/// Words about the desk, bound by its reference.
-fn at_desk(world: &mut World, who: Who, text: &str) -> Vec<(Who, Read)> {
-    let reference = desk_reference(world, who);
-    world.sends(who, &Draft::sealed(&format!("{text}\n\n> {reference}\n")))
-}
-
-fn sent(world: &mut World, who: Who, mut draft: Draft) -> Vec<(Who, Read)> {
-    let reference = desk_reference(world, who);
-    draft.text = format!("{}\n\n> {reference}\n", draft.text);
-    world.sends(who, &draft)
-}
-
-fn refusal(new: &[(Who, Read)], who: Who, why: &str) {
-    let mail = new.iter().find(|(to, mail)| *to == who && mail.subject.contains("Not done"));
-    let (_, mail) = mail.unwrap_or_else(|| panic!("{why}: {:?}", subjects(new)));
-    assert!(mail.text.replace('\n', " ").contains(why), "`{why}` not in {}", mail.text);
-}
-
-fn nonce(mail: &Read) -> String {
-    let line = mail.text.lines().find(|line| line.trim().starts_with("| /key confirm ")).unwrap();
-    line.split_whitespace().last().unwrap().to_owned()
-}
-
-fn is_active(world: &World, who: Who) -> bool {
-    let desk = world.stage.engine().unwrap().desk();
-    let id = PersonId::parse(who.id()).unwrap();
-    desk.roster.person(&id).is_some_and(|p| p.groups.contains("private_distributors"))
-}
-
-/// Everything that it takes, but for one step that is left out.
-fn join(world: &mut World, who: Who, golden: &mut Golden, without: &str) {
-    let id = who.id();
-    let draft = with_key(
-        world,
-        &format!("/member propose {id} private_distributors {id} of Daleth Linux"),
-        who,
-    );
-    let proposed = sent(world, Who::Mia, draft);
-    golden.add(&proposed);
-    let invited = only(&proposed, who);
-    if without != "proof" {
-        let text = format!("/key confirm {}\n/terms accept", nonce(&invited));
-        let new = at_desk(world, who, &text);
-        golden.add(&new);
-    }
-    if without != "vouch" {
-        let new = at_desk(world, Who::Ann, &format!("/vouch {id}"));
-        golden.add(&new);
-    }
-    let criteria = if without == "criterion" {
-        "alias,users"
-    } else {
-        "alias,users,record,own-work,contributor,embargo,gives-back,vouched,shares-not"
-    };
-    let new =
-        at_desk(world, Who::Mia, &format!("/member meets {id} {criteria} seen on their site"));
-    golden.add(&new);
-    if without != "approval" {
-        let n = number(world, who);
-        let new = at_desk(world, Who::Tom, &format!("/member approve {id}@{n}"));
-        golden.add(&new);
-    }
-}
 
 #[test]
 fn somebody_becomes_a_member_by_all_the_steps_and_by_no_fewer() {
@@ -289,70 +192,6 @@ fn what_members_say_and_what_servers_report_stands_in_the_ledger() {
     assert_eq!(entry(Who::Cleo).delivery, Delivery::Accepted);
 }
 
-/// A delivery report about the newest notice to somebody; to its return path, or to a made-up one.
-fn report(
-    world: &mut World,
-    who: Who,
-    with_token: bool,
-    action: &str,
-    status: &str,
-) -> Vec<(Who, Read)> {
-    let token = if with_token {
-        let person = Recipient::Person(PersonId::parse(who.id()).unwrap());
-        let mails = &world.incident().mails;
-        let mail = mails.values().rfind(|mail| {
-            mail.to == person
-                && matches!(mail.purpose, embargod::domain::event::Purpose::Notice { .. })
-        });
-        let store = world.stage.engine().unwrap().store();
-        let store = embargod::engine::lock(&store);
-        store.return_token(&mail.unwrap().message_id).unwrap().unwrap()
-    } else {
-        "0".repeat(32)
-    };
-    let path = format!("security+r-{token}@desk.test");
-    let mail = format!(
-        "Delivered-To: {path}\r\nFrom: MAILER-DAEMON@mx.test\r\nTo: {path}\r\nSubject: Undelivered\r\n\
-         Date: {}\r\nMessage-ID: <{token}{action}{status}@mx.test>\r\n\
-         Content-Type: multipart/report; report-type=delivery-status; boundary=r\r\n\r\n\
-         --r\r\nContent-Type: text/plain\r\n\r\nIt did not work.\r\n\
-         --r\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.test\r\n\r\n\
-         Final-Recipient: rfc822; {}\r\nAction: {action}\r\nStatus: {status}\r\n\r\n--r--\r\n",
-        world.stage.now().to_rfc2822(),
-        who.address(),
-    );
-    world.deliver(mail.into_bytes())
-}
-
-/// D2: a delivery report is evidence only; a forged one changes nothing at all.
-#[test]
-fn d2_a_delivery_report_changes_no_membership_and_a_forged_one_nothing() {
-    let mut world = planned();
-    approve(&mut world, "advance");
-    world.waits(Span::days(11));
-    let before = world.stage.engine().unwrap().desk().head.number;
-    let new = report(&mut world, Who::Cleo, false, "failed", "5.1.1");
-    assert!(new.is_empty(), "{:?}", subjects(&new));
-    assert_eq!(world.stage.engine().unwrap().desk().head.number, before, "not a fact came of it");
-    let new = report(&mut world, Who::Cleo, true, "failed", "5.1.1");
-    assert!(to(&new).contains(&Who::Mia), "the team hears of it: {:?}", subjects(&new));
-    assert!(is_active(&world, Who::Cleo));
-    // However many come, the history does not grow with them.
-    let head = world.stage.engine().unwrap().desk().head.number;
-    for n in 0..10 {
-        report(
-            &mut world,
-            Who::Cleo,
-            true,
-            if n % 2 == 0 { "delayed" } else { "failed" },
-            &format!("4.0.{n}"),
-        );
-    }
-    let grown = world.stage.engine().unwrap().desk().head.number - head;
-    assert!(grown <= 4, "{grown} facts");
-    assert!(is_active(&world, Who::Cleo));
-}
-
 /// The entry for a calendar among the attachments.
 fn entry(mail: &Read) -> String {
     let found = mail.attachments.iter().find(|(name, _)| name == "embargo.ics");
@@ -391,68 +230,6 @@ fn a_date_that_moves_twice_is_told_once_each_and_the_entry_takes_the_place_of_th
         }
     }
     assert_eq!(world.stage.doubles, 0);
-}
-
-/// L13: no member's address, name or key in another's mail, in any byte of it.
-#[test]
-fn l13_each_notice_is_for_one_member_and_says_nothing_of_the_others() {
-    use sequoia_openpgp::parse::Parse;
-    use sequoia_openpgp::{Packet, PacketPile};
-    let mut world = planned();
-    approve(&mut world, "advance");
-    let new = world.waits(Span::days(11));
-    let nonce = world.does(Who::Mia, "/disclose 2026-03-24").nonce().unwrap();
-    let more = world.says(Who::Mia, &format!("/confirm {nonce}"));
-    let people: Vec<(Who, String, String)> = Who::DISTRIBUTORS
-        .iter()
-        .map(|who| {
-            let id = PersonId::parse(who.id()).unwrap();
-            let person = world.stage.engine().unwrap().desk().roster.person(&id).unwrap();
-            (*who, person.name.clone(), person.fingerprint.to_string())
-        })
-        .collect();
-    // Inside.
-    let mut looked = 0;
-    for (who, mail) in new.iter().chain(&more).filter(|(who, _)| Who::DISTRIBUTORS.contains(who)) {
-        let mut whole = format!("{}\n{}", mail.subject, mail.text);
-        for (_, bytes) in &mail.attachments {
-            whole.push_str(&String::from_utf8_lossy(bytes));
-        }
-        for (other, name, fingerprint) in people.iter().filter(|(other, ..)| other != who) {
-            let marks =
-                [other.address(), name.clone(), fingerprint.clone(), fingerprint[24..].to_owned()];
-            for mark in marks {
-                assert!(!whole.contains(&mark), "{}'s mail holds {mark}", who.id());
-            }
-        }
-        looked += 1;
-    }
-    assert_eq!(looked, 6);
-    // Outside: one recipient, one key packet, nobody else's address or key id in any byte.
-    for file in std::fs::read_dir(world.folder().join("mails")).unwrap().flatten() {
-        let name = file.file_name().to_string_lossy().into_owned();
-        let Some(to) = name.split("-desk-to-").nth(1).map(|to| to.trim_end_matches(".eml")) else {
-            continue;
-        };
-        let Some((who, ..)) = people.iter().find(|(who, ..)| who.id() == to) else { continue };
-        let mail = std::fs::read_to_string(file.path()).unwrap();
-        let begin = mail.find("-----BEGIN PGP MESSAGE").unwrap();
-        let pile = PacketPile::from_bytes(&mail.as_bytes()[begin..]).unwrap();
-        let keys: Vec<String> = pile
-            .children()
-            .filter_map(|packet| match packet {
-                Packet::PKESK(pkesk) => Some(pkesk.recipient().unwrap().to_string()),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(keys.len(), 1, "{name}");
-        for (other, ..) in people.iter().filter(|(other, ..)| other != who) {
-            assert!(!mail.contains(&other.address()), "{name} names {}", other.id());
-            let theirs = world.stage.keyring(*other).unwrap().certificate();
-            let ids = theirs.facts(world.stage.now()).subkeys;
-            assert!(ids.iter().all(|subkey| !keys[0].ends_with(&subkey.id)), "{name}");
-        }
-    }
 }
 
 //------------ Keys -------------------------------------------------------------------------------
@@ -507,11 +284,6 @@ fn nonce_by(world: &World, keyring: &Keyring, who: Who) -> String {
 fn fingerprint(world: &World, who: Who) -> String {
     let id = PersonId::parse(who.id()).unwrap();
     world.stage.engine().unwrap().desk().roster.person(&id).unwrap().fingerprint.to_string()
-}
-
-fn number(world: &World, who: Who) -> u32 {
-    let id = PersonId::parse(who.id()).unwrap();
-    world.stage.engine().unwrap().desk().members.get(&id).unwrap().number
 }
 
 #[test]

@@ -94,8 +94,7 @@ pub struct Label {
 /// What a mail server did with a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It answered 250 after the last byte.
-    /// The mail server took it; what it said.
+    /// It answered 250 after the last byte; its words.
     Accepted(String),
     /// It refused for now, or could not be reached: 4xx, a broken connection before the last byte.
     Later(String),

@@ -158,6 +158,12 @@ impl Live {
         meet(&self.folder, who)
     }
 
+    /// The daemon's process.
+    #[must_use]
+    pub fn daemon(&self) -> u32 {
+        self.daemon.id()
+    }
+
     /// The desk's folder.
     #[must_use]
     pub fn desk(&self) -> PathBuf {

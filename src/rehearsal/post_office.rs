@@ -1,7 +1,7 @@
 //! The stage without servers: the real engine, a real store, real OpenPGP, and a post office in
 //! this process. The clock jumps to whatever is due next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use crate::domain::desk::{Decision, Settings};
@@ -14,7 +14,7 @@ use crate::domain::roster::{Person, Roster};
 use crate::edge::clock::SetClock;
 use crate::edge::opening::{LIMITS, Opener, RawMail};
 use crate::edge::pgp::{Certificate, Directory, Keyring, Passphrase, generate};
-use crate::edge::store::Store;
+use crate::edge::store::{Outgoing, Store};
 use crate::engine::{Engine, Sources};
 use crate::error::{Fault, Place};
 
@@ -43,6 +43,10 @@ pub struct PostOffice {
     /// Every mail that reached somebody, in order, with its moment.
     pub arrivals: Vec<(Moment, Who, Read)>,
     clock: SetClock,
+    /// Takes mails to addresses at `bulk.test`, unread: for as many members as nobody plays.
+    pub bulk: Option<Box<dyn FnMut(usize)>>,
+    /// What the mail server answers to the next mails for somebody, before it takes them again.
+    pub answers: BTreeMap<Who, VecDeque<Outcome>>,
     /// How far the mail server's clock is ahead of the desk's.
     pub server_ahead: Span,
     limit: Moment,
@@ -131,6 +135,8 @@ impl PostOffice {
             doubles: 0,
             arrivals: Vec::new(),
             clock,
+            bulk: None,
+            answers: BTreeMap::new(),
             server_ahead: Span::zero(),
             limit: later(start, PATIENCE),
             people,
@@ -239,6 +245,14 @@ impl PostOffice {
         self.running()?.restored()
     }
 
+    /// Puts members in on the operator's word.
+    ///
+    /// # Errors
+    /// As [`Engine::import`].
+    pub fn import(&mut self, people: &[Person], source: &str) -> Result<(), Fault> {
+        self.running()?.import(people, source)
+    }
+
     /// Puts an incident on a playbook as it is now, with other texts first if they are given.
     ///
     /// # Errors
@@ -295,8 +309,12 @@ impl PostOffice {
             any = true;
         }
         self.running()?.work_due()?;
-        for row in self.running()?.dispatch(100)? {
-            any = true;
+        let rows = self.running()?.dispatch(100)?;
+        any |= !rows.is_empty();
+        let (rows, bulk): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| !row.recipient.ends_with("@bulk.test"));
+        self.take_bulk(bulk)?;
+        for row in rows {
             // An attempt was counted, and the last bytes were not sent.
             if self.cut()? {
                 break;
@@ -310,6 +328,19 @@ impl PostOffice {
             self.running()?.settle(&row, &outcome)?;
         }
         Ok(any)
+    }
+
+    /// Takes mails that nobody reads, as couriers do: marked one by one, written down together.
+    fn take_bulk(&mut self, rows: Vec<Outgoing>) -> Result<(), Fault> {
+        let mut done = Vec::new();
+        for row in rows {
+            Engine::in_flight(&self.engine()?.store(), &row)?;
+            if let Some(bulk) = &mut self.bulk {
+                bulk(row.bytes.len());
+            }
+            done.push((row, Outcome::Accepted("250 taken".to_owned())));
+        }
+        if done.is_empty() { Ok(()) } else { self.running()?.settle_all(&done) }
     }
 
     fn hand_over(&mut self, to: &str, bytes: &[u8]) -> Result<Outcome, Fault> {
@@ -326,6 +357,9 @@ impl PostOffice {
         let who = Who::ALL.into_iter().find(|who| who.address() == to);
         let who = who.or_else(|| self.is_list(to).then_some(Who::List));
         let Some(who) = who else { return Ok(Outcome::Refused("550 no such person".to_owned())) };
+        if let Some(answer) = self.answers.get_mut(&who).and_then(VecDeque::pop_front) {
+            return Ok(answer);
+        }
         let read = self.read(who, bytes)?;
         self.arrivals.push((self.now(), who, read.clone()));
         let mails = self.boxes.entry(who).or_default();

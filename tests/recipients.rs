@@ -1,0 +1,256 @@
+//! What went wrong elsewhere with recipients, their keys, bounces and duplicates, by its number. What
+//! went wrong with the keys themselves stands in `zoo.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that cannot go on should stop"
+)]
+
+mod common;
+
+use common::members::{RECORD, approve, at_desk, is_active, number, planned, report};
+use common::{World, subjects, to};
+use embargod::domain::event::{Delivery, Recipient};
+use embargod::domain::names::{PersonId, Span, TaskId};
+use embargod::domain::outbox::Outcome;
+use embargod::edge::pgp::{Keyring, generate};
+use embargod::rehearsal::mail::Read;
+use embargod::rehearsal::{Stage, Who};
+
+/// D2: a delivery report is evidence only; a forged one changes nothing at all.
+#[test]
+fn d2_a_delivery_report_changes_no_membership_and_a_forged_one_nothing() {
+    let mut world = planned();
+    approve(&mut world, "advance");
+    world.waits(Span::days(11));
+    let before = world.stage.engine().unwrap().desk().head.number;
+    let new = report(&mut world, Who::Cleo, false, "failed", "5.1.1");
+    assert!(new.is_empty(), "{:?}", subjects(&new));
+    assert_eq!(world.stage.engine().unwrap().desk().head.number, before, "not a fact came of it");
+    let new = report(&mut world, Who::Cleo, true, "failed", "5.1.1");
+    assert!(to(&new).contains(&Who::Mia), "the team hears of it: {:?}", subjects(&new));
+    assert!(is_active(&world, Who::Cleo));
+    // However many come, the history does not grow with them.
+    let head = world.stage.engine().unwrap().desk().head.number;
+    for n in 0..10 {
+        report(
+            &mut world,
+            Who::Cleo,
+            true,
+            if n % 2 == 0 { "delayed" } else { "failed" },
+            &format!("4.0.{n}"),
+        );
+    }
+    let grown = world.stage.engine().unwrap().desk().head.number - head;
+    assert!(grown <= 4, "{grown} facts");
+    assert!(is_active(&world, Who::Cleo));
+}
+
+/// L13: no member's address, name or key in another's mail, in any byte of it.
+#[test]
+fn l13_each_notice_is_for_one_member_and_says_nothing_of_the_others() {
+    use sequoia_openpgp::parse::Parse;
+    use sequoia_openpgp::{Packet, PacketPile};
+    let mut world = planned();
+    approve(&mut world, "advance");
+    let new = world.waits(Span::days(11));
+    let nonce = world.does(Who::Mia, "/disclose 2026-03-24").nonce().unwrap();
+    let more = world.says(Who::Mia, &format!("/confirm {nonce}"));
+    let people: Vec<(Who, String, String)> = Who::DISTRIBUTORS
+        .iter()
+        .map(|who| {
+            let id = PersonId::parse(who.id()).unwrap();
+            let person = world.stage.engine().unwrap().desk().roster.person(&id).unwrap();
+            (*who, person.name.clone(), person.fingerprint.to_string())
+        })
+        .collect();
+    // Inside.
+    let mut looked = 0;
+    for (who, mail) in new.iter().chain(&more).filter(|(who, _)| Who::DISTRIBUTORS.contains(who)) {
+        let mut whole = format!("{}\n{}", mail.subject, mail.text);
+        for (_, bytes) in &mail.attachments {
+            whole.push_str(&String::from_utf8_lossy(bytes));
+        }
+        for (other, name, fingerprint) in people.iter().filter(|(other, ..)| other != who) {
+            let marks =
+                [other.address(), name.clone(), fingerprint.clone(), fingerprint[24..].to_owned()];
+            for mark in marks {
+                assert!(!whole.contains(&mark), "{}'s mail holds {mark}", who.id());
+            }
+        }
+        looked += 1;
+    }
+    assert_eq!(looked, 6);
+    // Outside: one recipient, one key packet, nobody else's address or key id in any byte.
+    for file in std::fs::read_dir(world.folder().join("mails")).unwrap().flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        let Some(to) = name.split("-desk-to-").nth(1).map(|to| to.trim_end_matches(".eml")) else {
+            continue;
+        };
+        let Some((who, ..)) = people.iter().find(|(who, ..)| who.id() == to) else { continue };
+        let mail = std::fs::read_to_string(file.path()).unwrap();
+        let begin = mail.find("-----BEGIN PGP MESSAGE").unwrap();
+        let pile = PacketPile::from_bytes(&mail.as_bytes()[begin..]).unwrap();
+        let keys: Vec<String> = pile
+            .children()
+            .filter_map(|packet| match packet {
+                Packet::PKESK(pkesk) => Some(pkesk.recipient().unwrap().to_string()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(keys.len(), 1, "{name}");
+        for (other, ..) in people.iter().filter(|(other, ..)| other != who) {
+            assert!(!mail.contains(&other.address()), "{name} names {}", other.id());
+            let theirs = world.stage.keyring(*other).unwrap().certificate();
+            let ids = theirs.facts(world.stage.now()).subkeys;
+            assert!(ids.iter().all(|subkey| !keys[0].ends_with(&subkey.id)), "{name}");
+        }
+    }
+}
+
+/// L3: whoever the config had in a group is a member in the journal, with their key, and is never
+/// written to in clear for want of one.
+#[test]
+fn l3_members_of_an_older_config_are_taken_over_once_with_their_keys() {
+    let world = World::new();
+    let desk = world.stage.engine().unwrap().desk();
+    for who in Who::DISTRIBUTORS {
+        let id = PersonId::parse(who.id()).unwrap();
+        let member = desk.members.get(&id).unwrap();
+        assert_eq!(member.imported.as_deref(), Some("config"));
+        let own = world.stage.keyring(who).unwrap().certificate().fingerprint();
+        assert_eq!(member.keys[0].fingerprint, own);
+    }
+    assert!(desk.not_taken_over().is_empty());
+}
+
+/// D16: the warnings about a key come on their days, each once, and about the day it really ends.
+#[test]
+fn d16_a_key_that_ends_is_told_on_its_days_and_on_no_other() {
+    let born = common::start() - Span::days(265);
+    let (secret, _) = generate("ann", &Who::Ann.address(), None, Some(1), born).unwrap();
+    let ann = Keyring::open(&[secret], None, [0; 32], common::start()).unwrap();
+    let (fingerprint, armored) = (ann.certificate().fingerprint(), ann.certificate().armored());
+    let mut world = World::with(move |sources| {
+        let person = sources.roster.people.get_mut(&PersonId::parse("ann").unwrap()).unwrap();
+        (person.fingerprint, person.certificate) = (fingerprint, armored);
+    });
+    world.waits(Span::days(130));
+    let end = born + Span::days(365);
+    // Sealed ones cannot be opened by the story's own key for Ann; that they came is what counts.
+    let mut days: Vec<i64> = world
+        .stage
+        .arrivals
+        .iter()
+        .filter(|(_, who, _)| *who == Who::Ann)
+        .map(|(at, ..)| {
+            (end - *at).num_hours().div_euclid(24)
+                + i64::from((end - *at).num_seconds() % 86_400 != 0)
+        })
+        .collect();
+    days.dedup();
+    assert_eq!(days, [90, 30, 14, 7, 1, 0], "days before its end");
+    let clear: Vec<&Read> = world
+        .stage
+        .arrivals
+        .iter()
+        .filter(|(_, who, mail)| *who == Who::Ann && mail.by_desk)
+        .map(|(.., mail)| mail)
+        .collect();
+    assert_eq!(clear.len(), 3, "in clear at 7 days, 1 day and the end: {clear:?}");
+    assert!(clear.iter().all(|mail| !mail.protection.is_encrypted()));
+    assert!(clear.iter().all(|mail| !mail.text.contains("DEMO-")));
+    let told = world
+        .stage
+        .arrivals
+        .iter()
+        .filter(|(_, who, mail)| *who == Who::Tom && mail.subject.contains("key"));
+    assert_eq!(told.count(), 6, "the team each time");
+}
+
+/// D18: one address that is refused and one that is put off hold up nobody, and are not the same.
+#[test]
+fn d18_one_recipient_that_is_refused_stops_no_other() {
+    let mut world = planned();
+    approve(&mut world, "advance");
+    let refused = Outcome::Refused("550 5.1.1 no such user".to_owned());
+    let busy = Outcome::Later("451 4.7.1 try again".to_owned());
+    world.stage.answers.insert(Who::Ann, [refused].into());
+    world.stage.answers.insert(Who::Bob, [busy.clone(), busy].into());
+    let new = world.waits(Span::days(11));
+    let had = |who: Who| {
+        new.iter().filter(|(to, m)| *to == who && m.subject.contains("Advance notice")).count()
+    };
+    assert_eq!(Who::DISTRIBUTORS.map(had), [0, 1, 1], "{:?}", subjects(&new));
+    let ledger = world.incident().ledger(&TaskId::parse("MI-3.1").unwrap());
+    let delivery = |who: Who| {
+        let person = Recipient::Person(PersonId::parse(who.id()).unwrap());
+        ledger[&person].1.delivery
+    };
+    assert_eq!(delivery(Who::Ann), Delivery::Dead);
+    assert_eq!(delivery(Who::Bob), Delivery::Accepted, "put off is not refused");
+    let told = new.iter().any(|(to, mail)| *to == Who::Mia && mail.text.contains("550 5.1.1"));
+    assert!(told, "the team reads what the server said: {:?}", subjects(&new));
+}
+
+/// D19, R1, R9: the power goes again and again while a notice leaves: each member has it once, and
+/// nothing is called taken before the server took it.
+#[test]
+fn r9_d19_each_member_gets_a_notice_once_whatever_stops_the_desk() {
+    let mut world = planned();
+    approve(&mut world, "advance");
+    world.stage.cut_power_every(5);
+    world.waits(Span::days(11));
+    assert!(world.stage.cuts > 3, "only {} cuts", world.stage.cuts);
+    for who in Who::DISTRIBUTORS {
+        let mails = world.stage.mailbox(who).unwrap();
+        let notices = mails.iter().filter(|mail| mail.subject.contains("Advance notice"));
+        assert_eq!(notices.count(), 1, "{}", who.id());
+    }
+    let ledger = world.incident().ledger(&TaskId::parse("MI-3.1").unwrap());
+    assert!(ledger.values().all(|(_, entry)| entry.delivery == Delivery::Accepted), "{ledger:?}");
+}
+
+/// R4: a certificate that looks usable and is not is tried once, and not at every turn.
+#[test]
+fn r4_a_copy_that_cannot_be_sealed_is_not_tried_for_ever() {
+    let born = common::start() - Span::days(360);
+    let (secret, _) = generate("bob", &Who::Bob.address(), None, Some(1), born).unwrap();
+    let bob = Keyring::open(&[secret], None, [0; 32], common::start()).unwrap();
+    let (fingerprint, armored) = (bob.certificate().fingerprint(), bob.certificate().armored());
+    let mut world = World::with(move |sources| {
+        let person = sources.roster.people.get_mut(&PersonId::parse("bob").unwrap()).unwrap();
+        (person.fingerprint, person.certificate) = (fingerprint, armored);
+    });
+    world.does(Who::Mia, "/accept\n/lead me");
+    world.does(Who::Mia, RECORD);
+    world.does(Who::Mia, "/disclose 2026-03-19");
+    world.does(Who::Tom, "/done fix-ready\n/done agree-day");
+    world.does(Who::Mia, "/done agree-day\n/done plan");
+    approve(&mut world, "advance");
+    world.waits(Span::days(11));
+    let before = world.stage.mailbox(Who::Bob).unwrap().len();
+    for n in 0..5 {
+        at_desk(&mut world, Who::Mia, &format!("/member suspend cleo {n}"));
+        at_desk(&mut world, Who::Mia, "/member reinstate cleo");
+        let n = number(&world, Who::Cleo);
+        at_desk(&mut world, Who::Tom, &format!("/member approve cleo@{n}"));
+    }
+    assert_eq!(world.stage.mailbox(Who::Bob).unwrap().len(), before, "not once more");
+}
+
+/// P3: an alias that is dead for long is seen before the notice that matters.
+#[test]
+fn p3_an_address_that_bounced_stands_in_the_next_rehearsal() {
+    let mut world = planned();
+    approve(&mut world, "advance");
+    world.waits(Span::days(11));
+    report(&mut world, Who::Cleo, true, "failed", "5.1.1");
+    world.does(Who::Mia, "/preview final");
+    let shown = world.does(Who::Mia, "/rehearse final");
+    let line = shown.text.lines().find(|line| line.contains("Cleo")).unwrap();
+    assert!(line.contains("last mail BOUNCED 5.1.1"), "{line}");
+}
