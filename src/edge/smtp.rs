@@ -5,6 +5,8 @@
 //! know when the last bytes are about to leave: only between them and the server's answer is it
 //! unknown whether a mail left.
 
+mod stream;
+
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -65,17 +67,20 @@ impl Courier {
     /// # Errors
     /// What the server or the network said.
     pub async fn connect(&mut self) -> Result<(), Setback> {
+        let silent = |_| Setback("the mail server did not answer".to_owned());
+        tokio::time::timeout(PATIENCE, self.dial()).await.map_err(silent)?
+    }
+
+    async fn dial(&mut self) -> Result<(), Setback> {
         let setback = |error: lettre::transport::smtp::Error| Setback(describe(&error));
-        let tls = tls(&self.server).map_err(|fault| Setback(fault.to_string()))?;
         let hello = ClientId::Domain(self.own.domain().to_owned());
-        let implicit = self.server.implicit_tls.then(|| tls.clone());
-        let address = (self.server.host.as_str(), self.server.port);
+        let stream = stream::connect(&self.server).await;
+        let stream = stream.map_err(|fault| Setback(fault.to_string()))?;
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, Some(PATIENCE), &hello, implicit, None)
-                .await
-                .map_err(setback)?;
+            AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(setback)?;
         if !self.server.implicit_tls {
             // Never in clear: a server without STARTTLS gets nothing.
+            let tls = tls(&self.server).map_err(|fault| Setback(fault.to_string()))?;
             connection.starttls(tls, &hello).await.map_err(setback)?;
         }
         let credentials = Credentials::new(self.server.user.clone(), self.server.password.clone());
@@ -141,9 +146,7 @@ impl Courier {
         };
         if !alive {
             self.connection = None;
-            tokio::time::timeout(PATIENCE, self.connect())
-                .await
-                .map_err(|_| Setback("the mail server did not answer".to_owned()))??;
+            self.connect().await?;
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! TLS for the mailbox: rustls with ring, the host name always checked, the system's authorities
-//! or one file of the operator's.
+//! TLS for the mailbox and the mail server: rustls with ring, the host name always checked, the
+//! system's authorities or one file of the operator's.
 
 use std::path::Path;
 use std::sync::Arc;
