@@ -17,7 +17,7 @@ use crate::domain::intake::{self, Arrival};
 use crate::domain::letter::Letter;
 use crate::domain::membership;
 use crate::domain::names::{Digest, Fingerprint, Handle, MessageId, Moment};
-use crate::domain::outbox::{Next, Outcome, after, next_attempt};
+use crate::domain::outbox::{Next, Outcome, Words, after, next_attempt};
 use crate::domain::roster::{RefKey, Roster};
 use crate::domain::watch::{self, Leave};
 use crate::edge::clock::Clock;
@@ -400,11 +400,13 @@ impl Engine {
         Ok(agenda.into_iter().chain(mail).chain(witness).min())
     }
 
-    /// Does everything that is due. Level-triggered: it looks at what is due, whatever woke it.
+    /// Does what is due. Level-triggered: it looks at what is due, whatever woke it. Stops after some
+    /// copies of a notice, so that couriers are on their way with them while the next are sealed;
+    /// `true` when it did, and there may be more.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub fn work_due(&mut self) -> Result<(), Fault> {
+    pub fn work_due(&mut self) -> Result<bool, Fault> {
         let now = self.now();
         let before = self.unvouched.clone();
         self.ask_witness()?;
@@ -436,10 +438,15 @@ impl Engine {
                 if decision.entries.is_empty() {
                     break;
                 }
+                let copies =
+                    decision.mails.iter().any(|mail| matches!(mail.words, Words::Frozen { .. }));
                 self.carry_out(decision, now, None, None, &[])?;
+                if copies {
+                    return Ok(true);
+                }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Looks who has missed what, whenever somebody may have.
@@ -545,11 +552,11 @@ impl Engine {
         self.delivered(row, Delivery::Withdrawn, "", &settled, now)
     }
 
-    /// Writes down that the last bytes of a mail are about to be sent.
+    /// The bytes of a mail, which are about to be sent: that is written down first.
     ///
     /// # Errors
-    /// When it cannot be written; then they must not be sent.
-    pub fn in_flight(store: &SharedStore, row: &Outgoing) -> Result<(), Fault> {
+    /// As [`Store::in_flight`].
+    pub fn in_flight(store: &SharedStore, row: &Outgoing) -> Result<Vec<u8>, Fault> {
         lock(store).in_flight(row.id)
     }
 

@@ -177,12 +177,13 @@ fn serve(
     let clock = WallClock::start();
     loop {
         while engine.work_inbox()? > 0 {}
-        engine.work_due()?;
+        let more = engine.work_due()?;
         for row in engine.dispatch(connections.saturating_mul(16))? {
             // A courier that is gone took the runtime with it; the attempt is written down.
             let _ = couriers.send(row);
         }
-        let mut next = match woken.recv_timeout(pause(&engine, clock.now())?) {
+        let pause = if more { Duration::ZERO } else { pause(&engine, clock.now())? };
+        let mut next = match woken.recv_timeout(pause) {
             Ok(wake) => Some(wake),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => {

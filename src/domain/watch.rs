@@ -23,6 +23,8 @@ use super::work::Work;
 
 /// The most copies of a notice that one transaction puts in the outbox.
 const COPIES_MAX: usize = 50;
+/// The most bytes of attachments that one transaction seals, unless a single copy on each core has more.
+const COPIES_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Does what is due for an incident. `vouched` says whether the clock may be trusted: notices
 /// leave on a vouched clock only, everything else goes on (DESIGN, promise 2).
@@ -310,14 +312,15 @@ fn copies(work: &mut Work<'_>) {
     notices.sort_by_key(|(id, _)| **id == TaskId::date_changed());
     for (id, notice) in notices {
         for (number, release) in &notice.releases {
+            let Some(draft) = notice.drafts.iter().find(|draft| draft.number == *number) else {
+                continue;
+            };
+            room = room.min(copies_at_once(draft));
             let some: Vec<_> = release.pending.iter().take(room).cloned().collect();
             if some.is_empty() {
                 continue;
             }
             room = room.saturating_sub(some.len());
-            let Some(draft) = notice.drafts.iter().find(|draft| draft.number == *number) else {
-                continue;
-            };
             let task = incident.task(id);
             let late = release.late.then(|| LATE.to_owned());
             let left = work.say(release.at);
@@ -358,6 +361,13 @@ fn copies(work: &mut Work<'_>) {
             work.add(Event::Sent { notice: id.clone(), number: *number, copies });
         }
     }
+}
+
+/// How many copies of a draft are sealed together: all of them are in memory at once.
+fn copies_at_once(draft: &super::event::Draft) -> usize {
+    let each: u64 = draft.attachments.iter().map(|enclosure| enclosure.size).sum();
+    let fit = COPIES_BYTES_MAX.checked_div(each).unwrap_or(u64::MAX);
+    usize::try_from(fit).unwrap_or(usize::MAX).clamp(2, COPIES_MAX)
 }
 
 type Posting = (super::names::Address, Option<super::names::Fingerprint>, Words);

@@ -52,6 +52,8 @@ CREATE TRIGGER journal_keeps_rows BEFORE DELETE ON journal
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER journal_keeps_words BEFORE UPDATE ON journal
 BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+-- Finds the records of an incident.
+CREATE INDEX journal_incident ON journal (json_extract(record, '$.incident'));
 
 -- Bodies that records name by salted hash. One can be erased without breaking the chain.
 CREATE TABLE body (
@@ -73,7 +75,6 @@ CREATE TABLE outbox (
     label        TEXT    NOT NULL,
     return_token TEXT    NOT NULL UNIQUE,
     recipient    TEXT    NOT NULL,
-    bytes        BLOB    NOT NULL,
     written      INTEGER NOT NULL,
     next_attempt INTEGER NOT NULL,
     attempts     INTEGER NOT NULL DEFAULT 0,
@@ -83,6 +84,12 @@ CREATE TABLE outbox (
     state        TEXT    NOT NULL DEFAULT 'waiting'
                  CHECK (state IN ('waiting', 'sent', 'dead', 'unknown', 'withdrawn')),
     reply        TEXT    NOT NULL DEFAULT ''
+) STRICT;
+-- The mails of the outbox. In a table of their own, since a row is written anew each time that its
+-- attempts are counted, and a mail may be megabytes.
+CREATE TABLE sealed (
+    id    INTEGER PRIMARY KEY REFERENCES outbox (id),
+    bytes BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX outbox_waiting ON outbox (next_attempt) WHERE state = 'waiting';
 CREATE INDEX outbox_troubled ON outbox (id) WHERE state IN ('dead', 'unknown');

@@ -151,12 +151,12 @@ impl Courier {
         Ok(())
     }
 
-    /// Hands one mail over. `last_bytes` is called just before they are sent, and must have
+    /// Hands one mail over. `last_bytes` gives them just before they are sent, and must have
     /// written that down.
     pub async fn hand_over(
         &mut self,
         row: &Outgoing,
-        last_bytes: impl Future<Output = Result<(), Fault>>,
+        last_bytes: impl Future<Output = Result<Vec<u8>, Fault>>,
     ) -> Outcome {
         let from = format!("{}+r-{}@{}", self.own.local(), row.return_token, self.own.domain());
         let (Ok(from), Ok(to)) = (from.parse::<Address>(), row.recipient.parse::<Address>()) else {
@@ -175,7 +175,7 @@ impl Courier {
         from: Address,
         to: Address,
         row: &Outgoing,
-        last_bytes: impl Future<Output = Result<(), Fault>>,
+        last_bytes: impl Future<Output = Result<Vec<u8>, Fault>>,
     ) -> Outcome {
         if let Err(Setback(why)) = self.ready().await {
             return Outcome::Later(why);
@@ -199,13 +199,14 @@ impl Courier {
             }
             Err(_) => return Outcome::Later("the mail server did not answer".to_owned()),
         }
-        if let Err(fault) = last_bytes.await {
-            return Outcome::Later(fault.to_string());
-        }
+        let bytes = match last_bytes.await {
+            Ok(bytes) => bytes,
+            Err(fault) => return Outcome::Later(fault.to_string()),
+        };
         let Some(connection) = self.connection.as_mut() else {
             return Outcome::Later("no connection".to_owned());
         };
-        match tokio::time::timeout(PATIENCE_DATA, connection.message(&row.bytes)).await {
+        match tokio::time::timeout(PATIENCE_DATA, connection.message(&bytes)).await {
             Ok(Ok(response)) => {
                 self.used = Some(Instant::now());
                 Outcome::Accepted(said(&response))

@@ -1,4 +1,4 @@
-//! The one SQLite file, encrypted by SQLCipher; the only file with SQL.
+//! The one SQLite file, encrypted by SQLCipher; with `store/`, the only place with SQL.
 //!
 //! The database's key is random and lies beside it, wrapped by a key that Argon2id derives from
 //! the passphrase; never by the OpenPGP key, to which strangers may encrypt.
@@ -19,10 +19,6 @@ use super::opening::RawMail;
 use super::pgp::Passphrase;
 
 mod outbox;
-
-/// Finds an incident's records.
-const INDEX: &str = "CREATE INDEX IF NOT EXISTS journal_incident
-                     ON journal (json_extract(record, '$.incident'));";
 
 /// The store, open.
 #[derive(Debug)]
@@ -63,7 +59,8 @@ pub struct Sealed {
     pub(super) not_before: Moment,
 }
 
-/// A row of the outbox that is due.
+/// A row of the outbox that is due. Its bytes are read when they are about to leave, so that many rows
+/// in hand take no memory.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     /// Its row.
@@ -76,8 +73,6 @@ pub struct Outgoing {
     pub return_token: String,
     /// The one recipient.
     pub recipient: String,
-    /// The bytes.
-    pub bytes: Vec<u8>,
     /// When it was written.
     pub written: Moment,
     /// Attempts before this one.
@@ -173,8 +168,7 @@ impl Store {
         let store = Self::connect(path, &key)?;
         let place = || format!("making {}", path.display());
         store.db.execute_batch(include_str!("schema.sql")).at(place)?;
-        store.db.execute_batch(INDEX).at(place)?;
-        store.put_meta("schema", b"1")?;
+        store.put_meta("schema", b"2")?;
         store.put_meta("ref_key", &super::random::<32>()?)?;
         store.put_meta("session_salt", &super::random::<32>()?)?;
         store.put_meta("made", &millis(now).to_be_bytes())?;
@@ -195,16 +189,26 @@ impl Store {
         let key = keyfile::unwrap(&keyfile::path(path), passphrase)?;
         let store = Self::connect(path, &key)?;
         match store.meta("schema")?.as_deref() {
+            Some(b"2") => Ok(store),
             Some(b"1") => {
-                // Made here, so that a store of the first version gets it as well.
-                store.db.execute_batch(INDEX).at(|| format!("database {}", path.display()))?;
+                store.upgrade(include_str!("store/upgrade_2.sql"))?;
                 Ok(store)
             }
-            other => Err(Fault::new(
-                format!("{} has schema {other:?}, and this program knows 1", path.display()),
-                "run the version of embargod that wrote it",
-            )),
+            other => {
+                let schema = other.map(String::from_utf8_lossy).unwrap_or_default();
+                let what = format!(
+                    "{} has schema `{schema}`, and this program knows 1 and 2",
+                    path.display()
+                );
+                Err(Fault::new(what, "run the version of embargod that wrote it"))
+            }
         }
+    }
+
+    /// Brings a store of an older version to the next, wholly or not at all.
+    fn upgrade(&self, sql: &str) -> Result<(), Fault> {
+        let place = || "bringing the store to this version".to_owned();
+        self.db.execute_batch(&format!("BEGIN IMMEDIATE; {sql} COMMIT;")).at(place)
     }
 
     fn connect(path: &Path, key: &[u8; 32]) -> Result<Self, Fault> {
@@ -389,25 +393,14 @@ impl Store {
                 .at(place)?;
         }
         for mail in commit.mails {
-            let sql = "INSERT INTO outbox (message_id, label, return_token, recipient, bytes, written, next_attempt)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)";
-            let label = serde_json::to_string(&mail.label).at(place)?;
-            let at = millis(mail.not_before);
-            let row =
-                params![mail.message_id, label, mail.return_token, mail.recipient, mail.bytes, at];
-            tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+            outbox::put(&tx, mail)?;
         }
         if let Some((id, disposition)) = commit.inbox {
             let sql = "UPDATE inbox SET state = 'done', disposition = ?2 WHERE id = ?1";
             tx.prepare_cached(sql).at(place)?.execute(params![id, disposition]).at(place)?;
         }
         for settled in commit.outbox {
-            let sql = "UPDATE outbox SET state = ?2, next_attempt = ?3, unknowns = ?4, reply = ?5, in_flight = 0,
-                       bytes = CASE ?2 WHEN 'waiting' THEN bytes ELSE x'' END
-                       WHERE id = ?1";
-            let at = millis(settled.next_attempt);
-            let row = params![settled.id, settled.state, at, settled.unknowns, settled.reply];
-            tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+            outbox::settle(&tx, settled)?;
         }
         tx.commit().at(place)
     }

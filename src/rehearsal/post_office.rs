@@ -308,7 +308,7 @@ impl PostOffice {
         while self.running()?.work_inbox()? > 0 {
             any = true;
         }
-        self.running()?.work_due()?;
+        any |= self.running()?.work_due()?;
         let rows = self.running()?.dispatch(100)?;
         any |= !rows.is_empty();
         let (rows, bulk): (Vec<_>, Vec<_>) =
@@ -319,8 +319,8 @@ impl PostOffice {
             if self.cut()? {
                 break;
             }
-            Engine::in_flight(&self.engine()?.store(), &row)?;
-            let outcome = self.hand_over(&row.recipient, &row.bytes)?;
+            let bytes = Engine::in_flight(&self.engine()?.store(), &row)?;
+            let outcome = self.hand_over(&row.recipient, &bytes)?;
             // The last bytes were sent, and the answer was not written down.
             if self.cut()? {
                 break;
@@ -334,9 +334,9 @@ impl PostOffice {
     fn take_bulk(&mut self, rows: Vec<Outgoing>) -> Result<(), Fault> {
         let mut done = Vec::new();
         for row in rows {
-            Engine::in_flight(&self.engine()?.store(), &row)?;
+            let bytes = Engine::in_flight(&self.engine()?.store(), &row)?;
             if let Some(bulk) = &mut self.bulk {
-                bulk(row.bytes.len());
+                bulk(bytes.len());
             }
             done.push((row, Outcome::Accepted("250 taken".to_owned())));
         }

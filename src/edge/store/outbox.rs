@@ -1,18 +1,47 @@
 //! The outbox: which mails may leave, when they are tried again, and which are ours.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::domain::names::{MessageId, Moment};
 use crate::domain::outbox::Label;
 use crate::error::{Fault, Place};
 
-use super::{Outgoing, Store, millis, moment};
+use super::{Outgoing, Sealed, Settled, Store, millis, moment};
+
+/// Puts a mail into the outbox.
+pub(super) fn put(tx: &Transaction<'_>, mail: &Sealed) -> Result<(), Fault> {
+    let place = || "outbox".to_owned();
+    let sql =
+        "INSERT INTO outbox (message_id, label, return_token, recipient, written, next_attempt)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?5)";
+    let label = serde_json::to_string(&mail.label).at(place)?;
+    let at = millis(mail.not_before);
+    let row = params![mail.message_id, label, mail.return_token, mail.recipient, at];
+    let id = tx.prepare_cached(sql).at(place)?.insert(row).at(place)?;
+    let sql = "INSERT INTO sealed (id, bytes) VALUES (?1, ?2)";
+    tx.prepare_cached(sql).at(place)?.execute(params![id, mail.bytes]).at(place).map(|_| ())
+}
+
+/// Writes down what became of a mail. Its bytes are kept only while it waits.
+pub(super) fn settle(tx: &Transaction<'_>, settled: &Settled) -> Result<(), Fault> {
+    let place = || "outbox".to_owned();
+    let sql = "UPDATE outbox SET state = ?2, next_attempt = ?3, unknowns = ?4, reply = ?5,
+               in_flight = 0 WHERE id = ?1";
+    let at = millis(settled.next_attempt);
+    let row = params![settled.id, settled.state, at, settled.unknowns, settled.reply];
+    tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+    if settled.state == "waiting" {
+        return Ok(());
+    }
+    let sql = "DELETE FROM sealed WHERE id = ?1";
+    tx.prepare_cached(sql).at(place)?.execute([settled.id]).at(place).map(|_| ())
+}
 
 impl Store {
     fn outgoing(&self, filter: &str, bound: i64, max: u32) -> Result<Vec<Outgoing>, Fault> {
         let place = || "outbox".to_owned();
         let sql = format!(
-            "SELECT id, message_id, label, return_token, recipient, bytes, written, attempts, unknowns, in_flight
+            "SELECT id, message_id, label, return_token, recipient, written, attempts, unknowns, in_flight
              FROM outbox WHERE state = 'waiting' AND {filter} ORDER BY next_attempt, id LIMIT ?2"
         );
         let mut rows = self.db.prepare_cached(&sql).at(place)?;
@@ -32,11 +61,10 @@ impl Store {
                     label,
                     return_token: row.get(3)?,
                     recipient: row.get(4)?,
-                    bytes: row.get(5)?,
-                    written: moment(row.get(6)?),
-                    attempts: row.get(7)?,
-                    unknowns: row.get(8)?,
-                    in_flight: row.get(9)?,
+                    written: moment(row.get(5)?),
+                    attempts: row.get(6)?,
+                    unknowns: row.get(7)?,
+                    in_flight: row.get(8)?,
                 })
             })
             .at(place)?;
@@ -84,13 +112,17 @@ impl Store {
         tx.commit().at(place)
     }
 
-    /// Writes down that the last bytes of a mail are about to be sent.
+    /// The bytes of a mail, which are about to be sent: that is written down first, so that nobody
+    /// can have them without.
     ///
     /// # Errors
-    /// When it cannot be written; then they are not sent.
-    pub fn in_flight(&mut self, id: i64) -> Result<(), Fault> {
+    /// When it cannot be written, or the bytes are gone; then nothing is sent.
+    pub fn in_flight(&mut self, id: i64) -> Result<Vec<u8>, Fault> {
+        let place = || "outbox".to_owned();
         let sql = "UPDATE outbox SET in_flight = 1 WHERE id = ?1";
-        self.db.execute(sql, [id]).at(|| "outbox".to_owned()).map(|_| ())
+        self.db.prepare_cached(sql).at(place)?.execute([id]).at(place)?;
+        let sql = "SELECT bytes FROM sealed WHERE id = ?1";
+        self.db.prepare_cached(sql).at(place)?.query_row([id], |row| row.get(0)).at(place)
     }
 
     /// Whether one of our mails has this Message-ID.
@@ -130,5 +162,56 @@ impl Store {
         let Some((id, label)) = row else { return Ok(None) };
         let label = serde_json::from_str(&label).at(|| "outbox label".to_owned())?;
         Ok(MessageId::parse(&id).map(|id| (id, label)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{Purpose, Recipient};
+    use crate::edge::pgp::Passphrase;
+    use crate::edge::store::Commit;
+
+    /// FAILURES L3: a store of an older version is brought to this one, and no mail that waits is lost
+    /// or changed.
+    #[test]
+    fn a_store_of_the_first_schema_keeps_its_mails() {
+        let random = crate::edge::random::<8>().unwrap();
+        let folder = std::env::temp_dir().join(format!("embargod-{}", u64::from_be_bytes(random)));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (path, passphrase) = (folder.join("desk.db"), Passphrase::new("x"));
+        let now: Moment = "2026-03-02T09:00:00Z".parse().unwrap();
+        let mail = Sealed {
+            message_id: "m@desk.test".to_owned(),
+            label: Label {
+                about: None,
+                to: Recipient::Reporter,
+                purpose: Purpose::Relay,
+                key: None,
+            },
+            return_token: "t".to_owned(),
+            recipient: "ann@people.test".to_owned(),
+            bytes: b"sealed".to_vec(),
+            not_before: now,
+        };
+        let mut store = Store::create(&path, &passphrase, now).unwrap();
+        store.commit(&Commit { mails: &[mail], ..Commit::default() }).unwrap();
+        store
+            .db
+            .execute_batch(
+                "DROP INDEX journal_incident;
+                 ALTER TABLE outbox ADD COLUMN bytes BLOB NOT NULL DEFAULT x'';
+                 UPDATE outbox SET bytes = (SELECT bytes FROM sealed WHERE sealed.id = outbox.id);
+                 DROP TABLE sealed;
+                 UPDATE meta SET value = x'31' WHERE key = 'schema';",
+            )
+            .unwrap();
+        drop(store);
+        let mut store = Store::open(&path, &passphrase).unwrap();
+        let due = store.due_mails(now, 10).unwrap();
+        assert_eq!(store.in_flight(due[0].id).unwrap(), b"sealed");
+        drop(store);
+        assert!(Store::open(&path, &passphrase).is_ok(), "once is enough");
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
