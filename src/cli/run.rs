@@ -175,9 +175,11 @@ fn serve(
     connections: usize,
 ) -> Result<(), Fault> {
     let clock = WallClock::start();
+    // Whether copies of a notice are leaving: then the rest of them goes before what has come.
+    let mut more = false;
     loop {
-        while engine.work_inbox()? > 0 {}
-        let more = engine.work_due()?;
+        while !more && engine.work_inbox()? > 0 {}
+        more = engine.work_due()?;
         for row in engine.dispatch(connections.saturating_mul(16))? {
             // A courier that is gone took the runtime with it; the attempt is written down.
             let _ = couriers.send(row);

@@ -18,10 +18,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use embargod::config::{self, Config};
+use embargod::domain::event::{Purpose, Recipient};
 use embargod::domain::names::{Address, Handle, Moment, PersonId, Span};
+use embargod::domain::outbox::{Label, Outcome};
 use embargod::domain::roster::Person;
 use embargod::edge::pgp::{Certificate, Keyring, generate};
 use embargod::edge::pool;
+use embargod::edge::smtp::Courier;
+use embargod::edge::store::Outgoing;
 use embargod::rehearsal::live::{Live, Servers};
 use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::post_office::PostOffice;
@@ -51,7 +56,7 @@ fn certificates(n: usize, now: Moment) -> Vec<Certificate> {
 }
 
 /// What sealing the same number of mails costs bare: CPU seconds and wall time, on all cores.
-fn bare(certificates: &[Certificate], now: Moment, size: usize) -> (f64, Duration) {
+fn bare(certificates: &[Certificate], now: Moment, size: usize) -> (f64, Duration, Vec<Vec<u8>>) {
     let born = now - Span::days(1);
     let (secret, _) = generate("Desk", "security@desk.test", None, None, born).unwrap();
     let desk = Keyring::open(&[secret], None, [0; 32], now).unwrap();
@@ -61,9 +66,54 @@ fn bare(certificates: &[Certificate], now: Moment, size: usize) -> (f64, Duratio
         .take(size)
         .collect();
     let (before, started) = (used("self").0, Instant::now());
-    let sealed = pool::map(certificates, |cert| desk.seal(cert, &entity, now).unwrap().len());
-    assert!(sealed.iter().all(|len| *len > size / 2));
-    (used("self").0 - before, started.elapsed())
+    let sealed = pool::map(certificates, |cert| desk.seal(cert, &entity, now).unwrap());
+    (used("self").0 - before, started.elapsed(), sealed)
+}
+
+/// What handing the same number of sealed mails over costs bare: couriers, and nothing written down.
+fn handed_over(config: &Config, mails: &[Vec<u8>], now: Moment) -> Duration {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let rows: Vec<_> = (0_i64..)
+        .zip(mails)
+        .map(|(n, sealed)| {
+            let mut mail = format!("From: security@desk.test\r\nSubject: [...]\r\nMessage-ID: <bare-{n}@desk.test>\r\n\r\n").into_bytes();
+            mail.extend(sealed);
+            (row(n, now), mail)
+        })
+        .collect();
+    let share = rows.len().div_ceil(config.connections);
+    let started = Instant::now();
+    runtime.block_on(async {
+        let mut couriers = tokio::task::JoinSet::new();
+        for rows in rows.chunks(share).map(<[_]>::to_vec) {
+            let own = config.sources.settings.address.clone();
+            let mut courier = Courier::new(config.smtp.clone(), own);
+            couriers.spawn(async move {
+                for (row, bytes) in rows {
+                    let outcome = courier.hand_over(&row, async { Ok(bytes) }).await;
+                    assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+                }
+            });
+        }
+        while let Some(done) = couriers.join_next().await {
+            done.unwrap();
+        }
+    });
+    started.elapsed()
+}
+
+fn row(n: i64, now: Moment) -> Outgoing {
+    Outgoing {
+        id: n,
+        message_id: format!("bare-{n}@desk.test"),
+        label: Label { about: None, to: Recipient::Reporter, purpose: Purpose::Witness, key: None },
+        return_token: format!("bare{n}"),
+        recipient: format!("paul+m{n}@people.test"),
+        written: now,
+        attempts: 0,
+        unknowns: 0,
+        in_flight: false,
+    }
 }
 
 struct Figures {
@@ -74,9 +124,16 @@ struct Figures {
     peak: f64,
 }
 
-fn print(what: &str, figures: &Figures, bare_cpu: f64, bare_wall: Duration) {
+/// The bare cost: CPU seconds and wall time of sealing, wall time of handing over.
+struct Bare {
+    cpu: f64,
+    sealing: Duration,
+    handing_over: Option<Duration>,
+}
+
+fn print(what: &str, figures: &Figures, bare: &Bare) {
     let each = figures.cpu * 1_000.0 / figures.n as f64;
-    let bare_each = bare_cpu * 1_000.0 / figures.n as f64;
+    let bare_each = bare.cpu * 1_000.0 / figures.n as f64;
     println!("{what}, {} members", figures.n);
     println!("  first copy handed over   {:>8.0} ms after the moment", figures.earliest * 1_000.0);
     println!("  last copy handed over    {:>8.0} ms after the moment", figures.latest * 1_000.0);
@@ -84,8 +141,15 @@ fn print(what: &str, figures: &Figures, bare_cpu: f64, bare_wall: Duration) {
     println!("  peak memory              {:>8.0} MiB", figures.peak);
     println!(
         "  bare sealing, CPU        {bare_each:>8.2} ms each; {:.0} ms for all, on all cores",
-        bare_wall.as_secs_f64() * 1_000.0
+        bare.sealing.as_secs_f64() * 1_000.0
     );
+    if let Some(wall) = bare.handing_over {
+        println!(
+            "  bare handing over        {:>8.0} ms for all; the last copy is {:.2} times that",
+            wall.as_secs_f64() * 1_000.0,
+            figures.latest / wall.as_secs_f64()
+        );
+    }
     println!("  ratio to bare sealing    {:>8.2}", each / bare_each);
 }
 
@@ -158,13 +222,12 @@ fn in_process(n: usize, enclosed: usize) {
         cpu,
         peak: used("self").1,
     };
-    let (bare_cpu, bare_wall) = bare(&certificates, start, 2_048 + enclosed * 4 / 3);
+    let (cpu, sealing, _) = bare(&certificates, start, 2_048 + enclosed * 4 / 3);
     let with = if enclosed > 0 { ", with 1 MB attached" } else { "" };
     print(
         &format!("in one process, a real store, a post office that only counts{with}"),
         &figures,
-        bare_cpu,
-        bare_wall,
+        &Bare { cpu, sealing, handing_over: None },
     );
     std::fs::remove_dir_all(&folder).unwrap();
 }
@@ -286,12 +349,13 @@ fn on_a_real_mta(n: usize, servers: &Path, folder: &Path, program: PathBuf) {
         peak,
     };
     live.stop().unwrap();
-    let (bare_cpu, bare_wall) = bare(&certificates, now, 2_048);
+    let (cpu, sealing, mails) = bare(&certificates, now, 2_048);
+    let config = config::read_or_fault(&live.desk().join("embargod.toml"), now).unwrap();
+    let handing_over = Some(handed_over(&config, &mails, now));
     print(
         "the daemon, SMTP over TLS to a real MTA that writes each to a mailbox",
         &figures,
-        bare_cpu,
-        bare_wall,
+        &Bare { cpu, sealing, handing_over },
     );
 }
 

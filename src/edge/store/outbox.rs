@@ -33,8 +33,13 @@ pub(super) fn settle(tx: &Transaction<'_>, settled: &Settled) -> Result<(), Faul
     if settled.state == "waiting" {
         return Ok(());
     }
+    // Without zeros over it: a mail is sealed to its recipient or tells nothing, and one of megabytes
+    // would be enciphered again just to be forgotten.
+    tx.pragma_update(None, "secure_delete", false).at(place)?;
     let sql = "DELETE FROM sealed WHERE id = ?1";
-    tx.prepare_cached(sql).at(place)?.execute([settled.id]).at(place).map(|_| ())
+    let deleted = tx.prepare_cached(sql).at(place)?.execute([settled.id]).at(place);
+    tx.pragma_update(None, "secure_delete", true).at(place)?;
+    deleted.map(|_| ())
 }
 
 impl Store {
