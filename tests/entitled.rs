@@ -332,6 +332,9 @@ proptest! {
         list.world.draft();
         list.pass(1_000);
         list.hand_over();
+        // What was withdrawn there, sealed to a key that another has taken the place of, leaves again.
+        list.pass(1);
+        list.hand_over();
         // Who is active in the end, has a key, and is to know has the newest number of everything that
         // left while the embargo lasted.
         let desk = &list.world.desk;

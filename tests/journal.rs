@@ -181,6 +181,7 @@ fn samples() -> Vec<Event> {
             title: "A word".into(),
             template: "tell".into(),
             group: "private_distributors".into(),
+            member: None,
             approvals: 1,
         },
         Event::Restored,
@@ -273,8 +274,16 @@ fn of_the_list(digest: Digest, draft: Draft) -> Vec<Event> {
         Event::Objected { words: digest },
         Event::AudienceSet { group: group(), members: Some(BTreeSet::from([ann.clone()])) },
         Event::Leaked { who: Some(ann.clone()), words: digest },
-        Event::Member { member: ann, fact: MemberFact::KeyDistrusted { fingerprint } },
+        Event::Member { member: ann.clone(), fact: MemberFact::KeyDistrusted { fingerprint } },
         Event::Frozen(Box::new(marked)),
+        Event::NoticeAdded {
+            notice: TaskId::parse("tell-2").unwrap(),
+            title: "A word".into(),
+            template: "tell".into(),
+            group: "private_distributors".into(),
+            member: Some(ann),
+            approvals: 1,
+        },
     ]);
     events
 }

@@ -562,6 +562,13 @@ fn a_leak_is_said_by_one_confirmed_by_another_and_told_to_all_who_had_a_notice()
     assert_eq!(told, [Who::Ann, Who::Cleo], "{:?}", subjects(&new));
     assert!(!is_active(&world, Who::Bob));
     assert!(world.incident().known_public().is_some());
+    // A word that is written now names no planned moment.
+    let shown = world.says(Who::Mia, "/tell ann\nThank you for the word.");
+    let shown = only(&shown, Who::Tom).text.replace('\n', " ");
+    assert!(
+        shown.contains("which the public knows of since") && !shown.contains("Planned"),
+        "{shown}"
+    );
     // What was to announce the date does not leave any more, and nothing became public by it.
     let new = world.waits(Span::days(9));
     assert!(

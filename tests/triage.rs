@@ -12,6 +12,7 @@ mod common;
 use common::{Golden, World, only, subjects, to};
 use embargod::domain::incident::Status;
 use embargod::domain::names::{Handle, Span, TaskId};
+use embargod::domain::playbook::Anchor;
 use embargod::domain::schedule::{State, agenda};
 use embargod::rehearsal::mail::Draft;
 use embargod::rehearsal::{Stage, Who};
@@ -162,6 +163,37 @@ fn exploitation_alarms_the_team_and_takes_the_slack_out() {
     let asked = world.does(Who::Mia, "/disclose 2026-03-03 16:00 UTC");
     assert!(asked.text.contains("T is "), "{}", asked.text);
     golden.check("exploited");
+}
+
+#[test]
+fn a_word_to_one_member_reaches_nobody_else() {
+    let mut world = planned();
+    world.does(Who::Mia, "/audience private_distributors ann bob");
+    let new = world.says(Who::Mia, "/tell ann\nYes: one more day is fine for us.");
+    assert!(new.iter().all(|(who, _)| !Who::DISTRIBUTORS.contains(who)), "{:?}", subjects(&new));
+    let shown = only(&new, Who::Tom);
+    assert!(shown.text.contains("to ann (1 now)"), "{}", shown.text);
+    let new = world.says(Who::Tom, "/approve tell-1@1");
+    let told: Vec<Who> =
+        new.iter().map(|(who, _)| *who).filter(|who| Who::DISTRIBUTORS.contains(who)).collect();
+    assert_eq!(told, [Who::Ann], "{:?}", subjects(&new));
+    let mail = only(&new, Who::Ann);
+    assert!(mail.text.contains("one more day") && !mail.text.contains("Mia"), "{}", mail.text);
+    let incident = world.incident();
+    let tell = TaskId::parse("tell-1").unwrap();
+    assert_eq!(incident.ledger(&tell).len(), 1);
+    // It is not the word that tells the list, and who is to know later does not get it.
+    assert_eq!(incident.anchor(Anchor::ListNotified), None);
+    let new = world.says(Who::Mia, "/audience private_distributors all");
+    let new = [new, world.waits(Span::hours(2))].concat();
+    assert!(
+        new.iter().all(|(_, mail)| !mail.text.contains("one more day")),
+        "{:?}",
+        subjects(&new)
+    );
+    world.is_refused(Who::Mia, "/tell zoe\nhello", "no member of one");
+    world.does(Who::Mia, "/audience private_distributors bob");
+    world.is_refused(Who::Mia, "/tell ann\nhello", "in no group that gets");
 }
 
 #[test]

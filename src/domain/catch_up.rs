@@ -9,7 +9,7 @@ use super::event::{Delivery, Event, Recipient};
 use super::incident::{Incident, Status};
 use super::names::{Digest, Fresh, Handle, Moment, TaskId};
 use super::notice;
-use super::playbook::{Audience, Task};
+use super::playbook::Task;
 use super::relay;
 use super::schedule;
 use super::work::Work;
@@ -37,7 +37,8 @@ pub fn look(desk: &Desk, handle: &Handle, now: Moment, fresh: Fresh) -> Decision
 
 /// Sends the newest number of a notice to those of its audience who never had it.
 fn missed(work: &mut Work<'_>, incident: &Incident, task: &Task) -> BTreeSet<Recipient> {
-    let Some(audience @ Audience::Group(_)) = &task.audience else { return BTreeSet::new() };
+    let audience = task.audience.as_ref().filter(|audience| audience.under_embargo().is_some());
+    let Some(audience) = audience else { return BTreeSet::new() };
     let notice = incident.notices.get(&task.id);
     let Some((number, release)) = notice.and_then(|notice| notice.releases.last_key_value()) else {
         return BTreeSet::new();

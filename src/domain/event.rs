@@ -170,9 +170,17 @@ pub enum Event {
     /// It is public.
     Published { at: Moment },
 
-    /// A notice that the playbook does not have: a word to a group, or what takes the place of
-    /// notices that public knowledge made pointless.
-    NoticeAdded { notice: TaskId, title: String, template: String, group: String, approvals: u32 },
+    /// A notice that the playbook does not have: a word to a group or to one member of it, or what
+    /// takes the place of notices that public knowledge made pointless.
+    NoticeAdded {
+        notice: TaskId,
+        title: String,
+        template: String,
+        group: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        member: Option<PersonId>,
+        approvals: u32,
+    },
     /// A notice was frozen as a numbered draft.
     Frozen(Box<Draft>),
     /// Somebody approved exactly that draft.

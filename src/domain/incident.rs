@@ -420,13 +420,18 @@ impl Incident {
                 let done = Done { at, by: by.cloned(), evidence: Some(reason.clone()) };
                 self.skipped.insert(task.clone(), done);
             }
-            Event::NoticeAdded { notice, title, template, group, approvals } => {
+            Event::NoticeAdded { notice, title, template, group, member, approvals } => {
+                let group = group.clone();
+                let audience = match member {
+                    Some(id) => Audience::Member { group, id: id.clone() },
+                    None => Audience::Group(group),
+                };
                 let task = Task {
                     title: title.clone(),
                     role: self.playbook.intake.clone(),
                     phase: "added".to_owned(),
                     template: Some(template.clone()),
-                    audience: Some(Audience::Group(group.clone())),
+                    audience: Some(audience),
                     approvals: usize::try_from(*approvals).unwrap_or(1).max(1),
                     four_eyes: true,
                     ..Task::bare(notice.clone(), Kind::Draft)

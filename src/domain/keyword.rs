@@ -159,7 +159,7 @@ pub const KEYWORDS: &[Keyword] = rows! {
     "record" "note" "TEXT" Team Incident false Person(commands::record::note), "Keeps a note in the record.";
     "talk" "reply" "[TEXT]" Team Incident false Person(commands::talk::reply), "Sends the text below the commands, and the attachments, to the reporter.";
     "talk" "answer" "NAME" Team Incident false Person(commands::talk::answer), "Sends the reporter one of the prepared answers.";
-    "talk" "tell" "GROUP" Intake Incident false Person(commands::talk::tell), "Drafts the text below as a sealed mail to an embargoed group; another person approves it.";
+    "talk" "tell" "GROUP|MEMBER" Intake Incident false Person(commands::talk::tell), "Drafts the text below as a sealed mail to an embargoed group or to one of it; another person approves it.";
     "embargo" "disclose" "WHEN" Intake Incident true Person(commands::embargo::disclose), "Sets T, the moment of public disclosure, or moves it.";
     "embargo" "batch" "[NAME|leave|final]" Intake Incident true Person(commands::batch::batch), "Makes the incident part of a release that shares one T with others; shows that release; says that no more incidents come to it.";
     "embargo" "preview" "NOTICE" TaskRole Incident false Person(commands::embargo::preview), "Freezes a new numbered draft of a notice and shows it; approvals of an older one are void.";

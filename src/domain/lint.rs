@@ -21,7 +21,7 @@ pub fn doubts(work: &Work<'_>, task: &Task, template: &str, written: &Written) -
     let text = format!("{}\n{}", written.subject, written.body);
     let mut doubts = of_others(work, incident, &text);
     let public = matches!(task.audience, Some(Audience::Public(_)));
-    let sealed = matches!(task.audience, Some(Audience::Group(_)));
+    let sealed = task.audience.as_ref().is_some_and(|to| to.under_embargo().is_some());
     let early = matches!(Texts::class(template), Some(Class::Forecast | Class::Forthcoming));
     if public && !early {
         doubts.extend(of_announcement(incident, &text));

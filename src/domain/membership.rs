@@ -203,6 +203,7 @@ pub fn conflicts(
 fn notices_for(incident: &Incident, person: &Person) -> Vec<(String, Moment)> {
     let theirs = |audience: &Audience| match audience {
         Audience::Group(group) => incident.is_for(group, person),
+        Audience::Member { group, id } => *id == person.id && incident.is_for(group, person),
         Audience::Role(role) => incident.holds(person, role),
         Audience::Reporter | Audience::Public(_) => false,
     };

@@ -41,6 +41,11 @@ pub fn recipients(work: &Work<'_>, audience: &Audience) -> BTreeSet<Recipient> {
             .members(group)
             .filter(|person| work.incident.as_ref().is_none_or(|i| i.is_for(group, person)))
             .collect()),
+        Audience::Member { group, id } => ids(people
+            .members(group)
+            .filter(|person| person.id == *id)
+            .filter(|person| work.incident.as_ref().is_none_or(|i| i.is_for(group, person)))
+            .collect()),
         Audience::Role(role) => ids(work.holders(role)),
         Audience::Reporter => BTreeSet::new(),
         Audience::Public(group) => {
@@ -64,6 +69,7 @@ pub fn label(incident: &Incident, audience: &Audience) -> String {
             .groups
             .get(name)
             .map_or_else(|| name.clone(), |group| group.label.clone()),
+        Audience::Member { id, .. } => id.to_string(),
         Audience::Role(role) => incident.playbook.role_label(role).to_owned(),
         Audience::Reporter => "reporter".to_owned(),
     }
@@ -71,7 +77,9 @@ pub fn label(incident: &Incident, audience: &Audience) -> String {
 
 fn tlp(incident: &Incident, audience: Option<&Audience>) -> String {
     match audience {
-        Some(Audience::Group(name) | Audience::Public(name)) => incident
+        Some(
+            Audience::Group(name) | Audience::Member { group: name, .. } | Audience::Public(name),
+        ) => incident
             .playbook
             .groups
             .get(name)
@@ -136,6 +144,12 @@ fn notice_facts(work: &Work<'_>, incident: &Incident, audience: Option<&Audience
         received: say(incident.letters.first().map(|letter| letter.received)),
         answered: say(incident.answered),
         published: say(incident.published()),
+        known: incident
+            .published()
+            .into_iter()
+            .chain(incident.known_public())
+            .min()
+            .map_or_else(String::new, |moment| work.say(moment)),
         lead: incident.lead.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string),
         timeline: timeline(work, incident),
         text: String::new(),
@@ -206,9 +220,10 @@ pub fn render(
         Some(Audience::Public(_)) => {
             work.desk.texts.freeze_forecast(template, &forthcoming_facts(work, incident))
         }
-        Some(Audience::Group(_) | Audience::Role(_) | Audience::Reporter) | None => {
-            work.desk.texts.freeze(template, &notice_facts(work, incident, audience))
-        }
+        Some(
+            Audience::Group(_) | Audience::Member { .. } | Audience::Role(_) | Audience::Reporter,
+        )
+        | None => work.desk.texts.freeze(template, &notice_facts(work, incident, audience)),
     }
 }
 

@@ -87,6 +87,7 @@ pub fn rule(task: &Task) -> String {
 pub fn audience(task: &Task) -> Option<String> {
     task.audience.as_ref().map(|audience| match audience {
         Audience::Group(name) | Audience::Role(name) | Audience::Public(name) => name.clone(),
+        Audience::Member { id, .. } => id.to_string(),
         Audience::Reporter => "reporter".to_owned(),
     })
 }

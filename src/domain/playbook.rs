@@ -10,7 +10,7 @@ use std::fmt;
 use chrono::NaiveTime;
 use serde::Deserialize;
 
-use super::names::{Digest, TaskId};
+use super::names::{Digest, PersonId, TaskId};
 use super::offset::{Calendar, Offset, Snap, WeekDays, Window};
 
 mod anchor;
@@ -215,12 +215,30 @@ pub struct Step {
 pub enum Audience {
     /// The members of a group, each a sealed copy of their own.
     Group(String),
+    /// One member of a group.
+    Member {
+        /// The group through which they know of it.
+        group: String,
+        /// Who.
+        id: PersonId,
+    },
     /// The holders of a role, likewise.
     Role(String),
     /// The group's public addresses, signed and in clear, only after the gates before it.
     Public(String),
     /// The reporter, by a prepared answer that a person sends.
     Reporter,
+}
+
+impl Audience {
+    /// The group under embargo that it is, or is of.
+    #[must_use]
+    pub fn under_embargo(&self) -> Option<&str> {
+        match self {
+            Self::Group(group) | Self::Member { group, .. } => Some(group),
+            Self::Role(_) | Self::Public(_) | Self::Reporter => None,
+        }
+    }
 }
 
 /// One row of a process.

@@ -248,7 +248,10 @@ fn sent_at(incident: &Incident, task: &Task) -> Option<Moment> {
     let left = releases.find(|release| release.complete.is_some())?;
     match task.audience {
         Some(Audience::Public(_)) => left.accepted,
-        Some(Audience::Group(_) | Audience::Role(_) | Audience::Reporter) | None => Some(left.at),
+        Some(
+            Audience::Group(_) | Audience::Member { .. } | Audience::Role(_) | Audience::Reporter,
+        )
+        | None => Some(left.at),
     }
 }
 

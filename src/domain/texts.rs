@@ -253,6 +253,8 @@ pub struct NoticeFacts {
     pub answered: String,
     /// When it became public.
     pub published: String,
+    /// Since when the public knows, with or without us; empty under embargo.
+    pub known: String,
     /// Who leads.
     pub lead: String,
     /// What happened when.
@@ -587,6 +589,7 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
             received: "x".into(),
             answered: "x".into(),
             published: "x".into(),
+            known: "x".into(),
             lead: "x".into(),
             timeline: vec!["x".into()],
             text: "x".into(),
@@ -650,6 +653,7 @@ mod tests {
             received: String::new(),
             answered: String::new(),
             published: String::new(),
+            known: String::new(),
             lead: String::new(),
             timeline: vec![],
             text: String::new(),

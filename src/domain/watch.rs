@@ -411,6 +411,7 @@ fn copy_for(
 fn is_entitled(incident: &Incident, person: &Person, task: Option<&Task>) -> bool {
     match task.and_then(|task| task.audience.as_ref()) {
         Some(Audience::Group(group)) => incident.is_for(group, person),
+        Some(Audience::Member { group, id }) => *id == person.id && incident.is_for(group, person),
         Some(Audience::Role(role)) => incident.holds(person, role),
         Some(Audience::Public(_) | Audience::Reporter) => false,
         // The desk's own notices go to those who had the date; whoever left every group does not.

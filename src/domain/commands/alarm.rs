@@ -91,6 +91,7 @@ fn replacement(turn: &mut Turn<'_, '_>, group: &str, approvals: usize) -> Result
         title: "It is public: the word that takes the place of the advance notices".to_owned(),
         template: "known-public".to_owned(),
         group: group.to_owned(),
+        member: None,
         approvals: u32::try_from(approvals).unwrap_or(1),
     });
     let audience = Audience::Group(group.to_owned());

@@ -504,12 +504,12 @@ fn enclosed(
         ));
     }
     let mut doubts = crate::domain::lint::doubts(turn.work, task, template, written);
-    if matches!(task.audience, Some(crate::domain::playbook::Audience::Group(_))) {
+    let sealed = task.audience.as_ref().is_some_and(|to| to.under_embargo().is_some());
+    if sealed {
         let keys = crate::domain::membership::keys_in_the_way(turn.work);
         doubts.extend(keys.into_iter().filter(|line| line.contains(&format!("`{}`", task.word()))));
     }
     let enclosed = Enclosed { attachments: given, doubts };
-    let sealed = matches!(task.audience, Some(crate::domain::playbook::Audience::Group(_)));
     Ok(if sealed && task.announces() {
         enclosed.with_entry(turn.work, task.audience.as_ref())
     } else {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::domain::event::{Event, Purpose};
 use crate::domain::letter::Attachment;
-use crate::domain::names::TaskId;
+use crate::domain::names::{PersonId, TaskId};
 use crate::domain::notice;
 use crate::domain::outbox::Words;
 use crate::domain::playbook::Audience;
@@ -206,42 +206,62 @@ pub fn answer(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     Ok(answered.said)
 }
 
-/// `/tell GROUP`: a word to an embargoed group, frozen as a numbered draft and approved like every
-/// notice, by another person than the one who wrote it.
+/// `/tell GROUP` or `/tell MEMBER`: a word to an embargoed group or to one of it, frozen as a numbered
+/// draft and approved like every notice, by another person than the one who wrote it.
 pub fn tell(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    let incident = turn.open_incident()?;
-    let groups = &incident.playbook.groups;
-    let embargoed = || groups.iter().filter(|(_, group)| group.public.is_empty());
-    let group = embargoed().find(|(id, _)| id.eq_ignore_ascii_case(arguments.trim()));
-    let Some((group, _)) = group else {
-        let known: Vec<&str> = embargoed().map(|(id, _)| id.as_str()).collect();
-        return Err(Refusal::new(
-            "no such group",
-            format!("`{arguments}` is no group under embargo."),
-            format!("write one of {}.", known.join(", ")),
-        ));
-    };
-    let group = group.clone();
-    let count = incident.own.len().saturating_add(1);
+    let (audience, label) = addressees(turn, arguments.trim())?;
+    let count = turn.incident()?.own.len().saturating_add(1);
     let text = own_text(turn, "")?;
-    needs(&text, "tell", "GROUP, and below it your text")?;
+    needs(&text, "tell", "GROUP|MEMBER, and below it your text")?;
     let id = TaskId::parse(&format!("tell-{count}"))
         .ok_or_else(|| crate::domain::keyword::unknown("tell"))?;
-    let label =
-        turn.incident()?.playbook.groups.get(&group).map_or_else(String::new, |g| g.label.clone());
+    let (group, member) = match &audience {
+        Audience::Member { group, id } => (group.clone(), Some(id.clone())),
+        other => (other.under_embargo().unwrap_or_default().to_owned(), None),
+    };
     turn.work.add(Event::NoticeAdded {
         notice: id.clone(),
-        title: format!("A word to the {label}"),
+        title: format!("A word to {label}"),
         template: "tell".to_owned(),
-        group: group.clone(),
+        group,
+        member,
         approvals: 1,
     });
-    let audience = Audience::Group(group);
     let written =
         notice::render_words(turn.work, &audience, &text).map_err(super::embargo::broken)?;
     let task = turn.incident()?.task(&id).cloned();
     let task = task.ok_or_else(|| crate::domain::keyword::unknown("tell"))?;
     super::embargo::freeze_and_show(turn, &task, "tell", &written)
+}
+
+/// The embargoed group of that name, or the member who is to know of the incident, and what people
+/// call them.
+fn addressees(turn: &Turn<'_, '_>, name: &str) -> Result<(Audience, String), Refusal> {
+    let incident = turn.open_incident()?;
+    let groups = &incident.playbook.groups;
+    let embargoed = || groups.iter().filter(|(_, group)| group.public.is_empty());
+    if let Some((id, group)) = embargoed().find(|(id, _)| id.eq_ignore_ascii_case(name)) {
+        return Ok((Audience::Group(id.clone()), format!("the {}", group.label)));
+    }
+    let member = PersonId::parse(&name.to_ascii_lowercase());
+    if let Some(person) = member.and_then(|id| turn.work.desk.roster.person(&id)) {
+        let through = embargoed().find(|(group, _)| incident.is_for(group, person));
+        let Some((group, _)) = through else {
+            return Err(Refusal::new(
+                "not for them",
+                format!("`{name}` is in no group that gets what this incident sends."),
+                "see `| /member show WHO` and `| /audience GROUP WHO...`, without the bar.",
+            ));
+        };
+        let audience = Audience::Member { group: group.clone(), id: person.id.clone() };
+        return Ok((audience, person.name.clone()));
+    }
+    let known: Vec<&str> = embargoed().map(|(id, _)| id.as_str()).collect();
+    Err(Refusal::new(
+        "no such group or member",
+        format!("`{name}` is no group under embargo and no member of one."),
+        format!("write one of {}, or a member's id (`| /member list`).", known.join(", ")),
+    ))
 }
 
 /// Sends the reporter words with content: sealed to a key that is known to be theirs, or not at

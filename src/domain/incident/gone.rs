@@ -162,7 +162,9 @@ impl Incident {
             let then = before.tasks.iter().find(|task| task.id == *id);
             let groups =
                 now.and_then(|task| task.audience.as_ref()).is_none_or(|audience| match audience {
-                    Audience::Group(name) | Audience::Public(name) => {
+                    Audience::Group(name)
+                    | Audience::Member { group: name, .. }
+                    | Audience::Public(name) => {
                         self.playbook.groups.get(name) == before.groups.get(name)
                     }
                     Audience::Role(_) | Audience::Reporter => true,

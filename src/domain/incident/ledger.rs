@@ -24,12 +24,8 @@ impl Incident {
         let to = Recipient::Person(person.id.clone());
         self.notices.iter().any(|(id, notice)| {
             let task = self.task(id);
-            let group = match task.and_then(|task| task.audience.as_ref()) {
-                Some(Audience::Group(group)) => group,
-                Some(Audience::Role(_) | Audience::Reporter | Audience::Public(_)) | None => {
-                    return false;
-                }
-            };
+            let audience = task.and_then(|task| task.audience.as_ref());
+            let Some(group) = audience.and_then(Audience::under_embargo) else { return false };
             let releases = notice.releases.values();
             let mut had = releases
                 .map(|release| release.copies.contains_key(&to) || release.pending.contains(&to));

@@ -55,7 +55,10 @@ pub fn span_of(incident: &Incident, task: &Task) -> Option<(Moment, Option<Momen
 
 /// Whether a row is a notice to people outside the team.
 fn leaves_the_team(task: &Task) -> bool {
-    task.is_notice() && matches!(task.audience, Some(Audience::Group(_) | Audience::Public(_)))
+    let outside = |audience: &Audience| {
+        audience.under_embargo().is_some() || matches!(audience, Audience::Public(_))
+    };
+    task.is_notice() && task.audience.as_ref().is_some_and(outside)
 }
 
 /// The same by the plan alone, whatever the public knows.
