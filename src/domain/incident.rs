@@ -421,11 +421,7 @@ impl Incident {
                 self.skipped.insert(task.clone(), done);
             }
             Event::NoticeAdded { notice, title, template, group, member, approvals } => {
-                let group = group.clone();
-                let audience = match member {
-                    Some(id) => Audience::Member { group, id: id.clone() },
-                    None => Audience::Group(group),
-                };
+                let audience = Audience::of(group.clone(), member.clone());
                 let task = Task {
                     title: title.clone(),
                     role: self.playbook.intake.clone(),

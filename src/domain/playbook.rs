@@ -231,6 +231,15 @@ pub enum Audience {
 }
 
 impl Audience {
+    /// A group under embargo, or one member of it.
+    #[must_use]
+    pub fn of(group: String, member: Option<PersonId>) -> Self {
+        match member {
+            Some(id) => Self::Member { group, id },
+            None => Self::Group(group),
+        }
+    }
+
     /// The group under embargo that it is, or is of.
     #[must_use]
     pub fn under_embargo(&self) -> Option<&str> {

@@ -209,16 +209,13 @@ pub fn answer(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 /// `/tell GROUP` or `/tell MEMBER`: a word to an embargoed group or to one of it, frozen as a numbered
 /// draft and approved like every notice, by another person than the one who wrote it.
 pub fn tell(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    let (audience, label) = addressees(turn, arguments.trim())?;
+    let (group, member, label) = addressees(turn, arguments.trim())?;
+    let audience = Audience::of(group.clone(), member.clone());
     let count = turn.incident()?.own.len().saturating_add(1);
     let text = own_text(turn, "")?;
     needs(&text, "tell", "GROUP|MEMBER, and below it your text")?;
     let id = TaskId::parse(&format!("tell-{count}"))
         .ok_or_else(|| crate::domain::keyword::unknown("tell"))?;
-    let (group, member) = match &audience {
-        Audience::Member { group, id } => (group.clone(), Some(id.clone())),
-        other => (other.under_embargo().unwrap_or_default().to_owned(), None),
-    };
     turn.work.add(Event::NoticeAdded {
         notice: id.clone(),
         title: format!("A word to {label}"),
@@ -234,14 +231,16 @@ pub fn tell(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     super::embargo::freeze_and_show(turn, &task, "tell", &written)
 }
 
-/// The embargoed group of that name, or the member who is to know of the incident, and what people
-/// call them.
-fn addressees(turn: &Turn<'_, '_>, name: &str) -> Result<(Audience, String), Refusal> {
+type Addressees = (String, Option<PersonId>, String);
+
+/// The embargoed group of that name, or the member who is to know of the incident with the group
+/// through which they do; and what people call them.
+fn addressees(turn: &Turn<'_, '_>, name: &str) -> Result<Addressees, Refusal> {
     let incident = turn.open_incident()?;
     let groups = &incident.playbook.groups;
     let embargoed = || groups.iter().filter(|(_, group)| group.public.is_empty());
     if let Some((id, group)) = embargoed().find(|(id, _)| id.eq_ignore_ascii_case(name)) {
-        return Ok((Audience::Group(id.clone()), format!("the {}", group.label)));
+        return Ok((id.clone(), None, format!("the {}", group.label)));
     }
     let member = PersonId::parse(&name.to_ascii_lowercase());
     if let Some(person) = member.and_then(|id| turn.work.desk.roster.person(&id)) {
@@ -253,8 +252,7 @@ fn addressees(turn: &Turn<'_, '_>, name: &str) -> Result<(Audience, String), Ref
                 "see `| /member show WHO` and `| /audience GROUP WHO...`, without the bar.",
             ));
         };
-        let audience = Audience::Member { group: group.clone(), id: person.id.clone() };
-        return Ok((audience, person.name.clone()));
+        return Ok((group.clone(), Some(person.id.clone()), person.name.clone()));
     }
     let known: Vec<&str> = embargoed().map(|(id, _)| id.as_str()).collect();
     Err(Refusal::new(
