@@ -46,7 +46,7 @@ pub fn state(entry: &Entry) -> String {
         (Delivery::Queued, _) => "on its way".to_owned(),
         (Delivery::Dead, _) => "REFUSED by the mail server".to_owned(),
         (Delivery::Withheld, _) => "WITHHELD: no usable key".to_owned(),
-        (Delivery::Withdrawn, _) => "withdrawn: not entitled then".to_owned(),
+        (Delivery::Withdrawn, _) => "withdrawn before it left".to_owned(),
         (_, Some((_, Fate::Failed, status))) => with("BOUNCED, no word", status),
         (_, Some((_, Fate::Delayed, status))) => with("delayed, no word", status),
         (_, Some((_, Fate::Delivered, _))) => "delivered, no word".to_owned(),
