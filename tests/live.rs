@@ -211,6 +211,7 @@ fn check_names_each_problem_with_its_place() {
     }
 }
 
+/// D6, D13.
 #[test]
 fn starttls_large_mails_and_a_folder_that_is_numbered_anew() {
     let Some(stack) = Stack::start() else { return };

@@ -17,7 +17,7 @@ use embargod::domain::event::{Delivery, Recipient};
 use embargod::domain::names::{PersonId, Span, TaskId};
 use embargod::domain::outbox::Outcome;
 use embargod::edge::pgp::{Keyring, generate};
-use embargod::rehearsal::mail::Read;
+use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::{Stage, Who};
 
 /// D2: a delivery report is evidence only; a forged one changes nothing at all.
@@ -214,9 +214,8 @@ fn r9_d19_each_member_gets_a_notice_once_whatever_stops_the_desk() {
     assert!(ledger.values().all(|(_, entry)| entry.delivery == Delivery::Accepted), "{ledger:?}");
 }
 
-/// R4: a certificate that looks usable and is not is tried once, and not at every turn.
-#[test]
-fn r4_a_copy_that_cannot_be_sealed_is_not_tried_for_ever() {
+/// Minder with a date, where Bob's key ends five days from now, before the notice.
+fn with_bobs_key_ending() -> World {
     let born = common::start() - Span::days(360);
     let (secret, _) = generate("bob", &Who::Bob.address(), None, Some(1), born).unwrap();
     let bob = Keyring::open(&[secret], None, [0; 32], common::start()).unwrap();
@@ -230,6 +229,13 @@ fn r4_a_copy_that_cannot_be_sealed_is_not_tried_for_ever() {
     world.does(Who::Mia, "/disclose 2026-03-19");
     world.does(Who::Tom, "/done fix-ready\n/done agree-day");
     world.does(Who::Mia, "/done agree-day\n/done plan");
+    world
+}
+
+/// R4: a certificate that looks usable and is not is tried once, and not at every turn.
+#[test]
+fn r4_a_copy_that_cannot_be_sealed_is_not_tried_for_ever() {
+    let mut world = with_bobs_key_ending();
     approve(&mut world, "advance");
     world.waits(Span::days(11));
     let before = world.stage.mailbox(Who::Bob).unwrap().len();
@@ -240,6 +246,154 @@ fn r4_a_copy_that_cannot_be_sealed_is_not_tried_for_ever() {
         at_desk(&mut world, Who::Tom, &format!("/member approve cleo@{n}"));
     }
     assert_eq!(world.stage.mailbox(Who::Bob).unwrap().len(), before, "not once more");
+}
+
+/// What left for somebody, as it lay on the wire.
+fn on_the_wire(world: &World, who: Who) -> Vec<String> {
+    let of = |file: std::fs::DirEntry| {
+        let name = file.file_name().to_string_lossy().into_owned();
+        let theirs = name.contains(&format!("-desk-to-{}.eml", who.id()));
+        theirs.then(|| std::fs::read_to_string(file.path()).unwrap())
+    };
+    std::fs::read_dir(world.folder().join("mails")).unwrap().flatten().filter_map(of).collect()
+}
+
+/// L10: where a key is missing, no part of the mail leaves, attachments and all.
+#[test]
+fn l10_without_a_key_no_part_of_a_notice_leaves() {
+    let mut world = with_bobs_key_ending();
+    let mut draft = Draft::sealed(&format!("/preview advance\n\n> {}", world.reference()));
+    let patch = b"the quince in the parser".to_vec();
+    draft.attachments.push(("quince.patch".to_owned(), patch.clone()));
+    world.sends(Who::Mia, &draft);
+    world.does(Who::Tom, "/approve advance@1");
+    let new = world.waits(Span::days(11));
+    let anns = new.iter().find(|(who, m)| *who == Who::Ann && m.subject.contains("Advance notice"));
+    let (name, bytes) = &anns.unwrap().1.attachments[0];
+    assert_eq!((name.as_str(), bytes), ("quince.patch", &patch), "to whom it can be sealed");
+    let bobs = on_the_wire(&world, Who::Bob);
+    assert!(bobs.iter().any(|mail| mail.contains("key")), "he is told, and told nothing");
+    for mail in bobs.iter().filter(|mail| !mail.contains("-----BEGIN PGP MESSAGE")) {
+        for word in
+            ["quince", "dGhlIHF1aW5jZSBpbiB0aGUgcGFyc2Vy", "Advance", "CVE-", world.handle.as_str()]
+        {
+            assert!(!mail.contains(word), "{word} in clear: {mail}");
+        }
+    }
+    let ledger = world.incident().ledger(&TaskId::parse("MI-3.1").unwrap());
+    let bob = Recipient::Person(PersonId::parse("bob").unwrap());
+    assert_eq!(ledger[&bob].1.delivery, Delivery::Withheld);
+}
+
+/// L15, R8: to the one address that is pinned and to no other, encrypted, once, with one signed text
+/// inside and no second envelope.
+#[test]
+fn l15_r8_a_notice_is_encrypted_once_to_one_address() {
+    use sequoia_openpgp::parse::Parse;
+    use sequoia_openpgp::{Packet, PacketPile};
+    let mut world = planned();
+    approve(&mut world, "advance");
+    let new = world.waits(Span::days(11));
+    for who in Who::DISTRIBUTORS {
+        let notices = new.iter().filter(|(to, m)| *to == who && m.subject.contains("Advance"));
+        let inside: Vec<_> = notices.collect();
+        assert_eq!(inside.len(), 1, "{}", who.id());
+        assert!(!inside[0].1.text.contains("BEGIN PGP"), "{}", inside[0].1.text);
+        let sealed = on_the_wire(&world, who);
+        for mail in &sealed {
+            let (head, body) = mail.split_once("\r\n\r\n").unwrap();
+            let to: Vec<&str> = head.lines().filter(|line| line.starts_with("To:")).collect();
+            assert_eq!(to, [format!("To: {}", who.address())]);
+            assert!(!head.contains("\nCc:") && !head.contains("\nBcc:"), "{head}");
+            assert!(head.contains("multipart/encrypted"), "{head}");
+            assert_eq!(body.matches("-----BEGIN PGP").count(), 1);
+            let begin = body.find("-----BEGIN PGP MESSAGE").unwrap();
+            let pile = PacketPile::from_bytes(&body.as_bytes()[begin..]).unwrap();
+            let kinds: Vec<bool> =
+                pile.children().map(|packet| matches!(packet, Packet::PKESK(_))).collect();
+            assert_eq!(kinds, [true, false], "one key, one envelope");
+        }
+        assert!(!sealed.is_empty());
+    }
+}
+
+/// L17: a desk whose signing key has ended seals nothing, rather than unsigned.
+#[test]
+fn l17_without_a_signing_key_nothing_is_made() {
+    let born = common::start() - Span::days(360);
+    let (secret, _) = generate("Desk", "security@desk.test", None, Some(1), born).unwrap();
+    let desk = Keyring::open(&[secret], None, [0; 32], born).unwrap();
+    let (to, _) = generate("bob", &Who::Bob.address(), None, None, born).unwrap();
+    let to = embargod::edge::pgp::Certificate::read(&to).unwrap();
+    let (before, after) = (common::start(), common::start() + Span::days(30));
+    assert!(desk.seal(&to, b"text\r\n", before).is_ok() && desk.sign(b"text\r\n", before).is_ok());
+    assert!(desk.seal(&to, b"text\r\n", after).is_err(), "not unsigned, and not in clear");
+    assert!(desk.sign(b"text\r\n", after).is_err());
+}
+
+/// D1: what a bounce is shows in its structure and its return path, and in no word of a person.
+#[test]
+fn d1_people_who_write_like_a_bounce_are_heard() {
+    let words =
+        "Undelivered Mail: DoS: delayed auto-reply overflow, vacation, Automatische Antwort";
+    let like = "550 5.7.1 rejected\nStatus: 5.1.1\nAction: failed\nDiagnostic-Code: smtp; 550";
+    let mut world = planned();
+    let mut draft = Draft::sealed(like);
+    draft.subject = words.to_owned();
+    draft.with_key = true;
+    let new = world.sends(Who::Rita, &draft);
+    assert!(to(&new).contains(&Who::Rita), "acknowledged: {:?}", subjects(&new));
+    assert_eq!(world.stage.engine().unwrap().desk().incidents.len(), 2);
+    approve(&mut world, "advance");
+    world.waits(Span::days(11));
+    let reference = world.reference_of(Who::Ann, &world.handle);
+    let mut draft = Draft::sealed(&format!("/ack\n\n{like}\n\n> {reference}"));
+    draft.subject = words.to_owned();
+    world.sends(Who::Ann, &draft);
+    let ledger = world.incident().ledger(&TaskId::parse("MI-3.1").unwrap());
+    let ann = Recipient::Person(PersonId::parse("ann").unwrap());
+    assert!(ledger[&ann].1.received.is_some(), "{:?}", ledger[&ann]);
+}
+
+/// D24: an address is judged by the rules of mail, and not by a list of endings.
+#[test]
+fn d24_addresses_of_every_ending_are_members_addresses() {
+    for text in [
+        "psirt@acme.photography",
+        "a.b+c_d@xn--bcher-kva.xn--vermgensberatung-pwb",
+        "x@y.construction",
+        "o'brien@sub.sub.sub.example.museum",
+    ] {
+        assert!(embargod::domain::names::Address::parse(text).is_some(), "{text}");
+        assert!(text.parse::<lettre::Address>().is_ok(), "{text}: the courier takes it as well");
+    }
+}
+
+/// R3: a machine that answers every mail of ours gets none for it, whether it says that it is one or not.
+#[test]
+fn r3_a_machine_that_answers_everything_is_not_answered_for_ever() {
+    for marked in [true, false] {
+        let mut world = planned();
+        approve(&mut world, "advance");
+        let mut waiting = world.waits(Span::days(11));
+        let mut got = 0;
+        for n in 0..30 {
+            let anns = waiting.iter().rfind(|(who, _)| *who == Who::Ann);
+            let Some((_, mail)) = anns else { break };
+            got += 1;
+            let mark = if marked { "Auto-Submitted: auto-replied\r\n" } else { "" };
+            let answer = format!(
+                "From: {}\r\nTo: security@desk.test\r\nSubject: Away: Re: {}\r\nDate: {}\r\n\
+                 Message-ID: <away{n}@people.test>\r\nIn-Reply-To: <{}>\r\n{mark}\r\nI am away.\r\n",
+                Who::Ann.address(),
+                mail.outer_subject,
+                world.stage.now().to_rfc2822(),
+                mail.message_id.clone().unwrap(),
+            );
+            waiting = world.deliver(answer.into_bytes());
+        }
+        assert!(got <= if marked { 1 } else { 3 }, "marked: {marked}, {got} mails");
+    }
 }
 
 /// P3: an alias that is dead for long is seen before the notice that matters.

@@ -319,6 +319,50 @@ fn d25_a_key_of_a_clock_that_runs_ahead_can_be_used_once_its_time_has_come() {
     assert_eq!(facts.usable_from(now()), Some(now() + Span::days(60)));
 }
 
+/// S12: whatever a certificate prefers, the desk enciphers with AES.
+#[test]
+#[expect(deprecated, reason = "weak ciphers are what this is about")]
+fn s12_a_certificate_that_prefers_a_weak_cipher_gets_a_strong_one() {
+    use sequoia_openpgp::types::SymmetricAlgorithm::{AES128, AES256, CAST5, TripleDES};
+    let (cert, _) = builder(-100).add_subkey(encrypts(), days(800), None).generate().unwrap();
+    let mut signer =
+        cert.primary_key().key().clone().parts_into_secret().unwrap().into_keypair().unwrap();
+    let user = cert.userids().next().unwrap().userid().clone();
+    let policy = StandardPolicy::new();
+    let own = cert.with_policy(&policy, at(-1)).unwrap().primary_userid().unwrap();
+    let prefers = SignatureBuilder::from(own.binding_signature().clone())
+        .set_signature_creation_time(at(-1))
+        .unwrap()
+        .set_preferred_symmetric_algorithms(vec![TripleDES, CAST5])
+        .unwrap();
+    let binding = user.bind(&mut signer, &cert, prefers).unwrap();
+    let cert = cert.insert_packets(vec![Packet::from(user), binding.into()]).unwrap().0;
+    let valid = cert.with_policy(&policy, at(0)).unwrap();
+    let preferred = valid.preferred_symmetric_algorithms().unwrap();
+    assert_eq!(preferred, [TripleDES, CAST5], "the certificate says what it should here");
+    let certificate = Certificate::read(&armored(cert.clone())).unwrap();
+    let sealed = desk().seal(&certificate, b"text\r\n", now()).unwrap();
+    let pile = PacketPile::from_bytes(&sealed).unwrap();
+    let Some(Packet::PKESK(pkesk)) = pile.children().next() else { panic!("{pile:?}") };
+    let mut key = valid
+        .keys()
+        .for_transport_encryption()
+        .secret()
+        .next()
+        .unwrap()
+        .key()
+        .clone()
+        .into_keypair()
+        .unwrap();
+    let (cipher, _) = pkesk.decrypt(&mut key, None).unwrap();
+    assert!(cipher.is_none_or(|cipher| [AES128, AES256].contains(&cipher)), "{cipher:?}");
+    if let Some(Packet::SEIP(sequoia_openpgp::packet::SEIP::V2(seip))) = pile.children().nth(1) {
+        assert!([AES128, AES256].contains(&seip.symmetric_algo()));
+    } else {
+        assert!(cipher.is_some(), "version 1 names the cipher with the key");
+    }
+}
+
 /// Two certificates in one file are two people, or one who must say which: not read as one.
 #[test]
 fn a_file_with_a_version_4_and_a_version_6_certificate_is_refused_or_is_the_first() {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::config;
+use crate::domain::key::Subkey;
 use crate::domain::names::Moment;
 use crate::edge::pgp::{Certificate, generate};
 use crate::edge::{wkd, write_private};
@@ -55,12 +56,18 @@ fn show(path: &Path, now: Moment) -> Done {
         Certificate::read(settings.certificate.as_bytes()).at(|| "the desk's key".to_owned())?;
     let facts = certificate.facts(now);
     say(&format!("key      {}", settings.fingerprint.spaced()));
-    for subkey in &facts.subkeys {
+    let line = |what: &str, subkey: &Subkey| {
         let end = subkey.end().map_or_else(
             || "for ever".to_owned(),
             |end| format!("until {}", end.format("%Y-%m-%d %H:%M UTC")),
         );
-        say(&format!("encrypt  {} {end}", subkey.id));
+        say(&format!("{what}  {} {end}", subkey.id));
+    };
+    if let Some(signing) = certificate.signing(now) {
+        line("sign   ", &signing);
+    }
+    for subkey in &facts.subkeys {
+        line("encrypt", subkey);
     }
     say(&format!("old      {}", config.keys.len().saturating_sub(1)));
     say("Next: `embargod key rotate` makes a new one in good time.");

@@ -128,8 +128,9 @@ impl Status {
 
 /// Whether the desk's own key ends soon.
 fn key_alarm(certificate: &str, now: Moment) -> Option<String> {
-    let facts = Certificate::read(certificate.as_bytes()).ok()?.facts(now);
-    let until = facts.usable_until(now)?;
+    let certificate = Certificate::read(certificate.as_bytes()).ok()?;
+    let signs = certificate.signing(now).map_or(Some(now), |key| key.end());
+    let until = signs.into_iter().chain(certificate.facts(now).usable_until(now)).min()?;
     let soon = later(now, Span::days(30));
     (until < soon).then(|| {
         format!(

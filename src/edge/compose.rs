@@ -60,6 +60,9 @@ pub fn make(
     certificate: Option<&Certificate>,
     at: Moment,
 ) -> Result<Sealed, Unsealed> {
+    // Not a fault of the recipient's key: nothing is withheld from them for it.
+    let rotate = "run `embargod key rotate`, and start the desk again";
+    keyring.can_sign(at).map_err(|why| Fault::new(why, rotate))?;
     let bytes = match (&mail.words, certificate) {
         (_, Some(certificate)) if mail.key.is_some() => {
             encrypted(keyring, sender, mail, written, certificate, at)?

@@ -109,7 +109,10 @@ impl Engine {
             self.read.insert(fingerprint, digest);
         }
         let own = self.keyring.certificate();
-        self.desk.learn_key(&own.fingerprint(), own.facts(now));
+        // The desk's own is looked at for its end only, and that of the key that signs is one as well.
+        let mut facts = own.facts(now);
+        facts.subkeys.extend(own.signing(now));
+        self.desk.learn_key(&own.fingerprint(), facts);
         self.learned = Some(version);
         Ok(())
     }

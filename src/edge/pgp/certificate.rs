@@ -5,6 +5,7 @@ use std::fmt;
 
 use sequoia_openpgp as openpgp;
 
+use openpgp::cert::ValidCert;
 use openpgp::packet::Signature as SignaturePacket;
 use openpgp::parse::{PacketParserBuilder, PacketParserResult, Parse};
 use openpgp::policy::StandardPolicy;
@@ -142,6 +143,20 @@ impl Certificate {
         facts
     }
 
+    /// The key to sign with at a moment that ends last, as a subkey whose end can be watched.
+    #[must_use]
+    pub fn signing(&self, at: Moment) -> Option<Subkey> {
+        let policy = policy();
+        let valid = self.0.with_policy(&policy, time_of(at)).ok()?;
+        let keys = valid.keys().supported().alive().revoked(false).for_signing();
+        let ends = keys.map(|key| {
+            let end = end_of(&valid, key.key_expiration_time());
+            (end, key.key().keyid().to_hex())
+        });
+        let (end, id) = ends.max_by_key(|(end, _)| (end.is_none(), *end))?;
+        Some(Subkey { id, spans: vec![(Moment::UNIX_EPOCH, end)] })
+    }
+
     /// The moments from one on at which it can change which keys are usable: births and ends.
     fn changes(&self, from: Moment) -> BTreeSet<Moment> {
         let policy = policy();
@@ -266,6 +281,12 @@ pub(super) fn fingerprint_of(cert: &Cert) -> Fingerprint {
     // A fingerprint prints as 40 or 64 hex digits, so this cannot fail; a value that can never
     // match keeps it a total function.
     Fingerprint::parse(&hex).unwrap_or_else(Fingerprint::nobody)
+}
+
+/// When a key of a certificate ends: at its own end, or at that of the primary.
+pub(super) fn end_of(cert: &ValidCert<'_>, key: Option<std::time::SystemTime>) -> Option<Moment> {
+    let primary = cert.primary_key().key_expiration_time();
+    [primary, key].into_iter().flatten().min().map(Moment::from)
 }
 
 /// The one key of a certificate that a mail is sealed to: the newest that may be encrypted to.

@@ -17,7 +17,7 @@ use openpgp::types::HashAlgorithm;
 
 use crate::domain::names::{Fingerprint, Moment};
 
-use super::certificate::{Certificate, fingerprint_of, recipient_key};
+use super::certificate::{Certificate, end_of, fingerprint_of, recipient_key};
 use super::{policy, root_cause, time_of};
 
 /// The desk's secret keys: the present one, and old ones that still open what was encrypted to
@@ -25,7 +25,8 @@ use super::{policy, root_cause, time_of};
 pub struct Keyring {
     current: Cert,
     old: Vec<Cert>,
-    signer: Option<openpgp::crypto::KeyPair>,
+    /// The key that signs, and its end.
+    signer: Option<(openpgp::crypto::KeyPair, Option<Moment>)>,
     pub(super) session_salt: [u8; 32],
 }
 
@@ -97,19 +98,16 @@ impl Keyring {
         ring.session_salt = session_salt;
         let policy = policy();
         recipient_key(&ring.current, &policy, now)?;
-        let signer = ring
-            .current
-            .keys()
-            .with_policy(&policy, time_of(now))
-            .supported()
-            .alive()
-            .revoked(false)
-            .for_signing()
+        let valid = ring.current.with_policy(&policy, time_of(now));
+        let valid = valid.map_err(|error| root_cause(&error))?;
+        let keys = valid.keys().supported().alive().revoked(false).for_signing();
+        let (signer, end) = keys
             .unencrypted_secret()
-            .next()
+            .map(|key| (key.key().clone(), end_of(&valid, key.key_expiration_time())))
+            .max_by_key(|(_, end)| (end.is_none(), *end))
             .ok_or_else(|| "it has no key to sign with that is valid now".to_owned())?;
-        let signer = signer.key().clone().into_keypair().map_err(|error| root_cause(&error))?;
-        ring.signer = Some(signer);
+        let signer = signer.into_keypair().map_err(|error| root_cause(&error))?;
+        ring.signer = Some((signer, end));
         Ok(ring)
     }
 
@@ -132,8 +130,24 @@ impl Keyring {
         Ok(Self { current, old: certs.collect(), signer: None, session_salt: [0; 32] })
     }
 
-    fn signer(&self) -> Result<openpgp::crypto::KeyPair, String> {
-        self.signer.clone().ok_or_else(|| "this keyring only opens".to_owned())
+    /// The key that signs. None once it has ended: what is signed then is bad mail to whoever checks
+    /// (FAILURES L17).
+    fn signer(&self, at: Moment) -> Result<openpgp::crypto::KeyPair, String> {
+        match &self.signer {
+            Some((_, Some(end))) if *end <= at => {
+                Err(format!("the desk's own key ended on {}", end.format("%Y-%m-%d %H:%M UTC")))
+            }
+            Some((signer, _)) => Ok(signer.clone()),
+            None => Err("this keyring only opens".to_owned()),
+        }
+    }
+
+    /// Whether it can sign at a moment.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn can_sign(&self, at: Moment) -> Result<(), String> {
+        self.signer(at).map(drop)
     }
 
     /// The desk's present certificate.
@@ -152,7 +166,7 @@ impl Keyring {
     /// # Errors
     /// Why the certificate cannot be encrypted to at that moment. Nothing was produced.
     pub fn seal(&self, to: &Certificate, entity: &[u8], at: Moment) -> Result<Vec<u8>, String> {
-        self.seal_by(self.signer()?, to, entity, at)
+        self.seal_by(self.signer(at)?, to, entity, at)
     }
 
     fn seal_by(
@@ -218,7 +232,7 @@ impl Keyring {
     pub fn clear_signed(&self, text: &str, at: Moment) -> Result<Vec<u8>, String> {
         let wrong = |error: openpgp::anyhow::Error| root_cause(&error);
         let mut out = Vec::new();
-        let mut message = Signer::new(Message::new(&mut out), self.signer()?)
+        let mut message = Signer::new(Message::new(&mut out), self.signer(at)?)
             .map_err(wrong)?
             .cleartext()
             .hash_algo(HashAlgorithm::SHA256)
@@ -241,7 +255,7 @@ impl Keyring {
         let message = Message::new(&mut signature);
         let message =
             Armorer::new(message).kind(openpgp::armor::Kind::Signature).build().map_err(text)?;
-        let mut message = Signer::new(message, self.signer()?)
+        let mut message = Signer::new(message, self.signer(at)?)
             .map_err(text)?
             .hash_algo(HashAlgorithm::SHA256)
             .map_err(text)?
