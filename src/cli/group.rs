@@ -134,7 +134,7 @@ fn start(path: &Path, now: Moment) -> Result<(Engine, std::fs::File), Fault> {
         let next = "stop it first, or steer by mail: `/member`";
         Fault::new(fault.what, next)
     })?;
-    let store = Store::open(&config.store, &config.passphrase)?;
+    let store = Store::open_alone(&config.store, &config.passphrase)?;
     let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
     let clock = Box::new(WallClock::start());
     Ok((Engine::start(store, keyring, &config.sources, clock)?, only_one))

@@ -329,7 +329,7 @@ impl Migrate {
         if self.yes {
             let config = config::read_or_fault(path, now)?;
             let _only_one = super::run::only_one(&config.store)?;
-            let store = Store::open(&config.store, &config.passphrase)?;
+            let store = Store::open_alone(&config.store, &config.passphrase)?;
             let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
             let clock = Box::new(WallClock::start());
             let mut engine = Engine::start(store, keyring, &config.sources, clock)?;

@@ -33,7 +33,7 @@ impl Restored {
         }
         let config = config::read_or_fault(path, now)?;
         let _only_one = super::run::only_one(&config.store)?;
-        let store = Store::open(&config.store, &config.passphrase)?;
+        let store = Store::open_alone(&config.store, &config.passphrase)?;
         let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
         let mut engine =
             Engine::start(store, keyring, &config.sources, Box::new(WallClock::start()))?;

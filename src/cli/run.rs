@@ -57,7 +57,7 @@ impl Run {
             tracing::warn!("{}", warning.what);
         }
         let _only_one = only_one(&config.store)?;
-        let store = Store::open(&config.store, &config.passphrase)?;
+        let store = Store::open_alone(&config.store, &config.passphrase)?;
         let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
         let engine = Engine::start(store, keyring, &config.sources, Box::new(WallClock::start()))?;
         say(&format!(

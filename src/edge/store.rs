@@ -20,6 +20,9 @@ use super::pgp::Passphrase;
 
 mod outbox;
 
+/// The form of the database that this version writes.
+const SCHEMA: u8 = 2;
+
 /// The store, open.
 #[derive(Debug)]
 pub struct Store {
@@ -168,7 +171,7 @@ impl Store {
         let store = Self::connect(path, &key)?;
         let place = || format!("making {}", path.display());
         store.db.execute_batch(include_str!("schema.sql")).at(place)?;
-        store.put_meta("schema", b"2")?;
+        store.put_meta("schema", SCHEMA.to_string().as_bytes())?;
         store.put_meta("ref_key", &super::random::<32>()?)?;
         store.put_meta("session_salt", &super::random::<32>()?)?;
         store.put_meta("made", &millis(now).to_be_bytes())?;
@@ -178,8 +181,34 @@ impl Store {
     /// Opens the database.
     ///
     /// # Errors
-    /// When a file is missing or damaged, the passphrase is wrong, or the schema is another one.
+    /// When a file is missing or damaged, the passphrase is wrong, or the schema is another one. One
+    /// of an older version is left as it is: the desk of that version may be running on it.
     pub fn open(path: &Path, passphrase: &Passphrase) -> Result<Self, Fault> {
+        match Self::open_any(path, passphrase)? {
+            (store, SCHEMA) => Ok(store),
+            (_, older) => Err(Fault::new(
+                format!("{} is of an older version (schema {older})", path.display()),
+                "start the desk: `embargod run` brings the database to this version",
+            )),
+        }
+    }
+
+    /// Opens the database of a desk that nobody else is running, and brings one of an older version to
+    /// this one, wholly or not at all.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when it cannot be brought to this version; then it is as it was.
+    pub fn open_alone(path: &Path, passphrase: &Passphrase) -> Result<Self, Fault> {
+        let (store, schema) = Self::open_any(path, passphrase)?;
+        let place = || "bringing the database to this version".to_owned();
+        if schema < SCHEMA {
+            let sql = include_str!("store/upgrade_2.sql");
+            store.db.execute_batch(&format!("BEGIN IMMEDIATE; {sql} COMMIT;")).at(place)?;
+        }
+        Ok(store)
+    }
+
+    fn open_any(path: &Path, passphrase: &Passphrase) -> Result<(Self, u8), Fault> {
         if !path.exists() {
             return Err(Fault::new(
                 format!("there is no database at {}", path.display()),
@@ -188,27 +217,16 @@ impl Store {
         }
         let key = keyfile::unwrap(&keyfile::path(path), passphrase)?;
         let store = Self::connect(path, &key)?;
-        match store.meta("schema")?.as_deref() {
-            Some(b"2") => Ok(store),
-            Some(b"1") => {
-                store.upgrade(include_str!("store/upgrade_2.sql"))?;
-                Ok(store)
-            }
-            other => {
-                let schema = other.map(String::from_utf8_lossy).unwrap_or_default();
-                let what = format!(
-                    "{} has schema `{schema}`, and this program knows 1 and 2",
-                    path.display()
-                );
+        let schema = store.meta("schema")?.unwrap_or_default();
+        let schema = String::from_utf8_lossy(&schema).into_owned();
+        match schema.parse() {
+            Ok(known @ 1..=SCHEMA) => Ok((store, known)),
+            _ => {
+                let place = path.display();
+                let what = format!("{place} has schema `{schema}`, and this program knows 1 and 2");
                 Err(Fault::new(what, "run the version of embargod that wrote it"))
             }
         }
-    }
-
-    /// Brings a store of an older version to the next, wholly or not at all.
-    fn upgrade(&self, sql: &str) -> Result<(), Fault> {
-        let place = || "bringing the store to this version".to_owned();
-        self.db.execute_batch(&format!("BEGIN IMMEDIATE; {sql} COMMIT;")).at(place)
     }
 
     fn connect(path: &Path, key: &[u8; 32]) -> Result<Self, Fault> {
