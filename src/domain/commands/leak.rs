@@ -1,10 +1,13 @@
 //! The word that ends an embargo because it has got out.
 
+use std::collections::BTreeSet;
+
 use crate::domain::event::{Event, Recipient};
 use crate::domain::member::Member;
 use crate::domain::names::TaskId;
 use crate::domain::notice::{Enclosed, freeze, render};
 use crate::domain::refusal::Refusal;
+use crate::domain::relay;
 use crate::domain::texts::{clean, clean_line, quote};
 
 use super::member::{find, first, suspend_member};
@@ -33,17 +36,11 @@ pub fn leak(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         "leak",
         "WHO [suspend] WHAT AND HOW: what got out, to whom and how, on the same line",
     )?;
-    let to = recipients(turn, suspected.as_ref().filter(|_| suspend));
+    let (to, out) = recipients(turn, suspected.as_ref().filter(|_| suspend));
     let shown = notice_text(turn)?;
-    let who_words = match &suspected {
-        Some(member) if suspend => {
-            format!("{} ({}), who is suspended by it", member.name, member.id)
-        }
-        Some(member) => format!("{} ({})", member.name, member.id),
-        None => "not known".to_owned(),
-    };
+    let who_words = by_whom(suspected.as_ref(), suspend);
     let question = format!(
-        "This says that it has got out, and ends the embargo.\n  by whom  {who_words}\n  what     {what}\nOpen work is due now. Everyone who had a notice ({}) gets this at once, which the confirmation approves:\n\n{}\n",
+        "This says that it has got out, and ends the embargo.\n  by whom  {who_words}\n  what     {what}\nOpen work is due now. Everyone who had a notice ({}) gets this at once, which the confirmation approves:\n\n{}\n\n{out}",
         to.len(),
         quote(&shown.body)
     );
@@ -70,11 +67,12 @@ pub fn leak(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         suspend_member(turn, member, &format!("suspected of a leak: {}", clean_line(&what, 200)));
     }
     let people = turn.work.team();
-    let lines = [
+    let mut lines = vec![
         format!("It has got out: {what}"),
         format!("By whom: {who_words}"),
         format!("Everyone who had a notice ({count}) is told now. Open work is due now."),
     ];
+    lines.extend(Some(out).filter(|out| !out.is_empty()));
     let next = "go public as soon as you can: `| /agenda`; what waits for approval takes the place of the advance notices.";
     turn.tell_concerned(&people, "LEAKED", &lines, next);
     let drafts = match drafts.as_slice() {
@@ -87,24 +85,45 @@ pub fn leak(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     ))
 }
 
+fn by_whom(suspected: Option<&Member>, suspend: bool) -> String {
+    match suspected {
+        Some(member) if suspend => {
+            format!("{} ({}), who is suspended by it", member.name, member.id)
+        }
+        Some(member) => format!("{} ({})", member.name, member.id),
+        None => "not known".to_owned(),
+    }
+}
+
 /// A word on a hold that keeps everything back, this too.
 fn held(turn: &Turn<'_, '_>) -> &'static str {
     let held = turn.work.incident.as_ref().is_some_and(|i| i.is_held(&TaskId::leaked()));
     if held { " But all notices are HELD: `| /resume ALL` lets the word go." } else { "" }
 }
 
-/// Everyone who had a notice, without the one who is suspended in the same breath.
-fn recipients(
-    turn: &Turn<'_, '_>,
-    without: Option<&Member>,
-) -> std::collections::BTreeSet<Recipient> {
-    let told = turn.incident().map(crate::domain::incident::Incident::everybody_told);
-    let mut told = told.unwrap_or_default();
-    told.retain(|to| match to {
-        Recipient::Person(id) => without.is_none_or(|member| member.id != *id),
-        Recipient::Reporter | Recipient::List(_) | Recipient::Outsider(_) => false,
-    });
-    told
+/// Everyone who had a notice and is to know of it still; and a line on those who had one and are
+/// out of it, by now or by this word.
+fn recipients(turn: &Turn<'_, '_>, without: Option<&Member>) -> (BTreeSet<Recipient>, String) {
+    let Some(incident) = turn.work.incident.as_ref() else { return Default::default() };
+    let (mut told, mut out) = (BTreeSet::new(), Vec::new());
+    for to in incident.everybody_told() {
+        let Recipient::Person(id) = &to else { continue };
+        let person = turn.work.desk.roster.person(id);
+        let still = person.is_some_and(|person| {
+            incident.is_for_what_they_had(person) || incident.is_team(person)
+        });
+        if still && without.is_none_or(|member| member.id != *id) {
+            told.insert(to);
+        } else {
+            out.push(relay::who(turn.work.desk, &to));
+        }
+    }
+    let out = if out.is_empty() {
+        String::new()
+    } else {
+        format!("Had a notice and is not told, being out of it: {}.", out.join(", "))
+    };
+    (told, out)
 }
 
 fn notice_text(turn: &Turn<'_, '_>) -> Result<crate::domain::texts::Written, Refusal> {
@@ -113,7 +132,7 @@ fn notice_text(turn: &Turn<'_, '_>) -> Result<crate::domain::texts::Written, Ref
 }
 
 /// Freezes and releases the word that it has got out.
-fn send(turn: &mut Turn<'_, '_>, to: std::collections::BTreeSet<Recipient>) -> Result<(), Refusal> {
+fn send(turn: &mut Turn<'_, '_>, to: BTreeSet<Recipient>) -> Result<(), Refusal> {
     if to.is_empty() {
         return Ok(());
     }
