@@ -15,10 +15,10 @@
 
 mod common;
 
-use common::{World, armor, only, start, subjects, to};
+use common::{World, only, start, subjects, to};
 use embargod::domain::incident::Status;
 use embargod::domain::names::{PersonId, Span};
-use embargod::edge::pgp::{Certificate, Keyring, generate};
+use embargod::edge::pgp::{Certificate, generate};
 use embargod::engine::Sources;
 use embargod::rehearsal::mail::{Draft, Guard, Protected, Read};
 use embargod::rehearsal::{Stage, Who};
@@ -275,11 +275,10 @@ fn s11_s14_a_signature_is_judged_at_its_own_moment() {
         world.sends(Who::Rita, &report);
         world.handle =
             world.stage.engine().unwrap().desk().incidents.keys().next().unwrap().clone();
-        let key = Keyring::open(std::slice::from_ref(&secret), None, [0; 32], start()).unwrap();
         let draft =
             Draft::sealed(&format!("/accept\n\n> {}", world.reference_of(Who::Mia, &world.handle)));
         let at = start() + Span::hours(signed_after);
-        let sealed = armor(key.seal(world.stage.desk(), &draft.entity(None), at).unwrap());
+        let sealed = common::sealed_whenever(&secret, world.stage.desk(), &draft.entity(None), at);
         let wait = start() + Span::hours(36) - world.stage.now();
         world.stage.pass(wait).unwrap();
         let mail = world.mail(Who::Mia, "1@x", &draft, &Protected::Encrypted(sealed));

@@ -274,6 +274,16 @@ fn export(path: &Path, now: Moment) -> Done {
             key: member.keys.first().map(|key| key.certificate.clone()),
         })
         .collect();
+    let left_out: Vec<&str> = desk
+        .members
+        .iter()
+        .filter(|member| member.removed.is_none() && member.active_groups().is_empty())
+        .map(|member| member.id.as_str())
+        .collect();
+    if !left_out.is_empty() {
+        // A comment: an import would let them in, whom nobody has let in here.
+        say(&format!("# Not active, and left out: {}", left_out.join(", ")));
+    }
     say(&toml::to_string(&File { member }).at(|| "writing TOML".to_owned())?);
     Ok(ExitCode::SUCCESS)
 }
@@ -346,24 +356,13 @@ fn person(
     if bytes.windows(22).any(|part| part == b"BEGIN PGP PRIVATE KEY ") {
         return Err("its file holds a SECRET key; export the certificate alone".to_owned());
     }
-    for group in &row.groups {
-        let full = desk.group(group).and_then(|rules| rules.cap);
-        let new = others.iter().filter(|other| other.groups.contains(group)).count();
-        if full.is_some_and(|cap| desk.members.places(group).saturating_add(new) >= cap) {
-            return Err(format!("the group `{group}` is full"));
-        }
-    }
     if desk.revocation(&fingerprint).is_some() {
         return Err("its key was revoked, also where this copy does not say so".to_owned());
     }
-    let groups: BTreeSet<String> = row.groups.iter().cloned().collect();
-    let unknown = groups.iter().find(|group| desk.group(group).is_none());
-    if let Some(unknown) = unknown {
-        return Err(format!("no playbook has the group `{unknown}`"));
+    if let Some(why) = desk.members.unfit(&id, &fingerprint) {
+        return Err(format!("{why}; give another key or id"));
     }
-    if groups.is_empty() {
-        return Err("it is in no group".to_owned());
-    }
+    let groups = groups(desk, others, row)?;
     if desk.roster.person(&id).is_some_and(Person::is_maintainer) {
         return Err("the config gives this id a role; give the member another".to_owned());
     }
@@ -392,4 +391,24 @@ fn person(
         groups,
         further: Vec::new(),
     })
+}
+
+/// The groups of a row, each of them known and with room.
+fn groups(desk: &Desk, others: &[Person], row: &Row) -> Result<BTreeSet<String>, String> {
+    let groups: BTreeSet<String> = row.groups.iter().cloned().collect();
+    let unknown = groups.iter().find(|group| desk.group(group).is_none());
+    if let Some(unknown) = unknown {
+        return Err(format!("no playbook has the group `{unknown}`"));
+    }
+    if groups.is_empty() {
+        return Err("it is in no group".to_owned());
+    }
+    for group in &groups {
+        let full = desk.group(group).and_then(|rules| rules.cap);
+        let new = others.iter().filter(|other| other.groups.contains(group)).count();
+        if full.is_some_and(|cap| desk.members.places(group).saturating_add(new) >= cap) {
+            return Err(format!("the group `{group}` is full"));
+        }
+    }
+    Ok(groups)
 }

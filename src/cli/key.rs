@@ -103,7 +103,12 @@ fn with_new_key(text: &str, new: &str) -> Option<String> {
             out.push('\n');
         }
     }
-    done.then_some(out)
+    // What is written in another form than this reads is not to be broken by it.
+    let parsed: toml::Table = out.parse().ok()?;
+    let keys = parsed.get("keys")?;
+    let first = keys.get("old")?.as_array()?.first()?.as_str();
+    let right = keys.get("secret")?.as_str() == Some(new) && first == before.as_deref();
+    (done && right).then_some(out)
 }
 
 fn rotate(path: &Path, now: Moment, yes: bool) -> Done {
@@ -114,10 +119,10 @@ fn rotate(path: &Path, now: Moment, yes: bool) -> Done {
     let changed = with_new_key(&text, &name).ok_or_else(|| {
         Fault::new(
             format!(
-                "{}: [keys] has no `secret = \"...\"` followed by `old = [...]`",
+                "{}: [keys] has no `secret = \"...\"` and below it `old = [...]`, each on one line",
                 path.display()
             ),
-            "write both on a line of their own, in this order",
+            "write them so, in this order; nothing was changed",
         )
     })?;
     if !yes {
@@ -195,5 +200,8 @@ mod tests {
         let wanted = "[desk]\nname = \"x\"\n[keys]\nsecret = \"keys/c.asc\"\nold = [\"keys/b.asc\", \"keys/a.asc\"]\n";
         assert_eq!(with_new_key(text, "keys/c.asc").as_deref(), Some(wanted));
         assert_eq!(with_new_key("[keys]\nsecret = \"x\"\n", "y"), None);
+        // A list over several lines is right, and would be broken by this: nothing is changed.
+        let text = "[keys]\nsecret = \"keys/b.asc\"\nold = [\n  \"keys/a.asc\",\n]\n";
+        assert_eq!(with_new_key(text, "keys/c.asc"), None);
     }
 }

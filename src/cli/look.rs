@@ -103,7 +103,8 @@ impl Status {
         }
         let settings = &config.sources.settings;
         if let Some(folder) = &config.publish
-            && let Some(trouble) = crate::edge::wkd::trouble(folder, &settings.address, now)
+            && let Ok(own) = Certificate::read(settings.certificate.as_bytes())
+            && let Some(trouble) = crate::edge::wkd::trouble(folder, &settings.address, &own, now)
         {
             alarms.push(format!("{trouble}; run `embargod key publish`"));
         }

@@ -89,8 +89,9 @@ fn verify(work: &mut Work<'_>, incident: &Incident, task: &Task, new_only: bool)
     let mut lines = vec![format!("{}: who was reached by `{}`", task.title, of.word())];
     let now = of.audience.as_ref().map(|audience| notice::recipients(work, audience));
     let without = now.into_iter().flatten().filter(|to| reached.iter().all(|line| line.to != *to));
-    let without: Vec<String> =
-        without.map(|to| format!("  {:<37}has NOT had it", relay::who(work.desk, &to))).collect();
+    let without: Vec<String> = without
+        .map(|to| format!("  {:<37}has NOT had it", relay::who_in(work.desk, &to, 36)))
+        .collect();
     if new_only && without.is_empty() {
         lines.push("Everybody who is a member now has a copy.".to_owned());
     }

@@ -30,7 +30,8 @@ pub fn look(desk: &Desk, handle: &Handle, now: Moment, fresh: Fresh) -> Decision
         differs(&mut work, &incident, task);
     }
     if lasts {
-        new_date(&mut work, &incident, &late);
+        word_about_the_date(&mut work, &incident, TaskId::date_changed(), &late);
+        word_about_the_date(&mut work, &incident, TaskId::slipped(), &late);
     }
     work.done()
 }
@@ -105,9 +106,14 @@ fn is_without(
     usable && without
 }
 
-/// Who gets a notice that names an older date gets the newest one with it.
-fn new_date(work: &mut Work<'_>, incident: &Incident, late: &BTreeSet<Recipient>) {
-    let id = TaskId::date_changed();
+/// Who gets a notice that names an older date gets the newest one with it; and once T has passed
+/// without it being public, the word that it has.
+fn word_about_the_date(
+    work: &mut Work<'_>,
+    incident: &Incident,
+    id: TaskId,
+    late: &BTreeSet<Recipient>,
+) {
     let notice = incident.notices.get(&id);
     let Some((number, release)) = notice.and_then(|notice| notice.releases.last_key_value()) else {
         return;

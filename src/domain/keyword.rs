@@ -162,8 +162,8 @@ pub const KEYWORDS: &[Keyword] = rows! {
     "talk" "tell" "GROUP|MEMBER" Intake Incident false Person(commands::talk::tell), "Drafts the text below as a sealed mail to an embargoed group or to one of it; another person approves it.";
     "embargo" "disclose" "WHEN" Intake Incident true Person(commands::embargo::disclose), "Sets T, the moment of public disclosure, or moves it.";
     "embargo" "batch" "[NAME|leave|final]" Intake Incident true Person(commands::batch::batch), "Makes the incident part of a release that shares one T with others; shows that release; says that no more incidents come to it.";
-    "embargo" "preview" "NOTICE" TaskRole Incident false Person(commands::embargo::preview), "Freezes a new numbered draft of a notice and shows it; approvals of an older one are void.";
-    "embargo" "approve" "NOTICE@N" TaskRole Incident false Person(commands::embargo::approve), "Approves exactly that draft.";
+    "embargo" "preview" "NOTICE" TaskRole Incident false Person(commands::drafts::preview), "Freezes a new numbered draft of a notice and shows it; approvals of an older one are void.";
+    "embargo" "approve" "NOTICE@N" TaskRole Incident false Person(commands::drafts::approve), "Approves exactly that draft.";
     "embargo" "hold" "NOTICE|ALL" Team Incident false Person(commands::embargo::hold), "Holds notices back. Counts however late it comes.";
     "embargo" "resume" "NOTICE|ALL" Intake Incident true Person(commands::embargo::resume), "Lets held notices go.";
     "embargo" "published" "" Intake Incident true Person(commands::embargo::published), "Records that it is public.";

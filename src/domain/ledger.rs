@@ -26,7 +26,7 @@ pub fn of(desk: &Desk, incident: &Incident, notice: &TaskId) -> Vec<Line> {
     let mut lines: Vec<Line> = incident
         .ledger(notice)
         .into_iter()
-        .map(|(to, (number, entry))| Line { name: relay::who(desk, &to), to, number, entry })
+        .map(|(to, (number, entry))| Line { name: relay::who_in(desk, &to, 36), to, number, entry })
         .collect();
     lines.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.to.cmp(&b.to)));
     lines
@@ -73,8 +73,7 @@ pub fn is_silent(entry: &Entry) -> bool {
 pub fn table(lines: &[Line]) -> Vec<String> {
     let mut out = Vec::new();
     for line in lines {
-        let name: String = line.name.chars().take(36).collect();
-        out.push(format!("  {name:<37}{}", state(&line.entry)));
+        out.push(format!("  {:<37}{}", line.name, state(&line.entry)));
     }
     let count = |fits: &dyn Fn(&Entry) -> bool| lines.iter().filter(|l| fits(&l.entry)).count();
     out.push(format!(

@@ -172,6 +172,8 @@ pub struct Member {
     pub groups: BTreeMap<String, Membership>,
     /// Keys of theirs that are not to be trusted any more.
     pub distrusted: BTreeSet<Fingerprint>,
+    /// The keys that were theirs when they were removed.
+    pub former: BTreeSet<Fingerprint>,
     /// Why they get nothing for now.
     pub suspended: Option<Suspension>,
     /// When they were removed from the last group.
@@ -198,6 +200,7 @@ impl Member {
             terms: None,
             groups: BTreeMap::new(),
             distrusted: BTreeSet::new(),
+            former: BTreeSet::new(),
             suspended: None,
             removed: None,
             imported: None,
@@ -336,6 +339,21 @@ impl Members {
                 && member.groups.get(group).is_some_and(|membership| membership.active.is_some())
         };
         self.iter().filter(taken).count()
+    }
+
+    /// Why a key cannot be pinned for somebody who comes in under an id: its holder called it lost, or
+    /// the id was another's, whose ledger and need to know would become theirs.
+    #[must_use]
+    pub fn unfit(&self, id: &PersonId, key: &Fingerprint) -> Option<String> {
+        if let Some(holder) = self.iter().find(|member| member.distrusted.contains(key)) {
+            return Some(format!(
+                "the key was `{}`'s, and is not to be trusted any more",
+                holder.id
+            ));
+        }
+        let before = self.get(id).filter(|member| member.removed.is_some())?;
+        let same = before.former.contains(key);
+        (!same).then(|| format!("`{id}` was somebody with another key, who was removed"))
     }
 
     /// Who holds a key, pinned or offered.

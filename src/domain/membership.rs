@@ -399,6 +399,16 @@ pub fn tell_in_clear(work: &mut Work<'_>, person: &Person, template: &str) {
     work.incident = incident;
 }
 
+/// Calls off a new key that an old one has offered: whoever has that one could have signed it. Says
+/// whether there was one.
+pub fn call_off_offer(work: &mut Work<'_>, member: &Member) -> bool {
+    let by_old = member.offered.as_ref().is_some_and(|offered| offered.by_old);
+    if by_old {
+        work.add_member(&member.id, MemberFact::KeyCancelled);
+    }
+    by_old
+}
+
 /// Takes in that keys of people are revoked: by the keys themselves, so it counts whoever sent it.
 pub fn revoked(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);
@@ -410,6 +420,8 @@ pub fn revoked(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decis
         let (fingerprint, certificate) = (key.fingerprint.clone(), key.certificate.clone());
         let pinned = PinnedKey { fingerprint, certificate };
         work.add_member(&person.id, MemberFact::KeyUpdated { key: pinned, revoked: true });
+        let member = work.members().get(&person.id).cloned();
+        let called_off = member.is_some_and(|member| call_off_offer(&mut work, &member));
         tell_in_clear(&mut work, person, "key-revoked");
         if key.facts.subkeys.is_empty() {
             // Said here, and not once more as a key that nothing can be sealed to.
@@ -425,6 +437,9 @@ pub fn revoked(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decis
             format!("  {}", key.fingerprint.spaced()),
             what.to_owned(),
         ];
+        if called_off {
+            lines.push("The new key that it had offered was called off.".to_owned());
+        }
         if !letter.text.trim().is_empty() {
             let text: String = super::texts::clean(&letter.text).chars().take(4_000).collect();
             lines.push("The mail that brought it says:".to_owned());

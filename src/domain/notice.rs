@@ -19,11 +19,13 @@ pub const LATE: &str = "This notice is LATE: it should have reached you earlier.
 
 /// The line that a copy carries which leaves after those of the others.
 #[must_use]
-pub fn late_copy(left: &str, moved: bool) -> String {
-    let date = if moved {
-        "\nThe date in it HAS MOVED since: the mail after this one has the new one."
-    } else {
-        ""
+pub fn late_copy(left: &str, moved: bool, passed: bool) -> String {
+    let date = match (moved, passed) {
+        (true, _) => "\nThe date in it HAS MOVED since: the mail after this one has the new one.",
+        (false, true) => {
+            "\nThe date in it HAS PASSED and it is NOT PUBLIC: the embargo stays in force."
+        }
+        (false, false) => "",
     };
     format!("This is a LATE COPY for you. It left for the others on\n{left}.{date}\n")
 }

@@ -120,7 +120,15 @@ fn pass_on(
     let title = work.incident.as_ref().and_then(|incident| incident.title.clone());
     let otherwise =
         title.unwrap_or_else(|| format!("by {}", from.split(" (").next().unwrap_or("")));
+    // To whom an answer goes is not for the reader to guess.
+    let signer =
+        letter.verdict.signed().and_then(|s| work.desk.roster.by_fingerprint(&s.fingerprint));
+    let member = signer
+        .filter(|person| work.desk.members.get(&person.id).is_some())
+        .filter(|person| work.incident.as_ref().is_none_or(|i| !i.is_team(person)))
+        .map_or_else(String::new, |person| person.id.to_string());
     let mut facts = json!({
+        "member": member,
         "subject": bare_subject(&letter.subject, &otherwise),
         "told": [],
         "received": work.say(letter.received),
@@ -234,15 +242,30 @@ fn notes(letter: &Letter) -> Vec<&'static str> {
 /// Who a recipient is, for the team.
 #[must_use]
 pub fn who(desk: &Desk, to: &Recipient) -> String {
+    who_in(desk, to, usize::MAX)
+}
+
+/// As [`who`], in so many characters at most. A member's id is part of it and never cut: names are what
+/// people call themselves, and two may look the same.
+#[must_use]
+pub fn who_in(desk: &Desk, to: &Recipient, width: usize) -> String {
+    let cut = |text: &str, width: usize| text.chars().take(width).collect::<String>();
     match to {
         Recipient::Person(id) => {
             // Also one who was removed since.
-            let member = desk.members.get(id).map(|member| member.name.clone());
-            let known = desk.roster.person(id).map(|person| person.name.clone());
-            known.or(member).unwrap_or_else(|| id.to_string())
+            let known = desk.roster.person(id).map(|person| person.name.as_str());
+            match (desk.members.get(id), known) {
+                (Some(member), known) => {
+                    let id = format!(" ({id})");
+                    let left = width.saturating_sub(id.chars().count());
+                    cut(known.unwrap_or(&member.name), left) + &id
+                }
+                (None, Some(name)) => cut(name, width),
+                (None, None) => id.to_string(),
+            }
         }
         Recipient::Reporter => "the reporter".to_owned(),
-        Recipient::List(address) => format!("the list {address}"),
+        Recipient::List(address) => cut(&format!("the list {address}"), width),
         Recipient::Outsider(_) => "somebody outside".to_owned(),
     }
 }

@@ -18,7 +18,7 @@ use super::keyword::{
     unknown_to,
 };
 use super::letter::{Letter, Signed};
-use super::names::{Fresh, Handle, Moment, Span};
+use super::names::{Digest, Fresh, Handle, Moment, Span};
 use super::playbook::Right;
 use super::refusal::Refusal;
 use super::relay;
@@ -282,7 +282,7 @@ impl<'a> SignedMail<'a> {
             "cut": false,
             "left_out": "",
             "journal_number": head.number,
-            "journal_hash": head.hash,
+            "journal_hash": shown_hash(self.desk, self.person),
         });
         answer(&mut work, self.letter, self.person, Purpose::Transcript, "transcript", facts);
         work.done()
@@ -469,7 +469,7 @@ impl<'a> SignedMail<'a> {
             "why": after("Why not: ", &refusal.why),
             "next": after("What to do: ", next),
             "journal_number": head.number,
-            "journal_hash": head.hash,
+            "journal_hash": shown_hash(self.desk, self.person),
         });
         answer(&mut work, self.letter, self.person, Purpose::Refusal, "refusal", facts);
         work.done()
@@ -605,7 +605,7 @@ fn carry_out<'d>(
         "cut": parsed.cut,
         "left_out": parsed.left_out(),
         "journal_number": head.number,
-        "journal_hash": head.hash,
+        "journal_hash": shown_hash(work.desk, person),
     });
     answer(&mut work, letter, person, Purpose::Transcript, "transcript", facts);
     Ok(work)
@@ -708,4 +708,12 @@ fn answer(
     }
     let written = work.write(template, &facts);
     work.tell_written(person, purpose, written, Vec::new(), letter.message_id.clone());
+}
+
+/// The head of the journal, for those who may know how much goes on here: members would see it grow
+/// with incidents that are none of theirs.
+fn shown_hash(desk: &Desk, person: &Person) -> Option<Digest> {
+    let own = desk.roster.person(&person.id).is_some_and(Person::is_maintainer);
+    let member = desk.members.get(&person.id).is_some();
+    (own || !member).then_some(desk.head.hash)
 }

@@ -325,12 +325,14 @@ fn copies(work: &mut Work<'_>) {
             let late = release.late.then(|| LATE.to_owned());
             let left = work.say(release.at);
             let moved = release.t != incident.t();
+            let public = incident.published().is_some() || incident.known_public().is_some();
+            let passed = !public && incident.t().is_some_and(|t| t < work.now);
             let copies = some
                 .into_iter()
                 .map(|to| {
                     let caught_up = release.caught_up.contains(&to);
                     let late = if caught_up {
-                        Some(notice::late_copy(&left, moved))
+                        Some(notice::late_copy(&left, moved, passed))
                     } else {
                         late.clone()
                     };

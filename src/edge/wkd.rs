@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::letter::Signature;
 use crate::domain::names::{Address, Moment, Span, later};
 use crate::error::{Fault, Place};
 
-use super::pgp::{self, Certificate, Keyring};
+use super::opening::LIMITS;
+use super::pgp::{self, Certificate, Directory, Keyring, verify_inline};
 
 /// How long a `security.txt` is good for: less than the year that RFC 9116, 2.5.5 asks for.
 const GOOD_FOR: Span = Span::days(180);
@@ -69,11 +71,13 @@ pub fn publish(
         put(&base.join("policy"), b"", &mut written)?;
     }
     let path = folder.join("security.txt");
-    let before = std::fs::read_to_string(&path).unwrap_or_default();
     let lines = text(address, &certificate);
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let before = signed_text(&before, &certificate, now).unwrap_or_default();
     let good = expires(&before).is_some_and(|at| at > later(now, RENEW_BEFORE));
-    let same = lines.iter().all(|line| before.lines().any(|known| known == line));
-    if !(good && same) {
+    // All of it: a line that somebody added, or a signature that is not ours, is no line of ours.
+    let said = before.lines().filter(|line| !line.starts_with("Expires:"));
+    if !(good && said.eq(lines.iter().map(String::as_str))) {
         let at = later(now, GOOD_FOR).format("%Y-%m-%dT%H:%M:%SZ");
         let mut text = lines.join("\n");
         text.push_str(&format!("\nExpires: {at}\n"));
@@ -94,6 +98,16 @@ fn text(address: &Address, certificate: &Certificate) -> Vec<String> {
     ]
 }
 
+/// What a `security.txt` says, if the desk's key has signed it.
+fn signed_text(text: &str, own: &Certificate, now: Moment) -> Option<String> {
+    let mut known = Directory::default();
+    known.add(own.clone(), Some("desk"));
+    let found = verify_inline(None, &known, text.as_bytes(), now, LIMITS);
+    let (content, signature, _) = found?;
+    let Signature::Valid(signed) = signature else { return None };
+    (signed.fingerprint == own.fingerprint()).then(|| String::from_utf8(content).ok())?
+}
+
 /// When a `security.txt` ends.
 #[must_use]
 pub fn expires(text: &str) -> Option<Moment> {
@@ -103,7 +117,7 @@ pub fn expires(text: &str) -> Option<Moment> {
 
 /// What is wrong with what is published in a folder, if something is.
 #[must_use]
-pub fn trouble(folder: &Path, address: &Address, now: Moment) -> Option<String> {
+pub fn trouble(folder: &Path, address: &Address, own: &Certificate, now: Moment) -> Option<String> {
     let path = folder.join("security.txt");
     let Ok(text) = std::fs::read_to_string(&path) else {
         return Some(format!("{} is not there", path.display()));
@@ -111,6 +125,9 @@ pub fn trouble(folder: &Path, address: &Address, now: Moment) -> Option<String> 
     if !folder.join("openpgpkey/hu").join(name(address)).exists() {
         return Some(format!("{} has no certificate", folder.join("openpgpkey").display()));
     }
+    let Some(text) = signed_text(&text, own, now) else {
+        return Some(format!("{} is not signed by the desk's present key", path.display()));
+    };
     match expires(&text) {
         None => Some(format!("{} does not say when it ends", path.display())),
         Some(at) if at < now => Some(format!("{} has ended", path.display())),
@@ -124,6 +141,36 @@ pub fn trouble(folder: &Path, address: &Address, now: Moment) -> Option<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::pgp::generate;
+
+    #[test]
+    fn what_somebody_changed_or_signed_otherwise_is_written_anew() {
+        let now: Moment = "2026-03-02T09:00:00Z".parse().unwrap();
+        let ring = || {
+            let (secret, _) = generate("Desk", "security@desk.test", None, None, now).unwrap();
+            Keyring::open(&[secret], None, [0; 32], now).unwrap()
+        };
+        let (own, others) = (ring(), ring());
+        let address = Address::parse("security@desk.test").unwrap();
+        let random = crate::edge::random::<8>().unwrap();
+        let folder = std::env::temp_dir().join(format!("embargod-{}", u64::from_be_bytes(random)));
+        let file = folder.join("security.txt");
+        assert!(publish(&folder, &own, &address, now).unwrap().contains(&file));
+        assert_eq!(publish(&folder, &own, &address, now).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(trouble(&folder, &address, &own.certificate(), now), None);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let evil = text.replace("Contact: ", "Contact: mailto:evil@attacker.test\nContact: ");
+        std::fs::write(&file, evil).unwrap();
+        let said = trouble(&folder, &address, &own.certificate(), now).unwrap();
+        assert!(said.contains("not signed"), "{said}");
+        assert_eq!(publish(&folder, &own, &address, now).unwrap(), std::slice::from_ref(&file));
+        // Renewed before it ends, and after a rotation.
+        let soon = later(now, Span::days(151));
+        assert_eq!(publish(&folder, &own, &address, soon).unwrap(), std::slice::from_ref(&file));
+        assert!(trouble(&folder, &address, &others.certificate(), now).is_some());
+        assert!(publish(&folder, &others, &address, now).unwrap().contains(&file));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn the_name_is_that_of_the_drafts_own_example() {

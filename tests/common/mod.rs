@@ -438,6 +438,31 @@ pub(crate) fn sealed_by_two(world: &World, first: Who, second: Who, entity: &[u8
     encrypt_packets(world.stage.desk(), &out)
 }
 
+/// An entity signed with a secret key, by a program that does not ask whether the key has ended, and
+/// encrypted to the desk.
+pub(crate) fn sealed_whenever(
+    secret: &[u8],
+    desk: &embargod::edge::pgp::Certificate,
+    entity: &[u8],
+    at: Moment,
+) -> String {
+    use sequoia_openpgp::parse::Parse;
+    use sequoia_openpgp::serialize::stream::{LiteralWriter, Message, Signer};
+    use std::io::Write;
+    let cert = sequoia_openpgp::Cert::from_bytes(secret).unwrap();
+    let policy = sequoia_openpgp::policy::StandardPolicy::new();
+    let born = std::time::SystemTime::from(start());
+    let mut keys = cert.keys().with_policy(&policy, born).secret().for_signing();
+    let pair = keys.next().unwrap().key().clone().into_keypair().unwrap();
+    let mut out = Vec::new();
+    let signer = Signer::new(Message::new(&mut out), pair).unwrap();
+    let signer = signer.creation_time(std::time::SystemTime::from(at)).build().unwrap();
+    let mut literal = LiteralWriter::new(signer).build().unwrap();
+    literal.write_all(entity).unwrap();
+    literal.finalize().unwrap();
+    encrypt_packets(desk, &out)
+}
+
 /// Opens a message with a secret key and encrypts the signed packets inside to the desk once more.
 /// With `change`, the part of the signature that nobody signs holds something else.
 pub(crate) fn re_encrypt(

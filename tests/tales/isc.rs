@@ -95,7 +95,10 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Mia, "/done verify they have said so by telephone");
     // Packagers hear from the IM of the first incident that joined the release: Tom.
     tale.refused(Who::Mia, "/preview packagers", "for the First IM");
-    tale.does(Who::Tom, "/preview packagers\n/approve packagers@1");
+    tale.does(Who::Tom, "/preview packagers");
+    tale.refused(Who::Tom, "/approve packagers@1", "your own approval does not count");
+    // Nobody else holds that role: then everybody on the incident may.
+    tale.does(Who::Mia, "/approve packagers@1");
     tale.until("2026-03-25T15:05:00Z");
     assert_eq!(tale.count(Who::Cleo, "For packagers"), 1);
     tale.does(Who::Mia, "/done verify-new nobody new");
@@ -104,7 +107,8 @@ fn isc_from_the_first_report_to_the_post_mortem() {
         Who::Mia,
         "/set document_version 2.0\n/preview advisory-final\n/approve advisory-final@1",
     );
-    tale.does(Who::Tom, "/preview third-parties\n/approve third-parties@1");
+    tale.does(Who::Tom, "/preview third-parties");
+    tale.does(Who::Mia, "/approve third-parties@1");
     tale.until("2026-03-26T14:30:00Z");
     tale.refused(Who::Tom, "/done clearance", "for the IM");
     tale.refused(
@@ -117,7 +121,8 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Mia, "/done clearance\n/done publish\n/done matrix");
     tale.does(Who::Tom, "/done merge-advisory");
     tale.confirms(Who::Mia, "/published");
-    tale.does(Who::Mia, "/preview customers\n/approve customers@1");
+    tale.does(Who::Mia, "/preview customers");
+    tale.does(Who::Uma, "/approve customers@1");
     tale.does(Who::Tom, "/preview mitre\n/approve mitre@1");
     tale.does(Who::Mia, "/answer complete");
     tale.waits(Span::days(1));

@@ -9,7 +9,8 @@ use crate::domain::refusal::Refusal;
 use crate::domain::schedule;
 
 use super::Turn;
-use super::embargo::{broken, show_draft};
+use super::drafts::show_draft;
+use super::embargo::broken;
 
 type Answer = Result<String, Refusal>;
 

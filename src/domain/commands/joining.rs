@@ -42,6 +42,17 @@ pub fn vouch(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     if groups.is_empty() {
         return Err(nobody());
     }
+    let has = |group: &String| {
+        member.groups.get(group).is_some_and(|m| m.vouched.contains_key(&voucher.id))
+    };
+    let groups: Vec<String> = groups.into_iter().filter(|group| !has(group)).collect();
+    if groups.is_empty() {
+        return Err(Refusal::new(
+            "you have vouched already",
+            format!("you vouch for `{who}` already."),
+            "nothing; the team decides.",
+        ));
+    }
     for group in &groups {
         turn.work.add_member(&member.id, MemberFact::Vouched { group: group.clone() });
     }

@@ -371,6 +371,7 @@ fn cancel_by_team(turn: &mut Turn<'_, '_>, who: &str) -> Answer {
 //------------ Revoking ---------------------------------------------------------------------------
 
 fn distrust(turn: &mut Turn<'_, '_>, member: &Member) {
+    crate::domain::membership::call_off_offer(turn.work, member);
     for key in &member.keys {
         let fingerprint = key.fingerprint.clone();
         turn.work.add_member(&member.id, MemberFact::KeyDistrusted { fingerprint });

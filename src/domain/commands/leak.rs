@@ -27,7 +27,7 @@ pub fn leak(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     let (who, rest) = first(arguments.trim());
     needs(who, "leak", "WHO [suspend] WHAT AND HOW")?;
-    let suspected = if who.eq_ignore_ascii_case("unknown") { None } else { Some(find(turn, who)?) };
+    let suspected = suspect(turn, who)?;
     let (word, more) = first(rest);
     let suspend = word.eq_ignore_ascii_case("suspend") && suspected.is_some();
     let what = clean(if suspend { more } else { rest }).trim().to_owned();
@@ -85,6 +85,18 @@ pub fn leak(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     ))
 }
 
+/// The member who is suspected, if it is known who.
+fn suspect(turn: &Turn<'_, '_>, who: &str) -> Result<Option<Member>, Refusal> {
+    if who.eq_ignore_ascii_case("unknown") {
+        return Ok(None);
+    }
+    let refused = |refusal: Refusal| {
+        let next = "or write `unknown`, and who it was behind it, if they are no member now.";
+        Refusal { next: format!("{} {next}", refusal.next), ..refusal }
+    };
+    find(turn, who).map(Some).map_err(refused)
+}
+
 fn by_whom(suspected: Option<&Member>, suspend: bool) -> String {
     match suspected {
         Some(member) if suspend => {
@@ -108,10 +120,7 @@ fn recipients(turn: &Turn<'_, '_>, without: Option<&Member>) -> (BTreeSet<Recipi
     let (mut told, mut out) = (BTreeSet::new(), Vec::new());
     for to in incident.everybody_told() {
         let Recipient::Person(id) = &to else { continue };
-        let person = turn.work.desk.roster.person(id);
-        let still = person.is_some_and(|person| {
-            incident.is_for_what_they_had(person) || incident.is_team(person)
-        });
+        let still = incident.hears_of_what_they_had(&turn.work.desk.roster, &to);
         if still && without.is_none_or(|member| member.id != *id) {
             told.insert(to);
         } else {

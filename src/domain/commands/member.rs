@@ -316,6 +316,14 @@ fn put_forward(
         None => {
             let key = attached(turn)?;
             check_key(turn, key)?;
+            if let Some(why) = turn.work.members().unfit(id, &key.fingerprint) {
+                let next = "attach another certificate, or give them another id.";
+                return Err(Refusal::new(
+                    "not under this id, or not this key",
+                    format!("{why}."),
+                    next,
+                ));
+            }
             let (address, name) = address_of(turn, key, rest)?;
             let (fingerprint, certificate) = (key.fingerprint.clone(), key.certificate.clone());
             let key = Some(PinnedKey { fingerprint, certificate });

@@ -4,6 +4,7 @@ pub mod alarm;
 pub mod answers;
 pub mod batch;
 pub mod confirm;
+pub mod drafts;
 pub mod embargo;
 pub mod joining;
 pub mod keys;

@@ -41,7 +41,7 @@ fn moment_of(turn: &Turn<'_, '_>, incident: &Incident, task: &Task) -> Moment {
 
 /// One recipient's line: is the key usable at that moment, did the last mail come back?
 fn recipient_line(turn: &Turn<'_, '_>, to: &Recipient, at: Moment) -> String {
-    let name: String = relay::who(turn.work.desk, to).chars().take(26).collect();
+    let name = relay::who_in(turn.work.desk, to, 26);
     let Recipient::Person(id) = to else { return format!("  {name}") };
     let Some(person) = turn.work.person(id) else { return format!("  {name}: not known") };
     let desk = turn.work.desk;
@@ -268,7 +268,30 @@ pub fn audience(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     Ok(match members {
         None => format!("Everybody of {group} gets what this incident sends to it ({count} now)."),
         Some(_) => {
-            format!("{count} of {group} get what this incident sends to it, and nobody else of it.")
+            let still = still_told(turn, &group)?;
+            format!(
+                "{count} of {group} get what this incident sends to it, and nobody else of it.{still}"
+            )
         }
     })
+}
+
+/// A line on those of a group who are not to know of the incident any more and had a notice of it.
+fn still_told(turn: &Turn<'_, '_>, group: &str) -> Result<String, Refusal> {
+    let incident = turn.incident()?;
+    let mut still = Vec::new();
+    for to in incident.everybody_told() {
+        let Recipient::Person(id) = &to else { continue };
+        let person = turn.work.person(id).filter(|person| person.groups.contains(group));
+        if person.is_some_and(|person| !incident.is_for(group, person)) {
+            still.push(relay::who(turn.work.desk, &to));
+        }
+    }
+    if still.is_empty() {
+        return Ok(String::new());
+    }
+    Ok(format!(
+        "\nThese had a notice before; from now on they hear only that a date moves and that the embargo ends: {}.",
+        still.join(", ")
+    ))
 }

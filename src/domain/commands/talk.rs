@@ -228,7 +228,7 @@ pub fn tell(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         notice::render_words(turn.work, &audience, &text).map_err(super::embargo::broken)?;
     let task = turn.incident()?.task(&id).cloned();
     let task = task.ok_or_else(|| crate::domain::keyword::unknown("tell"))?;
-    super::embargo::freeze_and_show(turn, &task, "tell", &written)
+    super::drafts::freeze_and_show(turn, &task, "tell", &written)
 }
 
 type Addressees = (String, Option<PersonId>, String);

@@ -190,7 +190,6 @@ impl Desk {
             Event::Reported { message_id, fate: Fate::Failed, status } => {
                 (message_id, Some(format!("last mail BOUNCED {status}").trim_end().to_owned()))
             }
-            Event::Reported { message_id, fate: Fate::Delivered, .. } => (message_id, None),
             _ => return,
         };
         let mail = self.incidents.get(handle).and_then(|incident| incident.mails.get(id));

@@ -7,7 +7,7 @@ use crate::domain::event::{Answer, Copy, Delivery, Mailed, Purpose, Recipient};
 use crate::domain::letter::Fate;
 use crate::domain::names::{MessageId, Moment, PersonId, TaskId};
 use crate::domain::playbook::Audience;
-use crate::domain::roster::Person;
+use crate::domain::roster::{Person, Roster};
 
 impl Incident {
     /// Whether somebody gets what this incident sends to a group: they are in it, and among those of
@@ -18,7 +18,9 @@ impl Incident {
         among && person.groups.contains(group)
     }
 
-    /// Whether somebody is still to know, by a group through which they had a notice.
+    /// Whether somebody is still in a group through which they had a notice. Then they hear that a date
+    /// moves and that the embargo ends, whoever else is to know of the incident by now: they would ship
+    /// on the old date.
     #[must_use]
     pub fn is_for_what_they_had(&self, person: &Person) -> bool {
         let to = Recipient::Person(person.id.clone());
@@ -29,8 +31,17 @@ impl Incident {
             let releases = notice.releases.values();
             let mut had = releases
                 .map(|release| release.copies.contains_key(&to) || release.pending.contains(&to));
-            self.is_for(group, person) && had.any(|had| had)
+            person.groups.contains(group) && had.any(|had| had)
         })
+    }
+
+    /// Whether the desk's own words about what a recipient had still go to them.
+    #[must_use]
+    pub fn hears_of_what_they_had(&self, roster: &Roster, to: &Recipient) -> bool {
+        let Recipient::Person(id) = to else { return true };
+        roster
+            .person(id)
+            .is_some_and(|person| self.is_for_what_they_had(person) || self.is_team(person))
     }
 
     /// Whether somebody gets anything that this incident sends to groups of its process.
@@ -141,7 +152,10 @@ impl Incident {
         status: &str,
     ) {
         let Some((release, to)) = self.entry_of(message_id) else { return };
-        if let Some(entry) = release.copies.get_mut(&to) {
+        // One of several boxes behind an address may have it: that another has not is what stands.
+        if let Some(entry) = release.copies.get_mut(&to)
+            && (fate == Fate::Failed || !matches!(entry.report, Some((_, Fate::Failed, _))))
+        {
             entry.report = Some((at, fate, status.to_owned()));
         }
     }

@@ -20,7 +20,7 @@ pub(super) fn apply(
             let known = people.get(id).filter(|member| member.removed.is_none());
             let mut member = match (known, key) {
                 (Some(known), _) => Member::clone(known),
-                (None, Some(key)) => Member::new(id, name, address, key.clone()),
+                (None, Some(key)) => again(people, Member::new(id, name, address, key.clone())),
                 (None, None) => return,
             };
             member.number = number;
@@ -29,7 +29,7 @@ pub(super) fn apply(
             people.insert(id.clone(), Arc::new(member));
         }
         MemberFact::Imported { name, address, groups, key, source } => {
-            let mut member = Member::new(id, name, address, key.clone());
+            let mut member = again(people, Member::new(id, name, address, key.clone()));
             member.number = number;
             member.imported = Some(source.clone());
             for group in groups {
@@ -63,6 +63,13 @@ pub(super) fn apply(
             }
         }
     }
+}
+
+/// Somebody who was removed and comes back: what is known against their keys stays.
+fn again(people: &BTreeMap<PersonId, Arc<Member>>, new: Member) -> Member {
+    let Some(before) = people.get(&new.id) else { return new };
+    let (distrusted, former) = (before.distrusted.clone(), before.former.clone());
+    Member { distrusted, former, ..new }
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm for each fact; a table of what each means")]
@@ -191,7 +198,7 @@ fn remove(member: &mut Member, group: Option<&str>, at: Moment) {
     member.number = member.number.saturating_add(1);
     if member.groups.is_empty() {
         member.removed = Some(at);
-        member.keys.clear();
+        member.former.extend(member.keys.drain(..).map(|key| key.fingerprint));
         member.offered = None;
         member.challenge = None;
         member.suspended = None;

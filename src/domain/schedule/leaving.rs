@@ -95,8 +95,7 @@ pub(super) fn ready(incident: &Incident, task: &Task) -> Result<(), Block> {
     if before.is_empty() { Ok(()) } else { Err(Block::Before(before)) }
 }
 
-/// How many more people must approve the newest draft. Where two or more are asked for, whoever
-/// changed the draft last does not count among them.
+/// How many more people must approve the newest draft.
 #[must_use]
 pub fn approvals_missing(notice: &Notice, task: &Task) -> usize {
     let editor = notice.draft().and_then(|draft| draft.by.as_ref());
@@ -105,10 +104,12 @@ pub fn approvals_missing(notice: &Notice, task: &Task) -> usize {
     task.approvals.saturating_sub(have)
 }
 
-/// Whether whoever changed the draft last does not count among its approvers.
+/// Whether whoever changed the draft last does not count among its approvers: where the process says
+/// so or asks for two, and for everything that is sent under embargo, which two people have seen.
 #[must_use]
 pub fn excludes_editor(task: &Task) -> bool {
-    task.four_eyes || task.approvals > 1
+    let under_embargo = task.audience.as_ref().is_some_and(|to| to.under_embargo().is_some());
+    task.four_eyes || task.approvals > 1 || under_embargo
 }
 
 /// Whether a notice that leaves now is late, and must say so.

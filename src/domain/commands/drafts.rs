@@ -1,0 +1,343 @@
+//! The words that freeze a notice as a numbered draft, show it, and approve it.
+
+use serde_json::json;
+
+use super::embargo::broken;
+use super::{Turn, needs};
+use crate::domain::event::{Event, Purpose};
+use crate::domain::names::PersonId;
+use crate::domain::notice::{self, Enclosed, freeze, render};
+use crate::domain::playbook::{Anchor, Task, Truth};
+use crate::domain::refusal::Refusal;
+use crate::domain::roster::Person;
+use crate::domain::schedule::{self, approvals_missing};
+use crate::domain::texts::Written;
+use crate::domain::work::Work;
+
+type Answer = Result<String, Refusal>;
+
+fn notice_task(turn: &Turn<'_, '_>, word: &str) -> Result<Task, Refusal> {
+    let (task, _) = turn.task(word)?;
+    if task.is_notice() {
+        return Ok(task);
+    }
+    Err(Refusal::new(
+        "no notice",
+        format!("`{}` is no notice.", task.word()),
+        "write `| /agenda` to see them.",
+    ))
+}
+
+/// The notice of that name, if this person may approve it.
+fn approved_task(turn: &Turn<'_, '_>, word: &str) -> Result<Task, Refusal> {
+    let refused = match notice_task(turn, word) {
+        Ok(task) => return Ok(task),
+        Err(refused) => refused,
+    };
+    let Ok(task) = turn.find_task(word) else { return Err(refused) };
+    let draft = turn.incident()?.notices.get(&task.id).and_then(|notice| notice.draft());
+    let editor = draft.and_then(|draft| draft.by.as_ref());
+    let mut may = approvers(turn.work, &task, editor).into_iter();
+    if task.is_notice() && may.any(|person| person.id == turn.person.id) {
+        return Ok(task);
+    }
+    Err(refused)
+}
+
+/// `/preview NOTICE`
+pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    turn.open_incident()?;
+    needs(arguments, "preview", "NOTICE")?;
+    let task = notice_task(turn, arguments)?;
+    let incident = turn.incident()?;
+    let word = task.word().to_string();
+    if incident.notices.get(&task.id).is_some_and(crate::domain::incident::Notice::has_left) {
+        return Err(Refusal::new(
+            "it has left",
+            format!("the notice `{word}` has left already."),
+            "",
+        ));
+    }
+    if incident.applies(&task) == Truth::No {
+        return Err(Refusal::new(
+            "not asked for here",
+            format!("the process does not ask for `{word}` on this incident."),
+            "see `| /agenda`, without the bar.",
+        ));
+    }
+    let missing: Vec<_> = schedule::missing(incident, &task).map(ToOwned::to_owned).collect();
+    if !missing.is_empty() {
+        return Err(Refusal::new(
+            "the record is incomplete",
+            format!("the notice `{word}` needs these in the record first: {}.", missing.join(", ")),
+            crate::domain::reminders::field_words(&missing),
+        ));
+    }
+    let template = task.template.clone().unwrap_or_default();
+    if template == "tell" {
+        return Err(Refusal::new(
+            "its words are yours",
+            format!("the desk cannot write `{word}` anew: its words were yours."),
+            "send `| /tell GROUP` (without the bar) again with the text below it; this one can be skipped.",
+        ));
+    }
+    let written = render(turn.work, &template, task.audience.as_ref()).map_err(broken)?;
+    freeze_and_show(turn, &task, &template, &written)
+}
+
+/// Freezes a rendered notice as the next numbered draft, shows it to the others who can approve
+/// it, and says what is needed.
+pub(super) fn freeze_and_show(
+    turn: &mut Turn<'_, '_>,
+    task: &Task,
+    template: &str,
+    written: &Written,
+) -> Answer {
+    let word = task.word().to_string();
+    let to = task.audience.as_ref().map(|a| notice::recipients(turn.work, a)).unwrap_or_default();
+    let by = Some(turn.person.id.clone());
+    let enclosed = enclosed(turn, task, template, written)?;
+    let doubts = enclosed.doubts.clone();
+    let draft = freeze(turn.work, &task.id, template, written, to.clone(), by, enclosed.clone());
+    let number = draft.number;
+    turn.work.add(Event::Frozen(Box::new(draft)));
+    let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
+    let audience = task.audience.as_ref().map_or_else(String::new, |a| label(turn, a));
+    show_draft(turn.work, task, number, written, Some(turn.person), &enclosed);
+    let editor = if schedule::excludes_editor(task) {
+        " You changed it last, so you do not count among them."
+    } else {
+        ""
+    };
+    let own = turn.incident()?.own.iter().any(|own| own.task.id == task.id);
+    let leaves = match notice::moment(turn.work, task) {
+        _ if own => String::new(),
+        moment => format!("{moment}\n"),
+    };
+    let doubts = match doubts.as_slice() {
+        [] => String::new(),
+        doubts => format!("Doubtful in the text:\n  - {}\n", doubts.join("\n  - ")),
+    };
+    Ok(format!(
+        "Frozen as {word}@{number}, for: {audience} ({} now). It leaves\n{leaves}once it has {} approval(s).{editor}\n{doubts}{}\n  | /approve {word}@{number}\n  | /rehearse {word}\n\n> Subject: {}\n>\n{}",
+        to.len(),
+        task.approvals,
+        attached_words(&enclosed),
+        shown.subject,
+        crate::domain::texts::quote(&shown.body),
+    ))
+}
+
+/// What is attached to a draft, as people read it.
+fn attached_words(enclosed: &Enclosed) -> String {
+    let mut out = String::new();
+    for part in &enclosed.attachments {
+        let hash = crate::domain::names::Digest::of(&part.bytes);
+        out.push_str(&format!(
+            "Attached: {} ({} bytes, SHA-256 {})\n",
+            part.name,
+            part.bytes.len(),
+            hash.short()
+        ));
+    }
+    out
+}
+
+/// The most that goes with a notice: each recipient gets a copy of their own.
+const ENCLOSED_MAX: usize = 10 * 1024 * 1024;
+
+/// What goes with a draft: what the mail attaches, the entry for a calendar, and what is doubtful in
+/// the text. What must not leave is refused.
+fn enclosed(
+    turn: &Turn<'_, '_>,
+    task: &Task,
+    template: &str,
+    written: &Written,
+) -> Result<Enclosed, Refusal> {
+    let given: Vec<_> = turn
+        .letter
+        .attachments
+        .iter()
+        .filter(|part| !part.is_text_of_mail() && !part.tells_who_wrote())
+        .cloned()
+        .collect();
+    let public = matches!(task.audience, Some(crate::domain::playbook::Audience::Public(_)));
+    if public && !given.is_empty() {
+        return Err(Refusal::new(
+            "attachments do not go to the public",
+            "your mail has attachments, and a public notice is text only.",
+            "say in the text where to find them.",
+        ));
+    }
+    let size: usize = given.iter().map(|part| part.bytes.len()).sum();
+    if size > ENCLOSED_MAX || given.len() > 20 {
+        return Err(Refusal::new(
+            "too much attached",
+            format!("the attachments have {size} bytes, and {ENCLOSED_MAX} is the most."),
+            "say in the text where to find them.",
+        ));
+    }
+    let incident = turn.incident()?;
+    let away = crate::domain::lint::given_away(incident, template, written);
+    if !away.is_empty() {
+        return Err(Refusal::new(
+            "it gives the hole away",
+            format!(
+                "what the public is told before the fix is out would say: {}.",
+                away.join(", ")
+            ),
+            "change the record or the template; then write the word again.",
+        ));
+    }
+    let mut doubts = crate::domain::lint::doubts(turn.work, task, template, written);
+    let sealed = task.audience.as_ref().is_some_and(|to| to.under_embargo().is_some());
+    if sealed {
+        let keys = crate::domain::membership::keys_in_the_way(turn.work);
+        doubts.extend(keys.into_iter().filter(|line| line.contains(&format!("`{}`", task.word()))));
+    }
+    let enclosed = Enclosed { attachments: given, doubts };
+    Ok(if sealed && task.announces() {
+        enclosed.with_entry(turn.work, task.audience.as_ref())
+    } else {
+        enclosed
+    })
+}
+
+/// Shows a draft to those who can approve it; `by` froze it, or the desk did.
+pub(super) fn show_draft(
+    work: &mut Work<'_>,
+    task: &Task,
+    number: u32,
+    written: &Written,
+    by: Option<&Person>,
+    enclosed: &Enclosed,
+) {
+    let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
+    let incident = work.incident.as_ref();
+    let audience = task.audience.as_ref().zip(incident);
+    let audience = audience.map_or_else(String::new, |(a, incident)| notice::label(incident, a));
+    let recipients = task.audience.as_ref().map_or(0, |a| notice::recipients(work, a).len());
+    let facts = json!({
+        "by": by.map_or("The desk", |person| person.name.as_str()),
+        "notice": task.word(), "number": number,
+        "moment": notice::moment(work, task), "audience": audience, "recipients": recipients,
+        "approvals": task.approvals, "subject": shown.subject,
+        "body": crate::domain::texts::quote(&shown.body),
+        "notes": enclosed.doubts.iter().map(|doubt| crate::domain::texts::wrapped(doubt)).collect::<Vec<_>>(),
+        "parts": attached_words(enclosed).lines().collect::<Vec<_>>(),
+    });
+    for person in approvers(work, task, by.map(|by| &by.id)) {
+        let mut facts = facts.clone();
+        let reference = work.reference(crate::domain::roster::Party::Person(&person.id));
+        if let serde_json::Value::Object(map) = &mut facts {
+            map.insert("ref".to_owned(), reference.into());
+        }
+        let written = work.write("preview", &facts);
+        let attachments = enclosed.attachments.clone();
+        work.tell_written(person, Purpose::Relay, written, attachments, None);
+    }
+}
+
+fn label(turn: &Turn<'_, '_>, audience: &crate::domain::playbook::Audience) -> String {
+    turn.work
+        .incident
+        .as_ref()
+        .map_or_else(String::new, |incident| notice::label(incident, audience))
+}
+
+/// Who may approve a draft that somebody froze: those who hold a role of its task; where they are too
+/// few without the one who does not count, everybody on the incident.
+fn approvers<'d>(work: &Work<'d>, task: &Task, editor: Option<&PersonId>) -> Vec<&'d Person> {
+    let counts = |person: &&Person| Some(&person.id) != editor;
+    let mut people: Vec<&Person> = Vec::new();
+    for person in task.roles().flat_map(|role| work.holders(role)).filter(counts) {
+        if people.iter().all(|known| known.id != person.id) {
+            people.push(person);
+        }
+    }
+    if schedule::excludes_editor(task) && people.len() < task.approvals {
+        people = work.team().into_iter().filter(counts).collect();
+    }
+    people
+}
+
+/// `/approve NOTICE@N`
+pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    turn.open_incident()?;
+    needs(arguments, "approve", "NOTICE@N")?;
+    let (word, number) = arguments.split_once('@').unwrap_or((arguments, ""));
+    let task = approved_task(turn, word)?;
+    let number = approvable(turn, &task, number)?;
+    turn.work.add(Event::Approved { notice: task.id.clone(), number });
+    let word = task.word().to_string();
+    let stale = if notice::would_differ(turn.work, &task) {
+        format!(
+            "\nThe RECORD HAS CHANGED since {word}@{number} was frozen: it leaves as it was. `| /preview {word}` freezes a new one."
+        )
+    } else {
+        String::new()
+    };
+    let incident = turn.incident()?;
+    let notice = incident.notices.get(&task.id);
+    let missing = notice.map_or(0, |notice| approvals_missing(notice, &task));
+    if missing > 0 {
+        return Ok(format!("You approve {word}@{number}. {missing} more must.{stale}"));
+    }
+    let before: Vec<_> = schedule::open_before(incident, &task).map(ToString::to_string).collect();
+    let blocked = match before.as_slice() {
+        [] => String::new(),
+        tasks => format!("\nIt still waits for {}.", tasks.join(", ")),
+    };
+    let held =
+        if incident.is_held(&task.id) { "\nIt is held; `| /resume` lets it go." } else { "" };
+    let moment = notice::moment(turn.work, &task);
+    Ok(format!("{word}@{number} is approved. It leaves\n{moment}.{blocked}{held}{stale}"))
+}
+
+/// The number of the draft, if this person may approve it now.
+fn approvable(turn: &Turn<'_, '_>, task: &Task, number: &str) -> Result<u32, Refusal> {
+    let word = task.word();
+    let incident = turn.incident()?;
+    let notice = incident.notices.get(&task.id).cloned().unwrap_or_default();
+    let Some(newest) = notice.valid_draft() else {
+        let why = format!("there is no draft of `{word}` yet.");
+        let next = format!("write `| /preview {word}`, without the bar.");
+        return Err(Refusal::new("no draft", why, next));
+    };
+    let n = newest.number;
+    let next = if task.template.as_deref() == Some("tell") {
+        "send `| /tell GROUP` again, with the text below it, for a new draft.".to_owned()
+    } else {
+        format!(
+            "read the newest: `| /preview {word}` freezes and shows one; then `| /approve {word}@N`."
+        )
+    };
+    match number.parse::<u32>() {
+        Ok(number) if number == n => {}
+        Ok(number) => {
+            let why = format!("{word}@{number} is not the newest draft; that is {word}@{n}.");
+            return Err(Refusal::new("not the newest draft", why, next));
+        }
+        Err(_) => {
+            let why = format!("say which draft of `{word}` you approve; the newest is {word}@{n}.");
+            return Err(Refusal::new("no number", why, next));
+        }
+    }
+    if notice.has_left() {
+        return Err(Refusal::new(
+            "it has left",
+            format!("the notice `{word}` has left already."),
+            "",
+        ));
+    }
+    let release = incident.anchor(Anchor::Release);
+    if newest.t != incident.t() || newest.release.is_some_and(|then| Some(then) != release) {
+        let why = format!("{word}@{n} speaks of a date that has moved since.");
+        return Err(Refusal::new("the draft has another date", why, next));
+    }
+    if schedule::excludes_editor(task) && newest.by.as_ref() == Some(&turn.person.id) {
+        let why = format!("you froze {word}@{n}, so your own approval does not count.");
+        return Err(Refusal::new("you changed it last", why, "others must approve it."));
+    }
+    Ok(n)
+}
