@@ -6,7 +6,7 @@
 //! engine runs in the daemon and in `embargod demo`, where a post office in the same process
 //! stands for the servers and the clock jumps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::domain::calendar::Calendars;
@@ -17,7 +17,7 @@ use crate::domain::intake::{self, Arrival};
 use crate::domain::letter::Letter;
 use crate::domain::membership;
 use crate::domain::names::{Digest, Fingerprint, Handle, MessageId, Moment};
-use crate::domain::outbox::{Next, Outcome, Words, after, next_attempt};
+use crate::domain::outbox::{Label, Next, Outcome, Words, after, next_attempt};
 use crate::domain::roster::{RefKey, Roster};
 use crate::domain::watch::{self, Leave};
 use crate::edge::clock::Clock;
@@ -74,7 +74,7 @@ pub struct Engine {
     sender: Sender,
     clock: Box<dyn Clock>,
     newest: Option<Moment>,
-    busy: BTreeSet<i64>,
+    busy: BTreeMap<i64, Label>,
     unvouched: Option<String>,
     witness: witness::Witness,
     made: Moment,
@@ -132,7 +132,7 @@ impl Engine {
             sender,
             clock,
             newest,
-            busy: BTreeSet::new(),
+            busy: BTreeMap::new(),
             unvouched: None,
             witness: witness::Witness::default(),
             made,
@@ -509,14 +509,14 @@ impl Engine {
         let mut attempts = Vec::new();
         let mut out = Vec::new();
         for row in rows {
-            if self.busy.contains(&row.id) {
+            if self.busy.contains_key(&row.id) {
                 continue;
             }
             let next = next_attempt(row.attempts.saturating_add(1), now);
             match watch::leaves(&self.desk, &row.label) {
                 Leave::Now => {
                     attempts.push((row.id, next));
-                    self.busy.insert(row.id);
+                    self.busy.insert(row.id, row.label.clone());
                     out.push(row);
                 }
                 Leave::Held => self.postpone(&row, now)?,
@@ -733,7 +733,14 @@ impl Engine {
             inbox,
             outbox,
         };
-        lock(&self.store).commit(&commit)?;
+        // What couriers have in hand may be for somebody who is out by what was just taken in.
+        let gone = self.busy.iter().filter(|_| !records.is_empty());
+        let gone = gone.filter(|(_, label)| watch::leaves(&self.desk, label) != Leave::Now);
+        let gone: Vec<i64> = gone.map(|(id, _)| *id).collect();
+        let mut store = lock(&self.store);
+        store.commit(&commit)?;
+        store.recall(gone);
+        drop(store);
         self.forget_keys();
         Ok(())
     }

@@ -13,10 +13,10 @@ use common::members::{
 };
 use common::{Golden, World, only, subjects};
 use embargod::domain::member::Member;
-use embargod::domain::names::{PersonId, Span};
+use embargod::domain::names::{Moment, PersonId, Span};
 use embargod::edge::pgp::{Keyring, generate};
-use embargod::rehearsal::Who;
 use embargod::rehearsal::mail::{Draft, Protected, Read};
+use embargod::rehearsal::{Stage, Who};
 
 fn had(new: &[(Who, Read)], words: &str) -> Vec<Who> {
     let fits = new.iter().filter(|(_, mail)| mail.subject.contains(words));
@@ -155,6 +155,34 @@ fn an_id_and_a_lost_key_do_not_come_back_as_something_else() {
         refusal(&new, Who::Mia, "not to be trusted any more");
     }
     assert!(!is_active(&world, Who::Cleo));
+}
+
+/// A copy that a courier has in hand does not leave for somebody who is out meanwhile, and not while it
+/// is held.
+#[test]
+fn a_copy_in_a_couriers_hands_is_called_back() {
+    for word in ["/member suspend bob moving house", "/hold advance"] {
+        let mut world = planned();
+        approve(&mut world, "advance");
+        let near: Moment = "2026-03-12T15:50:00Z".parse().unwrap();
+        world.waits(near - world.stage.now());
+        let member = word.starts_with("/member");
+        let reference = if member { desk_reference(&world, Who::Mia) } else { world.reference() };
+        let draft = Draft::sealed(&format!("{word}\n\n> {reference}\n"));
+        let protected = world.seal(Who::Mia, &draft.entity(None));
+        let mail = world.mail(Who::Mia, "meanwhile@x", &draft, &protected);
+        world.stage.meanwhile = Some((Who::Bob, mail));
+        let new = world.waits(Span::hours(2));
+        assert!(world.stage.meanwhile.is_none());
+        assert!(!had(&new, "Advance notice").contains(&Who::Bob), "{word}: {:?}", subjects(&new));
+        assert!(had(&new, "Advance notice").contains(&Who::Ann), "{word}: {:?}", subjects(&new));
+        if !member {
+            let before = world.stage.mailbox(Who::Bob).unwrap().len();
+            world.confirms(Who::Mia, "/resume advance");
+            world.waits(Span::hours(2));
+            assert_eq!(world.stage.mailbox(Who::Bob).unwrap().len(), before + 1);
+        }
+    }
 }
 
 /// One member vouches once; else whoever is about to approve never can.

@@ -15,7 +15,11 @@ mod live_stack;
 use std::process::Command;
 use std::time::Duration;
 
+use embargod::domain::event::{Purpose, Recipient};
 use embargod::domain::names::Span;
+use embargod::domain::outbox::{Label, Outcome};
+use embargod::edge::smtp::Courier;
+use embargod::error::Fault;
 use embargod::rehearsal::live::{Live, gpg};
 use embargod::rehearsal::mail::{Draft, Guard, Read};
 use embargod::rehearsal::story::{self, CANARY};
@@ -148,6 +152,43 @@ fn a_server_that_refuses_one_recipient_does_not_stop_the_others() {
     let status = Command::new(PROGRAM).arg("--config").arg(&path).arg("status").output().unwrap();
     assert!(!status.status.success(), "an alarm stands");
     assert!(String::from_utf8_lossy(&status.stdout).contains("refused for good"));
+}
+
+/// A mail that is called back once the server waits for it leaves nothing of itself, and nothing of
+/// the next mail is taken for it.
+#[test]
+fn a_mail_that_is_called_back_at_the_last_moment_leaves_nothing_behind() {
+    let Some(stack) = Stack::start() else { return };
+    let mut live = stack.desk();
+    let now = std::time::SystemTime::now().into();
+    let path = live.desk().join("embargod.toml");
+    let config = embargod::config::read_or_fault(&path, now).unwrap();
+    let row = |who: Who| embargod::edge::store::Outgoing {
+        id: 1,
+        message_id: format!("{}@desk.test", who.id()),
+        label: Label { about: None, to: Recipient::Reporter, purpose: Purpose::Witness, key: None },
+        return_token: "none".to_owned(),
+        recipient: who.address(),
+        written: now,
+        attempts: 0,
+        unknowns: 0,
+        in_flight: false,
+    };
+    let mail = b"From: security@desk.test\r\nSubject: the second\r\n\r\nText.\r\n".to_vec();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (first, second) = runtime.block_on(async {
+        let mut courier = Courier::new(config.smtp, config.sources.settings.address);
+        let back = async { Err(Fault::new("called back", "")) };
+        (
+            courier.hand_over(&row(Who::Ann), back).await,
+            courier.hand_over(&row(Who::Bob), async { Ok(mail) }).await,
+        )
+    });
+    assert!(matches!(first, Outcome::Later(_)), "{first:?}");
+    assert!(matches!(second, Outcome::Accepted(_)), "{second:?}");
+    wait(&mut live, Who::Bob, 0, |mail| mail.outer_subject == "the second");
+    assert_eq!(live.mailbox(Who::Ann).unwrap().len(), 0);
+    assert_eq!(live.mailbox(Who::Bob).unwrap().len(), 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! The database's key is random and lies beside it, wrapped by a key that Argon2id derives from
 //! the passphrase; never by the OpenPGP key, to which strangers may encrypt.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -27,6 +28,8 @@ const SCHEMA: u8 = 2;
 #[derive(Debug)]
 pub struct Store {
     db: Connection,
+    /// Mails that couriers have in hand and must not hand over any more.
+    recalled: BTreeSet<i64>,
 }
 
 /// A mail that waits to be opened.
@@ -253,7 +256,7 @@ impl Store {
                 "build with the bundled one",
             ));
         }
-        Ok(Self { db })
+        Ok(Self { db, recalled: BTreeSet::new() })
     }
 
     fn put_meta(&self, key: &str, value: &[u8]) -> Result<(), Fault> {
@@ -419,6 +422,7 @@ impl Store {
         }
         for settled in commit.outbox {
             outbox::settle(&tx, settled)?;
+            self.recalled.remove(&settled.id);
         }
         tx.commit().at(place)
     }
@@ -563,7 +567,7 @@ impl Store {
         folder: &str,
         uidvalidity: u32,
         from: u32,
-    ) -> Result<std::collections::BTreeSet<u32>, Fault> {
+    ) -> Result<BTreeSet<u32>, Fault> {
         let place = || "place".to_owned();
         let sql = "SELECT uid FROM place WHERE folder = ?1 AND uidvalidity = ?2 AND uid >= ?3";
         let mut rows = self.db.prepare_cached(sql).at(place)?;

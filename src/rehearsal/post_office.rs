@@ -47,6 +47,8 @@ pub struct PostOffice {
     pub bulk: Option<Box<dyn FnMut(usize)>>,
     /// What the mail server answers to the next mails for somebody, before it takes them again.
     pub answers: BTreeMap<Who, VecDeque<Outcome>>,
+    /// A mail that arrives while the next mail for somebody is in a courier's hands.
+    pub meanwhile: Option<(Who, Vec<u8>)>,
     /// How far the mail server's clock is ahead of the desk's.
     pub server_ahead: Span,
     limit: Moment,
@@ -136,6 +138,7 @@ impl PostOffice {
             arrivals: Vec::new(),
             clock,
             bulk: None,
+            meanwhile: None,
             answers: BTreeMap::new(),
             server_ahead: Span::zero(),
             limit: later(start, PATIENCE),
@@ -319,8 +322,18 @@ impl PostOffice {
             if self.cut()? {
                 break;
             }
-            let bytes = Engine::in_flight(&self.engine()?.store(), &row)?;
-            let outcome = self.hand_over(&row.recipient, &bytes)?;
+            if let Some((_, bytes)) =
+                self.meanwhile.take_if(|(who, _)| who.address() == row.recipient)
+            {
+                let now = self.now();
+                let raw = RawMail { bytes, received: now, arrived: now, oversize: false };
+                self.running()?.take_in(&[(None, raw)])?;
+                while self.running()?.work_inbox()? > 0 {}
+            }
+            let outcome = match Engine::in_flight(&self.engine()?.store(), &row) {
+                Ok(bytes) => self.hand_over(&row.recipient, &bytes)?,
+                Err(fault) => Outcome::Later(fault.to_string()),
+            };
             // The last bytes were sent, and the answer was not written down.
             if self.cut()? {
                 break;

@@ -117,13 +117,25 @@ impl Store {
         tx.commit().at(place)
     }
 
+    /// Calls mails back that couriers have in hand: who has the last bytes already sends them, and
+    /// nobody gets any more.
+    pub fn recall(&mut self, ids: impl IntoIterator<Item = i64>) {
+        self.recalled.extend(ids);
+    }
+
     /// The bytes of a mail, which are about to be sent: that is written down first, so that nobody
     /// can have them without.
     ///
     /// # Errors
-    /// When it cannot be written, or the bytes are gone; then nothing is sent.
+    /// When it was called back, cannot be written down, or the bytes are gone; then nothing is sent.
     pub fn in_flight(&mut self, id: i64) -> Result<Vec<u8>, Fault> {
         let place = || "outbox".to_owned();
+        if self.recalled.remove(&id) {
+            return Err(Fault::new(
+                "it was called back before it left",
+                "nothing; it is looked at again",
+            ));
+        }
         let sql = "UPDATE outbox SET in_flight = 1 WHERE id = ?1";
         self.db.prepare_cached(sql).at(place)?.execute([id]).at(place)?;
         let sql = "SELECT bytes FROM sealed WHERE id = ?1";
