@@ -734,8 +734,8 @@ impl Engine {
             outbox,
         };
         // What couriers have in hand may be for somebody who is out by what was just taken in.
-        let gone = self.busy.iter().filter(|_| !records.is_empty());
-        let gone = gone.filter(|(_, label)| watch::leaves(&self.desk, label) != Leave::Now);
+        let out = |label: &Label| watch::leaves(&self.desk, label) != Leave::Now;
+        let gone = self.busy.iter().filter(|(_, label)| out(label));
         let gone: Vec<i64> = gone.map(|(id, _)| *id).collect();
         let mut store = lock(&self.store);
         store.commit(&commit)?;

@@ -43,6 +43,11 @@ fn who_comes_after_t_has_slipped_is_told_that_it_is_not_public() {
     let text = &copy.unwrap().1.text;
     assert!(text.contains("HAS PASSED and it is NOT PUBLIC"), "{text}");
     assert_eq!(had(&new, "Not yet public"), [Who::Cleo], "{:?}", subjects(&new));
+    // That it has passed comes after what names it.
+    let place = |words: &str| {
+        new.iter().position(|(who, m)| *who == Who::Cleo && m.subject.contains(words)).unwrap()
+    };
+    assert!(place("Advance") < place("Not yet public"), "{:?}", subjects(&new));
 }
 
 /// Who had the date and is in the group still hears that it moves and that it ends, and is not told
@@ -155,6 +160,11 @@ fn an_id_and_a_lost_key_do_not_come_back_as_something_else() {
         refusal(&new, Who::Mia, "not to be trusted any more");
     }
     assert!(!is_active(&world, Who::Cleo));
+    let reference = desk_reference(&world, Who::Ann);
+    let text = format!("/key replace\n\n> {reference}\n");
+    let taken = with_key(&world, &text, Who::Cleo);
+    let new = world.sends(Who::Ann, &taken);
+    refusal(&new, Who::Ann, "that key cannot be taken here");
 }
 
 /// A copy that a courier has in hand does not leave for somebody who is out meanwhile, and not while it

@@ -359,8 +359,11 @@ fn person(
     if desk.revocation(&fingerprint).is_some() {
         return Err("its key was revoked, also where this copy does not say so".to_owned());
     }
-    if let Some(why) = desk.members.unfit(&id, &fingerprint) {
-        return Err(format!("{why}; give another key or id"));
+    if let Some(holder) = desk.members.lost_by(&fingerprint) {
+        return Err(format!("its key was `{holder}`'s, and is not to be trusted any more"));
+    }
+    if desk.members.was_another(&id, &fingerprint) {
+        return Err("its id was somebody's with another key, who was removed".to_owned());
     }
     let groups = groups(desk, others, row)?;
     if desk.roster.person(&id).is_some_and(Person::is_maintainer) {

@@ -341,19 +341,19 @@ impl Members {
         self.iter().filter(taken).count()
     }
 
-    /// Why a key cannot be pinned for somebody who comes in under an id: its holder called it lost, or
-    /// the id was another's, whose ledger and need to know would become theirs.
+    /// Whose key it was that is not to be trusted any more: it comes back for nobody.
     #[must_use]
-    pub fn unfit(&self, id: &PersonId, key: &Fingerprint) -> Option<String> {
-        if let Some(holder) = self.iter().find(|member| member.distrusted.contains(key)) {
-            return Some(format!(
-                "the key was `{}`'s, and is not to be trusted any more",
-                holder.id
-            ));
-        }
-        let before = self.get(id).filter(|member| member.removed.is_some())?;
-        let same = before.former.contains(key);
-        (!same).then(|| format!("`{id}` was somebody with another key, who was removed"))
+    pub fn lost_by(&self, key: &Fingerprint) -> Option<&PersonId> {
+        let holder = self.iter().find(|member| member.distrusted.contains(key));
+        holder.map(|member| &member.id)
+    }
+
+    /// Whether an id was somebody's who had other keys: their ledger, and what they were to know, would
+    /// become another's.
+    #[must_use]
+    pub fn was_another(&self, id: &PersonId, key: &Fingerprint) -> bool {
+        let before = self.get(id).filter(|member| member.removed.is_some());
+        before.is_some_and(|before| !before.former.contains(key))
     }
 
     /// Who holds a key, pinned or offered.

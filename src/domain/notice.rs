@@ -242,7 +242,7 @@ pub fn would_differ(work: &Work<'_>, task: &Task) -> bool {
     let (Some(mark), Some(template)) = (draft.and_then(|draft| draft.text), &task.template) else {
         return false;
     };
-    let outside = matches!(task.audience, Some(Audience::Group(_) | Audience::Public(_)));
+    let outside = task.audience.as_ref().is_some_and(Audience::is_outside);
     if template == "tell" || !outside {
         return false;
     }
@@ -272,9 +272,7 @@ impl Enclosed {
         }
         self
     }
-}
 
-impl Enclosed {
     /// Adds the entry for a calendar, taken back: the embargo is over.
     #[must_use]
     pub fn with_entry_taken_back(mut self, work: &Work<'_>) -> Self {

@@ -248,6 +248,12 @@ impl Audience {
             Self::Role(_) | Self::Public(_) | Self::Reporter => None,
         }
     }
+
+    /// Whether it goes to people outside the team, besides the reporter.
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        self.under_embargo().is_some() || matches!(self, Self::Public(_))
+    }
 }
 
 /// One row of a process.

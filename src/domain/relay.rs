@@ -90,9 +90,13 @@ pub fn bare_subject(subject: &str, otherwise: &str) -> String {
     }
 }
 
+/// The person of the roster who signed a mail.
+fn signer<'a>(work: &Work<'a>, letter: &Letter) -> Option<&'a Person> {
+    work.desk.roster.by_fingerprint(&letter.verdict.signed()?.fingerprint)
+}
+
 fn from(work: &Work<'_>, letter: &Letter, by: Option<&str>) -> String {
-    let signer =
-        letter.verdict.signed().and_then(|s| work.desk.roster.by_fingerprint(&s.fingerprint));
+    let signer = signer(work, letter);
     let claimed = clean_line(&letter.from_text, 100);
     match (signer, by) {
         // A mail in clear that was signed once can be sent by anybody who has it.
@@ -121,9 +125,7 @@ fn pass_on(
     let otherwise =
         title.unwrap_or_else(|| format!("by {}", from.split(" (").next().unwrap_or("")));
     // To whom an answer goes is not for the reader to guess.
-    let signer =
-        letter.verdict.signed().and_then(|s| work.desk.roster.by_fingerprint(&s.fingerprint));
-    let member = signer
+    let member = signer(work, letter)
         .filter(|person| work.desk.members.get(&person.id).is_some())
         .filter(|person| work.incident.as_ref().is_none_or(|i| !i.is_team(person)))
         .map_or_else(String::new, |person| person.id.to_string());

@@ -307,9 +307,9 @@ fn copies(work: &mut Work<'_>) {
         return;
     };
     let mut room = COPIES_MAX;
-    // The word about a date comes after what names an older one.
+    // The word about a date comes after what names an older one, and last that it has passed.
     let mut notices: Vec<_> = incident.notices.iter().collect();
-    notices.sort_by_key(|(id, _)| **id == TaskId::date_changed());
+    notices.sort_by_key(|(id, _)| (**id == TaskId::slipped(), **id == TaskId::date_changed()));
     for (id, notice) in notices {
         for (number, release) in &notice.releases {
             let Some(draft) = notice.drafts.iter().find(|draft| draft.number == *number) else {

@@ -226,7 +226,8 @@ impl Store {
             Ok(known @ 1..=SCHEMA) => Ok((store, known)),
             _ => {
                 let place = path.display();
-                let what = format!("{place} has schema `{schema}`, and this program knows 1 and 2");
+                let what =
+                    format!("{place} has schema `{schema}`, and this program knows 1 to {SCHEMA}");
                 Err(Fault::new(what, "run the version of embargod that wrote it"))
             }
         }

@@ -183,15 +183,19 @@ pub(super) fn check_key(turn: &Turn<'_, '_>, key: &AttachedKey) -> Result<(), Re
     let holder = desk.roster.by_fingerprint(&key.fingerprint).map(|person| person.id.clone());
     let holder =
         holder.or_else(|| turn.work.members().holder(&key.fingerprint).map(|m| m.id.clone()));
-    match holder {
+    let lost_by = turn.work.members().lost_by(&key.fingerprint).cloned();
+    match (holder, lost_by) {
+        (None, None) => Ok(()),
         // Whose it is, is not for a member who asks.
-        Some(_) if !desk.is_steward(&turn.person.id) => {
+        _ if !desk.is_steward(&turn.person.id) => {
             wrong("that key cannot be taken here.".to_owned())
         }
-        Some(id) => {
+        (Some(id), _) => {
             wrong(format!("that key is pinned for `{id}`, and a key stands for one person."))
         }
-        None => Ok(()),
+        (None, Some(id)) => {
+            wrong(format!("that key was `{id}`'s, and is not to be trusted any more."))
+        }
     }
 }
 
@@ -316,12 +320,11 @@ fn put_forward(
         None => {
             let key = attached(turn)?;
             check_key(turn, key)?;
-            if let Some(why) = turn.work.members().unfit(id, &key.fingerprint) {
-                let next = "attach another certificate, or give them another id.";
+            if turn.work.members().was_another(id, &key.fingerprint) {
                 return Err(Refusal::new(
-                    "not under this id, or not this key",
-                    format!("{why}."),
-                    next,
+                    "an id that was another's",
+                    format!("`{id}` was somebody with another key, who was removed."),
+                    "give them another id, or attach the certificate that they had.",
                 ));
             }
             let (address, name) = address_of(turn, key, rest)?;

@@ -55,10 +55,7 @@ pub fn span_of(incident: &Incident, task: &Task) -> Option<(Moment, Option<Momen
 
 /// Whether a row is a notice to people outside the team.
 fn leaves_the_team(task: &Task) -> bool {
-    let outside = |audience: &Audience| {
-        audience.under_embargo().is_some() || matches!(audience, Audience::Public(_))
-    };
-    task.is_notice() && task.audience.as_ref().is_some_and(outside)
+    task.is_notice() && task.audience.as_ref().is_some_and(Audience::is_outside)
 }
 
 /// The same by the plan alone, whatever the public knows.

@@ -229,9 +229,9 @@ const REVOCATIONS_MAX: usize = 16;
 /// The most packets of one attachment that are looked at for them.
 const PACKETS_MAX: usize = 500;
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "what is no part of a certificate ends it")]
 /// The revocations in some bytes: those of a certificate that was exported with them, and those that
 /// stand alone.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is no part of a certificate ends it")]
 fn revocations(bytes: &[u8]) -> Vec<SignaturePacket> {
     if bytes.len() > CERTIFICATE_MAX {
         return Vec::new();
