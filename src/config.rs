@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::domain::calendar::{self, Calendars};
-use crate::domain::desk::Settings;
-use crate::domain::names::{Address, Moment, PersonId, is_id, is_prefix};
-use crate::domain::offset::parse_zone;
-use crate::domain::playbook::{self, BUILTIN};
-use crate::domain::roster::{Person, Roster};
-use crate::domain::texts::Texts;
+use crate::domain::facts::names::{Address, Moment, PersonId, is_id, is_prefix};
+use crate::domain::model::desk::Settings;
+use crate::domain::model::roster::{Person, Roster};
+use crate::domain::outgoing::texts::Texts;
+use crate::domain::process::calendar;
+use crate::domain::process::calendar::Calendars;
+use crate::domain::process::offset::parse_zone;
+use crate::domain::process::playbook;
+use crate::domain::process::playbook::BUILTIN;
 use crate::edge::imap::{Mailbox, Server};
 use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
 use crate::engine::Sources;
@@ -299,7 +301,7 @@ impl Reader<'_> {
         }
         Some(Person {
             id: id?,
-            name: crate::domain::texts::clean_line(&part.name, 80),
+            name: crate::domain::outgoing::texts::clean_line(&part.name, 80),
             address: address?,
             fingerprint,
             certificate: certificate.armored(),
@@ -459,7 +461,7 @@ impl Reader<'_> {
         let store = self.full(&file.store.into_inner().path);
         let certificate = keyring?.certificate();
         let settings = Settings {
-            name: crate::domain::texts::clean_line(&desk.name, 80),
+            name: crate::domain::outgoing::texts::clean_line(&desk.name, 80),
             address: address?,
             prefix: desk.prefix,
             zone: zone?,
@@ -583,7 +585,7 @@ impl Reader<'_> {
 
     /// Notes the roles that nobody has and the groups that nobody is in, where rows are for them.
     fn nobody(&mut self, place: &str, playbook: &playbook::Playbook, roster: &Roster) {
-        use crate::domain::playbook::Audience;
+        use crate::domain::process::playbook::Audience;
         let mut note = |what: String, next: &str| {
             let (place, next) = (place.to_owned(), next.to_owned());
             self.notes.push(Finding { place, what, next, fatal: false });

@@ -9,17 +9,19 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::domain::calendar::Calendars;
-use crate::domain::catch_up;
-use crate::domain::desk::{Decision, Desk, Record, Settings};
-use crate::domain::event::{Delivery, Event, Purpose};
-use crate::domain::intake::{self, Arrival};
-use crate::domain::letter::Letter;
-use crate::domain::membership;
-use crate::domain::names::{Digest, Fingerprint, Handle, MessageId, Moment};
-use crate::domain::outbox::{Label, Next, Outcome, Words, after, next_attempt};
-use crate::domain::roster::{RefKey, Roster};
-use crate::domain::watch::{self, Leave};
+use crate::domain::decide::catch_up;
+use crate::domain::decide::membership;
+use crate::domain::decide::watch;
+use crate::domain::decide::watch::Leave;
+use crate::domain::facts::event::{Delivery, Event, Purpose};
+use crate::domain::facts::letter::Letter;
+use crate::domain::facts::names::{Digest, Fingerprint, Handle, MessageId, Moment};
+use crate::domain::intake::classify;
+use crate::domain::intake::classify::Arrival;
+use crate::domain::model::desk::{Decision, Desk, Record, Settings};
+use crate::domain::model::roster::{RefKey, Roster};
+use crate::domain::outgoing::mail::{Label, Next, Outcome, Words, after, next_attempt};
+use crate::domain::process::calendar::Calendars;
 use crate::edge::clock::Clock;
 use crate::edge::compose::Sender;
 use crate::edge::opening::{LIMITS, Opener, RawMail};
@@ -344,7 +346,7 @@ impl Engine {
     pub fn trial(&self, mail: &RawMail) -> Result<(Letter, Decision), Fault> {
         let letter = self.opener().open(mail);
         let arrival = Arrival { letter: &letter, ours: false, returned: None };
-        let decision = intake::receive(&self.desk, arrival, self.now(), fresh()?);
+        let decision = classify::receive(&self.desk, arrival, self.now(), fresh()?);
         Ok((letter, decision))
     }
 
@@ -362,7 +364,7 @@ impl Engine {
         if ours {
             self.hear_witness(letter);
         }
-        let decision = intake::receive(&self.desk, arrival, now, fresh()?);
+        let decision = classify::receive(&self.desk, arrival, now, fresh()?);
         let what = decision.disposition;
         tracing::info!(inbox, what, "A mail was taken in.");
         // The best one only: what is written to is what is remembered.
@@ -385,7 +387,10 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read.
     pub fn next_due(&self) -> Result<Option<Moment>, Fault> {
-        let soon = crate::domain::names::later(self.now(), crate::domain::names::Span::seconds(1));
+        let soon = crate::domain::facts::names::later(
+            self.now(),
+            crate::domain::facts::names::Span::seconds(1),
+        );
         let mail = lock(&self.store).next_mail()?;
         // A row that a courier still has in hand may be due again by the clock; it is no reason to
         // hurry. Nor is a notice that waits for the clock to be right.
@@ -529,7 +534,8 @@ impl Engine {
 
     /// A held mail is looked at again soon; `/resume` has no need to know where it lies.
     fn postpone(&self, row: &Outgoing, now: Moment) -> Result<(), Fault> {
-        let soon = crate::domain::names::later(now, crate::domain::names::Span::seconds(2));
+        let soon =
+            crate::domain::facts::names::later(now, crate::domain::facts::names::Span::seconds(2));
         let settled = Settled {
             id: row.id,
             state: "waiting",
@@ -624,7 +630,7 @@ impl Engine {
             };
         let reply = match outcome {
             Outcome::Accepted(reply) | Outcome::Later(reply) | Outcome::Refused(reply) => {
-                crate::domain::texts::clean_line(reply, 200)
+                crate::domain::outgoing::texts::clean_line(reply, 200)
             }
             Outcome::Unknown => String::new(),
         };
@@ -659,7 +665,7 @@ impl Engine {
     fn record(
         &self,
         event: &Event,
-        entry: Option<&crate::domain::desk::Entry>,
+        entry: Option<&crate::domain::model::desk::Entry>,
         cause: Option<Digest>,
         now: Moment,
     ) -> (Record, Digest) {

@@ -1,4 +1,4 @@
-//! Three audiences, three types: a person gets a [`Refusal`](crate::domain::refusal::Refusal), the
+//! Three audiences, three types: a person gets a [`Refusal`](crate::domain::facts::refusal::Refusal), the
 //! operator a [`Fault`], a loop at the edge a [`Setback`] with the time to try again.
 
 use std::fmt;

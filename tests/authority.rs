@@ -11,8 +11,8 @@
 mod common;
 
 use common::{Golden, World, armor, only, start, subjects, to};
-use embargod::domain::incident::Status;
-use embargod::domain::names::{Span, TaskId};
+use embargod::domain::facts::names::{Span, TaskId};
+use embargod::domain::model::incident::Status;
 use embargod::edge::pgp::{Keyring, generate};
 use embargod::engine::Sources;
 use embargod::rehearsal::mail::{Draft, Guard, Protected};

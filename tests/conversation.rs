@@ -10,7 +10,7 @@
 mod common;
 
 use common::{Golden, World, only, subjects, to};
-use embargod::domain::names::Span;
+use embargod::domain::facts::names::Span;
 use embargod::rehearsal::mail::{Draft, Protected, Read};
 use embargod::rehearsal::{Stage, Who};
 
@@ -152,7 +152,7 @@ fn l2_old_protected_headers_are_not_passed_on() {
 fn l9_a_quote_from_another_incident_stops_the_mail() {
     let mut world = World::new();
     let second = common::report(&mut world.stage);
-    let other = embargod::domain::names::Handle::parse(&second.handle().unwrap()).unwrap();
+    let other = embargod::domain::facts::names::Handle::parse(&second.handle().unwrap()).unwrap();
     let quote = world.reference_of(Who::Mia, &other);
     let text = format!("Look at this too:\n> a secret of the second\n> {quote}\n");
     let new = world.says(Who::Mia, &text);
@@ -341,7 +341,8 @@ fn a_reporters_reference_neither_travels_nor_steers() {
         let token = world.reference_of(Who::Rita, &first);
         let token = token.strip_prefix("Ref: ").unwrap();
         let second = common::report(&mut world.stage);
-        let other = embargod::domain::names::Handle::parse(&second.handle().unwrap()).unwrap();
+        let other =
+            embargod::domain::facts::names::Handle::parse(&second.handle().unwrap()).unwrap();
         let own = world.reference_of(Who::Rita, &other);
         let text = format!("More on it.\nRef:{blank}{token}\n\n{own}\n");
         let new = world.sends(Who::Rita, &Draft::sealed(&text));
@@ -402,7 +403,7 @@ fn a_new_key_of_a_reporter_is_announced_and_not_taken_from_another_address() {
     let new = world.sends(Who::Rita, &thief);
     let told = only(&new, Who::Mia);
     assert!(told.text.contains("was NOT taken"), "{}", told.text);
-    let handle = embargod::domain::names::Handle::parse(&ack.handle().unwrap()).unwrap();
+    let handle = embargod::domain::facts::names::Handle::parse(&ack.handle().unwrap()).unwrap();
     assert!(world.stage.engine().unwrap().desk().incidents[&handle].reporter.key.is_none());
     thief.from = Some(Who::Paul.address());
     let new = world.sends(Who::Rita, &Draft { text: format!("My key again.\n\n{line}"), ..thief });

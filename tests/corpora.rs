@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use embargod::domain::letter::{Failure, Letter, Shape, Signature};
-use embargod::domain::names::Moment;
+use embargod::domain::facts::letter::{Failure, Letter, Shape, Signature};
+use embargod::domain::facts::names::Moment;
 use embargod::edge::opening::{LIMITS, Opener, RawMail};
 use embargod::edge::pgp::{Certificate, Directory, Keyring, Known, Passphrase};
 use serde_json::Value;

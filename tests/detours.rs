@@ -17,8 +17,8 @@ mod tale;
 use std::collections::BTreeMap;
 
 use common::{World, to};
-use embargod::domain::names::{Handle, PersonId, Span};
-use embargod::domain::playbook::{load, load_stored};
+use embargod::domain::facts::names::{Handle, PersonId, Span};
+use embargod::domain::process::playbook::{load, load_stored};
 use embargod::rehearsal::Who;
 use tale::{Cast, Tale};
 
@@ -90,7 +90,7 @@ fn another_version_voids_what_was_approved_for_a_row_that_has_changed() {
     let text = world.stage.engine().unwrap().desk().playbooks["minder"].clone();
     assert_eq!(text.version, 3);
     let (_, text) =
-        embargod::domain::playbook::BUILTIN.iter().find(|(n, _)| *n == "minder").unwrap();
+        embargod::domain::process::playbook::BUILTIN.iter().find(|(n, _)| *n == "minder").unwrap();
     let newer = text.replace("version = 3", "version = 4").replacen(
         "[[group]]\nid = \"dev_list\"",
         "[[group]]\nid = \"others\"\nlabel = \"others\"\ntlp = \"AMBER\"\n\n[[group]]\nid = \"dev_list\"",
@@ -235,7 +235,7 @@ fn what_is_done_once_for_a_release_is_done_by_one_that_can() {
         let row = incident.playbook.task("pre-announcement").unwrap().clone();
         incident.applies(&row)
     };
-    use embargod::domain::playbook::Truth;
+    use embargod::domain::process::playbook::Truth;
     assert_eq!((applies(&tale, &first), applies(&tale, &second)), (Truth::No, Truth::Yes));
     tale.on(&first);
     tale.does(Who::Tom, "/set product bind9");

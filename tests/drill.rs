@@ -16,7 +16,7 @@ mod live_stack;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use embargod::domain::names::Span;
+use embargod::domain::facts::names::Span;
 use embargod::rehearsal::live::{Live, gpg};
 use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::{Stage, Who};

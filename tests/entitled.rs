@@ -13,15 +13,16 @@ mod bare;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bare::World;
-use embargod::domain::catch_up;
-use embargod::domain::desk::Decision;
-use embargod::domain::event::{Delivery, Event, Purpose, Recipient};
-use embargod::domain::key::{KeyFacts, PinnedKey, Subkey};
-use embargod::domain::member::MemberFact;
-use embargod::domain::names::{Address, Digest, Fingerprint, Fresh, PersonId, Span, TaskId};
-use embargod::domain::outbox::{Label, Mail};
-use embargod::domain::playbook::Audience;
-use embargod::domain::watch::{self, Leave};
+use embargod::domain::decide::catch_up;
+use embargod::domain::decide::watch;
+use embargod::domain::decide::watch::Leave;
+use embargod::domain::facts::event::{Delivery, Event, Purpose, Recipient};
+use embargod::domain::facts::key::{KeyFacts, PinnedKey, Subkey};
+use embargod::domain::facts::names::{Address, Digest, Fingerprint, Fresh, PersonId, Span, TaskId};
+use embargod::domain::model::desk::Decision;
+use embargod::domain::model::member::MemberFact;
+use embargod::domain::outgoing::mail::{Label, Mail};
+use embargod::domain::process::playbook::Audience;
 use proptest::prelude::*;
 
 const MEMBERS: [&str; 4] = ["ann", "bob", "cleo", "dora"];
@@ -200,8 +201,12 @@ impl List {
                     let now = self.world.now;
                     for who in self.world.desk.people_due(now) {
                         let fresh = self.fresh();
-                        let decision =
-                            embargod::domain::membership::due(&self.world.desk, &who, now, fresh);
+                        let decision = embargod::domain::decide::membership::due(
+                            &self.world.desk,
+                            &who,
+                            now,
+                            fresh,
+                        );
                         self.take(decision);
                     }
                     let (handle, fresh) = (self.world.handle.clone(), self.fresh());

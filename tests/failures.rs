@@ -16,8 +16,8 @@
 mod common;
 
 use common::{World, only, start, subjects, to};
-use embargod::domain::incident::Status;
-use embargod::domain::names::{PersonId, Span};
+use embargod::domain::facts::names::{PersonId, Span};
+use embargod::domain::model::incident::Status;
 use embargod::edge::pgp::{Certificate, generate};
 use embargod::engine::Sources;
 use embargod::rehearsal::mail::{Draft, Guard, Protected, Read};

@@ -12,8 +12,8 @@ use common::members::{
     approve, at_desk, desk_reference, is_active, join, number, planned, refusal, with_key,
 };
 use common::{Golden, World, only, subjects};
-use embargod::domain::member::Member;
-use embargod::domain::names::{Moment, PersonId, Span};
+use embargod::domain::facts::names::{Moment, PersonId, Span};
+use embargod::domain::model::member::Member;
 use embargod::edge::pgp::{Keyring, generate};
 use embargod::rehearsal::mail::{Draft, Protected, Read};
 use embargod::rehearsal::{Stage, Who};

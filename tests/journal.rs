@@ -9,18 +9,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use embargod::domain::desk::Record;
-use embargod::domain::event::{
+use embargod::domain::facts::event::{
     Answer, Ask, Author, Copy, Delivery, Draft, Event, LetterNote, Mailed, Opening, Purpose,
     Recipient, ReporterKey,
 };
-use embargod::domain::key::PinnedKey;
-use embargod::domain::letter::{Fate, KeyRank, Protection};
-use embargod::domain::member::MemberFact;
-use embargod::domain::names::{
+use embargod::domain::facts::key::PinnedKey;
+use embargod::domain::facts::letter::{Fate, KeyRank, Protection};
+use embargod::domain::facts::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId,
 };
-use embargod::domain::playbook::Anchor;
+use embargod::domain::model::desk::Record;
+use embargod::domain::model::member::MemberFact;
+use embargod::domain::process::playbook::Anchor;
 
 fn at() -> Moment {
     "2026-12-01T09:00:00Z".parse().unwrap()
@@ -74,7 +74,7 @@ fn samples() -> Vec<Event> {
         text: None,
         doubts: Vec::new(),
     };
-    let enclosure = embargod::domain::event::Enclosure {
+    let enclosure = embargod::domain::facts::event::Enclosure {
         name: "fix.patch".into(),
         media: "text/x-patch".into(),
         size: 1,
@@ -293,10 +293,10 @@ fn of_the_list(digest: Digest, draft: Draft) -> Vec<Event> {
 #[test]
 fn the_first_version_of_a_playbook_still_loads() {
     let text = std::fs::read_to_string("tests/journal/minder-v1.toml").unwrap();
-    let playbook = embargod::domain::playbook::load(&text, &BTreeMap::new()).unwrap();
+    let playbook = embargod::domain::process::playbook::load(&text, &BTreeMap::new()).unwrap();
     assert_eq!((playbook.version, playbook.tasks.len()), (1, 25));
     let advance = playbook.task("advance").unwrap();
-    assert_eq!(embargod::domain::plan::rule(advance), "T -7d");
+    assert_eq!(embargod::domain::views::plan::rule(advance), "T -7d");
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn every_kind_of_fact_is_still_written_and_read_as_it_was() {
         "freeze the new kind: EMBARGOD_WRITE=1 cargo test --test journal"
     );
     // The source knows as many kinds as are frozen.
-    let source = std::fs::read_to_string("src/domain/event.rs").unwrap();
+    let source = std::fs::read_to_string("src/domain/facts/event.rs").unwrap();
     let (_, variants) = source.split_once("pub enum Event {").unwrap();
     let (variants, _) = variants.split_once("\n}\n").unwrap();
     let kinds = variants.lines().filter(|line| {

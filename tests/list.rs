@@ -16,9 +16,9 @@ use common::members::{
     refusal, report, sent, with_key,
 };
 use common::{Golden, World, only, subjects, to};
-use embargod::domain::event::{Delivery, Recipient};
-use embargod::domain::letter::Fate;
-use embargod::domain::names::{PersonId, Span, TaskId};
+use embargod::domain::facts::event::{Delivery, Recipient};
+use embargod::domain::facts::letter::Fate;
+use embargod::domain::facts::names::{PersonId, Span, TaskId};
 use embargod::edge::pgp::{Keyring, generate};
 use embargod::rehearsal::Who;
 use embargod::rehearsal::mail::{Draft, Read};
@@ -478,7 +478,7 @@ fn d8_a_key_that_ends_before_a_notice_is_told_ahead_and_the_copy_follows_the_ren
 }
 
 /// A certificate with a later end, by its own primary key.
-fn renewed(secret: &[u8], now: embargod::domain::names::Moment) -> Vec<u8> {
+fn renewed(secret: &[u8], now: embargod::domain::facts::names::Moment) -> Vec<u8> {
     use sequoia_openpgp::Cert;
     use sequoia_openpgp::packet::Packet;
     use sequoia_openpgp::parse::Parse;

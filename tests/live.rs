@@ -15,9 +15,9 @@ mod live_stack;
 use std::process::Command;
 use std::time::Duration;
 
-use embargod::domain::event::{Purpose, Recipient};
-use embargod::domain::names::Span;
-use embargod::domain::outbox::{Label, Outcome};
+use embargod::domain::facts::event::{Purpose, Recipient};
+use embargod::domain::facts::names::Span;
+use embargod::domain::outgoing::mail::{Label, Outcome};
 use embargod::edge::smtp::Courier;
 use embargod::error::Fault;
 use embargod::rehearsal::live::{Live, gpg};
@@ -309,7 +309,7 @@ fn awkward(n: u32) -> Vec<u8> {
     let seed = n.to_be_bytes();
     let mut bytes: Vec<u8> = (0..=255).collect();
     for round in 0..100_u8 {
-        bytes.extend(embargod::domain::names::Digest::of_parts(&[&seed, &[round]]).0);
+        bytes.extend(embargod::domain::facts::names::Digest::of_parts(&[&seed, &[round]]).0);
     }
     bytes.extend(b"\r\n.\n--\nFrom me\n \t\n\r");
     bytes

@@ -18,12 +18,13 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use common::{World, armor, start};
-use embargod::domain::desk::{Decision, Desk, Record};
-use embargod::domain::event::{Author, Event};
-use embargod::domain::intake::{self, Arrival};
-use embargod::domain::keyword::{KEYWORDS, Needs, keyword, member_keyword};
-use embargod::domain::letter::Letter;
-use embargod::domain::names::{Digest, Fresh, Handle, Moment, Span};
+use embargod::domain::facts::event::{Author, Event};
+use embargod::domain::facts::letter::Letter;
+use embargod::domain::facts::names::{Digest, Fresh, Handle, Moment, Span};
+use embargod::domain::intake::classify;
+use embargod::domain::intake::classify::Arrival;
+use embargod::domain::model::desk::{Decision, Desk, Record};
+use embargod::domain::process::vocabulary::{KEYWORDS, Needs, keyword, member_keyword};
 use embargod::edge::pgp::{Keyring, generate};
 use embargod::rehearsal::mail::{Draft, Guard, Protected};
 use embargod::rehearsal::{Stage, Who};
@@ -233,7 +234,7 @@ impl Scene {
         take(&mut desk, &decision, &letter, self.world.stage.now());
         let arrival = Arrival { letter: &letter, ours: false, returned: None };
         let fresh = Fresh::new([9; 32]);
-        outcome(&intake::receive(&desk, arrival, self.world.stage.now(), fresh))
+        outcome(&classify::receive(&desk, arrival, self.world.stage.now(), fresh))
     }
 }
 

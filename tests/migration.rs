@@ -13,12 +13,12 @@ mod common;
 use std::sync::Arc;
 
 use common::{World, subjects};
-use embargod::domain::calendar;
-use embargod::domain::compare;
-use embargod::domain::names::Span;
-use embargod::domain::playbook::{BUILTIN, load};
-use embargod::domain::schedule;
-use embargod::domain::statistics::statistics;
+use embargod::domain::facts::names::Span;
+use embargod::domain::model::schedule;
+use embargod::domain::process::calendar;
+use embargod::domain::process::playbook::{BUILTIN, load};
+use embargod::domain::views::compare;
+use embargod::domain::views::statistics::statistics;
 use embargod::rehearsal::Who;
 
 #[test]

@@ -15,7 +15,7 @@ mod bare;
 use std::collections::BTreeMap;
 
 use bare::World;
-use embargod::domain::event::Event;
+use embargod::domain::facts::event::Event;
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@
 mod common;
 
 use common::{Golden, World, only, subjects, to};
-use embargod::domain::names::{Handle, PersonId, Span};
+use embargod::domain::facts::names::{Handle, PersonId, Span};
 use embargod::engine::Sources;
 use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::{Stage, Who};

@@ -8,10 +8,11 @@
     reason = "a test that cannot go on should stop"
 )]
 
-use embargod::domain::calendar;
-use embargod::domain::names::{Moment, Span};
-use embargod::domain::offset::{Calendar, Offset};
-use embargod::domain::playbook::{self, Playbook, Problem};
+use embargod::domain::facts::names::{Moment, Span};
+use embargod::domain::process::calendar;
+use embargod::domain::process::offset::{Calendar, Offset};
+use embargod::domain::process::playbook;
+use embargod::domain::process::playbook::{Playbook, Problem};
 use proptest::prelude::*;
 
 fn load(text: &str) -> Result<Playbook, Vec<Problem>> {

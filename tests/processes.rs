@@ -11,13 +11,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use embargod::domain::calendar;
-use embargod::domain::event::Event;
-use embargod::domain::names::{Moment, TaskId};
-use embargod::domain::offset::{Calendar, Offset, Snap, WeekDays};
-use embargod::domain::plan;
-use embargod::domain::playbook::{Action, BUILTIN, Kind, Playbook, Task, load};
-use embargod::domain::schedule::{self, State};
+use embargod::domain::facts::event::Event;
+use embargod::domain::facts::names::{Moment, TaskId};
+use embargod::domain::model::schedule;
+use embargod::domain::model::schedule::State;
+use embargod::domain::process::calendar;
+use embargod::domain::process::offset::{Calendar, Offset, Snap, WeekDays};
+use embargod::domain::process::playbook::{Action, BUILTIN, Kind, Playbook, Task, load};
+use embargod::domain::views::plan;
 
 fn playbook(name: &str) -> Playbook {
     let (_, text) = BUILTIN.iter().find(|(known, _)| *known == name).unwrap();
@@ -243,8 +244,8 @@ fn fifteen_business_days_of_grace_are_three_weeks() {
     let t = at("2026-12-21T15:00:00Z");
     let mut incident = plan::supposed(&apereo, at("2026-11-02T09:00:00Z"), None);
     incident.apply(at("2026-11-02T10:00:00Z"), None, &Event::TSet { t });
-    let release = |incident: &embargod::domain::incident::Incident| {
-        incident.anchor(embargod::domain::playbook::Anchor::Release).unwrap()
+    let release = |incident: &embargod::domain::model::incident::Incident| {
+        incident.anchor(embargod::domain::process::playbook::Anchor::Release).unwrap()
     };
     assert_eq!(release(&incident), t, "no grace: the release is T");
     let set = Event::FieldSet { field: "grace".to_owned(), value: "15bd".to_owned() };
@@ -288,13 +289,13 @@ fn emissary_hurries_from_four_on() {
     ] {
         let mut incident = plan::supposed(&emissary, received, None);
         if let Some(vector) = vector {
-            let score = embargod::domain::incident::Score::of(vector).unwrap();
+            let score = embargod::domain::model::incident::Score::of(vector).unwrap();
             assert_eq!(score.tenths >= 40, hurries, "{vector}: {}", score.tenths);
             let scored =
                 Event::Scored { vector: score.vector, tenths: score.tenths, band: score.band };
             incident.apply(received, None, &scored);
         }
-        let due = |incident: &embargod::domain::incident::Incident| {
+        let due = |incident: &embargod::domain::model::incident::Incident| {
             let task = incident.playbook.task("develop").unwrap();
             schedule::span_of(incident, task).unwrap().1.unwrap()
         };
@@ -310,17 +311,18 @@ fn emissary_hurries_from_four_on() {
 fn what_is_not_known_waits_and_says_for_what() {
     let isc = Arc::new(playbook("isc"));
     let mut incident = plan::supposed(&isc, at("2026-11-02T09:00:00Z"), None);
-    let state = |incident: &embargod::domain::incident::Incident, id: &str| {
+    let state = |incident: &embargod::domain::model::incident::Incident, id: &str| {
         let now = at("2026-11-02T10:00:00Z");
         let items = schedule::agenda(incident, now);
         items.into_iter().find(|item| item.task.id.as_str() == id).unwrap().state
     };
     assert_eq!(state(&incident, "ISC-5.3"), State::WaitingFor("product".to_owned()));
     assert_eq!(state(&incident, "ISC-1.18"), State::WaitingFor("branches".to_owned()));
-    let set = |incident: &mut embargod::domain::incident::Incident, field: &str, value: &str| {
-        let event = Event::FieldSet { field: field.to_owned(), value: value.to_owned() };
-        incident.apply(at("2026-11-02T09:30:00Z"), None, &event);
-    };
+    let set =
+        |incident: &mut embargod::domain::model::incident::Incident, field: &str, value: &str| {
+            let event = Event::FieldSet { field: field.to_owned(), value: value.to_owned() };
+            incident.apply(at("2026-11-02T09:30:00Z"), None, &event);
+        };
     set(&mut incident, "product", "kea");
     assert!(matches!(state(&incident, "ISC-5.3"), State::NotHere(_)));
     set(&mut incident, "product", "kea, bind9");

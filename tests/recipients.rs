@@ -13,9 +13,9 @@ mod common;
 
 use common::members::{RECORD, approve, at_desk, is_active, number, planned, report};
 use common::{World, subjects, to};
-use embargod::domain::event::{Delivery, Recipient};
-use embargod::domain::names::{PersonId, Span, TaskId};
-use embargod::domain::outbox::Outcome;
+use embargod::domain::facts::event::{Delivery, Recipient};
+use embargod::domain::facts::names::{PersonId, Span, TaskId};
+use embargod::domain::outgoing::mail::Outcome;
 use embargod::edge::pgp::{Keyring, generate};
 use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::{Stage, Who};
@@ -364,7 +364,7 @@ fn d24_addresses_of_every_ending_are_members_addresses() {
         "x@y.construction",
         "o'brien@sub.sub.sub.example.museum",
     ] {
-        assert!(embargod::domain::names::Address::parse(text).is_some(), "{text}");
+        assert!(embargod::domain::facts::names::Address::parse(text).is_some(), "{text}");
         assert!(text.parse::<lettre::Address>().is_ok(), "{text}: the courier takes it as well");
     }
 }

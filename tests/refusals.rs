@@ -13,8 +13,8 @@
 mod common;
 
 use common::{World, armor, report, start, subjects};
-use embargod::domain::incident::Status;
-use embargod::domain::names::{Handle, Moment, Span};
+use embargod::domain::facts::names::{Handle, Moment, Span};
+use embargod::domain::model::incident::Status;
 use embargod::edge::pgp::{Keyring, generate};
 use embargod::rehearsal::mail::{Draft, Guard, Protected};
 use embargod::rehearsal::{Stage, Who};

@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use embargod::domain::names::Moment;
+use embargod::domain::facts::names::Moment;
 use embargod::rehearsal::post_office::PostOffice;
 use embargod::rehearsal::story::{self, CANARY};
 

@@ -5,13 +5,14 @@
     reason = "a test that cannot go on should stop"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use embargod::domain::calendar;
-use embargod::domain::keyword;
-use embargod::domain::playbook::{self, BUILTIN};
-use embargod::domain::texts::TEMPLATES;
+use embargod::domain::outgoing::texts::TEMPLATES;
+use embargod::domain::process::calendar;
+use embargod::domain::process::playbook;
+use embargod::domain::process::playbook::BUILTIN;
+use embargod::domain::process::vocabulary;
 
 fn files(folder: &str, ending: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
@@ -111,7 +112,7 @@ fn the_readme_has_the_table_of_words() {
     let readme = std::fs::read_to_string("README.md").unwrap();
     let (_, rest) = readme.split_once("<!-- keywords -->\n").unwrap();
     let (table, _) = rest.split_once("<!-- /keywords -->").unwrap();
-    let wanted = keyword::markdown();
+    let wanted = vocabulary::markdown();
     if std::env::var_os("EMBARGOD_WRITE").is_some() {
         std::fs::write(
             "README.md",
@@ -138,5 +139,146 @@ fn every_dependency_says_why() {
             );
             reason = line.starts_with("serde = ") || line.starts_with("tracing = ");
         }
+    }
+}
+
+//------------ The floors -------------------------------------------------------------------------
+
+/// The floors of the domain, from the ground up: a file names its own floor and those below.
+const FLOORS: [&str; 8] =
+    ["facts", "outgoing", "process", "model", "views", "decide", "commands", "intake"];
+
+/// The module that a file is, as its path below `domain`.
+fn module_of(path: &std::path::Path) -> String {
+    let path = path.strip_prefix("src/domain").unwrap().with_extension("");
+    let path = path.to_string_lossy().replace('/', "::");
+    path.strip_suffix("::mod").unwrap_or(&path).to_owned()
+}
+
+fn floor_of(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| module.split("::").next() == Some(*floor))
+}
+
+/// The code of a file: without its tests and without comments.
+fn code_of(text: &str) -> String {
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    let lines = code.lines().map(|line| line.split("//").next().unwrap());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Every path that begins with `prefix`, use trees unfolded, without the prefix.
+fn paths_in(code: &str, prefix: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for after in code.split(prefix).skip(1) {
+        unfold("", after, &mut found);
+    }
+    found
+}
+
+/// Reads one path or tree of paths from the beginning of `text`; returns what follows it.
+fn unfold<'t>(before: &str, text: &'t str, found: &mut BTreeSet<String>) -> &'t str {
+    let name = |c: char| c.is_alphanumeric() || c == '_' || c == ':' || c == '*';
+    let end = text.find(|c| !name(c)).unwrap_or(text.len());
+    let (path, mut rest) = text.split_at(end);
+    let path = format!("{before}{path}");
+    let Some(tree) = rest.strip_prefix('{').filter(|_| path.ends_with("::")) else {
+        found.insert(path.trim_end_matches(':').to_owned());
+        return rest;
+    };
+    rest = tree;
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+        if rest.is_empty() || rest.starts_with('}') {
+            return rest.get(1..).unwrap_or("");
+        }
+        rest = unfold(&path, rest, found);
+    }
+}
+
+/// Whether a file only says what is below it: `mod`, `use`, attributes and comments.
+fn is_face(text: &str) -> bool {
+    let code = code_of(text);
+    let items = code.split(';').map(str::trim).filter(|item| !item.is_empty());
+    items.into_iter().all(|item| {
+        let item = item.trim_start_matches("pub(crate) ").trim_start_matches("pub ");
+        item.starts_with("mod ") || item.starts_with("use ") || item.starts_with("#[")
+    })
+}
+
+/// A circle of files that name each other, if there is one.
+fn circle_in(arrows: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn visit<'a>(
+        file: &'a str,
+        arrows: &'a BTreeMap<String, BTreeSet<String>>,
+        way: &mut Vec<&'a str>,
+        done: &mut BTreeSet<&'a str>,
+    ) -> Option<Vec<String>> {
+        if let Some(at) = way.iter().position(|known| *known == file) {
+            return Some(way[at..].iter().map(|file| (*file).to_owned()).collect());
+        }
+        if !done.insert(file) {
+            return None;
+        }
+        way.push(file);
+        let circle = arrows.get(file).into_iter().flatten();
+        let circle = circle.into_iter().find_map(|next| visit(next, arrows, way, done));
+        way.pop();
+        circle
+    }
+    let mut done = BTreeSet::new();
+    arrows.keys().find_map(|file| visit(file, arrows, &mut Vec::new(), &mut done))
+}
+
+/// Arrows that still run up. The list only gets shorter.
+const STILL_UP: &[(&str, &str)] = &[
+    ("commands", "intake::command_mail"),
+    ("commands::batch", "intake::command_mail"),
+    ("commands::confirm", "intake::command_mail"),
+    ("commands::read", "intake::command_mail"),
+    ("decide::membership", "commands"),
+    ("decide::notice", "commands::read"),
+    ("facts::event", "model::member"),
+    ("facts::event", "process::playbook"),
+    ("model::desk::membership", "decide::membership"),
+    ("process::playbook::field", "commands::embargo"),
+    ("process::playbook::loader", "views::checklist"),
+    ("process::playbook::rows", "commands::talk"),
+    ("process::vocabulary", "commands"),
+    ("process::vocabulary", "commands::grammar"),
+    ("process::vocabulary", "commands::reporter"),
+];
+
+#[test]
+fn imports_go_down_and_never_round() {
+    let files = files("src/domain", ".rs");
+    let faces: BTreeSet<String> =
+        files.iter().filter(|(_, text)| is_face(text)).map(|(path, _)| module_of(path)).collect();
+    let modules: BTreeSet<String> = files.iter().map(|(path, _)| module_of(path)).collect();
+    let mut up = BTreeSet::new();
+    let mut arrows = BTreeMap::<String, BTreeSet<String>>::new();
+    for (path, text) in &files {
+        let own = module_of(path);
+        let Some(floor) = floor_of(&own) else { continue };
+        let code = code_of(text);
+        assert!(!code.contains("super::super"), "{own}: write crate::domain::");
+        for named in paths_in(&code, "crate::domain::") {
+            let parts: Vec<&str> = named.split("::").collect();
+            let file = (1..=parts.len()).rev().map(|n| parts[..n].join("::"));
+            let file = file.into_iter().find(|file| modules.contains(file)).unwrap();
+            if floor_of(&file) > Some(floor) {
+                up.insert((own.clone(), file));
+            } else if file != own && !faces.contains(&file) && !faces.contains(&own) {
+                arrows.entry(own.clone()).or_default().insert(file);
+            }
+        }
+    }
+    let allowed: BTreeSet<(String, String)> =
+        STILL_UP.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
+    let new: Vec<_> = up.difference(&allowed).collect();
+    let gone: Vec<_> = allowed.difference(&up).collect();
+    assert!(new.is_empty(), "these name what stands above them: {new:#?}");
+    assert!(gone.is_empty(), "take these out of the list, they are mended: {gone:#?}");
+    if STILL_UP.is_empty() {
+        assert_eq!(circle_in(&arrows), None, "these name each other in a circle");
     }
 }

@@ -10,10 +10,10 @@
 mod common;
 
 use common::{Golden, World, only, subjects, to};
-use embargod::domain::incident::Status;
-use embargod::domain::names::{Handle, Span, TaskId};
-use embargod::domain::playbook::Anchor;
-use embargod::domain::schedule::{State, agenda};
+use embargod::domain::facts::names::{Handle, Span, TaskId};
+use embargod::domain::model::incident::Status;
+use embargod::domain::model::schedule::{State, agenda};
+use embargod::domain::process::playbook::Anchor;
 use embargod::rehearsal::mail::Draft;
 use embargod::rehearsal::{Stage, Who};
 

@@ -12,7 +12,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use embargod::domain::names::{Moment, Span};
+use embargod::domain::facts::names::{Moment, Span};
 use embargod::edge::pgp::{Certificate, Keyring, generate};
 use sequoia_openpgp::cert::prelude::*;
 use sequoia_openpgp::packet::Packet;

@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::domain::incident::Incident;
-use crate::domain::names::{Handle, Moment, Span};
-use crate::domain::offset::Calendar;
-use crate::domain::playbook::Anchor;
-use crate::domain::schedule::{self, Item, State};
+use crate::domain::facts::names::{Handle, Moment, Span};
+use crate::domain::model::incident::Incident;
+use crate::domain::model::schedule;
+use crate::domain::model::schedule::{Item, State};
+use crate::domain::process::offset::Calendar;
+use crate::domain::process::playbook::Anchor;
 
 use super::{Done, json, look, say};
 
@@ -52,7 +53,7 @@ impl AgendaOf {
             None => desk.open().collect(),
         };
         if let (true, Some(incident)) = (self.markdown, incidents.first()) {
-            let text = crate::domain::checklist::markdown(incident, now)
+            let text = crate::domain::views::checklist::markdown(incident, now)
                 .map_err(|why| crate::error::Fault::new(why, "mend the playbook's checklist"))?;
             say(text.trim_start());
             return Ok(ExitCode::SUCCESS);
@@ -98,7 +99,7 @@ fn row<'a>(incident: &'a Incident, item: &Item<'a>) -> Row<'a> {
         due: item.due,
         done,
         waiting_for,
-        source: crate::domain::plan::source(item.task),
+        source: crate::domain::views::plan::source(item.task),
     }
 }
 
@@ -215,7 +216,7 @@ fn left(at: Moment, now: Moment) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::names::later;
+    use crate::domain::facts::names::later;
 
     #[test]
     fn what_is_left_is_told_in_two_units() {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config::{self, Config, Finding};
-use crate::domain::names::{Moment, Span, later};
+use crate::domain::facts::names::{Moment, Span, later};
 use crate::edge::imap;
 use crate::edge::pgp::Certificate;
 use crate::edge::smtp::Courier;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::domain::names::{Moment, Span, later};
+use crate::domain::facts::names::{Moment, Span, later};
 use crate::error::Fault;
 use crate::rehearsal::live::{Killer, Live, Servers};
 use crate::rehearsal::post_office::PostOffice;

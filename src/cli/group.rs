@@ -9,11 +9,11 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
 use crate::config;
-use crate::domain::desk::Desk;
-use crate::domain::member::{Member, MemberFact};
-use crate::domain::names::{Address, Moment, PersonId};
-use crate::domain::roster::Person;
-use crate::domain::texts::clean_line;
+use crate::domain::facts::names::{Address, Moment, PersonId};
+use crate::domain::model::desk::Desk;
+use crate::domain::model::member::{Member, MemberFact};
+use crate::domain::model::roster::Person;
+use crate::domain::outgoing::texts::clean_line;
 use crate::edge::clock::WallClock;
 use crate::edge::pgp::Certificate;
 use crate::edge::store::Store;
@@ -247,9 +247,9 @@ fn show(path: &Path, now: Moment, who: &str) -> Done {
     }
     out.push_str("\nHistory\n");
     crate::edge::store::read_journal(&store, |record, _| {
-        if matches!(&record.event, crate::domain::event::Event::Member { member: id, .. } if *id == member.id)
+        if matches!(&record.event, crate::domain::facts::event::Event::Member { member: id, .. } if *id == member.id)
         {
-            let line = crate::domain::history::line(&record).unwrap_or_default();
+            let line = crate::domain::views::history::line(&record).unwrap_or_default();
             let cause =
                 record.cause.map_or_else(String::new, |raw| format!("  mail {}", raw.short()));
             let _ = writeln!(out, "{line}{cause}");

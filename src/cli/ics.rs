@@ -2,9 +2,9 @@
 
 use icalendar::{Calendar, Component, Event, EventLike};
 
-use crate::domain::names::{Digest, Moment, Span, later};
-use crate::domain::plan::Row;
-use crate::domain::playbook::Playbook;
+use crate::domain::facts::names::{Digest, Moment, Span, later};
+use crate::domain::process::playbook::Playbook;
+use crate::domain::views::plan::Row;
 
 /// One entry for each row with a moment. The same preview gives the same file: ids and stamps come
 /// from the rows, and from no clock.

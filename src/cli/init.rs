@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config::SAMPLE;
-use crate::domain::names::{Address, Moment, base32, is_prefix};
+use crate::domain::facts::names::{Address, Moment, base32, is_prefix};
 use crate::edge::pgp::{Certificate, Passphrase, generate, secret_fingerprint};
 use crate::edge::store::Store;
 use crate::edge::{random, write_private};

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::config;
-use crate::domain::key::Subkey;
-use crate::domain::names::Moment;
+use crate::domain::facts::key::Subkey;
+use crate::domain::facts::names::Moment;
 use crate::edge::pgp::{Certificate, generate};
 use crate::edge::{wkd, write_private};
 use crate::error::{Fault, Place};

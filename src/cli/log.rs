@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config;
-use crate::domain::desk::Record;
-use crate::domain::history;
-use crate::domain::names::{Digest, Handle, Moment, PersonId};
-use crate::domain::roster::Roster;
+use crate::domain::facts::names::{Digest, Handle, Moment, PersonId};
+use crate::domain::model::desk::Record;
+use crate::domain::model::roster::Roster;
+use crate::domain::views::history;
 use crate::edge::opening::{LIMITS, Opener};
 use crate::edge::pgp::{Certificate, Directory};
 use crate::edge::store::Store;

@@ -8,12 +8,12 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::config;
-use crate::domain::desk::Desk;
-use crate::domain::incident::{Incident, Score};
-use crate::domain::names::{Digest, Handle, Moment, Span, later};
-use crate::domain::offset::Calendar;
-use crate::domain::playbook::{ANCHORS, Anchor};
-use crate::domain::schedule;
+use crate::domain::facts::names::{Digest, Handle, Moment, Span, later};
+use crate::domain::model::desk::Desk;
+use crate::domain::model::incident::{Incident, Score};
+use crate::domain::model::schedule;
+use crate::domain::process::offset::Calendar;
+use crate::domain::process::playbook::{ANCHORS, Anchor};
 use crate::edge::pgp::Certificate;
 use crate::edge::store::{Counts, Store, read_journal};
 use crate::engine::replay;
@@ -220,11 +220,11 @@ struct NoticeReport {
 #[derive(Serialize)]
 struct CopyReport {
     who: String,
-    delivery: crate::domain::event::Delivery,
+    delivery: crate::domain::facts::event::Delivery,
     state: String,
     since: Moment,
     server_said: String,
-    report: Option<crate::domain::letter::Fate>,
+    report: Option<crate::domain::facts::letter::Fate>,
     received: Option<Moment>,
     ready: Option<Moment>,
 }
@@ -300,7 +300,7 @@ fn anchors(incident: &Incident) -> Vec<AnchorReport> {
 }
 
 fn history(incident: &Incident) -> Vec<AnchorReport> {
-    let report = |change: &crate::domain::incident::AnchorSet| AnchorReport {
+    let report = |change: &crate::domain::model::incident::AnchorSet| AnchorReport {
         anchor: change.anchor.to_string(),
         planned: change.anchor.is_planned(),
         moment: change.moment,
@@ -314,7 +314,7 @@ fn notices(desk: &Desk, incident: &Incident) -> Vec<NoticeReport> {
     let mut list = Vec::new();
     for (id, notice) in &incident.notices {
         for (number, release) in &notice.releases {
-            let who = |to| crate::domain::relay::who(desk, to);
+            let who = |to| crate::domain::decide::relay::who(desk, to);
             list.push(NoticeReport {
                 notice: id.to_string(),
                 number: *number,
@@ -326,7 +326,7 @@ fn notices(desk: &Desk, incident: &Incident) -> Vec<NoticeReport> {
                     .map(|(to, entry)| CopyReport {
                         who: who(to),
                         delivery: entry.delivery,
-                        state: crate::domain::ledger::state(entry),
+                        state: crate::domain::decide::delivery_table::state(entry),
                         since: entry.since,
                         server_said: entry.reply.clone(),
                         report: entry.report.as_ref().map(|(_, fate, _)| *fate),

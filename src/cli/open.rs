@@ -7,8 +7,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::config;
-use crate::domain::letter::{Failure, Letter, Protection, Shape, Signature};
-use crate::domain::names::{Digest, Moment};
+use crate::domain::facts::letter::{Failure, Letter, Protection, Shape, Signature};
+use crate::domain::facts::names::{Digest, Moment};
 use crate::edge::opening::{LIMITS, Opener, RawMail};
 use crate::edge::pgp::{Certificate, Directory, Keyring, Passphrase};
 use crate::error::{Fault, Place};
@@ -70,7 +70,7 @@ struct Part<'a> {
 
 #[derive(Serialize)]
 struct Key<'a> {
-    rank: crate::domain::letter::KeyRank,
+    rank: crate::domain::facts::letter::KeyRank,
     fingerprint: &'a str,
 }
 
@@ -173,7 +173,7 @@ fn report<'a>(file: &'a Path, letter: &'a Letter, known: &Directory) -> Opened<'
         failure: verdict.failure,
         subject: &letter.subject,
         subject_protected: letter.subject_protected,
-        from: letter.from.iter().map(crate::domain::names::Address::as_str).collect(),
+        from: letter.from.iter().map(crate::domain::facts::names::Address::as_str).collect(),
         malformed: letter.malformed,
         text: &letter.text,
         html_only: letter.html_only,
@@ -238,6 +238,6 @@ fn text(file: &Path, letter: &Letter) -> String {
             ),
         );
     }
-    let _ = write!(out, "\n{}", crate::domain::texts::quote(&letter.text));
+    let _ = write!(out, "\n{}", crate::domain::outgoing::texts::quote(&letter.text));
     out
 }

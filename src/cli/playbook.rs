@@ -10,13 +10,16 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::config::{self, OwnFiles};
-use crate::domain::calendar::{self, Calendars};
 use crate::domain::commands::embargo::parse_moment;
-use crate::domain::compare::{self, Change};
-use crate::domain::desk::Desk;
-use crate::domain::names::Moment;
-use crate::domain::plan::{self, Row};
-use crate::domain::playbook::{BUILTIN, Playbook, load};
+use crate::domain::facts::names::Moment;
+use crate::domain::model::desk::Desk;
+use crate::domain::process::calendar;
+use crate::domain::process::calendar::Calendars;
+use crate::domain::process::playbook::{BUILTIN, Playbook, load};
+use crate::domain::views::compare;
+use crate::domain::views::compare::Change;
+use crate::domain::views::plan;
+use crate::domain::views::plan::Row;
 use crate::edge::clock::WallClock;
 use crate::edge::store::Store;
 use crate::engine::Engine;
@@ -155,7 +158,7 @@ impl PlaybookCommand {
                 Fault::new(format!("{name}: {error}"), next)
             })?,
         };
-        let mistake = |problem: crate::domain::playbook::Problem| Mistake {
+        let mistake = |problem: crate::domain::process::playbook::Problem| Mistake {
             file: name.to_owned(),
             line: problem.line,
             message: problem.message,

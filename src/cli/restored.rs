@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config;
-use crate::domain::names::Moment;
+use crate::domain::facts::names::Moment;
 use crate::edge::clock::WallClock;
 use crate::edge::store::Store;
 use crate::engine::Engine;

@@ -11,8 +11,8 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::config;
-use crate::domain::names::{Moment, Span};
-use crate::domain::outbox::Outcome;
+use crate::domain::facts::names::{Moment, Span};
+use crate::domain::outgoing::mail::Outcome;
 use crate::edge::clock::{Clock, WallClock};
 use crate::edge::imap::{self, Ask, Way};
 use crate::edge::smtp::Courier;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::domain::names::Moment;
-use crate::domain::statistics::{Figures, Share, Spans, statistics};
+use crate::domain::facts::names::Moment;
+use crate::domain::views::statistics::{Figures, Share, Spans, statistics};
 
 use super::{Done, json, look, say};
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::domain::names::{Moment, Span, later};
+use crate::domain::facts::names::{Moment, Span, later};
 
 /// Where the time comes from.
 pub trait Clock: Send {

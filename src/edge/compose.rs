@@ -9,11 +9,11 @@ use lettre::message::header::{
 };
 use lettre::message::{Attachment as Attached, Body, MultiPart, SinglePart};
 
-use crate::domain::event::{Purpose, Recipient};
-use crate::domain::letter::Attachment;
-use crate::domain::names::{Moment, base32};
-use crate::domain::outbox::{Label, Mail, Words};
-use crate::domain::texts::Written;
+use crate::domain::facts::event::{Purpose, Recipient};
+use crate::domain::facts::letter::Attachment;
+use crate::domain::facts::names::{Moment, base32};
+use crate::domain::outgoing::mail::{Label, Mail, Words};
+use crate::domain::outgoing::texts::Written;
 use crate::error::{Fault, Place};
 
 use super::pgp::{Certificate, Keyring};

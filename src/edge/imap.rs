@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use crate::domain::names::{Moment, Span, later};
+use crate::domain::facts::names::{Moment, Span, later};
 use crate::error::{Fault, Setback};
 
 use super::opening::RawMail;

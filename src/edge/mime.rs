@@ -14,9 +14,9 @@ use mail_parser::{
     MimeHeaders, PartType,
 };
 
-use crate::domain::letter::Attachment;
-use crate::domain::names::{Address, MessageId};
-use crate::domain::texts::{clean, clean_line};
+use crate::domain::facts::letter::Attachment;
+use crate::domain::facts::names::{Address, MessageId};
+use crate::domain::outgoing::texts::{clean, clean_line};
 
 mod report;
 

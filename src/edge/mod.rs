@@ -17,7 +17,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use crate::domain::names::Fresh;
+use crate::domain::facts::names::Fresh;
 use crate::error::{Fault, Place};
 
 /// Draws random bytes from the system.

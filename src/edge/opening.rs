@@ -1,10 +1,10 @@
 //! From raw bytes to a [`Letter`]: what a mail is, whether it is encrypted and signed, and what it
 //! says. By the rules of DESIGN, "What comes in": at the MIME root and nowhere else.
 
-use crate::domain::letter::{
+use crate::domain::facts::letter::{
     Failure, FoundKey, KeyRank, Letter, Protection, Shape, Signature, Verdict,
 };
-use crate::domain::names::{Address, Digest, Moment};
+use crate::domain::facts::names::{Address, Digest, Moment};
 
 use super::mime::{Mime, Part, TooComplex};
 use super::pgp::{self, Certificate, Keyring, Known, Limits};
@@ -415,8 +415,10 @@ impl Opener<'_> {
             report: outer.delivery_report(),
             malformed: outer.is_malformed(),
             verdict,
-            text: text
-                .map_or_else(|| body.plain.join("\n"), |text| crate::domain::texts::clean(&text)),
+            text: text.map_or_else(
+                || body.plain.join("\n"),
+                |text| crate::domain::outgoing::texts::clean(&text),
+            ),
             html_only: body.html_only,
             text_cut: body.cut,
             attachments: body.attachments,

@@ -20,8 +20,8 @@ use openpgp::policy::StandardPolicy;
 use openpgp::types::SymmetricAlgorithm;
 use openpgp::{Cert, KeyHandle};
 
-use crate::domain::letter::{AttachedKey, Failure, Signature, Signed};
-use crate::domain::names::{Digest, Fingerprint, Moment};
+use crate::domain::facts::letter::{AttachedKey, Failure, Signature, Signed};
+use crate::domain::facts::names::{Digest, Fingerprint, Moment};
 
 mod certificate;
 mod keyring;
@@ -44,7 +44,10 @@ fn time_of(moment: Moment) -> std::time::SystemTime {
 /// at the time of the signature in any case; this only lets a signature from a clock that runs
 /// ahead be seen for what it is, so that the refusal can name the skew instead of calling it bad.
 fn time_to_verify(moment: Moment) -> std::time::SystemTime {
-    time_of(crate::domain::names::later(moment, crate::domain::names::Span::hours(25)))
+    time_of(crate::domain::facts::names::later(
+        moment,
+        crate::domain::facts::names::Span::hours(25),
+    ))
 }
 
 fn root_cause(error: &openpgp::anyhow::Error) -> String {

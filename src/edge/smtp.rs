@@ -18,9 +18,9 @@ use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter, RcptParameter};
 use lettre::transport::smtp::response::Response;
 
-use crate::domain::event::Purpose;
-use crate::domain::names;
-use crate::domain::outbox::Outcome;
+use crate::domain::facts::event::Purpose;
+use crate::domain::facts::names;
+use crate::domain::outgoing::mail::Outcome;
 use crate::error::{Fault, Place, Setback};
 
 use super::imap::Server;

@@ -9,10 +9,10 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
-use crate::domain::desk::{Body, Head, Record};
-use crate::domain::event::Blob;
-use crate::domain::names::{Digest, Handle, Moment};
-use crate::domain::outbox::Label;
+use crate::domain::facts::event::Blob;
+use crate::domain::facts::names::{Digest, Handle, Moment};
+use crate::domain::model::desk::{Body, Head, Record};
+use crate::domain::outgoing::mail::Label;
 use crate::error::{Fault, Place};
 
 use super::keyfile::{self, hex};

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::letter::Signature;
-use crate::domain::names::{Address, Moment, Span, later};
+use crate::domain::facts::letter::Signature;
+use crate::domain::facts::names::{Address, Moment, Span, later};
 use crate::error::{Fault, Place};
 
 use super::opening::LIMITS;

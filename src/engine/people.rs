@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::member::MemberFact;
-use crate::domain::membership;
-use crate::domain::names::{Digest, Fingerprint, PersonId};
-use crate::domain::roster::Person;
+use crate::domain::decide::membership;
+use crate::domain::facts::names::{Digest, Fingerprint, PersonId};
+use crate::domain::model::member::MemberFact;
+use crate::domain::model::roster::Person;
 use crate::edge::pgp::Certificate;
 use crate::edge::{fresh, pool};
 use crate::error::Fault;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
-use crate::domain::desk::Body;
-use crate::domain::event::Enclosure;
-use crate::domain::history;
-use crate::domain::letter::Attachment;
-use crate::domain::names::{Digest, Handle, Moment};
-use crate::domain::outbox::{Mail, Words};
-use crate::domain::texts::{Written, fill_blobs, fill_history};
+use crate::domain::facts::event::Enclosure;
+use crate::domain::facts::letter::Attachment;
+use crate::domain::facts::names::{Digest, Handle, Moment};
+use crate::domain::model::desk::Body;
+use crate::domain::outgoing::mail::{Mail, Words};
+use crate::domain::outgoing::texts::{Written, fill_blobs, fill_history};
+use crate::domain::views::history;
 use crate::edge::compose::{self, Unsealed};
 use crate::edge::pgp::Certificate;
 use crate::edge::pool;

@@ -4,9 +4,9 @@
 //! One is asked for at start, after a jump, and before the first notice of a day; well ahead, so that no
 //! notice waits for it. Until it has come back and agrees, no notice leaves.
 
-use crate::domain::letter::Letter;
-use crate::domain::names::{MessageId, Moment, Span, later};
-use crate::domain::watch;
+use crate::domain::decide::watch;
+use crate::domain::facts::letter::Letter;
+use crate::domain::facts::names::{MessageId, Moment, Span, later};
 use crate::edge::fresh;
 use crate::error::Fault;
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use lettre::address::Envelope;
 use lettre::{SmtpTransport, Transport};
 
-use crate::domain::letter::Protection;
-use crate::domain::names::{Moment, Span, base32, later};
+use crate::domain::facts::letter::Protection;
+use crate::domain::facts::names::{Moment, Span, base32, later};
 use crate::edge::clock::{Clock, WallClock};
 use crate::edge::mime::Mime;
 use crate::edge::opening::crlf;

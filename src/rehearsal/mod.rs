@@ -164,5 +164,5 @@ pub trait Stage {
     ///
     /// # Errors
     /// When the desk stopped.
-    fn pass(&mut self, span: crate::domain::names::Span) -> Result<(), Fault>;
+    fn pass(&mut self, span: crate::domain::facts::names::Span) -> Result<(), Fault>;
 }

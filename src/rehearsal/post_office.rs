@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
-use crate::domain::desk::{Decision, Settings};
-use crate::domain::letter::Letter;
-use crate::domain::names::{Address, Moment, PersonId, Span, later};
-use crate::domain::offset::{Calendar, Snap, WeekDays};
-use crate::domain::outbox::Outcome;
-use crate::domain::playbook::BUILTIN;
-use crate::domain::roster::{Person, Roster};
+use crate::domain::facts::letter::Letter;
+use crate::domain::facts::names::{Address, Moment, PersonId, Span, later};
+use crate::domain::model::desk::{Decision, Settings};
+use crate::domain::model::roster::{Person, Roster};
+use crate::domain::outgoing::mail::Outcome;
+use crate::domain::process::offset::{Calendar, Snap, WeekDays};
+use crate::domain::process::playbook::BUILTIN;
 use crate::edge::clock::SetClock;
 use crate::edge::opening::{LIMITS, Opener, RawMail};
 use crate::edge::pgp::{Certificate, Directory, Keyring, Passphrase, generate};
@@ -123,7 +123,7 @@ impl PostOffice {
             roster,
             templates: BTreeMap::new(),
             playbooks: BUILTIN.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect(),
-            calendars: crate::domain::calendar::builtin(),
+            calendars: crate::domain::process::calendar::builtin(),
         };
         adjust(&mut sources);
         let engine = Engine::start(store, keyring, &sources, Box::new(clock.clone()))?;
@@ -197,7 +197,7 @@ impl PostOffice {
     ///
     /// # Errors
     /// When the journal is not in order.
-    pub fn replayed(&self) -> Result<crate::domain::desk::Desk, Fault> {
+    pub fn replayed(&self) -> Result<crate::domain::model::desk::Desk, Fault> {
         let store = self.engine()?.store();
         let settings = self.engine()?.desk().settings.clone();
         let store = crate::engine::lock(&store);
@@ -262,7 +262,7 @@ impl PostOffice {
     /// As [`Engine::migrate`].
     pub fn migrate(
         &mut self,
-        handle: &crate::domain::names::Handle,
+        handle: &crate::domain::facts::names::Handle,
         name: &str,
         text: Option<String>,
     ) -> Result<(), Fault> {

@@ -4,8 +4,8 @@
 
 use super::mail::{Draft, Read};
 use super::{Stage, Who};
-use crate::domain::letter::Protection;
-use crate::domain::names::Span;
+use crate::domain::facts::letter::Protection;
+use crate::domain::facts::names::Span;
 use crate::error::Fault;
 
 /// What differs between the stages: how long things take.

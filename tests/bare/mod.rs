@@ -13,17 +13,17 @@
 
 use std::collections::BTreeSet;
 
-use embargod::domain::calendar;
-use embargod::domain::desk::{Decision, Desk, Record, Settings};
-use embargod::domain::event::{Author, Draft, Event, LetterNote, Opening, Recipient};
-use embargod::domain::letter::Protection;
-use embargod::domain::names::{
+use embargod::domain::decide::watch;
+use embargod::domain::facts::event::{Author, Draft, Event, LetterNote, Opening, Recipient};
+use embargod::domain::facts::letter::Protection;
+use embargod::domain::facts::names::{
     Address, Digest, Fingerprint, Fresh, Handle, Moment, PersonId, Span, TaskId,
 };
-use embargod::domain::playbook::{Anchor, BUILTIN, Kind};
-use embargod::domain::roster::{Person, RefKey, Roster};
-use embargod::domain::schedule;
-use embargod::domain::watch;
+use embargod::domain::model::desk::{Decision, Desk, Record, Settings};
+use embargod::domain::model::roster::{Person, RefKey, Roster};
+use embargod::domain::model::schedule;
+use embargod::domain::process::calendar;
+use embargod::domain::process::playbook::{Anchor, BUILTIN, Kind};
 
 pub(crate) struct World {
     pub desk: Desk,
@@ -55,11 +55,11 @@ impl World {
     /// As the engine does at the first start with them.
     pub(crate) fn take_members_over(&mut self) {
         for person in self.desk.not_taken_over().into_iter().cloned().collect::<Vec<_>>() {
-            let key = embargod::domain::key::PinnedKey {
+            let key = embargod::domain::facts::key::PinnedKey {
                 fingerprint: person.fingerprint.clone(),
                 certificate: String::new(),
             };
-            let fact = embargod::domain::member::MemberFact::Imported {
+            let fact = embargod::domain::model::member::MemberFact::Imported {
                 name: person.name,
                 address: person.address,
                 groups: person.groups,
@@ -183,7 +183,7 @@ impl World {
     /// The notices that count from T.
     pub(crate) fn notices(&self) -> Vec<TaskId> {
         let incident = &self.desk.incidents[&self.handle];
-        let of_t = |when: &embargod::domain::playbook::When| {
+        let of_t = |when: &embargod::domain::process::playbook::When| {
             when.window.is_moment() && when.anchors.iter().all(|anchor| anchor.is_planned())
         };
         let tasks = incident.notice_tasks().filter(|task| task.when.as_ref().is_some_and(of_t));

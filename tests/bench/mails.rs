@@ -17,11 +17,11 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion};
-use embargod::domain::event::{Purpose, Recipient};
-use embargod::domain::letter::{Attachment, Protection};
-use embargod::domain::names::{Address, Fresh, MessageId, Moment};
-use embargod::domain::outbox::{Mail, Words};
-use embargod::domain::texts::Written;
+use embargod::domain::facts::event::{Purpose, Recipient};
+use embargod::domain::facts::letter::{Attachment, Protection};
+use embargod::domain::facts::names::{Address, Fresh, MessageId, Moment};
+use embargod::domain::outgoing::mail::{Mail, Words};
+use embargod::domain::outgoing::texts::Written;
 use embargod::edge::compose::{Sender, make};
 use embargod::edge::opening::{LIMITS, Opener, RawMail};
 use embargod::edge::pgp::{Certificate, Directory, Keyring, generate};

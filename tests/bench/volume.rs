@@ -19,10 +19,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use embargod::config::{self, Config};
-use embargod::domain::event::{Purpose, Recipient};
-use embargod::domain::names::{Address, Handle, Moment, PersonId, Span};
-use embargod::domain::outbox::{Label, Outcome};
-use embargod::domain::roster::Person;
+use embargod::domain::facts::event::{Purpose, Recipient};
+use embargod::domain::facts::names::{Address, Handle, Moment, PersonId, Span};
+use embargod::domain::model::roster::Person;
+use embargod::domain::outgoing::mail::{Label, Outcome};
 use embargod::edge::pgp::{Certificate, Keyring, generate};
 use embargod::edge::pool;
 use embargod::edge::smtp::Courier;
@@ -156,7 +156,7 @@ fn print(what: &str, figures: &Figures, bare: &Bare) {
 fn reference(stage: &PostOffice, handle: &Handle, who: Who) -> String {
     let desk = stage.engine().unwrap().desk();
     let id = PersonId::parse(who.id()).unwrap();
-    let party = embargod::domain::roster::Party::Person(&id);
+    let party = embargod::domain::model::roster::Party::Person(&id);
     let token = desk.ref_key.token(&desk.settings.address, handle, party);
     format!("Ref: {handle}/{token}")
 }

@@ -1,8 +1,8 @@
 //! The private list in tests: a plan with a date, joining, and what members and servers send.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "as in the module above")]
 
-use embargod::domain::event::{Purpose, Recipient};
-use embargod::domain::names::PersonId;
+use embargod::domain::facts::event::{Purpose, Recipient};
+use embargod::domain::facts::names::PersonId;
 use embargod::rehearsal::Who;
 use embargod::rehearsal::mail::{Draft, Read};
 

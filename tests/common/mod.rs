@@ -11,9 +11,9 @@
 
 pub(crate) mod members;
 
-use embargod::domain::incident::{Incident, Status};
-use embargod::domain::names::{Handle, Moment, PersonId, Span};
-use embargod::domain::roster::Party;
+use embargod::domain::facts::names::{Handle, Moment, PersonId, Span};
+use embargod::domain::model::incident::{Incident, Status};
+use embargod::domain::model::roster::Party;
 use embargod::engine::Sources;
 use embargod::rehearsal::mail::{Draft, Protected, Read};
 use embargod::rehearsal::post_office::PostOffice;
@@ -70,7 +70,7 @@ impl World {
         let folder = tempfolder::Folder::new();
         let stage = PostOffice::open_with(&folder.0, start(), Box::new(|_| {}), adjust).unwrap();
         let handle = Handle::parse("DEMO-2026-00000").unwrap();
-        let protection = embargod::domain::letter::Protection::None;
+        let protection = embargod::domain::facts::letter::Protection::None;
         let report = Read::of(b"", b"", protection, false).unwrap();
         Self { stage, handle, report, folder }
     }

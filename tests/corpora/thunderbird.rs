@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use embargod::domain::letter::{Letter, Signature};
-use embargod::domain::names::Digest;
+use embargod::domain::facts::letter::{Letter, Signature};
+use embargod::domain::facts::names::Digest;
 
 /// What they say of one mail: the first word on each thing counts, since some of them go on to do
 /// something with the mail.

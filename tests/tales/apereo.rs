@@ -1,8 +1,8 @@
 //! Apereo: confirmed, with three weeks of grace between release and details; one that is invalid; a
 //! zero day.
 
-use embargod::domain::names::Span;
-use embargod::domain::schedule::State;
+use embargod::domain::facts::names::Span;
+use embargod::domain::model::schedule::State;
 use embargod::rehearsal::Who;
 
 use crate::tale::{Cast, Tale};

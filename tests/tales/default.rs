@@ -1,8 +1,8 @@
 //! The process for a project that has none: from the report to the look back; one that is exploited;
 //! one that slows down; one in the open; one that only old versions have.
 
-use embargod::domain::names::Span;
-use embargod::domain::schedule::State;
+use embargod::domain::facts::names::Span;
+use embargod::domain::model::schedule::State;
 use embargod::rehearsal::Who;
 use embargod::rehearsal::mail::Draft;
 

@@ -1,8 +1,8 @@
 //! Emissary: a private report with a Fix Lead in turn; commits that change; public ones above and
 //! below 4.0; the three scopes; one that is fixed in the open; one that slows down.
 
-use embargod::domain::names::Span;
-use embargod::domain::schedule::State;
+use embargod::domain::facts::names::Span;
+use embargod::domain::model::schedule::State;
 use embargod::rehearsal::Who;
 
 use crate::tale::{Cast, Tale};

@@ -1,8 +1,8 @@
 //! ISC: two incidents in one release, from the first report to the post-mortem, T-5, T-4, T-1 and the
 //! day; one that the public knows; one that concerns other vendors and is not BIND.
 
-use embargod::domain::names::Span;
-use embargod::domain::schedule::State;
+use embargod::domain::facts::names::Span;
+use embargod::domain::model::schedule::State;
 use embargod::rehearsal::Who;
 
 use crate::tale::{Cast, Tale};

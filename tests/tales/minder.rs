@@ -1,8 +1,8 @@
 //! Minder: a report from the first mail to the retrospective; a public one; one that slows down; one
 //! that follows another project; a reporter who may not join.
 
-use embargod::domain::names::{PersonId, Span};
-use embargod::domain::schedule::State;
+use embargod::domain::facts::names::{PersonId, Span};
+use embargod::domain::model::schedule::State;
 use embargod::rehearsal::Who;
 use embargod::rehearsal::mail::Draft;
 

@@ -1,8 +1,8 @@
 //! Stalwart: the five phases; one that is exploited; one that waits for the next release; one that is
 //! too small for a CVE number.
 
-use embargod::domain::names::Span;
-use embargod::domain::schedule::State;
+use embargod::domain::facts::names::Span;
+use embargod::domain::model::schedule::State;
 use embargod::rehearsal::Who;
 
 use crate::tale::{Cast, Tale};

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use embargod::domain::names::{Handle, Moment, PersonId, Span};
-use embargod::domain::playbook::Task;
-use embargod::domain::schedule::{self, State};
+use embargod::domain::facts::names::{Handle, Moment, PersonId, Span};
+use embargod::domain::model::schedule;
+use embargod::domain::model::schedule::State;
+use embargod::domain::process::playbook::Task;
 use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::{Stage, Who};
 

@@ -1,16 +1,17 @@
 //! The words that say that time has run out: the public knows, or it is exploited.
 
-use crate::domain::event::Event;
-use crate::domain::incident::Notice;
-use crate::domain::names::TaskId;
-use crate::domain::notice::{self, Enclosed, freeze, render};
-use crate::domain::playbook::{Audience, Task, Truth};
-use crate::domain::refusal::Refusal;
-use crate::domain::schedule;
+use crate::domain::decide::notice;
+use crate::domain::decide::notice::{Enclosed, freeze, render};
+use crate::domain::facts::event::Event;
+use crate::domain::facts::names::TaskId;
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::incident::Notice;
+use crate::domain::model::schedule;
+use crate::domain::process::playbook::{Audience, Task, Truth};
 
-use super::Turn;
-use super::drafts::show_draft;
-use super::embargo::broken;
+use crate::domain::commands::Turn;
+use crate::domain::commands::drafts::show_draft;
+use crate::domain::commands::embargo::broken;
 
 type Answer = Result<String, Refusal>;
 
@@ -71,7 +72,7 @@ pub(super) fn end_embargo(turn: &mut Turn<'_, '_>) -> Result<Vec<String>, Refusa
 }
 
 /// Notices to groups that announce a date and have not left.
-fn unsent(incident: &crate::domain::incident::Incident) -> Vec<Task> {
+fn unsent(incident: &crate::domain::model::incident::Incident) -> Vec<Task> {
     let waits = |task: &&Task| {
         task.announces()
             && !incident.notices.get(&task.id).is_some_and(Notice::has_left)
@@ -86,7 +87,7 @@ fn unsent(incident: &crate::domain::incident::Incident) -> Vec<Task> {
 fn replacement(turn: &mut Turn<'_, '_>, group: &str, approvals: usize) -> Result<String, Refusal> {
     let count = turn.incident()?.own.len().saturating_add(1);
     let id = TaskId::parse(&format!("public-{count}"))
-        .ok_or_else(|| crate::domain::keyword::unknown("known-public"))?;
+        .ok_or_else(|| crate::domain::process::vocabulary::unknown("known-public"))?;
     turn.work.add(Event::NoticeAdded {
         notice: id.clone(),
         title: "It is public: the word that takes the place of the advance notices".to_owned(),

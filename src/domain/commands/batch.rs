@@ -1,16 +1,16 @@
 //! The word about a release that several incidents share.
 
-use crate::domain::batch;
-use crate::domain::event::Event;
-use crate::domain::incident::{Incident, Status};
-use crate::domain::keyword::{keyword, unknown};
-use crate::domain::names::{Handle, Moment, is_id};
-use crate::domain::playbook::{Action, Anchor};
-use crate::domain::refusal::Refusal;
-use crate::domain::steer;
+use crate::domain::decide::batch;
+use crate::domain::facts::event::Event;
+use crate::domain::facts::names::{Handle, Moment, is_id};
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::intake::command_mail;
+use crate::domain::model::incident::{Incident, Status};
+use crate::domain::process::playbook::{Action, Anchor};
+use crate::domain::process::vocabulary::{keyword, unknown};
 
-use super::Turn;
-use super::embargo::set_t;
+use crate::domain::commands::Turn;
+use crate::domain::commands::embargo::set_t;
 
 type Answer = Result<String, Refusal>;
 
@@ -47,7 +47,7 @@ fn members(turn: &mut Turn<'_, '_>, name: &str, own: &Handle) -> Result<Vec<Hand
     let disclose = keyword("disclose").ok_or_else(|| unknown("disclose"))?;
     for handle in &handles {
         let mut may = Ok(());
-        turn.work.on_other(handle, |work| may = steer::may_use(work, person, disclose));
+        turn.work.on_other(handle, |work| may = command_mail::may_use(work, person, disclose));
         may?;
     }
     Ok(handles)
@@ -230,7 +230,8 @@ fn set_is_final(turn: &mut Turn<'_, '_>) -> Answer {
     for handle in &others {
         turn.work.on_other(handle, |work| work.add(said.clone()));
     }
-    let lists = |task: &&crate::domain::playbook::Task| task.action == Some(Action::ListBatch);
+    let lists =
+        |task: &&crate::domain::process::playbook::Task| task.action == Some(Action::ListBatch);
     let roles: std::collections::BTreeSet<String> =
         turn.incident()?.tasks().filter(lists).map(|task| task.role.clone()).collect();
     for role in &roles {

@@ -1,12 +1,12 @@
 //! The words that answer the desk's own question.
 
-use crate::domain::event::{Ask, Event};
-use crate::domain::keyword::{keyword, unknown};
-use crate::domain::names::Digest;
-use crate::domain::refusal::Refusal;
-use crate::domain::steer;
+use crate::domain::facts::event::{Ask, Event};
+use crate::domain::facts::names::Digest;
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::intake::command_mail;
+use crate::domain::process::vocabulary::{keyword, unknown};
 
-use super::{Turn, needs, nonce_hash};
+use crate::domain::commands::{Turn, needs, nonce_hash};
 
 type Answer = Result<String, Refusal>;
 
@@ -50,8 +50,8 @@ pub fn confirm(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         None => confirmer,
     };
     // Who was asked, or who gave the command, may have lost the role since.
-    steer::may_use(turn.work, confirmer, row)?;
-    steer::may_use(turn.work, giver, row)?;
+    command_mail::may_use(turn.work, confirmer, row)?;
+    command_mail::may_use(turn.work, giver, row)?;
     // Used up before it is carried out, on the same copy: if the command refuses, neither happens.
     turn.work.add(Event::Confirmed { nonce: hash });
     turn.line.clone_from(&ask.line);
@@ -62,7 +62,7 @@ pub fn confirm(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     // What stands below the confirmation was not there when it was asked about: it is a word to the
     // team, and never a part of what is confirmed.
     let text = std::mem::take(&mut turn.text);
-    let answer = steer::run(turn, row, &rest);
+    let answer = command_mail::run(turn, row, &rest);
     turn.text = text;
     turn.text_used = false;
     turn.confirming = None;

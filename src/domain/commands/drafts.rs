@@ -2,17 +2,19 @@
 
 use serde_json::json;
 
-use super::embargo::broken;
-use super::{Turn, needs};
-use crate::domain::event::{Event, Purpose};
-use crate::domain::names::PersonId;
-use crate::domain::notice::{self, Enclosed, freeze, render};
-use crate::domain::playbook::{Anchor, Task, Truth};
-use crate::domain::refusal::Refusal;
-use crate::domain::roster::Person;
-use crate::domain::schedule::{self, approvals_missing};
-use crate::domain::texts::Written;
-use crate::domain::work::Work;
+use crate::domain::commands::embargo::broken;
+use crate::domain::commands::{Turn, needs};
+use crate::domain::decide::notice;
+use crate::domain::decide::notice::{Enclosed, freeze, render};
+use crate::domain::decide::work::Work;
+use crate::domain::facts::event::{Event, Purpose};
+use crate::domain::facts::names::PersonId;
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::roster::Person;
+use crate::domain::model::schedule;
+use crate::domain::model::schedule::approvals_missing;
+use crate::domain::outgoing::texts::Written;
+use crate::domain::process::playbook::{Anchor, Task, Truth};
 
 type Answer = Result<String, Refusal>;
 
@@ -51,7 +53,8 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let task = notice_task(turn, arguments)?;
     let incident = turn.incident()?;
     let word = task.word().to_string();
-    if incident.notices.get(&task.id).is_some_and(crate::domain::incident::Notice::has_left) {
+    if incident.notices.get(&task.id).is_some_and(crate::domain::model::incident::Notice::has_left)
+    {
         return Err(Refusal::new(
             "it has left",
             format!("the notice `{word}` has left already."),
@@ -70,7 +73,7 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         return Err(Refusal::new(
             "the record is incomplete",
             format!("the notice `{word}` needs these in the record first: {}.", missing.join(", ")),
-            crate::domain::reminders::field_words(&missing),
+            crate::domain::decide::reminders::field_words(&missing),
         ));
     }
     let template = task.template.clone().unwrap_or_default();
@@ -124,7 +127,7 @@ pub(super) fn freeze_and_show(
         task.approvals,
         attached_words(&enclosed),
         shown.subject,
-        crate::domain::texts::quote(&shown.body),
+        crate::domain::outgoing::texts::quote(&shown.body),
     ))
 }
 
@@ -132,7 +135,7 @@ pub(super) fn freeze_and_show(
 fn attached_words(enclosed: &Enclosed) -> String {
     let mut out = String::new();
     for part in &enclosed.attachments {
-        let hash = crate::domain::names::Digest::of(&part.bytes);
+        let hash = crate::domain::facts::names::Digest::of(&part.bytes);
         out.push_str(&format!(
             "Attached: {} ({} bytes, SHA-256 {})\n",
             part.name,
@@ -161,7 +164,8 @@ fn enclosed(
         .filter(|part| !part.is_text_of_mail() && !part.tells_who_wrote())
         .cloned()
         .collect();
-    let public = matches!(task.audience, Some(crate::domain::playbook::Audience::Public(_)));
+    let public =
+        matches!(task.audience, Some(crate::domain::process::playbook::Audience::Public(_)));
     if public && !given.is_empty() {
         return Err(Refusal::new(
             "attachments do not go to the public",
@@ -178,7 +182,7 @@ fn enclosed(
         ));
     }
     let incident = turn.incident()?;
-    let away = crate::domain::lint::given_away(incident, template, written);
+    let away = crate::domain::decide::lint::given_away(incident, template, written);
     if !away.is_empty() {
         return Err(Refusal::new(
             "it gives the hole away",
@@ -189,10 +193,10 @@ fn enclosed(
             "change the record or the template; then write the word again.",
         ));
     }
-    let mut doubts = crate::domain::lint::doubts(turn.work, task, template, written);
+    let mut doubts = crate::domain::decide::lint::doubts(turn.work, task, template, written);
     let sealed = task.audience.as_ref().is_some_and(|to| to.under_embargo().is_some());
     if sealed {
-        let keys = crate::domain::membership::keys_in_the_way(turn.work);
+        let keys = crate::domain::decide::membership::keys_in_the_way(turn.work);
         doubts.extend(keys.into_iter().filter(|line| line.contains(&format!("`{}`", task.word()))));
     }
     let enclosed = Enclosed { attachments: given, doubts };
@@ -222,13 +226,13 @@ pub(super) fn show_draft(
         "notice": task.word(), "number": number,
         "moment": notice::moment(work, task), "audience": audience, "recipients": recipients,
         "approvals": task.approvals, "subject": shown.subject,
-        "body": crate::domain::texts::quote(&shown.body),
-        "notes": enclosed.doubts.iter().map(|doubt| crate::domain::texts::wrapped(doubt)).collect::<Vec<_>>(),
+        "body": crate::domain::outgoing::texts::quote(&shown.body),
+        "notes": enclosed.doubts.iter().map(|doubt| crate::domain::outgoing::texts::wrapped(doubt)).collect::<Vec<_>>(),
         "parts": attached_words(enclosed).lines().collect::<Vec<_>>(),
     });
     for person in approvers(work, task, by.map(|by| &by.id)) {
         let mut facts = facts.clone();
-        let reference = work.reference(crate::domain::roster::Party::Person(&person.id));
+        let reference = work.reference(crate::domain::model::roster::Party::Person(&person.id));
         if let serde_json::Value::Object(map) = &mut facts {
             map.insert("ref".to_owned(), reference.into());
         }
@@ -238,7 +242,7 @@ pub(super) fn show_draft(
     }
 }
 
-fn label(turn: &Turn<'_, '_>, audience: &crate::domain::playbook::Audience) -> String {
+fn label(turn: &Turn<'_, '_>, audience: &crate::domain::process::playbook::Audience) -> String {
     turn.work
         .incident
         .as_ref()

@@ -1,17 +1,18 @@
 //! The words that set the date, hold notices, and end the embargo.
 
-use super::{Turn, needs};
-use crate::domain::event::{Event, Recipient};
-use crate::domain::incident::Status;
-use crate::domain::names::{Handle, Moment, TaskId, later};
-use crate::domain::notice::{self, Enclosed, freeze, render};
-use crate::domain::offset::{Calendar, Offset, WeekDays, parse_time, parse_zone};
-use crate::domain::playbook::{Cap, Playbook};
-use crate::domain::refusal::Refusal;
-use crate::domain::roster::Person;
-use crate::domain::schedule;
-use crate::domain::texts::Written;
-use crate::domain::work::Work;
+use crate::domain::commands::{Turn, needs};
+use crate::domain::decide::notice;
+use crate::domain::decide::notice::{Enclosed, freeze, render};
+use crate::domain::decide::work::Work;
+use crate::domain::facts::event::{Event, Recipient};
+use crate::domain::facts::names::{Handle, Moment, TaskId, later};
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::incident::Status;
+use crate::domain::model::roster::Person;
+use crate::domain::model::schedule;
+use crate::domain::outgoing::texts::Written;
+use crate::domain::process::offset::{Calendar, Offset, WeekDays, parse_time, parse_zone};
+use crate::domain::process::playbook::{Cap, Playbook};
 
 type Answer = Result<String, Refusal>;
 
@@ -100,9 +101,9 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         return Err(Refusal::new("the same date", "T is that moment already.", ""));
     }
     turn.line = format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"));
-    let others = super::batch::others(turn)?;
+    let others = crate::domain::commands::batch::others(turn)?;
     let doubts = all_doubts(turn, &others, t, old)?;
-    let two = !super::batch::second_for(turn, &others).is_empty();
+    let two = !crate::domain::commands::batch::second_for(turn, &others).is_empty();
     if doubts.is_empty() && !two && !turn.needs_second("disclose") {
         turn.work.add(Event::TSet { t });
         return Ok(format!("T is {}.\n{}{}", turn.work.say(t), plan(turn), keys_note(turn)));
@@ -118,13 +119,13 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         .collect();
     let basis = format!("{old:?} {holders:?} {others:?} {theirs:?}");
     // The process of each of them may ask for a second person.
-    turn.also_holds = super::batch::second_for(turn, &others);
+    turn.also_holds = crate::domain::commands::batch::second_for(turn, &others);
     let ask = ask_with_notice(turn, t, &what, &basis, &others);
     turn.also_holds.clear();
     if let Some(ask) = ask? {
         return Ok(ask);
     }
-    let told = match super::batch::set_t_of_all(turn, t, &others)? {
+    let told = match crate::domain::commands::batch::set_t_of_all(turn, t, &others)? {
         0 => String::new(),
         count => format!("Those who had the old date ({count}) are told now.\n"),
     };
@@ -268,7 +269,7 @@ fn ask_with_notice(
         let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
         what.push_str(&format!(
             "Those who have the old date ({count}) get this, which your confirmation approves:\n\n{}\n",
-            crate::domain::texts::quote(&shown.body)
+            crate::domain::outgoing::texts::quote(&shown.body)
         ));
         all.push_str(&format!("{}\n{}\n", written.subject, written.body));
     }
@@ -292,7 +293,7 @@ fn changed_text(work: &Work<'_>, t: Moment) -> Result<Option<(usize, Written)>, 
     Ok(Some((holders, written)))
 }
 
-pub(super) fn broken(problem: crate::domain::texts::Problem) -> Refusal {
+pub(super) fn broken(problem: crate::domain::outgoing::texts::Problem) -> Refusal {
     Refusal::new(
         "a template is broken",
         format!("{problem}."),
@@ -320,7 +321,7 @@ fn tell_new_date(
 
 /// Those whose key ends before a notice that they are to get.
 fn keys_note(turn: &Turn<'_, '_>) -> String {
-    match crate::domain::membership::keys_in_the_way(turn.work).as_slice() {
+    match crate::domain::decide::membership::keys_in_the_way(turn.work).as_slice() {
         [] => String::new(),
         lines => format!("\nKEYS that end too early:\n  - {}\n", lines.join("\n  - ")),
     }
@@ -415,8 +416,9 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     if incident.published().is_some() {
         return Err(Refusal::new("public already", "that it is public was recorded before.", ""));
     }
-    let early =
-        incident.t().is_none_or(|t| t > later(turn.work.now, crate::domain::names::Span::zero()));
+    let early = incident
+        .t()
+        .is_none_or(|t| t > later(turn.work.now, crate::domain::facts::names::Span::zero()));
     let when =
         if early { " T has not come: this says that it is public all the same." } else { "" };
     let what = format!("This records that it is public and ends the embargo.{when}");

@@ -1,12 +1,13 @@
 //! The words of members about membership: vouching for somebody, accepting the terms, leaving.
 
-use crate::domain::member::{Member, MemberFact, Standing};
-use crate::domain::membership::{self, settle, stewards_but, tell_at_desk};
-use crate::domain::names::PersonId;
-use crate::domain::refusal::Refusal;
+use crate::domain::decide::membership;
+use crate::domain::decide::membership::{settle, stewards_but, tell_at_desk};
+use crate::domain::facts::names::PersonId;
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::member::{Member, MemberFact, Standing};
 
-use super::member::{first, label};
-use super::{Turn, needs};
+use crate::domain::commands::member::{first, label};
+use crate::domain::commands::{Turn, needs};
 
 type Answer = Result<String, Refusal>;
 
@@ -111,7 +112,7 @@ pub fn leave(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 
 /// Whether somebody is or wants to be a member: then the words of members are for them.
 #[must_use]
-pub fn is_known(desk: &crate::domain::desk::Desk, id: &PersonId) -> bool {
+pub fn is_known(desk: &crate::domain::model::desk::Desk, id: &PersonId) -> bool {
     desk.members.get(id).is_some_and(|member| {
         member.removed.is_none()
             && member.groups.keys().any(|g| member.standing(g, None) != Standing::Removed)

@@ -9,20 +9,20 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::domain::event::Purpose;
-use crate::domain::key::PinnedKey;
-use crate::domain::letter::AttachedKey;
-use crate::domain::member::{Member, MemberFact};
-use crate::domain::membership::{
+use crate::domain::decide::membership::{
     as_known_by, challenge, settle, settle_key, stewards_but, tell_at_desk, tell_in_clear,
     tell_keys,
 };
-use crate::domain::names::{Fingerprint, Moment};
-use crate::domain::refusal::Refusal;
+use crate::domain::facts::event::Purpose;
+use crate::domain::facts::key::PinnedKey;
+use crate::domain::facts::letter::AttachedKey;
+use crate::domain::facts::names::{Fingerprint, Moment};
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::member::{Member, MemberFact};
 
-use super::joining::myself;
-use super::member::{attached, check_key, find, first, suspend_member};
-use super::{Turn, needs, nonce_hash};
+use crate::domain::commands::joining::myself;
+use crate::domain::commands::member::{attached, check_key, find, first, suspend_member};
+use crate::domain::commands::{Turn, needs, nonce_hash};
 
 type Answer = Result<String, Refusal>;
 
@@ -49,9 +49,9 @@ pub fn of_team(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         ));
     }
     let who = first(rest).0.split('@').next().unwrap_or("");
-    let staff = crate::domain::names::PersonId::parse(who)
+    let staff = crate::domain::facts::names::PersonId::parse(who)
         .and_then(|id| turn.work.desk.roster.person(&id))
-        .is_some_and(crate::domain::roster::Person::is_maintainer);
+        .is_some_and(crate::domain::model::roster::Person::is_maintainer);
     if staff && what != "show" {
         return Err(Refusal::new(
             "their key stands in the config",
@@ -288,7 +288,10 @@ fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let offered = find(turn, id.as_str())?.offered;
     let Some(offered) = offered else { return Ok("Approved.".to_owned()) };
     if !offered.by_old && offered.approvals_missing() == 0 {
-        let from = crate::domain::names::later(turn.work.now, crate::domain::member::KEY_WAITS);
+        let from = crate::domain::facts::names::later(
+            turn.work.now,
+            crate::domain::model::member::KEY_WAITS,
+        );
         let lines = [
             format!("The team has put a new key in for you: {}.", offered.key.fingerprint.spaced()),
             format!("It takes effect on {} at the earliest.", turn.work.say(from)),
@@ -371,7 +374,7 @@ fn cancel_by_team(turn: &mut Turn<'_, '_>, who: &str) -> Answer {
 //------------ Revoking ---------------------------------------------------------------------------
 
 fn distrust(turn: &mut Turn<'_, '_>, member: &Member) {
-    crate::domain::membership::call_off_offer(turn.work, member);
+    crate::domain::decide::membership::call_off_offer(turn.work, member);
     for key in &member.keys {
         let fingerprint = key.fingerprint.clone();
         turn.work.add_member(&member.id, MemberFact::KeyDistrusted { fingerprint });

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::event::{Event, Recipient};
-use crate::domain::member::Member;
-use crate::domain::names::TaskId;
-use crate::domain::notice::{Enclosed, freeze, render};
-use crate::domain::refusal::Refusal;
-use crate::domain::relay;
-use crate::domain::texts::{clean, clean_line, quote};
+use crate::domain::decide::notice::{Enclosed, freeze, render};
+use crate::domain::decide::relay;
+use crate::domain::facts::event::{Event, Recipient};
+use crate::domain::facts::names::TaskId;
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::member::Member;
+use crate::domain::outgoing::texts::{clean, clean_line, quote};
 
-use super::member::{find, first, suspend_member};
-use super::{Turn, alarm, needs};
+use crate::domain::commands::member::{find, first, suspend_member};
+use crate::domain::commands::{Turn, alarm, needs};
 
 type Answer = Result<String, Refusal>;
 
@@ -135,8 +135,9 @@ fn recipients(turn: &Turn<'_, '_>, without: Option<&Member>) -> (BTreeSet<Recipi
     (told, out)
 }
 
-fn notice_text(turn: &Turn<'_, '_>) -> Result<crate::domain::texts::Written, Refusal> {
-    let written = render(turn.work, "leak", None).map_err(super::embargo::broken)?;
+fn notice_text(turn: &Turn<'_, '_>) -> Result<crate::domain::outgoing::texts::Written, Refusal> {
+    let written =
+        render(turn.work, "leak", None).map_err(crate::domain::commands::embargo::broken)?;
     Ok(written.for_recipient("(each recipient)", "Ref: (theirs)", None))
 }
 
@@ -145,7 +146,8 @@ fn send(turn: &mut Turn<'_, '_>, to: BTreeSet<Recipient>) -> Result<(), Refusal>
     if to.is_empty() {
         return Ok(());
     }
-    let written = render(turn.work, "leak", None).map_err(super::embargo::broken)?;
+    let written =
+        render(turn.work, "leak", None).map_err(crate::domain::commands::embargo::broken)?;
     let id = TaskId::leaked();
     let by = Some(turn.person.id.clone());
     let enclosed = Enclosed::default().with_entry_taken_back(turn.work);

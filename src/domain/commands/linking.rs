@@ -3,14 +3,14 @@
 //! Nothing of one incident reaches somebody who is only on the other: those who hear of both are on
 //! both, and no reporter learns of another one's incident (FAILURES L9).
 
-use crate::domain::event::{Event, Purpose};
-use crate::domain::incident::{Incident, Status};
-use crate::domain::names::Handle;
-use crate::domain::refusal::Refusal;
-use crate::domain::texts::SealedFacts;
+use crate::domain::facts::event::{Event, Purpose};
+use crate::domain::facts::names::Handle;
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::incident::{Incident, Status};
+use crate::domain::outgoing::texts::SealedFacts;
 
-use super::triage::{still_open, told};
-use super::{Turn, needs};
+use crate::domain::commands::triage::{still_open, told};
+use crate::domain::commands::{Turn, needs};
 
 type Answer = Result<String, Refusal>;
 
@@ -58,7 +58,10 @@ fn other(turn: &Turn<'_, '_>, arguments: &str, word: &str) -> Result<Handle, Ref
 }
 
 /// Everybody who is on both incidents.
-fn on_both<'d>(turn: &Turn<'_, 'd>, other: &Handle) -> Vec<&'d crate::domain::roster::Person> {
+fn on_both<'d>(
+    turn: &Turn<'_, 'd>,
+    other: &Handle,
+) -> Vec<&'d crate::domain::model::roster::Person> {
     let other = turn.work.desk.incidents.get(other);
     let team = turn.work.team().into_iter();
     team.filter(|person| other.is_some_and(|other| other.is_team(person))).collect()

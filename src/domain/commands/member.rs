@@ -4,20 +4,21 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::domain::event::Purpose;
-use crate::domain::key::PinnedKey;
-use crate::domain::letter::AttachedKey;
-use crate::domain::member::{Member, MemberFact, Suspension};
-use crate::domain::membership::{
-    self, as_known_by, challenge, missing, settle, stewards_but, tell_at_desk,
+use crate::domain::decide::membership;
+use crate::domain::decide::membership::{
+    as_known_by, challenge, missing, settle, stewards_but, tell_at_desk,
 };
-use crate::domain::names::{Address, PersonId};
-use crate::domain::playbook::{Criterion, Group};
-use crate::domain::refusal::{Refusal, nearest};
-use crate::domain::texts::clean_line;
+use crate::domain::facts::event::Purpose;
+use crate::domain::facts::key::PinnedKey;
+use crate::domain::facts::letter::AttachedKey;
+use crate::domain::facts::names::{Address, PersonId};
+use crate::domain::facts::refusal::{Refusal, nearest};
+use crate::domain::model::member::{Member, MemberFact, Suspension};
+use crate::domain::outgoing::texts::clean_line;
+use crate::domain::process::playbook::{Criterion, Group};
 
-use super::roll::{key_words, list, show};
-use super::{Turn, needs};
+use crate::domain::commands::roll::{key_words, list, show};
+use crate::domain::commands::{Turn, needs};
 
 type Answer = Result<String, Refusal>;
 type Run = fn(&mut Turn<'_, '_>, &str) -> Answer;
@@ -242,7 +243,7 @@ fn address_of(
         return Err(Refusal::new("the desk's own address", "that is the desk's own address.", ""));
     }
     let name = if name.is_empty() { key.facts.name.as_str() } else { name };
-    let name = crate::domain::texts::without_references(&clean_line(name, 80));
+    let name = crate::domain::outgoing::texts::without_references(&clean_line(name, 80));
     Ok((address.clone(), name))
 }
 

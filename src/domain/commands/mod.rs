@@ -4,8 +4,10 @@ pub mod alarm;
 pub mod answers;
 pub mod batch;
 pub mod confirm;
+pub mod diagnosis;
 pub mod drafts;
 pub mod embargo;
+pub mod grammar;
 pub mod joining;
 pub mod keys;
 pub mod leak;
@@ -15,6 +17,7 @@ pub mod people;
 pub mod read;
 pub mod record;
 pub mod rehearse;
+pub mod reporter;
 pub mod roll;
 pub mod talk;
 pub mod tasks;
@@ -22,16 +25,16 @@ pub mod triage;
 
 use serde_json::json;
 
-use super::event::{Ask, Event, Purpose};
-use super::incident::Incident;
-use super::keyword::keyword;
-use super::letter::Letter;
-use super::names::{Digest, Handle, PersonId, Span, TaskId, base32, later};
-use super::playbook::Task;
-use super::refusal::{Refusal, nearest};
-use super::roster::Person;
-use super::steer;
-use super::work::Work;
+use crate::domain::decide::work::Work;
+use crate::domain::facts::event::{Ask, Event, Purpose};
+use crate::domain::facts::letter::Letter;
+use crate::domain::facts::names::{Digest, Handle, PersonId, Span, TaskId, base32, later};
+use crate::domain::facts::refusal::{Refusal, nearest};
+use crate::domain::intake::command_mail;
+use crate::domain::model::incident::Incident;
+use crate::domain::model::roster::Person;
+use crate::domain::process::playbook::Task;
+use crate::domain::process::vocabulary::keyword;
 
 /// A command mail being carried out.
 pub struct Turn<'w, 'd> {
@@ -204,7 +207,7 @@ impl<'d> Turn<'_, 'd> {
         let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
         let basis = Digest::of_parts(&parts);
         let word = self.line.trim_start_matches('/').split(' ').next().unwrap_or("");
-        let row = keyword(word).ok_or_else(|| super::keyword::unknown(word))?;
+        let row = keyword(word).ok_or_else(|| crate::domain::process::vocabulary::unknown(word))?;
         if let Some(confirming) = &self.confirming {
             // Who was asked may have lost what made them the one to ask.
             let second = self.confirmer.filter(|other| other.id != self.person.id);
@@ -237,7 +240,7 @@ impl<'d> Turn<'_, 'd> {
         let Some(incident) = &self.work.incident else { return false };
         let says = |word: &str| incident.playbook.rights.get(word).is_some_and(|r| r.second);
         let ends = ["reject", "duplicate", "merge"].contains(&word)
-            && incident.status == super::incident::Status::Accepted;
+            && incident.status == crate::domain::model::incident::Status::Accepted;
         // One person alone neither ends an embargo by saying that it leaked, nor lets more people know.
         says(word)
             || (ends && says("close"))
@@ -246,13 +249,17 @@ impl<'d> Turn<'_, 'd> {
     }
 
     /// Whether somebody may be the second person for a word.
-    fn can_second(&self, other: &Person, row: &super::keyword::Keyword) -> bool {
+    fn can_second(
+        &self,
+        other: &Person,
+        row: &crate::domain::process::vocabulary::Keyword,
+    ) -> bool {
         let Some(incident) = &self.work.incident else { return false };
         let elsewhere =
             self.also_on.as_ref().and_then(|handle| self.work.desk.incidents.get(handle));
         let holds = self.also_holds.is_empty()
             || self.also_holds.iter().any(|role| incident.holds(other, role));
-        steer::may_use(self.work, other, row).is_ok()
+        command_mail::may_use(self.work, other, row).is_ok()
             && elsewhere.is_none_or(|incident| incident.is_team(other))
             && holds
     }
@@ -268,10 +275,10 @@ impl<'d> Turn<'_, 'd> {
     /// more than one does.
     fn ask_others(
         &mut self,
-        row: &super::keyword::Keyword,
+        row: &crate::domain::process::vocabulary::Keyword,
         what: &str,
         basis: Digest,
-        until: super::names::Moment,
+        until: crate::domain::facts::names::Moment,
     ) -> Result<String, Refusal> {
         let others: Vec<&Person> = self
             .work
@@ -291,7 +298,7 @@ impl<'d> Turn<'_, 'd> {
         for other in &others {
             let (person, by, line) = (other.id.clone(), by.clone(), self.line.clone());
             let nonce = self.ask(Ask { person, by, line, basis, until });
-            let what = crate::domain::texts::wrapped(what);
+            let what = crate::domain::outgoing::texts::wrapped(what);
             let facts = json!({
                 "by": self.person.name, "line": self.line, "what": what, "nonce": nonce,
                 "until": self.work.say(until),

@@ -3,14 +3,14 @@
 //! A role is held only after the one who gets it said so in signed mail; until then whoever had it
 //! keeps it. Everyone whom a word touches is told.
 
-use crate::domain::event::Event;
-use crate::domain::names::{Span, later};
-use crate::domain::offset::Calendar;
-use crate::domain::playbook::Truth;
-use crate::domain::refusal::{Refusal, nearest};
-use crate::domain::roster::Person;
+use crate::domain::facts::event::Event;
+use crate::domain::facts::names::{Span, later};
+use crate::domain::facts::refusal::{Refusal, nearest};
+use crate::domain::model::roster::Person;
+use crate::domain::process::offset::Calendar;
+use crate::domain::process::playbook::Truth;
 
-use super::{Turn, needs};
+use crate::domain::commands::{Turn, needs};
 
 type Answer = Result<String, Refusal>;
 
@@ -98,7 +98,7 @@ fn take_it(turn: &mut Turn<'_, '_>) -> Answer {
     let usable = offered.filter(|offer| turn.work.now <= offer.until);
     let deputy = incident.deputy.as_ref() == Some(me);
     // A lead who is not on it any more leads nothing.
-    let on_it = |id: &&crate::domain::names::PersonId| {
+    let on_it = |id: &&crate::domain::facts::names::PersonId| {
         turn.work.person(id).is_some_and(|person| incident.is_team(person))
     };
     let before = incident.lead.as_ref().filter(on_it).map(|id| turn.work.name(id));
@@ -144,12 +144,12 @@ pub fn decline(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     turn.work.add(Event::LeadDeclined { person: turn.person.id.clone(), silent: false });
     if let Some(by) = offer.by.as_ref().and_then(|by| turn.work.person(by)) {
         let lead = turn.incident()?.lead.clone().map(|id| turn.work.name(&id));
-        let (still, next) = crate::domain::silence::who_leads(lead.as_deref());
+        let (still, next) = crate::domain::decide::silence::who_leads(lead.as_deref());
         let lines = [format!("{} declined to lead. {still}", turn.person.name)];
         turn.tell_concerned(&[by], "The lead was declined", &lines, next);
     }
     if offer.turn {
-        let next = match crate::domain::rotation::next(turn.work) {
+        let next = match crate::domain::decide::rotation::next(turn.work) {
             Some(_) => "the next is asked",
             None => "nobody is left to be asked",
         };

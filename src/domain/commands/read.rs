@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::Turn;
-use crate::domain::diagnosis;
-use crate::domain::event::{Delivery, Recipient};
-use crate::domain::keyword::{Audience, KEYWORDS, Keyword, unknown_to, word_for};
-use crate::domain::names::Handle;
-use crate::domain::refusal::Refusal;
-use crate::domain::schedule::{self, State};
-use crate::domain::steer::may_use;
-use crate::domain::texts::{blob_place, history_place, indented, wrapped};
+use crate::domain::commands::Turn;
+use crate::domain::commands::diagnosis;
+use crate::domain::facts::event::{Delivery, Recipient};
+use crate::domain::facts::names::Handle;
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::intake::command_mail::may_use;
+use crate::domain::model::schedule;
+use crate::domain::model::schedule::State;
+use crate::domain::outgoing::texts::{blob_place, history_place, indented, wrapped};
+use crate::domain::process::vocabulary::{Audience, KEYWORDS, Keyword, unknown_to, word_for};
 
 type Answer = Result<String, Refusal>;
 
@@ -129,7 +130,10 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         ("lead", lead(turn, incident)),
         (
             "severity",
-            or(incident.score.as_ref().map(crate::domain::incident::Score::say), "not scored"),
+            or(
+                incident.score.as_ref().map(crate::domain::model::incident::Score::say),
+                "not scored",
+            ),
         ),
         ("CVE", or((!incident.cves.is_empty()).then(|| cves(incident)), "none")),
         ("T", or(incident.t().map(say), "not set")),
@@ -146,8 +150,8 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     Ok(out)
 }
 
-fn lead(turn: &Turn<'_, '_>, incident: &crate::domain::incident::Incident) -> String {
-    let name = |id: &crate::domain::names::PersonId| id.to_string();
+fn lead(turn: &Turn<'_, '_>, incident: &crate::domain::model::incident::Incident) -> String {
+    let name = |id: &crate::domain::facts::names::PersonId| id.to_string();
     let mut out = incident.lead.as_ref().map_or_else(|| "nobody".to_owned(), name);
     if let Some(deputy) = &incident.deputy {
         out.push_str(&format!(", deputy {deputy}"));
@@ -158,7 +162,7 @@ fn lead(turn: &Turn<'_, '_>, incident: &crate::domain::incident::Incident) -> St
     out
 }
 
-fn public(turn: &Turn<'_, '_>, incident: &crate::domain::incident::Incident) -> String {
+fn public(turn: &Turn<'_, '_>, incident: &crate::domain::model::incident::Incident) -> String {
     match (incident.published(), incident.known_public()) {
         (Some(at), _) => turn.work.say(at),
         (None, Some(at)) => format!("not by us; known to the public since {}", turn.work.say(at)),
@@ -167,8 +171,8 @@ fn public(turn: &Turn<'_, '_>, incident: &crate::domain::incident::Incident) -> 
 }
 
 /// Which notices are held.
-fn held(incident: &crate::domain::incident::Incident) -> String {
-    let word = |notice: &Option<crate::domain::names::TaskId>| match notice {
+fn held(incident: &crate::domain::model::incident::Incident) -> String {
+    let word = |notice: &Option<crate::domain::facts::names::TaskId>| match notice {
         None => "all notices".to_owned(),
         Some(id) => incident.task(id).map_or_else(|| id.to_string(), |t| t.word().to_string()),
     };
@@ -176,7 +180,7 @@ fn held(incident: &crate::domain::incident::Incident) -> String {
 }
 
 /// The CVE numbers in a line.
-pub(crate) fn cves(incident: &crate::domain::incident::Incident) -> String {
+pub(crate) fn cves(incident: &crate::domain::model::incident::Incident) -> String {
     incident.cves.iter().cloned().collect::<Vec<_>>().join(", ")
 }
 
@@ -223,7 +227,11 @@ pub fn show(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
                 if entry.delivery != Delivery::Accepted
                     && let Recipient::Person(person) = to
                 {
-                    let _ = writeln!(out, "  {person}: {}", crate::domain::ledger::state(entry));
+                    let _ = writeln!(
+                        out,
+                        "  {person}: {}",
+                        crate::domain::decide::delivery_table::state(entry)
+                    );
                 }
             }
         }
@@ -294,10 +302,11 @@ pub fn agenda(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
 /// `/checklist`
 pub fn checklist(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let incident = turn.incident()?;
-    let text = crate::domain::checklist::markdown(incident, turn.work.now).map_err(|why| {
-        let why = format!("the checklist of the playbook is broken: {why}.");
-        Refusal::new("the checklist is broken", why, "tell the operator.")
-    })?;
+    let text =
+        crate::domain::views::checklist::markdown(incident, turn.work.now).map_err(|why| {
+            let why = format!("the checklist of the playbook is broken: {why}.");
+            Refusal::new("the checklist is broken", why, "tell the operator.")
+        })?;
     // A line of the desk that begins with a stroke would be a word in the answer to it.
     let line = |line: &str| {
         if line.starts_with('/') { format!("| {line}") } else { line.to_owned() }

@@ -1,13 +1,14 @@
 //! The words that keep the record.
 
-use super::{Turn, needs};
-use crate::domain::event::Event;
-use crate::domain::incident::Incident;
-use crate::domain::names::{Moment, TaskId};
-use crate::domain::playbook::field::{self, FieldType, Score};
-use crate::domain::playbook::{Anchor, Kind, Truth};
-use crate::domain::refusal::{Refusal, nearest};
-use crate::domain::texts::clean_line;
+use crate::domain::commands::{Turn, needs};
+use crate::domain::facts::event::Event;
+use crate::domain::facts::names::{Moment, TaskId};
+use crate::domain::facts::refusal::{Refusal, nearest};
+use crate::domain::model::incident::Incident;
+use crate::domain::outgoing::texts::clean_line;
+use crate::domain::process::playbook::field;
+use crate::domain::process::playbook::field::{FieldType, Score};
+use crate::domain::process::playbook::{Anchor, Kind, Truth};
 
 type Answer = Result<String, Refusal>;
 
@@ -210,13 +211,13 @@ pub fn cve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 pub fn note(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.incident()?;
     let text = if arguments.is_empty() {
-        super::talk::take_text(turn)?;
+        crate::domain::commands::talk::take_text(turn)?;
         turn.text
     } else {
         arguments
     };
     needs(text, "note", "TEXT")?;
-    let note = turn.work.keep(crate::domain::texts::clean(text));
+    let note = turn.work.keep(crate::domain::outgoing::texts::clean(text));
     turn.work.add(Event::Noted { note });
     Ok("Noted.".to_owned())
 }

@@ -4,18 +4,19 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::member::first;
-use super::{Turn, needs};
-use crate::domain::catch_up;
-use crate::domain::event::{Event, Recipient};
-use crate::domain::incident::Incident;
-use crate::domain::ledger;
-use crate::domain::names::{Moment, PersonId, TaskId};
-use crate::domain::notice;
-use crate::domain::playbook::{Audience, Task};
-use crate::domain::refusal::{Refusal, nearest};
-use crate::domain::relay;
-use crate::domain::schedule::{self, approvals_missing};
+use crate::domain::commands::member::first;
+use crate::domain::commands::{Turn, needs};
+use crate::domain::decide::catch_up;
+use crate::domain::decide::delivery_table;
+use crate::domain::decide::notice;
+use crate::domain::decide::relay;
+use crate::domain::facts::event::{Event, Recipient};
+use crate::domain::facts::names::{Moment, PersonId, TaskId};
+use crate::domain::facts::refusal::{Refusal, nearest};
+use crate::domain::model::incident::Incident;
+use crate::domain::model::schedule;
+use crate::domain::model::schedule::approvals_missing;
+use crate::domain::process::playbook::{Audience, Task};
 
 type Answer = Result<String, Refusal>;
 
@@ -62,7 +63,8 @@ pub fn rehearse(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     needs(arguments, "rehearse", "NOTICE")?;
     let task = notice_named(turn, arguments)?;
     let incident = turn.incident()?.clone();
-    if incident.notices.get(&task.id).is_some_and(crate::domain::incident::Notice::has_left) {
+    if incident.notices.get(&task.id).is_some_and(crate::domain::model::incident::Notice::has_left)
+    {
         let next = format!("see `| /ledger {}`, without the bar.", task.word());
         return Err(Refusal::new("it has left", "the notice has left already.", next));
     }
@@ -184,12 +186,12 @@ pub fn ledger(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             let late = if release.late { ", LATE" } else { "" };
             let _ = writeln!(out, "{word}@{number}, left {}{late}", turn.work.say(release.at));
         }
-        let lines = ledger::of(turn.work.desk, &incident, id);
-        for line in ledger::table(&lines) {
+        let lines = delivery_table::of(turn.work.desk, &incident, id);
+        for line in delivery_table::table(&lines) {
             let _ = writeln!(out, "{line}");
         }
         if wanted.is_some() {
-            for line in ledger::details(&lines, &|at| turn.work.say(at)) {
+            for line in delivery_table::details(&lines, &|at| turn.work.say(at)) {
                 let _ = writeln!(out, "{line}");
             }
         }

@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::member::Member;
-use crate::domain::membership::{self, missing};
-use crate::domain::names::Moment;
-use crate::domain::refusal::Refusal;
-use crate::domain::texts::clean_line;
+use crate::domain::decide::membership;
+use crate::domain::decide::membership::missing;
+use crate::domain::facts::names::Moment;
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::member::Member;
+use crate::domain::outgoing::texts::clean_line;
 
-use super::Turn;
-use super::member::{find, group_named};
+use crate::domain::commands::Turn;
+use crate::domain::commands::member::{find, group_named};
 
 type Answer = Result<String, Refusal>;
 

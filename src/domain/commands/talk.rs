@@ -2,18 +2,18 @@
 
 use serde_json::json;
 
-use crate::domain::event::{Event, Purpose};
-use crate::domain::letter::Attachment;
-use crate::domain::names::{PersonId, TaskId};
-use crate::domain::notice;
-use crate::domain::outbox::Words;
-use crate::domain::playbook::Audience;
-use crate::domain::refusal::{Refusal, nearest};
-use crate::domain::roster::Party;
-use crate::domain::texts::{Class, SealedFacts, Texts, clean, holds_reference, quote};
-use crate::domain::work::{ToReporter, Work};
+use crate::domain::decide::notice;
+use crate::domain::decide::work::{ToReporter, Work};
+use crate::domain::facts::event::{Event, Purpose};
+use crate::domain::facts::letter::Attachment;
+use crate::domain::facts::names::{PersonId, TaskId};
+use crate::domain::facts::refusal::{Refusal, nearest};
+use crate::domain::model::roster::Party;
+use crate::domain::outgoing::mail::Words;
+use crate::domain::outgoing::texts::{Class, SealedFacts, Texts, clean, holds_reference, quote};
+use crate::domain::process::playbook::Audience;
 
-use super::{Turn, needs};
+use crate::domain::commands::{Turn, needs};
 
 type Answer = Result<String, Refusal>;
 
@@ -196,7 +196,10 @@ pub fn answer(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         let (facts, now) = (turn.work.clear_facts(), turn.work.now);
         turn.work.write_reporter(Purpose::Answer, name, &facts, &SealedFacts::default(), now);
         turn.work.settle_answer(name);
-        return Ok(format!("`{name}` was sent. {}", super::triage::told(turn.work)));
+        return Ok(format!(
+            "`{name}` was sent. {}",
+            crate::domain::commands::triage::told(turn.work)
+        ));
     }
     let answered = content_for_reporter(turn.work, name, &json!({ "text": text }), Vec::new());
     tell_what_was_answered(turn, &answered, &format!("This left, as `{name}`:"), &text);
@@ -215,7 +218,7 @@ pub fn tell(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let text = own_text(turn, "")?;
     needs(&text, "tell", "GROUP|MEMBER, and below it your text")?;
     let id = TaskId::parse(&format!("tell-{count}"))
-        .ok_or_else(|| crate::domain::keyword::unknown("tell"))?;
+        .ok_or_else(|| crate::domain::process::vocabulary::unknown("tell"))?;
     turn.work.add(Event::NoticeAdded {
         notice: id.clone(),
         title: format!("A word to {label}"),
@@ -224,11 +227,11 @@ pub fn tell(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         member,
         approvals: 1,
     });
-    let written =
-        notice::render_words(turn.work, &audience, &text).map_err(super::embargo::broken)?;
+    let written = notice::render_words(turn.work, &audience, &text)
+        .map_err(crate::domain::commands::embargo::broken)?;
     let task = turn.incident()?.task(&id).cloned();
-    let task = task.ok_or_else(|| crate::domain::keyword::unknown("tell"))?;
-    super::drafts::freeze_and_show(turn, &task, "tell", &written)
+    let task = task.ok_or_else(|| crate::domain::process::vocabulary::unknown("tell"))?;
+    crate::domain::commands::drafts::freeze_and_show(turn, &task, "tell", &written)
 }
 
 type Addressees = (String, Option<PersonId>, String);

@@ -1,15 +1,15 @@
 //! The words about the rows of the process: done, not done after all, and will not be done.
 
-use crate::domain::auto;
-use crate::domain::event::Event;
-use crate::domain::names::TaskId;
-use crate::domain::playbook::{Action, Anchor, Audience, FieldType, Kind, Task, Truth};
-use crate::domain::refusal::Refusal;
-use crate::domain::schedule;
-use crate::domain::texts::clean_line;
+use crate::domain::decide::auto;
+use crate::domain::facts::event::Event;
+use crate::domain::facts::names::TaskId;
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::schedule;
+use crate::domain::outgoing::texts::clean_line;
+use crate::domain::process::playbook::{Action, Anchor, Audience, FieldType, Kind, Task, Truth};
 
-use super::record::VALUE_MAX;
-use super::{Turn, needs};
+use crate::domain::commands::record::VALUE_MAX;
+use crate::domain::commands::{Turn, needs};
 
 type Answer = Result<String, Refusal>;
 
@@ -110,7 +110,7 @@ fn may_be_done(turn: &Turn<'_, '_>, task: &Task, id: &TaskId) -> Result<(), Refu
             return refuse("not asked for here", why, "see `| /agenda`, without the bar.");
         }
         Truth::Unknown(missing) => {
-            let names = crate::domain::incident::names(&missing);
+            let names = crate::domain::model::incident::names(&missing);
             let why = format!("whether the process asks for `{word}` depends on: {names}.");
             return refuse(
                 "not known yet",
@@ -155,7 +155,7 @@ fn may_be_done(turn: &Turn<'_, '_>, task: &Task, id: &TaskId) -> Result<(), Refu
         return refuse(
             "the record is incomplete",
             why,
-            &crate::domain::reminders::field_words(&missing),
+            &crate::domain::decide::reminders::field_words(&missing),
         );
     }
     let before: Vec<_> = schedule::open_before(incident, task).map(ToString::to_string).collect();
@@ -313,8 +313,10 @@ pub fn skip(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     needs(reason, "skip", "TASK REASON")?;
     let incident = turn.incident()?;
     let word = task.word().to_string();
-    let left =
-        incident.notices.get(&task.id).is_some_and(crate::domain::incident::Notice::has_left);
+    let left = incident
+        .notices
+        .get(&task.id)
+        .is_some_and(crate::domain::model::incident::Notice::has_left);
     // What left for the public and was taken by nobody can be given up.
     let public = matches!(task.audience, Some(Audience::Public(_)));
     let done = schedule::done_at(incident, &task).is_some() || incident.done.contains_key(&id);

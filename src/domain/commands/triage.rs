@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::talk::{content_for_reporter, take_text, tell_what_was_answered};
-use super::{Turn, needs};
-use crate::domain::event::{Event, Purpose};
-use crate::domain::incident::Status;
-use crate::domain::refusal::Refusal;
-use crate::domain::texts::{SealedFacts, clean, clean_line};
-use crate::domain::work::Work;
+use crate::domain::commands::talk::{content_for_reporter, take_text, tell_what_was_answered};
+use crate::domain::commands::{Turn, needs};
+use crate::domain::decide::work::Work;
+use crate::domain::facts::event::{Event, Purpose};
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::incident::Status;
+use crate::domain::outgoing::texts::{SealedFacts, clean, clean_line};
 
 type Answer = Result<String, Refusal>;
 
@@ -111,7 +111,7 @@ pub fn close(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
 
 /// What is not done yet and would not be done any more, in words and as a basis.
 pub(super) fn still_open(turn: &Turn<'_, '_>) -> Result<(String, String), Refusal> {
-    use crate::domain::schedule::{State, agenda};
+    use crate::domain::model::schedule::{State, agenda};
     let incident = turn.incident()?;
     let mut tasks = Vec::new();
     let mut notices = Vec::new();

@@ -2,17 +2,19 @@
 //! their own; nobody is shown anything. Otherwise a thief of a captured report could mail it in and
 //! have it read back, or learn from our answers whether it opened.
 
-use crate::domain::desk::{Decision, Desk};
-use crate::domain::event::{Event, Purpose, Recipient};
-use crate::domain::letter::{FoundKey, KeyRank, Letter};
-use crate::domain::names::{Address, Fresh, Handle, Moment};
-use crate::domain::outbox::{Mail, Words};
-use crate::domain::reporter;
-use crate::domain::roster::Party;
-use crate::domain::texts::{ClearFacts, SealedFacts};
-use crate::domain::work::Work;
+use crate::domain::commands::reporter;
+use crate::domain::decide::work::Work;
+use crate::domain::facts::event::{Event, Purpose, Recipient};
+use crate::domain::facts::letter::{FoundKey, KeyRank, Letter};
+use crate::domain::facts::names::{Address, Fresh, Handle, Moment};
+use crate::domain::model::desk::{Decision, Desk};
+use crate::domain::model::roster::Party;
+use crate::domain::outgoing::mail::{Mail, Words};
+use crate::domain::outgoing::texts::{ClearFacts, SealedFacts};
 
-use super::{Place, answer_address, answer_by, draw_handle, from_outside};
+use crate::domain::intake::classify::{
+    Place, answer_address, answer_by, draw_handle, from_outside,
+};
 
 /// A ciphertext that opened an incident before.
 pub(super) fn received(

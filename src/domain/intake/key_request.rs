@@ -1,13 +1,13 @@
 //! Mails that ask for our key and for nothing else.
 
-use crate::domain::desk::{Decision, Desk};
-use crate::domain::event::{Event, Purpose, Recipient};
-use crate::domain::letter::Letter;
-use crate::domain::names::{Fresh, Moment, Span, later};
-use crate::domain::outbox::{Mail, Words};
-use crate::domain::work::Work;
+use crate::domain::decide::work::Work;
+use crate::domain::facts::event::{Event, Purpose, Recipient};
+use crate::domain::facts::letter::Letter;
+use crate::domain::facts::names::{Fresh, Moment, Span, later};
+use crate::domain::model::desk::{Decision, Desk};
+use crate::domain::outgoing::mail::{Mail, Words};
 
-use super::answer_address;
+use crate::domain::intake::classify::answer_address;
 
 /// The longest mail that is taken for nothing but a request for our key.
 const KEY_REQUEST_MAX: usize = 400;
@@ -111,8 +111,8 @@ pub(super) fn answer(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::letter::{Shape, Verdict};
-    use crate::domain::names::Digest;
+    use crate::domain::facts::letter::{Shape, Verdict};
+    use crate::domain::facts::names::Digest;
 
     fn letter(text: &str) -> Letter {
         let now = Moment::default();

@@ -1,9 +1,9 @@
 //! What machines send: delivery reports (RFC 3464) and automatic answers, known by their structure
 //! and never by their words (FAILURES D1).
 
-use crate::domain::letter::{DeliveryReport, Fate, Shape};
-use crate::domain::names::Address;
-use crate::domain::texts::clean_line;
+use crate::domain::facts::letter::{DeliveryReport, Fate, Shape};
+use crate::domain::facts::names::Address;
+use crate::domain::outgoing::texts::clean_line;
 
 use super::Mime;
 

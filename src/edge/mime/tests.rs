@@ -1,7 +1,7 @@
 //! Tests of taking mails apart, in mails of our own.
 
 use super::*;
-use crate::domain::letter::Shape;
+use crate::domain::facts::letter::Shape;
 
 #[test]
 fn flowed_lines_are_joined_and_signatures_are_not() {

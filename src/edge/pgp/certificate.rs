@@ -14,8 +14,8 @@ use openpgp::serialize::stream::Recipient;
 use openpgp::types::{RevocationStatus, SignatureType};
 use openpgp::{Cert, KeyHandle, Packet};
 
-use crate::domain::key::{KeyFacts, Subkey};
-use crate::domain::names::{Address, Fingerprint, Moment};
+use crate::domain::facts::key::{KeyFacts, Subkey};
+use crate::domain::facts::names::{Address, Fingerprint, Moment};
 
 use super::{policy, root_cause, time_of};
 
@@ -120,7 +120,7 @@ impl Certificate {
             }
             if facts.name.is_empty() {
                 let name = user.userid().name().ok().flatten().unwrap_or_default();
-                facts.name = crate::domain::texts::clean_line(name, 80);
+                facts.name = crate::domain::outgoing::texts::clean_line(name, 80);
             }
         }
         let changes: Vec<Moment> = self.changes(from).into_iter().collect();

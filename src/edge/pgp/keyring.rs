@@ -15,7 +15,7 @@ use openpgp::serialize::SerializeInto;
 use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message, Signer};
 use openpgp::types::HashAlgorithm;
 
-use crate::domain::names::{Fingerprint, Moment};
+use crate::domain::facts::names::{Fingerprint, Moment};
 
 use super::certificate::{Certificate, end_of, fingerprint_of, recipient_key};
 use super::{policy, root_cause, time_of};

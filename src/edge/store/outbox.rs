@@ -2,8 +2,8 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::domain::names::{MessageId, Moment};
-use crate::domain::outbox::Label;
+use crate::domain::facts::names::{MessageId, Moment};
+use crate::domain::outgoing::mail::Label;
 use crate::error::{Fault, Place};
 
 use super::{Outgoing, Sealed, Settled, Store, millis, moment};
@@ -185,7 +185,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::event::{Purpose, Recipient};
+    use crate::domain::facts::event::{Purpose, Recipient};
     use crate::edge::pgp::Passphrase;
     use crate::edge::store::Commit;
 

@@ -1,0 +1,358 @@
+//! A mail as the domain sees it: opened, checked, taken apart, and nothing decided yet.
+//!
+//! The edge makes a [`Letter`] from raw bytes; what it found out about encryption and signatures
+//! is the [`Verdict`], as data. No field of a letter is trusted because a header said so.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::facts::key::KeyFacts;
+use crate::domain::facts::names::{Address, Digest, Fingerprint, MessageId, Moment};
+
+/// How a mail was protected when it arrived, decided by its structure at the MIME root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protection {
+    /// Neither signed nor encrypted.
+    None,
+    /// Signed at the root, readable by anyone.
+    Signed,
+    /// Encrypted, no signature inside.
+    Encrypted,
+    /// Encrypted, with a signature over the whole content inside.
+    Both,
+}
+
+impl Protection {
+    /// Whether the content was encrypted.
+    #[must_use]
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Self::Encrypted | Self::Both)
+    }
+}
+
+/// What became of the signatures over the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signature {
+    /// There is none that covers the root.
+    None,
+    /// Only a part of the mail is signed; counts as unsigned (STANDARDS 18.1).
+    Partial,
+    /// Signed by a key that we do not have.
+    UnknownKey,
+    /// There is a signature and it does not hold: altered, expired, revoked, weak, or not for us.
+    Invalid,
+    /// Exactly one certificate's signature holds over the whole root.
+    Valid(Signed),
+    /// Signatures of two or more different known people hold; the mail speaks for nobody.
+    Several,
+}
+
+/// A signature that holds, and what it binds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The signer's primary fingerprint: who it is.
+    pub fingerprint: Fingerprint,
+    /// When the signature says it was made.
+    pub made: Moment,
+    /// The hash that the signature was made over. The packet's own bytes are malleable (its
+    /// unhashed area), so replay is measured by this.
+    pub hash: Digest,
+    /// Whether the signature names our key as an intended recipient (RFC 9580, 5.2.3.36).
+    pub names_us: bool,
+}
+
+/// Why a mail that is meant to be encrypted or signed could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// None of the keys it is encrypted to is ours. Public knowledge: the ids are in the clear.
+    NotToUs,
+    /// It is encrypted to us, and did not open: damaged, not integrity-protected, or too large
+    /// once decompressed. One word for all of them, so that no answer tells them apart.
+    CannotDecrypt,
+    /// Encrypted with a password only.
+    PasswordOnly,
+    /// S/MIME, which this desk does not read.
+    Smime,
+    /// It claims to be PGP/MIME and is not (RFC 3156, 4: exactly two parts).
+    Malformed,
+    /// Larger than the desk reads; the rest stays on the server.
+    TooLarge,
+    /// More parts, deeper nesting or longer headers than the desk reads.
+    TooComplex,
+}
+
+/// What opening found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Encrypted, signed, both, or neither.
+    pub protection: Protection,
+    /// Whether it was an inline (not PGP/MIME) block: headers were then never protected.
+    pub inline: bool,
+    /// Whether Exchange's mangling was recognised and undone.
+    pub repaired: bool,
+    /// The signature over the root.
+    pub signature: Signature,
+    /// What failed, if something did.
+    pub failure: Option<Failure>,
+    /// A keyed hash of the session key; the same ciphertext gives it again whatever is wrapped
+    /// around it.
+    pub session: Option<Digest>,
+    /// The SHA-256 of the OpenPGP bytes as received, for the acknowledgement.
+    pub openpgp: Option<Digest>,
+}
+
+impl Verdict {
+    /// The verdict on a mail without any OpenPGP.
+    #[must_use]
+    pub fn plain() -> Self {
+        Self {
+            protection: Protection::None,
+            inline: false,
+            repaired: false,
+            signature: Signature::None,
+            failure: None,
+            session: None,
+            openpgp: None,
+        }
+    }
+
+    /// The signature that holds, if one does.
+    #[must_use]
+    pub fn signed(&self) -> Option<&Signed> {
+        match &self.signature {
+            Signature::Valid(signed) => Some(signed),
+            Signature::None
+            | Signature::Partial
+            | Signature::UnknownKey
+            | Signature::Invalid
+            | Signature::Several => None,
+        }
+    }
+}
+
+/// Where a certificate was found. The order is the rank: an earlier one is trusted further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyRank {
+    /// It made the root signature inside the encryption.
+    Signer,
+    /// It was attached inside the encryption.
+    Inside,
+    /// It stood in the protected headers.
+    ProtectedHeader,
+    /// It came along outside; anyone between could have put it there.
+    Outside,
+}
+
+/// A certificate that came with a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundKey {
+    /// Where it was.
+    pub rank: KeyRank,
+    /// Its primary fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The certificate, armored, without third-party signatures.
+    pub certificate: String,
+}
+
+/// A certificate that was attached inside the encryption, whatever can be done with it. Of one that
+/// is pinned already this is the pinned one, with what is new merged in: nothing that is known can be
+/// taken back by an older copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttachedKey {
+    /// Its primary fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The certificate, armored.
+    pub certificate: String,
+    /// What it says.
+    pub facts: KeyFacts,
+}
+
+/// A part of a mail that is passed on byte for byte and never looked into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// A name safe to print: no path, no control characters.
+    pub name: String,
+    /// The media type as given, lower case.
+    pub media: String,
+    /// The decoded bytes.
+    pub bytes: Arc<[u8]>,
+    /// Whether it stands inside an alternative form of the text: an image of the HTML form, or one
+    /// more form. Nobody attached it.
+    pub of_other_form: bool,
+}
+
+impl Attachment {
+    /// Whether it is a part of the text that nobody attached: HTML without a name, or another form
+    /// of the text. Of a mail with commands it is not passed on, since it may repeat them.
+    #[must_use]
+    pub fn is_text_of_mail(&self) -> bool {
+        self.of_other_form || (self.media == "text/html" && self.name.starts_with("part-"))
+    }
+
+    /// Whether it shows who wrote the mail: a key, a signature, a card, an invitation. Known by what
+    /// is in it as well as by what it is called, since either may be missing.
+    #[must_use]
+    pub fn tells_who_wrote(&self) -> bool {
+        const MEDIA: &[&str] = &[
+            "application/pgp-keys",
+            "application/pgp-signature",
+            "application/pkcs7-signature",
+            "application/x-pkcs7-signature",
+            "text/vcard",
+            "text/x-vcard",
+            "text/calendar",
+        ];
+        const INSIDE: &[&[u8]] = &[
+            b"-----BEGIN PGP PUBLIC KEY",
+            b"-----BEGIN PGP PRIVATE KEY",
+            b"-----BEGIN PGP SIGNATURE",
+            b"-----BEGIN PGP SIGNED MESSAGE",
+            b"BEGIN:VCARD",
+            b"BEGIN:VCALENDAR",
+        ];
+        let name = self.name.to_ascii_lowercase();
+        let named = [".vcf", ".p7s", ".ics", ".sig"].iter().any(|end| name.ends_with(end));
+        // A key without armor begins with the tag of a public key packet (RFC 9580, 4.2).
+        let key = [".gpg", ".pgp", ".key", ".asc"].iter().any(|end| name.ends_with(end))
+            && self.bytes.first().is_some_and(|byte| matches!(byte, 0x98..=0x9b | 0xc6));
+        let head = self.bytes.get(..64 * 1024).unwrap_or(&self.bytes);
+        let inside = INSIDE.iter().any(|mark| head.windows(mark.len()).any(|part| part == *mark));
+        MEDIA.contains(&self.media.as_str()) || named || key || inside
+    }
+}
+
+/// What kind of thing a mail is by its structure alone, before the desk looks at who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// A mail.
+    Mail,
+    /// `multipart/report` with a delivery status (RFC 3464), by structure and never by words
+    /// (FAILURES D1).
+    DeliveryReport,
+    /// An automatic answer: `Auto-Submitted`, or a null return path (RFC 3834).
+    Automatic,
+}
+
+/// What a delivery report says became of a mail (RFC 3464, 2.3.3); the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It lies in the recipient's mailbox.
+    Delivered,
+    /// It was handed to a server that sends no reports; what became of it there is not known.
+    Relayed,
+    /// It waits on its way.
+    Delayed,
+    /// It was given up.
+    Failed,
+}
+
+impl Fate {
+    /// Reads the value of an `Action` field.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "delivered" => Some(Self::Delivered),
+            "relayed" | "expanded" => Some(Self::Relayed),
+            "delayed" => Some(Self::Delayed),
+            "failed" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+
+/// A delivery report, as far as it counts. It is evidence and no proof: anybody who has seen the
+/// return path can write one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryReport {
+    /// What became of the mail.
+    pub fate: Fate,
+    /// The enhanced status code (RFC 3463), like `5.1.1`; empty when there is none.
+    pub status: String,
+}
+
+/// A mail, opened.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// When the mail server took it, never later than now.
+    pub received: Moment,
+    /// When we had it: what answers are timed from.
+    pub arrived: Moment,
+    /// What the mail server's clock said when it took the mail, even where that is ahead of ours.
+    pub server_time: Moment,
+    /// The SHA-256 of the raw bytes.
+    pub raw: Digest,
+    /// Its Message-ID, if it has a usable one.
+    pub message_id: Option<MessageId>,
+    /// The addresses of its From, as many as it has.
+    pub from: Vec<Address>,
+    /// From as the mail prints it, cleaned; for people to read, never for decisions.
+    pub from_text: String,
+    /// The envelope sender: `None` when no Return-Path is there, `Some(None)` for the null path.
+    pub return_path: Option<Option<Address>>,
+    /// Addresses that it was sent or delivered to, as far as headers say.
+    pub to: Vec<Address>,
+    /// Its subject: the protected one if there is one.
+    pub subject: String,
+    /// Whether the subject came from inside the protection.
+    pub subject_protected: bool,
+    /// Ids that it answers.
+    pub answers: Vec<MessageId>,
+    /// Mail, delivery report, or automatic answer.
+    pub shape: Shape,
+    /// What it says, if it is a delivery report.
+    pub report: Option<DeliveryReport>,
+    /// Whether it breaks a rule that every mail must keep (one From, one Date).
+    pub malformed: bool,
+    /// What opening found out.
+    pub verdict: Verdict,
+    /// The text: `text/plain`, or HTML reduced to text.
+    pub text: String,
+    /// Whether the text was HTML only. Commands in it never count.
+    pub html_only: bool,
+    /// Whether the text is longer than the desk reads, so that its end is missing.
+    pub text_cut: bool,
+    /// The other parts.
+    pub attachments: Vec<Attachment>,
+    /// Certificates that came along, best rank first.
+    pub keys: Vec<FoundKey>,
+    /// Certificates that were attached inside the encryption.
+    pub certificates: Vec<AttachedKey>,
+    /// Pinned certificates that something in this mail revokes, wholly or in part: by the key itself,
+    /// so it does not matter who sent it.
+    pub revoked: Vec<AttachedKey>,
+    /// Whether it is from before the desk began: it is taken in, and answered by nobody but people.
+    pub from_before: bool,
+    /// The token of our return path that it was delivered to, if it was.
+    pub return_token: Option<String>,
+}
+
+impl Letter {
+    /// The one author, if there is exactly one.
+    #[must_use]
+    pub fn author(&self) -> Option<&Address> {
+        match self.from.as_slice() {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    /// Where an automatic answer may go (RFC 3834, 4; DESIGN): the single From when it is also the
+    /// Return-Path, else the Return-Path; nowhere for a null path or an automatic mail.
+    #[must_use]
+    pub fn answer_address(&self) -> Option<&Address> {
+        if self.shape != Shape::Mail {
+            return None;
+        }
+        match (&self.return_path, self.author()) {
+            (Some(None), _) => None,
+            (Some(Some(path)), _) => Some(path),
+            // No Return-Path header: the final server did not write one, so From is all there is.
+            (None, author) => author,
+        }
+    }
+}

@@ -1,0 +1,528 @@
+//! What a mail is, and what follows from it: the order of DESIGN's "What comes in".
+//!
+//! Each step works on the result of the one before, and the last one takes everything: a mail that
+//! is nothing else is a report. Nothing is dropped because of a header, and nothing that goes back
+//! to an outsider depends on more than what an outsider could see, except under the key that
+//! signed inside the encryption.
+
+use crate::domain::intake::copies;
+use crate::domain::intake::key_request;
+use serde_json::json;
+
+use crate::domain::commands::diagnosis;
+use crate::domain::commands::reporter;
+use crate::domain::decide::relay;
+use crate::domain::decide::work::Work;
+use crate::domain::facts::event::{Author, Event, LetterNote, Opening, Purpose, ReporterKey};
+use crate::domain::facts::letter::{
+    DeliveryReport, Failure, Fate, FoundKey, KeyRank, Letter, Shape,
+};
+use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, Span, later};
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::intake::command_mail;
+use crate::domain::model::desk::{Decision, Desk};
+use crate::domain::model::roster::{Party, Person, Reference, references_in};
+use crate::domain::outgoing::mail::Label;
+use crate::domain::outgoing::texts::{SealedFacts, clean};
+
+/// A mail, with what the store knows about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    /// The mail.
+    pub letter: &'a Letter,
+    /// Whether one of our own mails has its Message-ID.
+    pub ours: bool,
+    /// The mail of ours whose return path it came to: its id, and what it is.
+    pub returned: Option<&'a (MessageId, Label)>,
+}
+
+/// Decides what follows from a mail.
+pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
+    let letter = arrival.letter;
+    // Both, since whoever got a mail of ours knows its id.
+    let from_us = letter.author().is_some_and(|author| author.same_box(&desk.settings.address));
+    if arrival.ours && from_us {
+        return noted(desk, now, fresh, "own mail");
+    }
+    if letter.shape == Shape::DeliveryReport {
+        return returned(desk, arrival, now, fresh);
+    }
+    let place = place_of(desk, letter);
+    if let Some(person) = signer(desk, letter)
+        && let Some(decision) = command_mail::person_mail(desk, letter, person, &place, now, &fresh)
+    {
+        return decision;
+    }
+    if letter.shape == Shape::Automatic
+        && let Some(handle) = &place.handle
+    {
+        return automatic(desk, letter, handle, now, fresh);
+    }
+    if let Some(first) = letter.verdict.session.and_then(|session| desk.session(session)) {
+        return copies::received(desk, letter, first, now, fresh);
+    }
+    if let Some(handle) = &place.handle {
+        if let Some(decision) = copies::status_asked(desk, letter, handle, &place, now, &fresh) {
+            return decision;
+        }
+        return follow_up(desk, letter, handle, &place, now, fresh);
+    }
+    if only_a_ping(desk, letter) {
+        let mut work = Work::on(desk, None, now, fresh);
+        warn_if_in_a_persons_name(&mut work, letter);
+        work.dispose("ping");
+        return work.done();
+    }
+    if key_request::is_one(letter) {
+        return key_request::answer(desk, letter, now, fresh);
+    }
+    if only_a_revocation(letter) {
+        return noted(desk, now, fresh, "revocation");
+    }
+    report(desk, letter, now, fresh)
+}
+
+/// Whether a mail brought a revocation that counts, and nothing that was not passed on with the word
+/// about it.
+fn only_a_revocation(letter: &Letter) -> bool {
+    let key = |part: &crate::domain::facts::letter::Attachment| part.tells_who_wrote();
+    !letter.revoked.is_empty() && letter.attachments.iter().all(key) && letter.text.len() < 4_000
+}
+
+/// Whether a mail under the address of somebody of the roster asks what their mail program did, and
+/// nothing else: no report, whatever the program made of it.
+fn only_a_ping(desk: &Desk, letter: &Letter) -> bool {
+    let author = letter.author().and_then(|author| desk.roster.by_address(author));
+    let lines = command_mail::commands_in(desk, letter);
+    author.is_some_and(|who| who.is_maintainer() || desk.has_joined(&who.id))
+        && command_mail::is_ping(&lines)
+        && command_mail::text_in(desk, letter).is_empty()
+        && letter.attachments.iter().all(crate::domain::facts::letter::Attachment::tells_who_wrote)
+}
+
+/// Where a mail belongs, and by what.
+#[derive(Debug, Default)]
+pub struct Place {
+    /// The incident.
+    pub handle: Option<Handle>,
+    /// Whether it holds the reference that the incident's reporter was given.
+    pub by_reporter: bool,
+    /// The name of a copy, if it holds the reference that its sender was given.
+    pub alias: Option<Handle>,
+    /// References in its text whose token nobody was given.
+    pub foreign: bool,
+    /// The incident that its headers speak of.
+    pub by_headers: Option<Handle>,
+    /// Every incident that a reference in its text names, whoever it was made out to.
+    pub named: std::collections::BTreeSet<Handle>,
+    /// Whether it holds the reference that binds it to this desk, and that the signer was given.
+    pub to_desk: bool,
+    /// References that are made out to the signer, if a person signed.
+    pub own: Vec<Reference>,
+}
+
+/// Finds where a mail belongs: by the reference that we issued, then by the mail that it answers;
+/// never by its subject. What somebody of the roster signed is placed by their own reference: the
+/// reporter's may stand in anything that they quote.
+fn place_of(desk: &Desk, letter: &Letter) -> Place {
+    let mut place = Place { by_headers: desk.thread(&letter.answers).cloned(), ..Place::default() };
+    let person = signer(desk, letter);
+    let author = letter.author().and_then(|author| desk.roster.by_address(author));
+    let mut of_reporter = None;
+    let mut unsigned = None;
+    let references = references_in(&letter.text);
+    for reference in references {
+        let address = &desk.settings.address;
+        let token = |party: Party<'_>| desk.ref_key.token(address, &reference.handle, party);
+        if reference.handle == desk.own_handle() {
+            let own = person.is_some_and(|who| token(Party::Person(&who.id)) == reference.token);
+            place.to_desk |= own;
+            place.foreign |= !own;
+            continue;
+        }
+        let alias = desk.alias(&reference.handle);
+        let named = alias.map_or(&reference.handle, |alias| &alias.incident);
+        let Some(incident) = desk.incidents.get(named) else {
+            place.foreign = true;
+            continue;
+        };
+        place.named.insert(named.clone());
+        let theirs = |who: Option<&Person>| {
+            who.is_some_and(|who| token(Party::Person(&who.id)) == reference.token)
+        };
+        // Somebody of the roster may be the reporter of an incident.
+        let reports = person.is_none_or(|person| {
+            incident.reporter.address.as_ref().is_some_and(|at| at.same_box(&person.address))
+        });
+        if theirs(person) {
+            place.own.push(reference);
+        } else if token(Party::Reporter) == reference.token && reports {
+            place.by_reporter |= alias.is_none();
+            of_reporter.get_or_insert_with(|| named.clone());
+            if alias.is_some() {
+                place.alias = Some(reference.handle.clone());
+            }
+        } else {
+            place.foreign = true;
+            // Somebody of the roster who forgot to sign: nothing counts, and it is no new report.
+            if person.is_none() && theirs(author) {
+                unsigned.get_or_insert_with(|| named.clone());
+            }
+        }
+    }
+    let own = place.own.first().map(|reference| reference.handle.clone());
+    place.handle = own.or(of_reporter).or(unsigned).or_else(|| place.by_headers.clone());
+    place
+}
+
+/// The person of the roster who signed the whole mail.
+fn signer<'a>(desk: &'a Desk, letter: &Letter) -> Option<&'a Person> {
+    let fingerprint = &letter.verdict.signed()?.fingerprint;
+    // Also one whose signature is dated before its revocation: whoever has a stolen key can do that.
+    if desk.is_revoked(fingerprint) {
+        return None;
+    }
+    desk.roster.by_fingerprint(fingerprint).or_else(|| desk.roster.newcomers.get(fingerprint))
+}
+
+fn noted(desk: &Desk, now: Moment, fresh: Fresh, what: &'static str) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    work.dispose(what);
+    work.done()
+}
+
+/// A delivery report is evidence only: it changes no membership and no state (FAILURES D2). One
+/// that came to the unguessable return path of a mail of ours is told to the team.
+fn returned(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
+    let known = arrival.returned.zip(arrival.letter.report.as_ref());
+    let about =
+        known.and_then(|((id, label), report)| Some((id, label, label.about.as_ref()?, report)));
+    let Some((id, label, handle, report)) = about else {
+        return noted(desk, now, fresh, "delivery report");
+    };
+    let mut work = Work::on(desk, Some(handle), now, fresh);
+    work.dispose("delivery report");
+    note_report(&mut work, id, label, report);
+    if report.fate != Fate::Failed {
+        return work.done();
+    }
+    // Never about an alert, which would come back as well; and once an hour for each recipient,
+    // however many reports somebody forges.
+    let quiet = matches!(label.purpose, Purpose::Alert | Purpose::Waiting);
+    if !quiet && once_an_hour(&mut work, &format!("returned:{:?}", label.to)) {
+        let who = relay::who(desk, &label.to);
+        relay::alert(
+            &mut work,
+            Some(&label.to),
+            "A mail came back",
+            &[
+                format!("A mail server reports that our mail to {who} was not delivered."),
+                "The report may be forged; nothing was changed by it.".to_owned(),
+            ],
+            "ask them by another way, and check their address.",
+        );
+    }
+    work.done()
+}
+
+/// Notes in the ledger what a report says of a notice. A report that says the same again is no news,
+/// and one that says something else counts once an hour, however many somebody forges.
+fn note_report(work: &mut Work<'_>, id: &MessageId, label: &Label, report: &DeliveryReport) {
+    let Purpose::Notice { notice, number } = &label.purpose else { return };
+    let entry = work.incident.as_ref().and_then(|incident| {
+        incident.notices.get(notice)?.releases.get(number)?.copies.get(&label.to)
+    });
+    let before = entry.and_then(|entry| entry.report.clone());
+    let new = match before {
+        None => true,
+        Some((_, fate, _)) if fate == report.fate => false,
+        Some(_) => once_an_hour(work, &format!("report:{id}")),
+    };
+    if new {
+        let (message_id, fate, status) = (id.clone(), report.fate, report.status.clone());
+        work.add(Event::Reported { message_id, fate, status });
+    }
+}
+
+/// An automatic mail in an incident's thread: kept, never answered, and passed on once an hour at
+/// most. Two machines answering each other must not fill people's mailboxes (FAILURES R3), and a
+/// person whose mail program marks their mails so must be heard.
+fn automatic(desk: &Desk, letter: &Letter, handle: &Handle, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, Some(handle), now, fresh);
+    join(&mut work, letter, Author::Unproven);
+    if once_an_hour(&mut work, "automatic") {
+        relay::mail(&mut work, letter, None, "an automatic mail, unproven");
+    }
+    work.dispose("automatic answer");
+    work.done()
+}
+
+/// Whether something was not yet done for this incident in the present hour; takes note of it.
+fn once_an_hour(work: &mut Work<'_>, what: &str) -> bool {
+    let what = format!("{what}:{}", work.now.timestamp() / 3_600);
+    let new = work.incident.as_ref().is_some_and(|incident| !incident.reminded.contains(&what));
+    if new {
+        work.add(Event::Reminded { what });
+    }
+    new
+}
+
+/// How the incident remembers a mail; its text becomes a sealed body.
+pub(crate) fn note(work: &mut Work<'_>, letter: &Letter, author: Author) -> LetterNote {
+    let text = work.keep(format!("Subject: {}\n\n{}", clean(&letter.subject), clean(&letter.text)));
+    LetterNote {
+        raw: letter.raw,
+        received: letter.received,
+        message_id: letter.message_id.clone(),
+        author,
+        protection: letter.verdict.protection,
+        failure: letter.verdict.failure,
+        text,
+        session: letter.verdict.session,
+    }
+}
+
+pub(crate) fn join(work: &mut Work<'_>, letter: &Letter, author: Author) {
+    let letter = note(work, letter, author);
+    work.add(Event::Joined { letter });
+}
+
+/// A further mail on an incident, by its reporter or by somebody.
+fn follow_up(
+    desk: &Desk,
+    letter: &Letter,
+    handle: &Handle,
+    place: &Place,
+    now: Moment,
+    fresh: Fresh,
+) -> Decision {
+    let mut work = Work::on(desk, Some(handle), now, fresh);
+    warn_if_in_a_persons_name(&mut work, letter);
+    let reporter = work.incident.as_ref().map(|incident| incident.reporter.clone());
+    let key = reporter.as_ref().and_then(|reporter| reporter.key.as_ref());
+    let signed_by_reporter = key
+        .zip(letter.verdict.signed())
+        .is_some_and(|(key, signed)| key.fingerprint == signed.fingerprint);
+    let proven = signed_by_reporter || place.by_reporter;
+    if let (true, true, Some(key)) = (signed_by_reporter, place.by_reporter, key)
+        && reporter.as_ref().is_some_and(|reporter| !reporter.key_proven)
+    {
+        work.add(Event::KeyProven { fingerprint: key.fingerprint.clone() });
+    }
+    let news = if place.by_reporter { new_key(&mut work, letter) } else { None };
+    let words = if proven { reporter::words(&work, letter) } else { Vec::new() };
+    let mut told = reporter::carry_out(&mut work, &words);
+    told.extend(news);
+    // Who only asks where it stands has said nothing that anyone needs to read.
+    let nothing_else = words.iter().all(|line| line.word.eq_ignore_ascii_case("status"))
+        && command_mail::text_in(desk, letter).is_empty()
+        && letter.attachments.is_empty();
+    if !words.is_empty() && nothing_else {
+        work.dispose("status asked");
+        return work.done();
+    }
+    work.dispose("reply");
+    if proven {
+        join(&mut work, letter, Author::Reporter);
+        if let Some(of) = work.incident.as_ref().and_then(|incident| incident.same_as.clone()) {
+            told.push(format!("this incident goes on as {of}"));
+        }
+        relay::mail_with(&mut work, letter, None, "the reporter", &told);
+        return work.done();
+    }
+    let heap = is_a_heap(&work);
+    join(&mut work, letter, Author::Unproven);
+    if !heap {
+        relay::mail(&mut work, letter, None, "somebody, unproven");
+    } else if once_an_hour(&mut work, "heap") {
+        relay::alert(
+            &mut work,
+            None,
+            "Mails by somebody unproven come in heaps",
+            &["More are kept, and not passed on one by one in this hour.".to_owned()],
+            "read them with `| /show`, without the bar.",
+        );
+    }
+    work.done()
+}
+
+/// Takes a key that came inside encryption with the reference that only the reporter was given; says
+/// what the team should know of it. Whoever has read a reporter's acknowledgement has the reference
+/// as well, so at least the address must be the one that reported, and people are told to look.
+fn new_key(work: &mut Work<'_>, letter: &Letter) -> Option<String> {
+    let reporter = work.incident.as_ref()?.reporter.clone();
+    let known = reporter.key.as_ref().map(|key| &key.fingerprint);
+    let inside = letter.keys.first().filter(|key| key.rank < KeyRank::Outside);
+    let found = inside.filter(|found| !reporter.key_proven && known != Some(&found.fingerprint))?;
+    let from = letter.author().zip(reporter.address.as_ref());
+    if !from.is_some_and(|(from, at)| from.same_box(at)) {
+        let news = "a key came with it, from another address than the report's, and was NOT taken";
+        return Some(news.to_owned());
+    }
+    let certificate = work.keep(found.certificate.clone());
+    let (fingerprint, rank) = (found.fingerprint.clone(), found.rank);
+    work.add(Event::KeyPinned { key: ReporterKey { fingerprint, rank, certificate } });
+    Some(format!(
+        "NEW KEY of the reporter, {}: it came with this mail, and who has seen our answer to the \
+         report could have sent it; compare it by another way before you write what must stay secret",
+        found.fingerprint.spaced()
+    ))
+}
+
+/// So many mails of unproven writers an hour are passed on one by one on one incident.
+const UNPROVEN_PER_HOUR: usize = 10;
+
+/// Whether mails of unproven writers come in heaps (FAILURES R7). Looks at the newest only.
+fn is_a_heap(work: &Work<'_>) -> bool {
+    let hour_ago = later(work.now, Span::hours(-1));
+    work.incident.as_ref().is_some_and(|incident| {
+        let newest = incident.letters.iter().rev().take_while(|letter| letter.received > hour_ago);
+        newest.filter(|letter| letter.author == Author::Unproven).count() >= UNPROVEN_PER_HOUR
+    })
+}
+
+/// Tells a pinned person, sealed, that a mail with commands came in under their address and
+/// without their signature. At most once an hour, so that nobody can flood them with it.
+pub(crate) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
+    let lines = command_mail::commands_in(work.desk, letter);
+    if lines.is_empty() {
+        return;
+    }
+    let desk = work.desk;
+    let Some(person) = letter.author().and_then(|author| desk.roster.by_address(author)) else {
+        return;
+    };
+    if !person.is_maintainer() || signer(desk, letter).is_some_and(|signer| signer.id == person.id)
+    {
+        return;
+    }
+    // What is asked about is told apart from what comes unasked, so that neither hides the other.
+    let ping = command_mail::is_ping(&lines);
+    let hour_ago = later(work.now, Span::hours(-1));
+    if desk.warned(&person.id, ping).is_some_and(|at| at > hour_ago) {
+        return;
+    }
+    work.add_to_desk(Event::Warned { person: person.id.clone(), ping });
+    let refusal =
+        Refusal::new("", relay::signature_fault(&letter.verdict), diagnosis::remedy(letter));
+    let facts = json!({
+        "received": work.say(letter.received),
+        "why": refusal.why,
+        "program": crate::domain::outgoing::texts::wrapped(&diagnosis::tell(letter, None, None, Some(&refusal))),
+        "pinned": person.fingerprint.spaced(),
+    });
+    work.tell(person, Purpose::Refusal, "warning", facts);
+}
+
+/// What an acknowledgement says about a key that came in from outside.
+pub(super) fn from_outside(key: Option<&FoundKey>) -> SealedFacts {
+    let outside = key.filter(|key| key.rank == KeyRank::Outside);
+    let prove = "We found your key in a place that others could have changed.";
+    SealedFacts { opened_with: None, prove: outside.map(|_| prove.to_owned()) }
+}
+
+pub(super) fn answer_by(work: &Work<'_>, desk: &Desk, received: Moment) -> String {
+    let playbook = desk.playbooks.get(&desk.settings.playbook);
+    playbook.map_or_else(String::new, |p| work.say(p.human_answer.due.from(received, &p.calendar)))
+}
+
+/// Where an automatic answer may go; never to ourselves (FAILURES R3).
+pub(super) fn answer_address(
+    desk: &Desk,
+    letter: &Letter,
+) -> Option<crate::domain::facts::names::Address> {
+    let ours = &desk.settings.address;
+    let to_us = |address: &crate::domain::facts::names::Address| {
+        let local = address.local().split('+').next().unwrap_or("");
+        address.domain() == ours.domain() && local.eq_ignore_ascii_case(ours.local())
+    };
+    letter.answer_address().filter(|address| !to_us(address)).cloned()
+}
+
+pub(super) fn draw_handle(work: &mut Work<'_>) -> Handle {
+    use chrono::Datelike;
+    // Two reports drawing the same five letters is rare; drawing again ends it. The bound is for
+    // a generator that is broken.
+    let mut handle = Handle::draw(&work.desk.settings.prefix, work.now.year(), &mut work.fresh);
+    for _ in 0..1_000 {
+        if !work.desk.is_taken(&handle) {
+            break;
+        }
+        handle = Handle::draw(&work.desk.settings.prefix, work.now.year(), &mut work.fresh);
+    }
+    handle
+}
+
+/// A new report.
+fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let Some(playbook) = desk.playbooks.get(&desk.settings.playbook).cloned() else {
+        work.fault("the playbook of new incidents is missing");
+        return work.done();
+    };
+    warn_if_in_a_persons_name(&mut work, letter);
+    let handle = draw_handle(&mut work);
+    let encrypted = letter.verdict.openpgp.is_some();
+    let person = proven_author(&mut work, letter);
+    let author = person.map(|person| Author::Person(person.id.clone()));
+    let letter_note = note(&mut work, letter, author.clone().unwrap_or(Author::Reporter));
+    let key = letter.keys.first().map(|found| ReporterKey {
+        fingerprint: found.fingerprint.clone(),
+        rank: found.rank,
+        certificate: work.keep(found.certificate.clone()),
+    });
+    let reporter = answer_address(desk, letter);
+    let answered = reporter.is_some() && !letter.from_before;
+    let acknowledge = answered.then(|| desk.acknowledge_at(encrypted, letter.arrived, now));
+    let deferred = author.is_none() && desk.defers(encrypted, now);
+    let opening = Opening {
+        playbook: playbook.digest,
+        calendar: playbook.calendar_digest,
+        letter: letter_note,
+        reporter,
+        key,
+        session: letter.verdict.session,
+        acknowledge,
+        deferred,
+        looks_encrypted: encrypted,
+    };
+    work.open(handle, opening, playbook);
+    if let Some(at) = acknowledge {
+        acknowledgement(&mut work, letter, at);
+    }
+    if !deferred {
+        relay::report(&mut work, letter);
+    }
+    work.dispose("report");
+    work.done()
+}
+
+/// The person of the roster who wrote a report, if it can be nobody else who sent it: encrypted, by
+/// a signature that was not seen before. Any mail of theirs that is public could otherwise open
+/// incidents without end (FAILURES S7).
+fn proven_author<'a>(work: &mut Work<'a>, letter: &Letter) -> Option<&'a Person> {
+    let signed = letter.verdict.signed()?;
+    // Not by a key that is offered and not in force.
+    let person = work.desk.roster.by_fingerprint(&signed.fingerprint)?;
+    let person = signer(work.desk, letter).filter(|signer| signer.id == person.id)?;
+    let spent = work.desk.is_spent(&signed.fingerprint, signed.hash);
+    if !spent {
+        let (fingerprint, hash) = (signed.fingerprint.clone(), signed.hash);
+        work.add_to_desk(Event::SignatureSpent { fingerprint, hash });
+    }
+    (!spent && letter.verdict.protection.is_encrypted()).then_some(person)
+}
+
+fn acknowledgement(work: &mut Work<'_>, letter: &Letter, at: Moment) {
+    let mut facts = work.clear_facts();
+    facts.openpgp = letter.verdict.openpgp.map(|digest| digest.to_string());
+    facts.not_to_us = letter.verdict.failure == Some(Failure::NotToUs);
+    let key = letter.keys.first();
+    let more = SealedFacts {
+        opened_with: key
+            .filter(|key| key.rank == KeyRank::Signer)
+            .map(|_| work.desk.settings.fingerprint.spaced()),
+        ..from_outside(key)
+    };
+    work.write_reporter(Purpose::Acknowledgement, "acknowledgement", &facts, &more, at);
+}

@@ -1,0 +1,729 @@
+//! A mail signed by a person of the roster: whether its commands count, and carrying them out.
+//!
+//! A command counts only from the bytes of a root signature by a pinned fingerprint, inside
+//! encryption, bound to this desk and one incident, fresh, and never seen before. Several in one
+//! mail happen together or not at all, and every command mail gets a sealed answer.
+
+use serde_json::json;
+
+use crate::domain::commands::Turn;
+use crate::domain::commands::diagnosis;
+use crate::domain::commands::grammar::{Line, Parsed, is_misplaced, parse};
+use crate::domain::commands::joining::is_known;
+use crate::domain::commands::read::named_incident;
+use crate::domain::decide::relay;
+use crate::domain::decide::work::Work;
+use crate::domain::facts::event::{Author, Event, Purpose};
+use crate::domain::facts::letter::{Letter, Signed};
+use crate::domain::facts::names::{Digest, Fresh, Handle, Moment, Span};
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::intake::classify::{Place, join};
+use crate::domain::model::desk::{Decision, Desk, SENT_TWICE};
+use crate::domain::model::roster::Person;
+use crate::domain::outgoing::texts::{clean_line, wrapped};
+use crate::domain::process::playbook::Right;
+use crate::domain::process::vocabulary::{
+    Audience, Keyword, Needs, Run, Scope, check_arguments, keyword, member_keyword, unknown,
+    unknown_to,
+};
+
+/// A signature older than this at arrival carries no command.
+const AGE_MAX: Span = Span::hours(48);
+/// Nor does one from further ahead than this.
+const AHEAD_MAX: Span = Span::minutes(10);
+
+/// The command block of a mail, whoever wrote it and whether or not it counts.
+#[must_use]
+pub fn commands_in(desk: &Desk, letter: &Letter) -> Vec<Line> {
+    parse(&letter.text, &desk.settings.address).lines
+}
+
+/// The writer's own words in a mail, below the command block.
+#[must_use]
+pub fn text_in(desk: &Desk, letter: &Letter) -> String {
+    parse(&letter.text, &desk.settings.address).text
+}
+
+/// Whether a mail asks for nothing but a word on what the writer's mail program did.
+#[must_use]
+pub fn is_ping(lines: &[Line]) -> bool {
+    !lines.is_empty() && lines.iter().all(|line| line.word.eq_ignore_ascii_case("ping"))
+}
+
+/// A mail that a person of the roster signed, being looked at.
+struct SignedMail<'a> {
+    /// For whom the words of this mail are: the team's, or those of members.
+    audience: Audience,
+    desk: &'a Desk,
+    letter: &'a Letter,
+    person: &'a Person,
+    signed: &'a Signed,
+    place: &'a Place,
+    parsed: Parsed,
+    now: Moment,
+    fresh: &'a Fresh,
+}
+
+/// Decides on a mail that a person of the roster signed. `None` leaves it to the other rules: it
+/// is a report of theirs.
+pub fn person_mail(
+    desk: &Desk,
+    letter: &Letter,
+    person: &Person,
+    place: &Place,
+    now: Moment,
+    fresh: &Fresh,
+) -> Option<Decision> {
+    let signed = letter.verdict.signed()?;
+    let parsed = parse(&letter.text, &desk.settings.address);
+    let incident = place.handle.as_ref().and_then(|handle| desk.incidents.get(handle));
+    // With the reference of the report that they wrote themselves they speak as its reporter.
+    if place.by_reporter && place.own.is_empty() {
+        return None;
+    }
+    let here = incident.is_some_and(|incident| incident.is_team(person));
+    let elsewhere = place.handle.is_none() && desk.has_joined(&person.id);
+    let newcomer = desk.roster.newcomers.contains_key(&signed.fingerprint);
+    let steers = !newcomer && (person.is_maintainer() || here || elsewhere);
+    let answers = !parsed.lines.is_empty() && is_known(desk, &person.id);
+    let audience = if steers { Audience::Team } else { Audience::Members };
+    let mail = SignedMail { audience, desk, letter, person, signed, place, parsed, now, fresh };
+    // A key that is not in force may answer for itself, and speaks for nobody.
+    if newcomer && !answers {
+        return None;
+    }
+    // A command line from anyone else is ordinary text.
+    if !steers && !answers {
+        if place.handle.is_none() && place.to_desk && is_known(desk, &person.id) {
+            return Some(mail.word_to_stewards());
+        }
+        return mail.place.handle.as_ref().map(|handle| mail.conversation(handle));
+    }
+    if let Some(refusal) = mail.out_of_place() {
+        return Some(mail.refuse(place.handle.as_ref(), &refusal));
+    }
+    if mail.parsed.lines.is_empty() {
+        return mail.place.handle.as_ref().map(|handle| mail.conversation(handle));
+    }
+    Some(mail.commands())
+}
+
+/// The row of a word for whoever uses it: of the team one may be a member as well.
+fn row_for(
+    desk: &Desk,
+    person: &Person,
+    audience: Audience,
+    word: &str,
+) -> Option<&'static Keyword> {
+    match audience {
+        Audience::Team => {
+            let also = is_known(desk, &person.id);
+            // Who has only joined an incident looks after their own key like every member.
+            if also && !person.is_maintainer() && word.eq_ignore_ascii_case("key") {
+                return member_keyword(word);
+            }
+            keyword(word).or_else(|| member_keyword(word).filter(|_| also))
+        }
+        Audience::Members => member_keyword(word),
+        Audience::Reporters => None,
+    }
+}
+
+impl<'a> SignedMail<'a> {
+    fn work(&self, handle: Option<&Handle>, what: &'static str) -> Work<'a> {
+        let mut work = Work::on(self.desk, handle, self.now, self.fresh.clone());
+        work.by = Some(self.person.id.clone());
+        work.signed = Some(self.signed.fingerprint.clone());
+        work.dispose(what);
+        work
+    }
+
+    fn row(&self, word: &str) -> Option<&'static Keyword> {
+        row_for(self.desk, self.person, self.audience, word)
+    }
+
+    fn is_spent(&self) -> bool {
+        self.desk.is_spent(&self.signed.fingerprint, self.signed.hash)
+    }
+
+    fn spend(&self, work: &mut Work<'_>) {
+        let (fingerprint, hash) = (self.signed.fingerprint.clone(), self.signed.hash);
+        work.add_to_desk(Event::SignatureSpent { fingerprint, hash });
+    }
+
+    /// A word of the desk that stands where none counts: the writer meant something by it, so the
+    /// mail is not passed on as if it were talk (FAILURES L1).
+    fn out_of_place(&self) -> Option<Refusal> {
+        if is_misplaced(&self.parsed) {
+            return Some(Refusal::new(
+                "a word in the wrong place",
+                "your mail begins with a word of the desk that does not stand at the beginning of its line.",
+                "write it at the very beginning of the line, without blanks and without the bar.",
+            ));
+        }
+        if self.parsed.too_many {
+            return Some(Refusal::new(
+                "too many words in one mail",
+                "your mail has more than 50 lines of words, and all or nothing is carried out.",
+                "send them in two mails.",
+            ));
+        }
+        let stray = self.parsed.stray.as_ref()?;
+        Some(Refusal::new(
+            "a word below the text",
+            format!(
+                "the line `{}` stands below your text, where no word counts, and would have been passed on as text.",
+                clean_line(&stray.text(), 60)
+            ),
+            "write all words as the first lines of the mail, with no empty line between them. If it is meant as text, put a blank before it.",
+        ))
+    }
+
+    /// A signed mail without commands, in an incident's thread: kept and passed on to the others.
+    fn conversation(&self, handle: &Handle) -> Decision {
+        let mut work = self.work(Some(handle), "reply");
+        if self.is_spent() {
+            work.dispose("replay");
+            return work.done();
+        }
+        // What is quoted from another incident is not for those who are on this one only (L9).
+        if self.place.named.iter().any(|named| named != handle) {
+            let refusal = Refusal::new(
+                "two incidents in one mail",
+                "your mail quotes a mail on another incident, so it was passed on to nobody.",
+                "send it again without that quote.",
+            );
+            return self.refuse(Some(handle), &refusal);
+        }
+        if let Err(refusal) = self.talk_is_bound() {
+            return self.refuse(Some(handle), &refusal);
+        }
+        self.spend(&mut work);
+        join(&mut work, self.letter, Author::Person(self.person.id.clone()));
+        relay::mail(&mut work, self.letter, Some(self.person), &self.person.name);
+        if !self.letter.verdict.protection.is_encrypted() {
+            let lines = [
+                "Your mail was passed on sealed, but it came to us NOT encrypted: it was readable on the way."
+                    .to_owned(),
+            ];
+            let next = "encrypt mail to the desk; `| /ping` (without the bar) tells what your program does.";
+            work.inform(&[self.person], "Your mail was not encrypted", &lines, next);
+        }
+        work.done()
+    }
+
+    /// A member answers a mail of the desk that is about no incident: it goes to those who look after
+    /// the members, and opens none.
+    fn word_to_stewards(&self) -> Decision {
+        let mut work = self.work(None, "word of a member");
+        if self.is_spent() {
+            work.dispose("replay");
+            return work.done();
+        }
+        self.spend(&mut work);
+        let text: String =
+            crate::domain::outgoing::texts::clean(&self.parsed.text).chars().take(20_000).collect();
+        let text = crate::domain::outgoing::texts::quote(
+            &crate::domain::outgoing::texts::without_references(&text),
+        );
+        let mut lines = vec![format!("{} ({}) writes:", self.person.name, self.person.id), text];
+        if !self.letter.attachments.is_empty() {
+            lines.push("Attachments are kept with the mail, and were not passed on.".to_owned());
+        }
+        let people = crate::domain::decide::membership::stewards_but(&work, &self.person.id);
+        let next = format!("answer them from your own address: {}.", self.person.address);
+        crate::domain::decide::membership::tell_at_desk(
+            &mut work,
+            &people,
+            "A member writes",
+            &lines,
+            &next,
+        );
+        work.done()
+    }
+
+    /// Whether talk was meant for this incident. What somebody signed elsewhere, on a list or for
+    /// another desk, can be brought into a thread by anybody who has it: the outer headers are not
+    /// signed.
+    fn talk_is_bound(&self) -> Result<(), Refusal> {
+        let for_us = self.signed.names_us && self.letter.subject_protected;
+        if self.place.own.is_empty() && !for_us {
+            return Err(Refusal::new(
+                "not bound to this incident",
+                "your mail holds no `Ref:` line of ours, so anybody could have brought it here; it was passed on to nobody.",
+                "answer a mail of ours on the incident, and keep its `Ref:` line (quoted is fine).",
+            ));
+        }
+        self.check_age()
+    }
+
+    fn commands(&self) -> Decision {
+        let handle = match self.admitted() {
+            Ok(handle) => handle,
+            // What a mail program did is told whatever it did, to the pinned key.
+            Err(refusal) if is_ping(&self.parsed.lines) && !self.is_spent() => {
+                return self.ping(&refusal);
+            }
+            Err(refusal) => return self.refuse(self.place.handle.as_ref(), &refusal),
+        };
+        let mut work = self.work(handle.as_ref(), "commands");
+        self.spend(&mut work);
+        match carry_out(work, self.letter, self.person, &self.parsed, self.audience) {
+            Ok(work) => work.done(),
+            Err(refusal) => self.refuse(handle.as_ref(), &refusal),
+        }
+    }
+
+    /// Answers `/ping` in a mail whose commands would not have counted.
+    fn ping(&self, refusal: &Refusal) -> Decision {
+        let mut work = self.work(self.place.handle.as_ref(), "ping");
+        self.spend(&mut work);
+        let told = diagnosis::tell(
+            self.letter,
+            Some(self.person),
+            self.place.handle.as_ref(),
+            Some(refusal),
+        );
+        let head = self.desk.head;
+        let facts = json!({
+            "summary": "Done: ping",
+            "steps": [{ "line": "/ping", "answer": wrapped(&told) }],
+            "text_kept": false,
+            "cut": false,
+            "left_out": "",
+            "journal_number": head.number,
+            "journal_hash": shown_hash(self.desk, self.person),
+        });
+        answer(&mut work, self.letter, self.person, Purpose::Transcript, "transcript", facts);
+        work.done()
+    }
+
+    /// Checks everything about a mail that must hold before its first word is looked at, and says
+    /// which incident it speaks of.
+    fn admitted(&self) -> Result<Option<Handle>, Refusal> {
+        let (letter, lines) = (self.letter, self.parsed.lines.as_slice());
+        if letter.html_only {
+            return Err(Refusal::new(
+                "HTML only",
+                "your mail has no plain text, and commands are read from plain text only.",
+                "send it again as plain text (in your mail program: format, plain text only).",
+            ));
+        }
+        if !letter.verdict.protection.is_encrypted() {
+            return Err(Refusal::new(
+                "not encrypted",
+                "your mail was signed and not encrypted; anyone on the way could read it.",
+                "send it again, signed and encrypted to our key.",
+            ));
+        }
+        if self.is_spent() {
+            return Err(Refusal::new(
+                SENT_TWICE,
+                "a mail with this very signature was taken before, so this one is a copy.",
+                "to do it again, write a new mail. If you did not send this one, somebody has a copy of the first.",
+            ));
+        }
+        self.check_age()?;
+        // What is quoted from elsewhere may hold anything; it counts only where nothing of ours does.
+        if self.place.foreign && self.place.own.is_empty() && !self.place.to_desk {
+            return Err(Refusal::new(
+                "a reference that is not yours",
+                "your mail holds a `Ref:` that was not made out to you for that incident.",
+                "answer the mail that you got from us yourself.",
+            ));
+        }
+        let named = lines.iter().find(|line| line.word.eq_ignore_ascii_case("incident"));
+        let named = named.map(|line| named_incident(&line.arguments)).transpose()?;
+        self.bound(named)
+    }
+
+    /// The one incident that the mail is bound to.
+    fn bound(&self, named: Option<Handle>) -> Result<Option<Handle>, Refusal> {
+        let place = self.place;
+        let mut handles: Vec<&Handle> =
+            place.own.iter().map(|reference| &reference.handle).collect();
+        handles.sort();
+        handles.dedup();
+        let contradiction = || {
+            Refusal::new(
+                "two incidents named",
+                "your mail speaks of two incidents at once.",
+                "answer a mail about the one that you mean, and quote no other.",
+            )
+        };
+        if handles.len() > 1 {
+            return Err(contradiction());
+        }
+        let by_ref = handles.first().copied().cloned();
+        let agrees = |a: Option<&Handle>, b: Option<&Handle>| a.is_none() || b.is_none() || a == b;
+        if !agrees(by_ref.as_ref(), named.as_ref())
+            || !agrees(by_ref.as_ref(), place.by_headers.as_ref())
+            || !agrees(named.as_ref(), place.by_headers.as_ref())
+        {
+            return Err(contradiction());
+        }
+        match (by_ref, named) {
+            (Some(handle), _) => Ok(Some(handle)),
+            // Signed for another desk, it would change something at this one.
+            (None, None) if !self.signed.names_us && !place.to_desk && self.changes_the_desk() => {
+                Err(Refusal::new(
+                    "not bound to this desk",
+                    "your mail program does not sign for whom the mail is meant, and your mail holds no `Ref:` line of ours.",
+                    "answer any mail of ours and keep its `Ref:` line.",
+                ))
+            }
+            (None, None) => Ok(None),
+            // One that the person is not on is as good as none: that it exists is not for them.
+            (None, Some(handle))
+                if !self.desk.incidents.get(&handle).is_some_and(|i| i.is_team(self.person)) =>
+            {
+                Err(Refusal::new(
+                    "no such incident",
+                    format!("there is no incident {handle} that you are on."),
+                    "write `| /list` to see yours, without the bar.",
+                ))
+            }
+            // Without our key among the intended recipients the same signed bytes could have been
+            // meant for another desk.
+            (None, Some(handle)) if self.signed.names_us => Ok(Some(handle)),
+            (None, Some(_)) => Err(Refusal::new(
+                "not bound to this desk",
+                "your mail program does not sign for whom the mail is meant, so `/incident` alone does not count.",
+                "answer a mail of ours on that incident and keep its `Ref:` line.",
+            )),
+        }
+    }
+
+    /// Whether a word changes what the desk knows, and not only asks.
+    fn changes_the_desk(&self) -> bool {
+        let rows = self.parsed.lines.iter().filter_map(|line| self.row(&line.word));
+        rows.into_iter()
+            .any(|row| row.scope == Scope::Desk && (row.dangerous || row.group == "people"))
+    }
+
+    fn check_age(&self) -> Result<(), Refusal> {
+        let lines = self.parsed.lines.as_slice();
+        // Holding something back must work however long the mail took.
+        let harmless = ["hold", "incident"];
+        let only_hold = !lines.is_empty()
+            && lines.iter().all(|line| harmless.iter().any(|w| line.word.eq_ignore_ascii_case(w)));
+        let dangerous =
+            lines.iter().any(|line| self.row(&line.word).is_some_and(|row| row.dangerous));
+        let made = self.signed.made;
+        let mut age = self.letter.received.signed_duration_since(made);
+        if dangerous {
+            age = age.max(self.now.signed_duration_since(made));
+        }
+        if age > AGE_MAX && !only_hold {
+            return Err(Refusal::new(
+                "too old",
+                format!(
+                    "your signature was {} hours old, and {} is the most that counts.",
+                    age.num_hours(),
+                    AGE_MAX.num_hours()
+                ),
+                "send it again, signed anew.",
+            ));
+        }
+        if age < -AHEAD_MAX {
+            return Err(Refusal::new(
+                "from the future",
+                format!(
+                    "your signature is dated {} minutes ahead of our clock.",
+                    age.num_minutes().abs()
+                ),
+                "set your computer's clock, and send it again.",
+            ));
+        }
+        // The history after the backup is lost, and with it which signatures were used up in it.
+        if self.desk.restored().is_some_and(|at| made <= at) && !only_hold {
+            return Err(Refusal::new(
+                "from before the desk was restored",
+                "the desk was put back from a backup after your mail was signed, and may have carried it out before.",
+                "look with `| /status` (without the bar) whether it was done; if not, send it again, signed anew.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Nothing happens, and the person whose key signed is told why; nobody else.
+    fn refuse(&self, handle: Option<&Handle>, refusal: &Refusal) -> Decision {
+        let mut work = self.work(handle, "commands, refused");
+        // Used up whatever became of it: what was refused today must not be carried out tomorrow by
+        // somebody who kept a copy.
+        let spent = self.is_spent();
+        if !spent {
+            self.spend(&mut work);
+        }
+        // A flood of copies is told once an hour, and fills neither the mailbox nor the journal.
+        let hour_ago = crate::domain::facts::names::later(self.now, Span::hours(-1));
+        if spent && self.desk.replayed(&self.person.id).is_some_and(|at| at > hour_ago) {
+            work.dispose("replay");
+            return work.done();
+        }
+        let lines = &self.parsed.lines;
+        let words = lines.iter().filter_map(|line| self.row(&line.word));
+        let words = words.map(|row| row.word.to_owned()).collect();
+        work.add(Event::Refused { words, why: refusal.reason.clone() });
+        let next = match refusal.next.as_str() {
+            "" if self.audience == Audience::Members => "see `| /help`, without the bar.",
+            "" => "look where it stands with `| /status`, without the bar.",
+            next => next,
+        };
+        let head = self.desk.head;
+        let understood: Vec<_> = lines.iter().map(|line| clean_line(&line.text(), 200)).collect();
+        let facts = json!({
+            "received": work.say(self.letter.received),
+            "reason": refusal.reason,
+            "understood": understood,
+            "why": after("Why not: ", &refusal.why),
+            "next": after("What to do: ", next),
+            "journal_number": head.number,
+            "journal_hash": shown_hash(self.desk, self.person),
+        });
+        answer(&mut work, self.letter, self.person, Purpose::Refusal, "refusal", facts);
+        work.done()
+    }
+}
+
+/// Breaks a sentence so that it fits behind what the template puts before it.
+fn after(before: &str, sentence: &str) -> String {
+    let whole = wrapped(&format!("{before}{sentence}"));
+    whole.strip_prefix(before).unwrap_or(sentence).to_owned()
+}
+
+//------------ Rights -----------------------------------------------------------------------------
+
+/// What the incident's playbook says about a word, if it says anything.
+#[must_use]
+pub fn right<'a>(work: &'a Work<'_>, row: &Keyword) -> Option<&'a Right> {
+    work.incident.as_ref().and_then(|incident| incident.playbook.rights.get(row.word))
+}
+
+/// Whether somebody may use a word: by the playbook's own rights, or by the table of words.
+///
+/// # Errors
+/// Who may.
+pub fn may_use(work: &Work<'_>, person: &Person, row: &Keyword) -> Result<(), Refusal> {
+    let Some(incident) = &work.incident else {
+        if row.scope == Scope::Desk {
+            return Ok(());
+        }
+        return Err(Refusal::new(
+            "no incident named",
+            format!("`/{}` is about an incident, and your mail names none.", row.word),
+            "keep the `Ref:` line of our mail in yours.",
+        ));
+    };
+    let leads = [&incident.lead, &incident.deputy].contains(&&Some(person.id.clone()));
+    let own = right(work, row).filter(|right| !right.roles.is_empty());
+    let (holds, who) = match (own, row.needs) {
+        (Some(right), _) => {
+            let label = |role: &String| incident.playbook.role_label(role).to_owned();
+            let who: Vec<String> = right.roles.iter().map(label).collect();
+            let holds = right.roles.iter().any(|role| incident.holds(person, role));
+            (holds, format!("the {}", who.join(" or the ")))
+        }
+        (None, Needs::Maintainer) => {
+            (row.scope == Scope::Desk || incident.is_team(person), "the incident's team".to_owned())
+        }
+        (None, Needs::Team | Needs::TaskRole) => {
+            (incident.is_team(person), row.needs.words().to_owned())
+        }
+        (None, Needs::Intake) => {
+            let intake = &incident.playbook.intake;
+            (
+                incident.holds(person, intake),
+                format!("the {}", incident.playbook.role_label(intake)),
+            )
+        }
+        (None, Needs::Lead) => (leads && incident.is_team(person), row.needs.words().to_owned()),
+        (None, Needs::Member) => (is_known(work.desk, &person.id), row.needs.words().to_owned()),
+        (None, Needs::Reporter) => (false, row.needs.words().to_owned()),
+    };
+    if holds {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "not your role",
+        format!("`/{}` is for {who}, and you are not among them.", row.word),
+        "ask one of them to send it.",
+    ))
+}
+
+//------------ Carrying out -----------------------------------------------------------------------
+
+/// Carries out all lines on the copy, or none.
+fn carry_out<'d>(
+    mut work: Work<'d>,
+    letter: &Letter,
+    person: &'d Person,
+    parsed: &Parsed,
+    audience: Audience,
+) -> Result<Work<'d>, Refusal> {
+    // All words are known and allowed before the first is carried out.
+    let mut rows = Vec::new();
+    for line in &parsed.lines {
+        let row = row_for(work.desk, person, audience, &line.word)
+            .ok_or_else(|| unknown_to(&line.word, audience))?;
+        check_arguments(row, line)?;
+        may_use(&work, person, row)?;
+        only_about_itself(&work, person, row, line)?;
+        rows.push((row, line));
+    }
+    let words = rows.iter().map(|(row, _)| row.word.to_owned()).collect();
+    work.add(Event::Commanded { words });
+    let asked_before = open_asks(&work);
+    let mut turn = Turn {
+        work: &mut work,
+        person,
+        letter,
+        text: &parsed.text,
+        text_used: false,
+        line: String::new(),
+        confirming: None,
+        confirmer: None,
+        also_on: None,
+        also_holds: Vec::new(),
+    };
+    let mut steps = Vec::new();
+    for (row, line) in &rows {
+        turn.line = line.text();
+        let shown = turn.line.clone();
+        let answer = run(&mut turn, row, &line.arguments).map_err(|mut refusal| {
+            if rows.len() > 1 {
+                refusal.why = format!("at `{shown}`: {}", refusal.why);
+            }
+            refusal
+        })?;
+        steps.push(json!({ "line": shown, "answer": wrapped(&answer) }));
+    }
+    let newcomer = turn.work.desk.roster.newcomers.contains_key(&person.fingerprint);
+    let text_left = !turn.text_used && !parsed.text.is_empty() && !newcomer;
+    let passed_on = text_left && turn.work.incident.is_some();
+    let asks = open_asks(&work) > asked_before;
+    if passed_on {
+        pass_text_on(&mut work, letter, person, &parsed.text);
+    }
+    let words: Vec<_> = rows.iter().map(|(row, _)| row.word).collect();
+    let head = work.desk.head;
+    let what = if asks { "Confirm" } else { "Done" };
+    let facts = json!({
+        "summary": clean_line(&format!("{what}: {}", words.join(", ")), 100),
+        "steps": steps,
+        "text_kept": passed_on,
+        "cut": parsed.cut,
+        "left_out": parsed.left_out(),
+        "journal_number": head.number,
+        "journal_hash": shown_hash(work.desk, person),
+    });
+    answer(&mut work, letter, person, Purpose::Transcript, "transcript", facts);
+    Ok(work)
+}
+
+/// A key that is not in force answers for itself and for nothing else.
+fn only_about_itself(
+    work: &Work<'_>,
+    person: &Person,
+    row: &Keyword,
+    line: &Line,
+) -> Result<(), Refusal> {
+    let newcomer = work.desk.roster.newcomers.contains_key(&person.fingerprint);
+    let distrusted = work.desk.members.get(&person.id).is_some_and(|member| {
+        !person.is_maintainer() && !member.distrusted.is_empty() && !newcomer
+    });
+    let what = line.arguments.split_whitespace().next().unwrap_or("");
+    let about_key = row.word == "key"
+        && ["confirm", "cancel"].iter().any(|word| what.eq_ignore_ascii_case(word));
+    let replaces = row.word == "key" && ["replace", "show", "revoke"].contains(&what);
+    if matches!(row.word, "ping" | "help") || about_key || (distrusted && replaces) {
+        return Ok(());
+    }
+    if distrusted && work.distrusts(person) {
+        return Err(Refusal::new(
+            "a key that is not trusted",
+            "your key was said to be in other hands, so it counts no more.",
+            "offer another one: `| /key replace`, the new key attached, without the bar.",
+        ));
+    }
+    // A key that another one has taken the place of says that a notice arrived, and no more.
+    let says = ["ack", "ready", "objection", "leak", "whoami"].contains(&row.word);
+    let first = work.signed.as_ref().is_none_or(|signed| *signed == person.fingerprint);
+    if !first && !newcomer && !says && !replaces {
+        return Err(Refusal::new(
+            "a key that was replaced",
+            "your mail is signed by a key that another one of yours has taken the place of.",
+            "sign with the new one. If that is not yours: `| /key revoke`, without the bar.",
+        ));
+    }
+    if !newcomer {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "a key that is not in force",
+        "your mail is signed by a key that is offered and not in force yet.",
+        "write `| /key confirm NONCE` with it; everything else with the old one.",
+    ))
+}
+
+/// Carries one word out.
+///
+/// # Errors
+/// Why it is not done.
+pub fn run(turn: &mut Turn<'_, '_>, row: &Keyword, arguments: &str) -> Result<String, Refusal> {
+    match row.run {
+        Run::Person(run) => run(turn, arguments),
+        Run::Reporter(_) => Err(unknown(row.word)),
+    }
+}
+
+/// How many confirmations are open.
+fn open_asks(work: &Work<'_>) -> usize {
+    work.incident.as_ref().map_or(0, |incident| incident.asks.len())
+}
+
+/// What stands below the commands is a word to the team. Only the writer's own lines travel.
+fn pass_text_on(work: &mut Work<'_>, letter: &Letter, person: &Person, text: &str) {
+    let mut own = Letter { text: text.to_owned(), ..letter.clone() };
+    own.attachments.retain(|attachment| !attachment.is_text_of_mail());
+    join(work, &own, Author::Person(person.id.clone()));
+    relay::mail(work, &own, Some(person), &person.name);
+}
+
+fn answer(
+    work: &mut Work<'_>,
+    letter: &Letter,
+    person: &Person,
+    purpose: Purpose,
+    template: &str,
+    mut facts: serde_json::Value,
+) {
+    let handle = work
+        .incident
+        .as_ref()
+        .map_or_else(|| work.desk.settings.name.clone(), |i| i.handle.to_string());
+    // Whoever has left gets the answer to their mail, and no reference to go on with.
+    let on_it = |incident: &crate::domain::model::incident::Incident| {
+        incident.is_team(person) || incident.is_for_any_group(person)
+    };
+    let party = crate::domain::model::roster::Party::Person(&person.id);
+    let reference = match &work.incident {
+        Some(incident) if on_it(incident) => work.reference(party),
+        Some(_) => String::new(),
+        None => work.desk_reference(&person.id),
+    };
+    if let serde_json::Value::Object(map) = &mut facts {
+        map.insert("handle".to_owned(), handle.into());
+        map.insert("ref".to_owned(), reference.into());
+    }
+    let written = work.write(template, &facts);
+    work.tell_written(person, purpose, written, Vec::new(), letter.message_id.clone());
+}
+
+/// The head of the journal, for those who may know how much goes on here: members would see it grow
+/// with incidents that are none of theirs.
+fn shown_hash(desk: &Desk, person: &Person) -> Option<Digest> {
+    let own = desk.roster.person(&person.id).is_some_and(Person::is_maintainer);
+    let member = desk.members.get(&person.id).is_some();
+    (own || !member).then_some(desk.head.hash)
+}

@@ -1,0 +1,188 @@
+//! The ledger: who got which notice, how far it came, and what they said about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::facts::event::{Answer, Copy, Delivery, Mailed, Purpose, Recipient};
+use crate::domain::facts::letter::Fate;
+use crate::domain::facts::names::{MessageId, Moment, PersonId, TaskId};
+use crate::domain::model::incident::{Entry, Incident, Release};
+use crate::domain::model::roster::{Person, Roster};
+use crate::domain::process::playbook::Audience;
+
+impl Incident {
+    /// Whether somebody gets what this incident sends to a group: they are in it, and among those of
+    /// it who are to know.
+    #[must_use]
+    pub fn is_for(&self, group: &str, person: &Person) -> bool {
+        let among = self.audiences.get(group).is_none_or(|few| few.contains(&person.id));
+        among && person.groups.contains(group)
+    }
+
+    /// Whether somebody is still in a group through which they had a notice. Then they hear that a date
+    /// moves and that the embargo ends, whoever else is to know of the incident by now: they would ship
+    /// on the old date.
+    #[must_use]
+    pub fn is_for_what_they_had(&self, person: &Person) -> bool {
+        let to = Recipient::Person(person.id.clone());
+        self.notices.iter().any(|(id, notice)| {
+            let task = self.task(id);
+            let audience = task.and_then(|task| task.audience.as_ref());
+            let Some(group) = audience.and_then(Audience::under_embargo) else { return false };
+            let releases = notice.releases.values();
+            let mut had = releases
+                .map(|release| release.copies.contains_key(&to) || release.pending.contains(&to));
+            person.groups.contains(group) && had.any(|had| had)
+        })
+    }
+
+    /// Whether the desk's own words about what a recipient had still go to them.
+    #[must_use]
+    pub fn hears_of_what_they_had(&self, roster: &Roster, to: &Recipient) -> bool {
+        let Recipient::Person(id) = to else { return true };
+        roster
+            .person(id)
+            .is_some_and(|person| self.is_for_what_they_had(person) || self.is_team(person))
+    }
+
+    /// Whether somebody gets anything that this incident sends to groups of its process.
+    #[must_use]
+    pub fn is_for_any_group(&self, person: &Person) -> bool {
+        person.groups.iter().any(|group| self.is_for(group, person))
+    }
+
+    /// Everyone whose last word from us about the date was another than the present T.
+    #[must_use]
+    pub fn holders_of_a_date(&self) -> BTreeMap<Recipient, Moment> {
+        let mut last: BTreeMap<Recipient, (Moment, Moment)> = BTreeMap::new();
+        for release in self.notices.values().flat_map(|notice| notice.releases.values()) {
+            let Some(t) = release.t else { continue };
+            for (to, entry) in &release.copies {
+                // A public list gets no sealed word; who moves a date is told that it had one.
+                let told = !matches!(entry.delivery, Delivery::Withheld | Delivery::Withdrawn)
+                    && !matches!(to, Recipient::List(_));
+                if told && last.get(to).is_none_or(|(at, _)| *at <= release.at) {
+                    last.insert(to.clone(), (release.at, t));
+                }
+            }
+        }
+        last.into_iter().map(|(to, (_, t))| (to, t)).collect()
+    }
+
+    /// Everybody to whom a copy of a sealed notice went out.
+    #[must_use]
+    pub fn everybody_told(&self) -> BTreeSet<Recipient> {
+        let releases = self.notices.values().flat_map(|notice| notice.releases.values());
+        let copies = releases.flat_map(|release| &release.copies);
+        copies
+            .filter(|(to, entry)| matches!(to, Recipient::Person(_)) && entry.went_out())
+            .map(|(to, _)| to.clone())
+            .collect()
+    }
+
+    /// The newest line of the ledger for each recipient of a notice, over all its numbers. Those
+    /// whose copy is still to be written stand there as on their way.
+    #[must_use]
+    pub fn ledger(&self, notice: &TaskId) -> BTreeMap<Recipient, (u32, Entry)> {
+        let mut lines = BTreeMap::new();
+        for (number, release) in self.notices.get(notice).iter().flat_map(|n| &n.releases) {
+            for (to, entry) in &release.copies {
+                lines.insert(to.clone(), (*number, entry.clone()));
+            }
+            for to in &release.pending {
+                let waits = Entry::new(Delivery::Queued, release.at);
+                lines.insert(to.clone(), (*number, waits));
+            }
+        }
+        lines
+    }
+
+    fn release(&mut self, notice: &TaskId, number: u32) -> Option<&mut Release> {
+        self.notices.get_mut(notice)?.releases.get_mut(&number)
+    }
+
+    /// The line of the ledger that a mail stands for.
+    fn entry_of(&mut self, message_id: &MessageId) -> Option<(&mut Release, Recipient)> {
+        let mail = self.mails.get(message_id)?;
+        let to = mail.to.clone();
+        let Purpose::Notice { notice, number } = mail.purpose.clone() else { return None };
+        Some((self.release(&notice, number)?, to))
+    }
+
+    pub(super) fn sent(&mut self, at: Moment, notice: &TaskId, number: u32, copies: &[Copy]) {
+        let Some(release) = self.release(notice, number) else { return };
+        for copy in copies {
+            release.pending.remove(&copy.to);
+            release.copies.insert(copy.to.clone(), Entry::new(copy.state, at));
+        }
+        if release.pending.is_empty() {
+            release.complete.get_or_insert(at);
+        }
+        for copy in copies {
+            let purpose = Purpose::Notice { notice: notice.clone(), number };
+            let (message_id, to) = (copy.message_id.clone(), copy.to.clone());
+            self.mailed(at, Mailed { message_id, to, purpose });
+        }
+    }
+
+    pub(super) fn delivered(
+        &mut self,
+        at: Moment,
+        message_id: &MessageId,
+        outcome: Delivery,
+        reply: &str,
+    ) {
+        let purpose = self.mails.get(message_id).map(|mail| &mail.purpose);
+        if purpose == Some(&Purpose::Answer) && outcome == Delivery::Accepted {
+            self.answered.get_or_insert(at);
+        }
+        let Some((release, to)) = self.entry_of(message_id) else { return };
+        let entry = release.copies.entry(to).or_insert_with(|| Entry::new(outcome, at));
+        (entry.delivery, entry.since) = (outcome, at);
+        entry.reply = reply.to_owned();
+        if outcome == Delivery::Accepted {
+            release.accepted.get_or_insert(at);
+        }
+    }
+
+    pub(super) fn reported(
+        &mut self,
+        at: Moment,
+        message_id: &MessageId,
+        fate: Fate,
+        status: &str,
+    ) {
+        let Some((release, to)) = self.entry_of(message_id) else { return };
+        // One of several boxes behind an address may have it: that another has not is what stands.
+        if let Some(entry) = release.copies.get_mut(&to)
+            && (fate == Fate::Failed || !matches!(entry.report, Some((_, Fate::Failed, _))))
+        {
+            entry.report = Some((at, fate, status.to_owned()));
+        }
+    }
+
+    pub(super) fn catch_up(
+        &mut self,
+        notice: &TaskId,
+        number: u32,
+        recipients: &BTreeSet<Recipient>,
+    ) {
+        if let Some(release) = self.release(notice, number) {
+            release.pending.extend(recipients.iter().cloned());
+            release.caught_up.extend(recipients.iter().cloned());
+        }
+    }
+
+    pub(super) fn answered_notice(
+        &mut self,
+        at: Moment,
+        person: &PersonId,
+        notice: &TaskId,
+        number: u32,
+        answer: Answer,
+    ) {
+        let to = Recipient::Person(person.clone());
+        if let Some(entry) = self.release(notice, number).and_then(|r| r.copies.get_mut(&to)) {
+            entry.answered(at, answer);
+        }
+    }
+}

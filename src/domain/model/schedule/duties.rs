@@ -1,0 +1,327 @@
+//! What the desk itself has to do, and when.
+
+use crate::domain::facts::names::{Moment, PersonId, Span, TaskId, later};
+use crate::domain::model::incident::{Incident, Status};
+use crate::domain::process::offset::Window;
+use crate::domain::process::playbook::{Anchor, Kind, Step, Task, Truth};
+
+use crate::domain::model::schedule::leaving::{Block, approved_after, ready, stale_after};
+use crate::domain::model::schedule::moments::anchor_of;
+use crate::domain::model::schedule::{done_at, is_moot, open_before, span_of};
+
+/// Something that the desk itself has to do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Duty {
+    /// Put the next copies of a released notice in the outbox.
+    Copies(TaskId, u32),
+    /// Release a notice whose moment has come.
+    Leave(TaskId),
+    /// Tell the team that nobody has answered the reporter: so many per cent of the time gone.
+    HumanReminder(u32),
+    /// Tell those further up that the time for an answer has lapsed.
+    HumanLapsed,
+    /// Tell the role that a notice is not ready: so many per cent of the time gone.
+    DraftReminder(TaskId, u32),
+    /// Tell the role that a task is due.
+    TaskDue(TaskId),
+    /// Tell the lead and those further up that nobody did it.
+    TaskOverdue(TaskId),
+    /// Do what a row of kind `auto` says, now that its moment has come.
+    Act(TaskId),
+    /// Tell those of a step of a row's own escalation, by its place in the row.
+    Escalate(TaskId, usize),
+    /// Ask the next in turn to lead.
+    AskNext,
+    /// Remind somebody who was asked to lead.
+    OfferReminder(PersonId),
+    /// They said nothing: the next is asked, or the lead is told.
+    OfferLapsed(PersonId),
+    /// Tell the team that nobody has said a word for long.
+    Silence,
+    /// Send the reporter the regular word.
+    ReporterUpdate,
+    /// Tell everyone who knows the date that it passed and nothing was published.
+    Slipped,
+}
+
+impl Duty {
+    /// The mark that is left in the history once people were told; it names the moment, so that a
+    /// moved date is told again.
+    #[must_use]
+    pub fn mark(&self, moment: Moment) -> String {
+        let at = moment.timestamp();
+        match self {
+            Self::Copies(task, number) => format!("copies:{task}:{number}"),
+            Self::Leave(task) => format!("leave:{task}:{at}"),
+            Self::HumanReminder(percent) => format!("human:{percent}:{at}"),
+            Self::HumanLapsed => format!("human:lapsed:{at}"),
+            Self::DraftReminder(task, percent) => format!("draft:{task}:{percent}:{at}"),
+            Self::TaskDue(task) => format!("task:{task}:{at}"),
+            Self::TaskOverdue(task) => format!("overdue:{task}:{at}"),
+            Self::Act(task) => format!("act:{task}:{at}"),
+            Self::Escalate(task, step) => format!("escalate:{task}:{step}:{at}"),
+            Self::AskNext => "ask-next".to_owned(),
+            Self::OfferReminder(person) => format!("offer:{person}:{at}"),
+            Self::OfferLapsed(person) => format!("offer:lapsed:{person}:{at}"),
+            Self::Silence => format!("silence:{at}"),
+            Self::ReporterUpdate => format!("update:{at}"),
+            Self::Slipped => format!("slipped:{at}"),
+        }
+    }
+}
+
+/// Reminders for a draft, in per cent of the time from setting the date to the notice's moment.
+const DRAFT_REMINDERS: [u32; 3] = [50, 80, 100];
+
+/// Everything that the desk still has to do for an incident, with the moment of each. A thing that
+/// was done leaves the list, because doing it is an event.
+#[must_use]
+pub fn duties(incident: &Incident) -> Vec<(Moment, Duty)> {
+    let mut list = Vec::new();
+    for (id, notice) in &incident.notices {
+        for (number, release) in &notice.releases {
+            if !release.pending.is_empty() {
+                list.push((release.at, Duty::Copies(id.clone(), *number)));
+            }
+        }
+    }
+    if !incident.status.is_open() {
+        return list;
+    }
+    human_duties(incident, &mut list);
+    for task in incident.tasks() {
+        task_duties(incident, task, &mut list);
+    }
+    people_duties(incident, &mut list);
+    if let (Some(t), None, None) = (incident.t(), incident.published(), incident.known_public()) {
+        list.push((later(t, incident.playbook.t.slip.rough()), Duty::Slipped));
+    }
+    list.retain(|(at, duty)| {
+        matches!(duty, Duty::Copies(..) | Duty::Leave(_) | Duty::AskNext)
+            || !incident.reminded.contains(&duty.mark(*at))
+    });
+    list.sort();
+    list
+}
+
+/// By when a person must have answered the reporter.
+#[must_use]
+pub fn human_due(incident: &Incident) -> Moment {
+    let received = incident.anchors.get(&Anchor::Received).copied().unwrap_or(incident.opened);
+    incident.playbook.human_answer.due.from(received, &incident.playbook.calendar)
+}
+
+fn human_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
+    // Who left no address cannot be answered; the judgement is all that is owed then.
+    let nobody = incident.reporter.address.is_none() && incident.status != Status::Received;
+    if incident.answered.is_some() || nobody {
+        return;
+    }
+    let received = incident.anchors.get(&Anchor::Received).copied().unwrap_or(incident.opened);
+    let due = human_due(incident);
+    for percent in &incident.playbook.human_answer.remind {
+        list.push((part(received, due, *percent), Duty::HumanReminder(*percent)));
+    }
+    list.push((due, Duty::HumanLapsed));
+}
+
+/// How long after its time a task that nobody did goes to the lead and those further up.
+const ESCALATE_AFTER: Span = Span::hours(24);
+
+/// What marks in the history begin with that say that nobody was left in the rotation.
+pub const NOBODY_LEFT: &str = "rotation:empty:";
+
+/// When people were last told that nobody is left in the rotation.
+fn nobody_left(incident: &Incident) -> Option<Moment> {
+    let marks = incident.reminded.iter().filter_map(|mark| mark.strip_prefix(NOBODY_LEFT));
+    marks.filter_map(|at| Moment::from_timestamp(at.parse().ok()?, 0)).max()
+}
+
+/// What the desk does because people say nothing.
+fn people_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
+    if let Some(offer) = &incident.offer {
+        let half = part(offer.at, offer.until, 50);
+        list.push((half, Duty::OfferReminder(offer.to.clone())));
+        list.push((offer.until, Duty::OfferLapsed(offer.to.clone())));
+    }
+    let calendar = &incident.playbook.calendar;
+    let rotates = incident.playbook.assign.is_some() && incident.lead.is_none();
+    if rotates && incident.offer.is_none() {
+        // One that waits for the digest is shown to people first; where nobody was left, somebody
+        // may be back the next day.
+        let wait = if incident.deferred { Span::minutes(20) } else { Span::zero() };
+        let first = later(incident.opened, wait);
+        let again = nobody_left(incident).map(|at| later(at, Span::hours(24)));
+        list.push((again.map_or(first, |again| again.max(first)), Duty::AskNext));
+    }
+    // With a date ahead, waiting for it is what there is to do.
+    if incident.published().is_none() {
+        let from = incident.t().map_or(incident.last_word, |t| incident.last_word.max(t));
+        list.push((incident.playbook.silence.from(from, calendar), Duty::Silence));
+    }
+    let worked_on = incident.status == Status::Accepted && incident.published().is_none();
+    if let (Some(every), true, Some(_)) =
+        (incident.playbook.reporter_update, worked_on, &incident.reporter.address)
+    {
+        let told = incident.reporter.told.unwrap_or(incident.opened);
+        list.push((every.from(told, calendar), Duty::ReporterUpdate));
+    }
+}
+
+fn part(from: Moment, to: Moment, percent: u32) -> Moment {
+    let whole = to.signed_duration_since(from).num_milliseconds();
+    let part = whole.saturating_mul(i64::from(percent)) / 100;
+    later(from, Span::milliseconds(part))
+}
+
+/// How long something that is to be done as soon as possible is left to people before they are
+/// reminded: the first mail on the incident has shown it to them.
+const ASAP_PATIENCE: Span = Span::hours(24);
+
+fn task_duties(incident: &Incident, task: &Task, list: &mut Vec<(Moment, Duty)>) {
+    if done_at(incident, task).is_some() || is_moot(incident, task) {
+        return;
+    }
+    // What is not known to apply waits; the row that decides it is what people are reminded of.
+    if incident.applies(task) != Truth::Yes {
+        return;
+    }
+    let Some((earliest, due)) = span_of(incident, task) else {
+        return;
+    };
+    match task.kind {
+        Kind::Auto => act_duties(incident, task, (earliest, due), list),
+        Kind::Draft if task.is_notice() => notice_duties(incident, task, (earliest, due), list),
+        Kind::Draft | Kind::Human | Kind::Decide | Kind::Gate | Kind::Record => {
+            reminders(incident, task, (earliest, due), list);
+        }
+    }
+}
+
+fn act_duties(
+    incident: &Incident,
+    task: &Task,
+    (earliest, due): (Moment, Option<Moment>),
+    list: &mut Vec<(Moment, Duty)>,
+) {
+    let Some(action) = task.action.filter(|action| action.waits_for_its_moment()) else { return };
+    // What is done by a moment that is not known yet waits for it.
+    let has_end = task.when.as_ref().is_some_and(|when| when.window.due.is_some());
+    let at = match due {
+        Some(due) => due,
+        None if has_end => return,
+        None => earliest,
+    };
+    let duty = Duty::Act(task.id.clone());
+    if !incident.reminded.contains(&duty.mark(at)) {
+        if open_before(incident, task).next().is_none() {
+            list.push((at, duty));
+        }
+    } else if action.is_closed_by_a_person() {
+        reminders(incident, task, (at, Some(later(at, ASAP_PATIENCE))), list);
+    }
+}
+
+/// When people are reminded of a row: by its own escalation, or at its deadline and a day after.
+fn reminders(
+    incident: &Incident,
+    task: &Task,
+    (earliest, due): (Moment, Option<Moment>),
+    list: &mut Vec<(Moment, Duty)>,
+) {
+    if task.optional || task.is_standing() {
+        return;
+    }
+    let asap = task.when.as_ref().is_some_and(|when| when.window.asap);
+    let known_public = incident.asap().is_some();
+    let due = match due {
+        Some(due) => due,
+        None if asap && !known_public => later(earliest, ASAP_PATIENCE),
+        None if asap => earliest,
+        None => return,
+    };
+    if task.escalate.is_empty() {
+        list.push((due, Duty::TaskDue(task.id.clone())));
+        list.push((later(due, ESCALATE_AFTER), Duty::TaskOverdue(task.id.clone())));
+        return;
+    }
+    let from = began(incident, task, earliest).min(due);
+    for (n, step) in task.escalate.iter().enumerate() {
+        let Step { percent, after, .. } = step;
+        let at = after.from(part(from, due, *percent), &incident.playbook.calendar);
+        list.push((at, Duty::Escalate(task.id.clone(), n)));
+    }
+}
+
+/// Since when a row was known to people: since its anchor, or the setting of T for a row before it.
+fn began(incident: &Incident, task: &Task, earliest: Moment) -> Moment {
+    let anchor = task.when.as_ref().and_then(|when| anchor_of(incident, when));
+    let anchor = anchor.filter(|anchor| *anchor < earliest).unwrap_or(incident.opened);
+    incident.t_set.unwrap_or(incident.opened).max(anchor)
+}
+
+fn notice_duties(
+    incident: &Incident,
+    task: &Task,
+    (earliest, due): (Moment, Option<Moment>),
+    list: &mut Vec<(Moment, Duty)>,
+) {
+    match ready(incident, task) {
+        Ok(()) if is_given_up(incident, task, earliest) => {}
+        Ok(()) => list.push((earliest, Duty::Leave(task.id.clone()))),
+        Err(Block::Over) => {}
+        Err(_) if task.optional => {}
+        Err(_) => {
+            let own = incident.own.iter().any(|own| own.task.id == task.id);
+            let asap = task.when.as_ref().is_some_and(|when| when.window.asap);
+            let Some(due) = due.or_else(|| asap.then(|| later(earliest, ASAP_PATIENCE))) else {
+                return;
+            };
+            // Up to its moment where it has one, and through its time where it has that.
+            let exact = earliest == due;
+            let from = if own || !exact { earliest } else { began(incident, task, earliest) };
+            let slip = incident.playbook.t.slip.rough();
+            for percent in DRAFT_REMINDERS {
+                let at = part(from.min(due), due, percent);
+                // What waits for people on the day itself is overdue when the day has slipped.
+                let on_the_day = task.when.as_ref().is_some_and(|when| when.window == Window::AT);
+                let slip = if percent >= 100 && on_the_day { slip } else { Span::zero() };
+                let at = later(at, slip);
+                list.push((at, Duty::DraftReminder(task.id.clone(), percent)));
+            }
+        }
+    }
+}
+
+/// The mark that is left once people were told that a notice is too old to leave by itself.
+#[must_use]
+pub fn stale_mark(notice: &TaskId, moment: Moment) -> String {
+    format!("stale:{notice}:{}", moment.timestamp())
+}
+
+/// Whether a notice was found too old to leave, people were told, and nobody approved it since.
+fn is_given_up(incident: &Incident, task: &Task, moment: Moment) -> bool {
+    let limit = stale_after(incident, task);
+    incident.reminded.contains(&stale_mark(&task.id, moment))
+        && !limit.is_some_and(|limit| approved_after(incident, task, limit))
+}
+
+/// When something of an incident is due next.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Next {
+    /// Whatever it is.
+    pub duty: Option<Moment>,
+    /// A notice that is ready, or copies of one.
+    pub notice: Option<Moment>,
+}
+
+/// The next moments at which the desk has something to do for an incident.
+#[must_use]
+pub fn next(incident: &Incident) -> Next {
+    let duties = duties(incident);
+    let leaves = |duty: &Duty| matches!(duty, Duty::Leave(_) | Duty::Copies(..));
+    Next {
+        duty: duties.first().map(|(at, _)| *at),
+        notice: duties.iter().find(|(_, duty)| leaves(duty)).map(|(at, _)| *at),
+    }
+}

@@ -1,0 +1,203 @@
+//! Text as it goes through the desk: cleaned, quoted, broken into lines, and with places that are
+//! filled in where a copy is made.
+
+use crate::domain::facts::names::{Digest, Handle};
+
+// Places that stay open in a frozen text, until the copy for one person is made. They are private
+// use characters, which the desk strips from everything that comes in, so nobody can write one.
+pub(super) const RECIPIENT: char = '\u{E000}';
+pub(super) const REFERENCE: char = '\u{E001}';
+pub(super) const LATE: char = '\u{E002}';
+const BLOB: char = '\u{E003}';
+const HISTORY: char = '\u{E004}';
+
+/// Removes what may not stand in a text that is passed on: our own open places, control
+/// characters, and the characters that turn the direction of writing.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    let keep = |c: &char| {
+        let control = c.is_control() && !matches!(c, '\n' | '\t');
+        let turns = matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}');
+        !(control || turns || ('\u{E000}'..='\u{E0FF}').contains(c))
+    };
+    text.replace("\r\n", "\n").chars().filter(keep).collect()
+}
+
+/// Cleans a text that must fit one line, and shortens it to `max` characters.
+#[must_use]
+pub fn clean_line(text: &str, max: usize) -> String {
+    let line = clean(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= max {
+        return line;
+    }
+    line.chars().take(max.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Quotes a text line by line, so that nothing in it can pass for a line of the desk or, in the
+/// answer to it, for a command.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    let lines = text.trim_end().lines().map(|line| format!("> {line}").trim_end().to_owned());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// How wide a line of prose is in a mail.
+const WIDTH: usize = 72;
+
+/// Breaks long lines of the desk's own prose, for mail programs that do not. What is quoted, stands
+/// in a table or behind a bar keeps its lines.
+#[must_use]
+pub fn wrapped(text: &str) -> String {
+    wrapped_to(text, WIDTH)
+}
+
+/// The same for lines that stand indented by so many blanks.
+#[must_use]
+pub fn indented(text: &str, blanks: usize) -> String {
+    let blank = " ".repeat(blanks);
+    let text = wrapped_to(text, WIDTH.saturating_sub(blanks));
+    text.lines().map(|line| format!("{blank}{line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn wrapped_to(text: &str, most: usize) -> String {
+    let mut out = Vec::new();
+    for line in text.lines() {
+        if line.chars().count() <= most || line.starts_with(['>', '|', ' ', '\t', '-', '#']) {
+            out.push(line.to_owned());
+            continue;
+        }
+        let mut row = String::new();
+        for word in line.split(' ') {
+            let width = row.chars().count().saturating_add(word.chars().count());
+            // A word of the desk never begins a line, or the answer to the mail would give it.
+            if !row.is_empty() && width >= most && !word.starts_with('/') {
+                out.push(std::mem::take(&mut row));
+            }
+            if !row.is_empty() {
+                row.push(' ');
+            }
+            row.push_str(word);
+        }
+        out.push(row);
+    }
+    out.join("\n")
+}
+
+/// Where the tokens of references stand in a text: behind a handle and a stroke, whatever stands
+/// before the handle.
+fn tokens(text: &str) -> Vec<std::ops::Range<usize>> {
+    let of_handle = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices('/') {
+        // By bytes: what stands before it may be a letter of several.
+        let before = text.as_bytes().get(..at).unwrap_or(&[]).iter().rev().take(HANDLE_MAX);
+        let length = before.take_while(|byte| of_handle(**byte)).count();
+        let handle = text.get(at.saturating_sub(length)..at);
+        let is_handle = handle.and_then(Handle::parse).is_some();
+        let from = at.saturating_add(1);
+        let after = text.get(from..).unwrap_or("");
+        let length = after.bytes().take(64).take_while(u8::is_ascii_alphanumeric).count();
+        if is_handle && matches!(length, 16 | 26) {
+            found.push(from..from.saturating_add(length));
+        }
+    }
+    found
+}
+
+/// The longest handle: a prefix of twelve, the year and five letters, with their strokes.
+const HANDLE_MAX: usize = 24;
+
+/// Whether a reference of ours stands in a text, in whatever form.
+#[must_use]
+pub fn holds_reference(text: &str) -> bool {
+    !tokens(text).is_empty()
+}
+
+/// Breaks what looks like a reference of ours in somebody else's text, and takes its token out:
+/// quoted in the answer to our mail it would speak for another incident or make the answer look
+/// forged, and the reporter's own is what proves a reporter without a key.
+#[must_use]
+pub fn without_references(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for token in tokens(text) {
+        out.push_str(text.get(at..token.start).unwrap_or(""));
+        out.push_str("...");
+        at = token.end;
+    }
+    out.push_str(text.get(at..).unwrap_or(""));
+    out.replace("Ref:", "Ref :")
+}
+
+/// A place in a sealed text where the store's copy of a letter is to stand, quoted.
+#[must_use]
+pub fn blob_place(blob: Digest) -> String {
+    format!("{BLOB}{blob}{BLOB}")
+}
+
+/// A place in a sealed text where the history of an incident is to stand, line by line.
+#[must_use]
+pub fn history_place(handle: &Handle) -> String {
+    format!("{HISTORY}{handle}{HISTORY}")
+}
+
+/// Puts the history in its place.
+///
+/// # Errors
+/// What `fetch` says.
+pub fn fill_history<E>(
+    text: &str,
+    mut fetch: impl FnMut(&Handle) -> Result<Vec<String>, E>,
+) -> Result<String, E> {
+    let mut out = String::with_capacity(text.len());
+    for (n, piece) in text.split(HISTORY).enumerate() {
+        match (n % 2, Handle::parse(piece)) {
+            (1, Some(handle)) => out.push_str(&fetch(&handle)?.join("\n")),
+            _ => out.push_str(piece),
+        }
+    }
+    Ok(out)
+}
+
+/// Puts the stored letters in their places. A blob that is gone says so.
+pub fn fill_blobs(text: &str, mut fetch: impl FnMut(Digest) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    for (n, piece) in text.split(BLOB).enumerate() {
+        match (n % 2, Digest::parse(piece)) {
+            (1, Some(blob)) => match fetch(blob) {
+                Some(body) => out.push_str(&quote(&without_references(&clean(&body)))),
+                None => out.push_str("(erased)"),
+            },
+            _ => out.push_str(piece),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_write_an_open_place() {
+        assert_eq!(clean("a\u{E000}b\u{202E}c\u{1b}[31m\r\nd"), "abc[31m\nd");
+        assert_eq!(clean_line(" a \n b\u{E003} ", 10), "a b");
+        let long = format!("{} end\n> {}", "word ".repeat(20).trim_end(), "x ".repeat(50));
+        let lines: Vec<String> = wrapped(&long).lines().map(str::to_owned).collect();
+        assert!(lines[..2].iter().all(|line| line.len() <= 72) && lines[2].len() > 72, "{lines:?}");
+        let words = wrapped(&format!("{} | /accept and more", "x".repeat(69)));
+        assert!(!words.lines().any(|line| line.starts_with('/')), "{words}");
+        assert_eq!(quote("a\n\n> b"), "> a\n>\n> > b");
+        assert_eq!(
+            without_references("Ref: EXA-2026-7F3K2/0123456789ABCDEF now\n> Ref:x/y Ref:"),
+            "Ref : EXA-2026-7F3K2/... now\n> Ref :x/y Ref :"
+        );
+        for before in ["REF: ", "*Ref:* ", "Ref: <", "Ref:\n> ", "", "(", "ü"] {
+            let text = format!("{before}EXA-2026-7F3K2/0123456789ABCDEF0123456789.");
+            assert!(
+                holds_reference(&text) && !without_references(&text).contains("0123"),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The checklist of an incident as Markdown, for the tracker that a team works in.
+//!
+//! Its form is a template in the playbook, so that each process looks as its document does; where a
+//! playbook has none, the desk's own is used. What leaves is a copy for people: the journal stays
+//! the truth.
+
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::domain::facts::names::Moment;
+use crate::domain::model::incident::Incident;
+use crate::domain::model::schedule;
+use crate::domain::model::schedule::State;
+use crate::domain::outgoing::texts::clean;
+use crate::domain::process::playbook::{OWN_WORDS, Playbook};
+
+/// The form for a playbook that has none of its own.
+const OWN: &str = include_str!("../../../templates/checklist.md");
+
+#[derive(Serialize)]
+struct Row {
+    id: String,
+    title: String,
+    role: String,
+    /// `x` where it is done, a blank otherwise.
+    tick: &'static str,
+    state: &'static str,
+    /// When it is due or was done; empty where neither is known.
+    when: String,
+    /// By whom and by what, where somebody did it.
+    by: String,
+    src: String,
+}
+
+#[derive(Serialize)]
+struct Phase {
+    name: String,
+    rows: Vec<Row>,
+}
+
+fn phases(incident: &Incident, now: Moment) -> Vec<Phase> {
+    let mut phases: Vec<Phase> = Vec::new();
+    let calendar = &incident.playbook.calendar;
+    for item in schedule::agenda(incident, now) {
+        if matches!(item.state, State::NotHere(_)) {
+            continue;
+        }
+        let done = item.state.settled();
+        let id = match &item.part {
+            Some(part) => item.task.id.part(part),
+            None => item.task.id.clone(),
+        };
+        let settled = incident.done.get(&id).or_else(|| incident.skipped.get(&id));
+        let by = settled.and_then(|done| done.by.as_ref()).map_or("", |by| by.as_str());
+        let evidence = settled.and_then(|done| done.evidence.as_deref()).unwrap_or("");
+        let title = match &item.part {
+            Some(part) => format!("{} [{part}]", item.task.title),
+            None => item.task.title.clone(),
+        };
+        let row = Row {
+            id: id.to_string(),
+            title,
+            role: incident.playbook.role_label(&item.task.role).to_owned(),
+            tick: if done.is_some() { "x" } else { " " },
+            state: item.state.word(),
+            when: done.or(item.due).map_or_else(String::new, |at| calendar.say(at)),
+            by: flat(&[by, evidence].join(" ")),
+            src: item.task.src.clone().unwrap_or_default(),
+        };
+        match phases.iter_mut().find(|phase| phase.name == item.task.phase) {
+            Some(phase) => phase.rows.push(row),
+            None => phases.push(Phase { name: item.task.phase.clone(), rows: vec![row] }),
+        }
+    }
+    phases
+}
+
+fn facts(incident: &Incident, now: Moment) -> Value {
+    let calendar = &incident.playbook.calendar;
+    let list = |set: &std::collections::BTreeSet<String>| {
+        set.iter().cloned().collect::<Vec<_>>().join(", ")
+    };
+    let say = |moment: Option<Moment>| moment.map_or_else(String::new, |at| calendar.say(at));
+    let fields: serde_json::Map<String, Value> = incident
+        .playbook
+        .fields
+        .keys()
+        .map(|id| (id.clone(), flat(incident.fields.get(id).map_or("", String::as_str)).into()))
+        .collect();
+    let person = |id: &Option<crate::domain::facts::names::PersonId>| {
+        id.as_ref().map_or_else(String::new, ToString::to_string)
+    };
+    json!({
+        "handle": incident.handle, "process": incident.playbook.title,
+        "version": incident.playbook.version,
+        "title": flat(incident.title.as_deref().unwrap_or_default()),
+        "state": incident.status.word(), "lead": person(&incident.lead),
+        "deputy": person(&incident.deputy), "batch": incident.batch.clone().unwrap_or_default(),
+        "cvss": incident.score.as_ref().map_or_else(String::new, crate::domain::model::incident::Score::say),
+        "score": incident.score.as_ref().map_or_else(String::new, |score| {
+            format!("{}.{}", score.tenths / 10, score.tenths % 10)
+        }),
+        "band": incident.score.as_ref().map_or_else(String::new, |score| score.band.clone()),
+        "vector": incident.score.as_ref().map_or_else(String::new, |score| score.vector.clone()),
+        "cve": list(&incident.cves), "ghsa": list(&incident.ghsas),
+        "t": say(incident.t()),
+        "t_day": incident.t().map_or_else(String::new, |t| t.format("%Y-%m-%d").to_string()),
+        "received": say(incident.letters.first().map(|letter| letter.received)),
+        "published": say(incident.published()),
+        "f": fields, "phases": phases(incident, now),
+    })
+}
+
+fn render(text: &str, facts: &Value) -> Result<String, (usize, String)> {
+    // Nothing but what a form needs: no filter or function that makes much out of little.
+    let mut env = Environment::empty();
+    env.add_test("startingwith", |text: &str, start: &str| text.starts_with(start));
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    // A template must not keep the desk busy: so many steps, and no more.
+    env.set_fuel(Some(500_000));
+    env.set_trim_blocks(true);
+    env.set_lstrip_blocks(true);
+    env.render_str(text, facts).map_err(|error| {
+        let why = if error.kind() == minijinja::ErrorKind::UndefinedError {
+            "names something that a checklist does not have".to_owned()
+        } else {
+            error.detail().map_or_else(|| error.kind().to_string(), str::to_owned)
+        };
+        (error.line().unwrap_or(1), why)
+    })
+}
+
+/// The checklist of an incident.
+///
+/// # Errors
+/// What is wrong with the playbook's template; it was tried when the playbook was read.
+pub fn markdown(incident: &Incident, now: Moment) -> Result<String, String> {
+    let text = incident.playbook.checklist.as_deref().unwrap_or(OWN);
+    render(text, &facts(incident, now)).map_err(|(_, why)| why)
+}
+
+/// What people wrote into the record must not make a line, a cell or a link of its own.
+fn flat(text: &str) -> String {
+    let kept = |c: char| if "\n\r`|<>[]*".contains(c) { ' ' } else { c };
+    clean(text).chars().map(kept).collect::<String>().trim().to_owned()
+}
+
+/// Tries a template with an empty record.
+///
+/// # Errors
+/// The line in it, from 1, and what is wrong.
+pub(crate) fn try_template(text: &str, playbook: &Playbook) -> Result<(), (usize, String)> {
+    // What makes much out of little is no part of a form, and could fill the memory.
+    for word in ["~", "{% set", "{%- set", "{% macro", "{%- macro", "loop("] {
+        if text.contains(word) {
+            return Err((1, format!("`{word}` is not for a checklist")));
+        }
+    }
+    // With an empty record and with a full one: what stands behind a condition is tried as well.
+    for value in ["", "x"] {
+        try_with(text, playbook, value)?;
+    }
+    Ok(())
+}
+
+fn try_with(text: &str, playbook: &Playbook, value: &str) -> Result<(), (usize, String)> {
+    let fields: serde_json::Map<String, Value> =
+        playbook.fields.keys().map(|id| (id.clone(), value.into())).collect();
+    const WORDS: &str = "handle process title state lead deputy batch cvss score band vector t t_day \
+        received published";
+    let mut all = serde_json::Map::new();
+    all.extend(WORDS.split_whitespace().map(|word| (word.to_owned(), value.into())));
+    all.extend(OWN_WORDS.iter().map(|word| ((*word).to_owned(), value.into())));
+    let row = json!({ "id": "x", "title": "x", "role": "x", "tick": " ", "state": "due",
+        "when": value, "by": value, "src": "1" });
+    all.insert("version".to_owned(), 1.into());
+    all.insert("f".to_owned(), fields.into());
+    all.insert("phases".to_owned(), json!([{ "name": "x", "rows": [row] }]));
+    render(text, &all.into()).map(drop)
+}
