@@ -5,25 +5,23 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use shape::{DeskPart, File, PersonPart, Tls};
 use toml::Spanned;
 
 use crate::domain::facts::names::{Address, Moment, PersonId, is_id, is_prefix};
-use crate::domain::model::desk::Settings;
+use crate::domain::facts::settings::Settings;
 use crate::domain::model::roster::{Person, Roster};
 use crate::domain::outgoing::texts::Texts;
-use crate::domain::process::calendar;
 use crate::domain::process::calendar::Calendars;
 use crate::domain::process::offset::parse_zone;
-use crate::domain::process::playbook;
 use crate::domain::process::playbook::BUILTIN;
+use crate::domain::process::{calendar, playbook};
 use crate::edge::imap::{Mailbox, Server};
 use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
 use crate::engine::Sources;
 use crate::error::{Fault, Place};
 
 mod shape;
-
-use shape::{DeskPart, File, PersonPart, Tls};
 
 /// The documented sample, which `init` writes and a test holds against the fields below.
 pub const SAMPLE: &str = include_str!("../config/embargod.toml");

@@ -9,16 +9,17 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::domain::decide::catch_up;
-use crate::domain::decide::membership;
-use crate::domain::decide::watch;
+use crate::domain::decide::decision::Decision;
 use crate::domain::decide::watch::Leave;
+use crate::domain::decide::{catch_up, membership, watch};
 use crate::domain::facts::event::{Delivery, Event, Purpose};
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Digest, Fingerprint, Handle, MessageId, Moment};
+use crate::domain::facts::record::{Record, chain};
+use crate::domain::facts::settings::Settings;
 use crate::domain::intake::classify;
 use crate::domain::intake::classify::Arrival;
-use crate::domain::model::desk::{Decision, Desk, Record, Settings};
+use crate::domain::model::desk::{Desk, cares};
 use crate::domain::model::roster::{RefKey, Roster};
 use crate::domain::outgoing::mail::{Label, Next, Outcome, Words, after, next_attempt};
 use crate::domain::process::calendar::Calendars;
@@ -26,7 +27,7 @@ use crate::edge::clock::Clock;
 use crate::edge::compose::Sender;
 use crate::edge::opening::{LIMITS, Opener, RawMail};
 use crate::edge::pgp::{Certificate, Directory, Keyring};
-use crate::edge::store::{Commit, Location, Outgoing, Settled, Store, chain, read_journal};
+use crate::edge::store::{Commit, Location, Outgoing, Settled, Store, read_journal};
 use crate::edge::{fresh, pool};
 use crate::error::{Fault, Place};
 
@@ -431,7 +432,7 @@ impl Engine {
             let decision = membership::due(&self.desk, &id, now, fresh()?);
             self.carry_out(decision, now, None, None, &[])?;
         }
-        if membership::own_key_due(&self.desk).is_some_and(|at| at <= now) {
+        if cares::own_key_due(&self.desk).is_some_and(|at| at <= now) {
             let decision = membership::own_key(&self.desk, now, fresh()?);
             self.carry_out(decision, now, None, None, &[])?;
         }
@@ -665,7 +666,7 @@ impl Engine {
     fn record(
         &self,
         event: &Event,
-        entry: Option<&crate::domain::model::desk::Entry>,
+        entry: Option<&crate::domain::decide::decision::Entry>,
         cause: Option<Digest>,
         now: Moment,
     ) -> (Record, Digest) {

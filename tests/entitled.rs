@@ -13,14 +13,13 @@ mod bare;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bare::World;
-use embargod::domain::decide::catch_up;
-use embargod::domain::decide::watch;
+use embargod::domain::decide::decision::Decision;
 use embargod::domain::decide::watch::Leave;
+use embargod::domain::decide::{catch_up, watch};
 use embargod::domain::facts::event::{Delivery, Event, Purpose, Recipient};
 use embargod::domain::facts::key::{KeyFacts, PinnedKey, Subkey};
+use embargod::domain::facts::member_fact::MemberFact;
 use embargod::domain::facts::names::{Address, Digest, Fingerprint, Fresh, PersonId, Span, TaskId};
-use embargod::domain::model::desk::Decision;
-use embargod::domain::model::member::MemberFact;
 use embargod::domain::outgoing::mail::{Label, Mail};
 use embargod::domain::process::playbook::Audience;
 use proptest::prelude::*;

@@ -9,18 +9,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use embargod::domain::facts::anchor::Anchor;
 use embargod::domain::facts::event::{
     Answer, Ask, Author, Copy, Delivery, Draft, Event, LetterNote, Mailed, Opening, Purpose,
     Recipient, ReporterKey,
 };
 use embargod::domain::facts::key::PinnedKey;
 use embargod::domain::facts::letter::{Fate, KeyRank, Protection};
+use embargod::domain::facts::member_fact::MemberFact;
 use embargod::domain::facts::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId,
 };
-use embargod::domain::model::desk::Record;
-use embargod::domain::model::member::MemberFact;
-use embargod::domain::process::playbook::Anchor;
+use embargod::domain::facts::record::Record;
 
 fn at() -> Moment {
     "2026-12-01T09:00:00Z".parse().unwrap()

@@ -18,13 +18,15 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use common::{World, armor, start};
+use embargod::domain::decide::decision::Decision;
 use embargod::domain::facts::event::{Author, Event};
 use embargod::domain::facts::letter::Letter;
 use embargod::domain::facts::names::{Digest, Fresh, Handle, Moment, Span};
+use embargod::domain::facts::record::Record;
 use embargod::domain::intake::classify;
 use embargod::domain::intake::classify::Arrival;
-use embargod::domain::model::desk::{Decision, Desk, Record};
-use embargod::domain::process::vocabulary::{KEYWORDS, Needs, keyword, member_keyword};
+use embargod::domain::model::desk::Desk;
+use embargod::domain::process::vocabulary::{Needs, WORDS, member_word, team_word};
 use embargod::edge::pgp::{Keyring, generate};
 use embargod::rehearsal::mail::{Draft, Guard, Protected};
 use embargod::rehearsal::{Stage, Who};
@@ -303,19 +305,19 @@ fn no_cell_is_done_that_should_not_be() {
         }
         table.push('\n');
         let mut seen = BTreeSet::new();
-        for row in KEYWORDS {
-            if !seen.insert(row.word) {
+        for row in WORDS {
+            if !seen.insert(row.name) {
                 continue;
             }
-            let mut line = format!("/{:<13}", row.word);
+            let mut line = format!("/{:<13}", row.name);
             for (form, form_name) in FORMS {
-                let cell = scene.cell(row.word, by, form);
+                let cell = scene.cell(row.name, by, form);
                 check(
-                    row.word,
+                    row.name,
                     by,
                     form,
                     &cell,
-                    &format!("/{} by {name}, {form_name}: {cell}", row.word),
+                    &format!("/{} by {name}, {form_name}: {cell}", row.name),
                 );
                 let _ = write!(line, "{cell:<16}");
             }
@@ -338,8 +340,8 @@ fn no_cell_is_done_that_should_not_be() {
 /// What may be done at all: by the person with the role, in a mail signed and encrypted, on its
 /// incident, once, in time; a hold also late; what only looks also by others of the roster.
 fn check(word: &str, by: By, form: Form, cell: &str, place: &str) {
-    let row = keyword(word);
-    let members = member_keyword(word).is_some();
+    let row = team_word(word);
+    let members = member_word(word).is_some();
     let done = cell.contains("done") || cell.contains("asked");
     let role = match (by, row.map(|row| row.needs)) {
         (By::Team, Some(_)) => true,
@@ -359,7 +361,7 @@ fn check(word: &str, by: By, form: Form, cell: &str, place: &str) {
     if theirs && form == Form::Both && !waits {
         assert!(done, "{place}");
     }
-    let reporters = KEYWORDS.iter().any(|row| row.word == word && row.needs == Needs::Reporter);
+    let reporters = WORDS.iter().any(|row| row.name == word && row.needs == Needs::Reporter);
     let recorded = cell.contains("recorded");
     assert!(!recorded || (by == By::Reporter && reporters), "{place}");
     if by == By::Reporter && reporters && form == Form::Both {

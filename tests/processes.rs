@@ -245,7 +245,7 @@ fn fifteen_business_days_of_grace_are_three_weeks() {
     let mut incident = plan::supposed(&apereo, at("2026-11-02T09:00:00Z"), None);
     incident.apply(at("2026-11-02T10:00:00Z"), None, &Event::TSet { t });
     let release = |incident: &embargod::domain::model::incident::Incident| {
-        incident.anchor(embargod::domain::process::playbook::Anchor::Release).unwrap()
+        incident.anchor(embargod::domain::facts::anchor::Anchor::Release).unwrap()
     };
     assert_eq!(release(&incident), t, "no grace: the release is T");
     let set = Event::FieldSet { field: "grace".to_owned(), value: "15bd".to_owned() };
@@ -289,7 +289,7 @@ fn emissary_hurries_from_four_on() {
     ] {
         let mut incident = plan::supposed(&emissary, received, None);
         if let Some(vector) = vector {
-            let score = embargod::domain::model::incident::Score::of(vector).unwrap();
+            let score = embargod::domain::process::playbook::field::Score::of(vector).unwrap();
             assert_eq!(score.tenths >= 40, hurries, "{vector}: {}", score.tenths);
             let scored =
                 Event::Scored { vector: score.vector, tenths: score.tenths, band: score.band };

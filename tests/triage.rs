@@ -10,10 +10,10 @@
 mod common;
 
 use common::{Golden, World, only, subjects, to};
+use embargod::domain::facts::anchor::Anchor;
 use embargod::domain::facts::names::{Handle, Span, TaskId};
 use embargod::domain::model::incident::Status;
 use embargod::domain::model::schedule::{State, agenda};
-use embargod::domain::process::playbook::Anchor;
 use embargod::rehearsal::mail::Draft;
 use embargod::rehearsal::{Stage, Who};
 

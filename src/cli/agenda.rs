@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::names::{Handle, Moment, Span};
 use crate::domain::model::incident::Incident;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::{Item, State};
 use crate::domain::process::offset::Calendar;
-use crate::domain::process::playbook::Anchor;
 
 use super::{Done, json, look, say};
 

@@ -9,9 +9,10 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
 use crate::config;
+use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Address, Moment, PersonId};
 use crate::domain::model::desk::Desk;
-use crate::domain::model::member::{Member, MemberFact};
+use crate::domain::model::member::Member;
 use crate::domain::model::roster::Person;
 use crate::domain::outgoing::texts::clean_line;
 use crate::edge::clock::WallClock;

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::config;
 use crate::domain::facts::names::{Digest, Handle, Moment, PersonId};
-use crate::domain::model::desk::Record;
+use crate::domain::facts::record::Record;
 use crate::domain::model::roster::Roster;
 use crate::domain::views::history;
 use crate::edge::opening::{LIMITS, Opener};

@@ -8,12 +8,13 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::config;
+use crate::domain::facts::anchor::{ANCHORS, Anchor};
 use crate::domain::facts::names::{Digest, Handle, Moment, Span, later};
 use crate::domain::model::desk::Desk;
-use crate::domain::model::incident::{Incident, Score};
+use crate::domain::model::incident::Incident;
 use crate::domain::model::schedule;
 use crate::domain::process::offset::Calendar;
-use crate::domain::process::playbook::{ANCHORS, Anchor};
+use crate::domain::process::playbook::field::Score;
 use crate::edge::pgp::Certificate;
 use crate::edge::store::{Counts, Store, read_journal};
 use crate::engine::replay;

@@ -11,11 +11,12 @@ use serde::Serialize;
 
 use crate::domain::facts::event::Blob;
 use crate::domain::facts::names::{Digest, Handle, Moment};
-use crate::domain::model::desk::{Body, Head, Record};
+use crate::domain::facts::record::{Body, Head, Record, chain};
 use crate::domain::outgoing::mail::Label;
 use crate::error::{Fault, Place};
 
-use super::keyfile::{self, hex};
+use super::keyfile;
+use super::keyfile::hex;
 use super::opening::RawMail;
 use super::pgp::Passphrase;
 
@@ -656,12 +657,6 @@ impl Store {
             outbox_unknown: count("SELECT count(*) FROM outbox WHERE state = 'unknown'")?,
         })
     }
-}
-
-/// The hash of a record in the chain: over the hash before it and its text.
-#[must_use]
-pub fn chain(before: Digest, json: &str) -> Digest {
-    Digest::of_parts(&[&before.0, json.as_bytes()])
 }
 
 /// Checks the chain row by row and gives each record to `take`.

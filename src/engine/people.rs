@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::domain::decide::membership;
+use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Digest, Fingerprint, PersonId};
-use crate::domain::model::member::MemberFact;
 use crate::domain::model::roster::Person;
 use crate::edge::pgp::Certificate;
 use crate::edge::{fresh, pool};

@@ -6,14 +6,14 @@ use std::collections::btree_map::Entry as Slot;
 use crate::domain::facts::event::Enclosure;
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Digest, Handle, Moment};
-use crate::domain::model::desk::Body;
+use crate::domain::facts::record::Body;
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{Written, fill_blobs, fill_history};
 use crate::domain::views::history;
-use crate::edge::compose::{self, Unsealed};
+use crate::edge::compose::Unsealed;
 use crate::edge::pgp::Certificate;
-use crate::edge::pool;
 use crate::edge::store::Sealed;
+use crate::edge::{compose, pool};
 use crate::error::{Fault, Place};
 
 use super::{Engine, lock};

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
+use crate::domain::decide::decision::Decision;
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Address, Moment, PersonId, Span, later};
-use crate::domain::model::desk::{Decision, Settings};
+use crate::domain::facts::settings::Settings;
 use crate::domain::model::roster::{Person, Roster};
 use crate::domain::outgoing::mail::Outcome;
 use crate::domain::process::offset::{Calendar, Snap, WeekDays};

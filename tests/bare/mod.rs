@@ -13,17 +13,21 @@
 
 use std::collections::BTreeSet;
 
+use embargod::domain::decide::decision::Decision;
 use embargod::domain::decide::watch;
+use embargod::domain::facts::anchor::Anchor;
 use embargod::domain::facts::event::{Author, Draft, Event, LetterNote, Opening, Recipient};
 use embargod::domain::facts::letter::Protection;
 use embargod::domain::facts::names::{
     Address, Digest, Fingerprint, Fresh, Handle, Moment, PersonId, Span, TaskId,
 };
-use embargod::domain::model::desk::{Decision, Desk, Record, Settings};
+use embargod::domain::facts::record::Record;
+use embargod::domain::facts::settings::Settings;
+use embargod::domain::model::desk::Desk;
 use embargod::domain::model::roster::{Person, RefKey, Roster};
 use embargod::domain::model::schedule;
 use embargod::domain::process::calendar;
-use embargod::domain::process::playbook::{Anchor, BUILTIN, Kind};
+use embargod::domain::process::playbook::{BUILTIN, Kind};
 
 pub(crate) struct World {
     pub desk: Desk,
@@ -59,7 +63,7 @@ impl World {
                 fingerprint: person.fingerprint.clone(),
                 certificate: String::new(),
             };
-            let fact = embargod::domain::model::member::MemberFact::Imported {
+            let fact = embargod::domain::facts::member_fact::MemberFact::Imported {
                 name: person.name,
                 address: person.address,
                 groups: person.groups,

@@ -1,5 +1,7 @@
 //! The words that say that time has run out: the public knows, or it is exploited.
 
+use crate::domain::commands::drafts::show_draft;
+use crate::domain::commands::turn::{Answer, Turn, broken};
 use crate::domain::decide::notice;
 use crate::domain::decide::notice::{Enclosed, freeze, render};
 use crate::domain::facts::event::Event;
@@ -8,12 +10,6 @@ use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Notice;
 use crate::domain::model::schedule;
 use crate::domain::process::playbook::{Audience, Task, Truth};
-
-use crate::domain::commands::Turn;
-use crate::domain::commands::drafts::show_draft;
-use crate::domain::commands::embargo::broken;
-
-type Answer = Result<String, Refusal>;
 
 /// `/known-public`: unsent notices that announce a date lose their meaning; one immediate draft
 /// for each of their audiences takes their place; other open work is due now. Nothing leaves

@@ -1,15 +1,12 @@
 //! What recipients say about a notice: that they have it, that they are ready, that they object, that
 //! it got out. It adds to the ledger and to the record, and changes nothing else.
 
+use crate::domain::commands::turn::{Answer, Turn};
 use crate::domain::facts::event::{Answer as Said, Event, Recipient};
 use crate::domain::facts::names::TaskId;
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Incident;
 use crate::domain::outgoing::texts::{clean, quote};
-
-use crate::domain::commands::Turn;
-
-type Answer = Result<String, Refusal>;
 
 /// The notices that somebody has a copy of, newest last; one of them if it is named.
 fn theirs(turn: &Turn<'_, '_>, named: &str) -> Result<Vec<(TaskId, u32)>, Refusal> {

@@ -1,79 +1,16 @@
 //! The word about a release that several incidents share.
 
+use crate::domain::commands::date::{
+    members, others, set_t_of_all, two_set_its_date, two_set_theirs,
+};
+use crate::domain::commands::turn::{Answer, Turn};
 use crate::domain::decide::batch;
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{Handle, Moment, is_id};
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::intake::command_mail;
 use crate::domain::model::incident::{Incident, Status};
-use crate::domain::process::playbook::{Action, Anchor};
-use crate::domain::process::vocabulary::{keyword, unknown};
-
-use crate::domain::commands::Turn;
-use crate::domain::commands::embargo::set_t;
-
-type Answer = Result<String, Refusal>;
-
-/// The others that share the release and still wait for it, if this person may set the date of all
-/// of them: it is set for all or for none, and by the rights of each.
-///
-/// # Errors
-/// When there is one that they are not on, or whose date they may not set.
-pub(super) fn others(turn: &mut Turn<'_, '_>) -> Result<Vec<Handle>, Refusal> {
-    let incident = turn.incident()?;
-    let (batch, own) = (incident.batch.clone().unwrap_or_default(), incident.handle.clone());
-    members(turn, &batch, &own)
-}
-
-fn members(turn: &mut Turn<'_, '_>, name: &str, own: &Handle) -> Result<Vec<Handle>, Refusal> {
-    let (desk, person) = (turn.work.desk, turn.person);
-    let handles = desk.batches.get(name).into_iter().flatten().filter(|handle| *handle != own);
-    let waits =
-        |incident: &&Incident| incident.published().is_none() && incident.known_public().is_none();
-    let incidents: Vec<&Incident> = handles
-        .filter_map(|handle| desk.incidents.get(handle))
-        .filter(|incident| incident.status.is_open())
-        .collect();
-    if incidents.iter().any(|incident| !incident.is_team(person)) {
-        return Err(Refusal::new(
-            "not on all of them",
-            format!("the release `{name}` fixes an incident that you are not on."),
-            "ask somebody who is on all of them, or choose another name.",
-        ));
-    }
-    // Whose T is set with it: what is public has no date ahead.
-    let handles: Vec<Handle> =
-        incidents.into_iter().filter(waits).map(|incident| incident.handle.clone()).collect();
-    let disclose = keyword("disclose").ok_or_else(|| unknown("disclose"))?;
-    for handle in &handles {
-        let mut may = Ok(());
-        turn.work.on_other(handle, |work| may = command_mail::may_use(work, person, disclose));
-        may?;
-    }
-    Ok(handles)
-}
-
-/// Whether a process asks for a second person where a date is set.
-fn two_set_its_date(incident: &Incident) -> bool {
-    incident.playbook.rights.get("disclose").is_some_and(|right| right.second)
-}
-
-/// The same of any of the others.
-fn two_set_theirs(turn: &Turn<'_, '_>, others: &[Handle]) -> bool {
-    let incidents = &turn.work.desk.incidents;
-    others.iter().filter_map(|handle| incidents.get(handle)).any(two_set_its_date)
-}
-
-/// Where the process of one of the others asks for a second person, so does the date of all.
-pub(super) fn second_for(turn: &Turn<'_, '_>, others: &[Handle]) -> Vec<String> {
-    if !two_set_theirs(turn, others) {
-        return Vec::new();
-    }
-    let own = turn.work.incident.as_ref().map(|incident| &incident.playbook);
-    let roles = own.and_then(|own| own.rights.get("disclose")).map(|right| right.roles.clone());
-    let roles = roles.filter(|roles| !roles.is_empty());
-    roles.unwrap_or_else(|| own.iter().map(|own| own.intake.clone()).collect())
-}
+use crate::domain::process::playbook::Action;
 
 /// `/batch NAME`, `/batch leave`, `/batch final`
 pub fn batch(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
@@ -183,22 +120,6 @@ fn date_of_all(
         _ => None,
     };
     Ok((moves, theirs))
-}
-
-/// Sets T for this incident and all that share its release.
-pub(super) fn set_t_of_all(
-    turn: &mut Turn<'_, '_>,
-    t: Moment,
-    others: &[Handle],
-) -> Result<usize, Refusal> {
-    let person = turn.person;
-    let mut told = set_t(turn.work, person, t)?;
-    for handle in others {
-        let mut result = Ok(0);
-        turn.work.on_other(handle, |work| result = set_t(work, person, t));
-        told = told.saturating_add(result?);
-    }
-    Ok(told)
 }
 
 fn leave(turn: &mut Turn<'_, '_>) -> Answer {

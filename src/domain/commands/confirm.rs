@@ -1,14 +1,12 @@
 //! The words that answer the desk's own question.
 
+use crate::domain::commands::rights;
+use crate::domain::commands::turn::{Answer, Confirmed, Turn, needs};
 use crate::domain::facts::event::{Ask, Event};
-use crate::domain::facts::names::Digest;
+use crate::domain::facts::names::{Digest, nonce_hash};
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::intake::command_mail;
-use crate::domain::process::vocabulary::{keyword, unknown};
-
-use crate::domain::commands::{Turn, needs, nonce_hash};
-
-type Answer = Result<String, Refusal>;
+use crate::domain::model::roster::Person;
+use crate::domain::process::vocabulary::{Row, team_word, unknown};
 
 /// What a nonce stands for, if it was sealed to this person and is still open.
 fn find(turn: &Turn<'_, '_>, nonce: &str) -> Result<(Digest, Ask), Refusal> {
@@ -23,10 +21,27 @@ fn find(turn: &Turn<'_, '_>, nonce: &str) -> Result<(Digest, Ask), Refusal> {
     })
 }
 
-/// `/confirm NONCE`: carries the command out as it was understood when it was asked about.
-pub fn confirm(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
-    needs(arguments, "confirm", "NONCE")?;
-    let (hash, ask) = find(turn, arguments)?;
+/// A command that was confirmed, to be carried out as it was understood when it was asked about.
+pub struct Order<'d> {
+    /// Who gave it.
+    pub by: &'d Person,
+    /// The line.
+    pub line: String,
+    /// Its word.
+    pub row: &'static Row,
+    /// What stands behind the word.
+    pub arguments: String,
+    /// The confirmation.
+    pub confirmed: Confirmed<'d>,
+}
+
+/// `/confirm NONCE`: uses the nonce up, and says what it stands for.
+///
+/// # Errors
+/// When it stands for nothing that this person may confirm now.
+pub fn resolve<'d>(turn: &mut Turn<'_, 'd>, nonce: &str) -> Result<Order<'d>, Refusal> {
+    needs(nonce, "confirm", "NONCE")?;
+    let (hash, ask) = find(turn, nonce)?;
     if turn.work.now > ask.until {
         return Err(Refusal::new(
             "too late to confirm",
@@ -34,7 +49,8 @@ pub fn confirm(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             format!("send the command again: `| {}`, without the bar.", ask.line),
         ));
     }
-    if ask.by.as_ref() == Some(&turn.person.id) {
+    let confirmer = turn.person;
+    if ask.by.as_ref() == Some(&confirmer.id) {
         return Err(Refusal::new(
             "another person must confirm it",
             "you gave the command yourself, and it needs a second person.",
@@ -42,39 +58,19 @@ pub fn confirm(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         ));
     }
     let line = ask.line.strip_prefix('/').unwrap_or(&ask.line);
-    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-    let row = keyword(word).ok_or_else(|| unknown(word))?;
-    let confirmer = turn.person;
-    let giver = match &ask.by {
+    let (word, arguments) = line.split_once(' ').unwrap_or((line, ""));
+    let row = team_word(word).ok_or_else(|| unknown(word))?;
+    let by = match &ask.by {
         Some(by) => turn.work.person(by).ok_or_else(|| unknown(word))?,
         None => confirmer,
     };
     // Who was asked, or who gave the command, may have lost the role since.
-    command_mail::may_use(turn.work, confirmer, row)?;
-    command_mail::may_use(turn.work, giver, row)?;
+    rights::may_use(turn.work, confirmer, row)?;
+    rights::may_use(turn.work, by, row)?;
     // Used up before it is carried out, on the same copy: if the command refuses, neither happens.
     turn.work.add(Event::Confirmed { nonce: hash });
-    turn.line.clone_from(&ask.line);
-    let rest = rest.to_owned();
-    turn.confirming = Some(ask);
-    turn.confirmer = Some(confirmer);
-    turn.person = giver;
-    // What stands below the confirmation was not there when it was asked about: it is a word to the
-    // team, and never a part of what is confirmed.
-    let text = std::mem::take(&mut turn.text);
-    let answer = command_mail::run(turn, row, &rest);
-    turn.text = text;
-    turn.text_used = false;
-    turn.confirming = None;
-    turn.confirmer = None;
-    turn.person = confirmer;
-    let answer = answer?;
-    if giver.id != confirmer.id {
-        let lines =
-            [format!("{} confirmed `{}`.", confirmer.name, turn.line.trim_start_matches('/'))];
-        turn.work.inform(&[giver], "Confirmed, and done", &lines, "nothing more; it is done.");
-    }
-    Ok(answer)
+    let (line, arguments) = (ask.line.clone(), arguments.to_owned());
+    Ok(Order { by, line, row, arguments, confirmed: Confirmed { ask, by: confirmer } })
 }
 
 /// `/cancel NONCE`: whoever was asked can call it off, for all who were asked.

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::domain::commands::embargo::broken;
-use crate::domain::commands::{Turn, needs};
+use crate::domain::commands::turn::{Answer, Turn, broken, needs};
 use crate::domain::decide::notice;
 use crate::domain::decide::notice::{Enclosed, freeze, render};
 use crate::domain::decide::work::Work;
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::names::PersonId;
 use crate::domain::facts::refusal::Refusal;
@@ -14,9 +14,7 @@ use crate::domain::model::roster::Person;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::approvals_missing;
 use crate::domain::outgoing::texts::Written;
-use crate::domain::process::playbook::{Anchor, Task, Truth};
-
-type Answer = Result<String, Refusal>;
+use crate::domain::process::playbook::{Task, Truth};
 
 fn notice_task(turn: &Turn<'_, '_>, word: &str) -> Result<Task, Refusal> {
     let (task, _) = turn.task(word)?;

@@ -1,70 +1,18 @@
 //! The words that set the date, hold notices, and end the embargo.
 
-use crate::domain::commands::{Turn, needs};
+use crate::domain::commands::turn::{Answer, Turn, broken, needs};
 use crate::domain::decide::notice;
-use crate::domain::decide::notice::{Enclosed, freeze, render};
+use crate::domain::decide::notice::render;
 use crate::domain::decide::work::Work;
-use crate::domain::facts::event::{Event, Recipient};
+use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{Handle, Moment, TaskId, later};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Status;
-use crate::domain::model::roster::Person;
 use crate::domain::model::schedule;
 use crate::domain::outgoing::texts::Written;
-use crate::domain::process::offset::{Calendar, Offset, WeekDays, parse_time, parse_zone};
+use crate::domain::process::offset::{WeekDays, parse_moment};
 use crate::domain::process::playbook::{Cap, Playbook};
-
-type Answer = Result<String, Refusal>;
-
-/// Reads the moment behind `/disclose`: a date, a date and time, with or without a zone, or a
-/// time from now.
-///
-/// # Errors
-/// A sentence with what can be written.
-pub fn parse_moment(
-    text: &str,
-    now: Moment,
-    at: Option<chrono::NaiveTime>,
-    calendar: &Calendar,
-) -> Result<Moment, String> {
-    let text = text.trim();
-    if text.starts_with('+') {
-        return Offset::parse(text).map(|offset| offset.from(now, calendar));
-    }
-    if let Ok(moment) = text.parse::<chrono::DateTime<chrono::FixedOffset>>() {
-        return Ok(moment.to_utc());
-    }
-    // `2026-12-16T16:00Z` is what machines write without the seconds.
-    let spaced = match (text.split_once('T'), text.strip_suffix('Z')) {
-        (Some((date, time)), Some(_)) if date.len() == 10 => {
-            format!("{date} {} UTC", time.trim_end_matches('Z'))
-        }
-        _ => text.to_owned(),
-    };
-    let mut words = spaced.split_whitespace();
-    let wrong =
-        || format!("`{text}` is no moment; write `2026-12-16`, `2026-12-16 16:00 UTC` or `+7d`");
-    let date =
-        words.next().and_then(|word| word.parse::<chrono::NaiveDate>().ok()).ok_or_else(wrong)?;
-    if !(2000..2200).contains(&chrono::Datelike::year(&date)) {
-        return Err(wrong());
-    }
-    let time = match (words.next(), at) {
-        (Some(word), _) => parse_time(word)?,
-        (None, Some(at)) => at,
-        (None, None) => {
-            return Err(format!("say the time of day as well, like `{date} 16:00 UTC`"));
-        }
-    };
-    let calendar = match words.next() {
-        Some(zone) => Calendar::plain(parse_zone(zone)?),
-        None => calendar.clone(),
-    };
-    if words.next().is_some() {
-        return Err(wrong());
-    }
-    calendar.moment(date.and_time(time)).ok_or_else(wrong)
-}
+use crate::domain::process::vocabulary::Word;
 
 /// `/disclose WHEN`
 pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
@@ -101,10 +49,10 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         return Err(Refusal::new("the same date", "T is that moment already.", ""));
     }
     turn.line = format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"));
-    let others = crate::domain::commands::batch::others(turn)?;
+    let others = crate::domain::commands::date::others(turn)?;
     let doubts = all_doubts(turn, &others, t, old)?;
-    let two = !crate::domain::commands::batch::second_for(turn, &others).is_empty();
-    if doubts.is_empty() && !two && !turn.needs_second("disclose") {
+    let two = !crate::domain::commands::date::second_for(turn, &others).is_empty();
+    if doubts.is_empty() && !two && !turn.needs_second(Word::Disclose) {
         turn.work.add(Event::TSet { t });
         return Ok(format!("T is {}.\n{}{}", turn.work.say(t), plan(turn), keys_note(turn)));
     }
@@ -119,37 +67,17 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         .collect();
     let basis = format!("{old:?} {holders:?} {others:?} {theirs:?}");
     // The process of each of them may ask for a second person.
-    turn.also_holds = crate::domain::commands::batch::second_for(turn, &others);
+    turn.also_holds = crate::domain::commands::date::second_for(turn, &others);
     let ask = ask_with_notice(turn, t, &what, &basis, &others);
     turn.also_holds.clear();
     if let Some(ask) = ask? {
         return Ok(ask);
     }
-    let told = match crate::domain::commands::batch::set_t_of_all(turn, t, &others)? {
+    let told = match crate::domain::commands::date::set_t_of_all(turn, t, &others)? {
         0 => String::new(),
         count => format!("Those who had the old date ({count}) are told now.\n"),
     };
     Ok(format!("T is {}.\n{told}{}{}", turn.work.say(t), plan(turn), keys_note(turn)))
-}
-
-/// Sets T and tells everyone who had another; says how many.
-pub(super) fn set_t(work: &mut Work<'_>, person: &Person, t: Moment) -> Result<usize, Refusal> {
-    let Some(incident) = &work.incident else { return Ok(0) };
-    if incident.t() == Some(t) {
-        return Ok(0);
-    }
-    let roster = &work.desk.roster;
-    let holders: std::collections::BTreeSet<Recipient> = incident
-        .holders_of_a_date()
-        .into_keys()
-        .filter(|to| incident.hears_of_what_they_had(roster, to))
-        .collect();
-    let count = holders.len();
-    work.add(Event::TSet { t });
-    if count > 0 {
-        tell_new_date(work, person, holders)?;
-    }
-    Ok(count)
 }
 
 /// Why a date needs a confirmation, here and on all that share the release.
@@ -293,32 +221,6 @@ fn changed_text(work: &Work<'_>, t: Moment) -> Result<Option<(usize, Written)>, 
     Ok(Some((holders, written)))
 }
 
-pub(super) fn broken(problem: crate::domain::outgoing::texts::Problem) -> Refusal {
-    Refusal::new(
-        "a template is broken",
-        format!("{problem}."),
-        "tell the operator; `embargod check` shows it.",
-    )
-}
-
-/// Freezes and releases "date changed" to everyone who had the old date.
-fn tell_new_date(
-    work: &mut Work<'_>,
-    person: &Person,
-    to: std::collections::BTreeSet<Recipient>,
-) -> Result<(), Refusal> {
-    let written = render(work, "date-changed", None).map_err(broken)?;
-    let id = TaskId::date_changed();
-    let by = Some(person.id.clone());
-    let enclosed = Enclosed::default().with_entry(work, None);
-    let draft = freeze(work, &id, "date-changed", &written, to.clone(), by, enclosed);
-    let number = draft.number;
-    work.add(Event::Frozen(Box::new(draft)));
-    work.add(Event::Approved { notice: id.clone(), number });
-    work.add(Event::Released { notice: id, number, late: false, recipients: to });
-    Ok(())
-}
-
 /// Those whose key ends before a notice that they are to get.
 fn keys_note(turn: &Turn<'_, '_>) -> String {
     match crate::domain::decide::membership::keys_in_the_way(turn.work).as_slice() {
@@ -454,6 +356,8 @@ fn all_linked(turn: &Turn<'_, '_>) -> Result<Vec<String>, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use crate::domain::process::offset::{Calendar, parse_time};
+
     use super::*;
 
     #[test]

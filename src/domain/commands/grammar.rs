@@ -4,9 +4,12 @@
 //! other text of the writer's own. What a program quotes, with a mark or without, is neither a
 //! command nor a part of the text.
 
+use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::Address;
+use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::references_in;
-use crate::domain::process::vocabulary::keyword;
+use crate::domain::process::vocabulary::{Row, team_word};
 
 /// A line of the command block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +135,7 @@ pub fn parse(text: &str, desk: &Address) -> Parsed {
             said = true;
         }
         block_over |= said;
-        let known = |line: &Line| keyword(&line.word).is_some();
+        let known = |line: &Line| team_word(&line.word).is_some();
         let meant = command.or_else(|| command_line(&as_meant(line)));
         parsed.stray = parsed.stray.or_else(|| meant.filter(known));
         words.push(*line);
@@ -289,13 +292,56 @@ fn ends_attribution(line: &str) -> bool {
 pub fn is_misplaced(parsed: &Parsed) -> bool {
     let first = as_meant(parsed.text.lines().next().unwrap_or(""));
     let line = first.trim_start_matches(['|', ' ', '\t']);
-    parsed.lines.is_empty() && command_line(line).is_some_and(|line| keyword(&line.word).is_some())
+    parsed.lines.is_empty()
+        && command_line(line).is_some_and(|line| team_word(&line.word).is_some())
+}
+
+/// Refuses what stands behind a word that takes nothing, and a second word on the same line: a mail
+/// program may have joined two lines, and half of what was meant would happen.
+///
+/// # Errors
+/// What to write instead.
+pub fn check_arguments(row: &Row, line: &Line) -> Result<(), Refusal> {
+    let arguments = line.arguments.as_str();
+    if row.arguments.is_empty() && !arguments.is_empty() {
+        return Err(Refusal::new(
+            "too much on a line",
+            format!("`/{}` stands alone on its line, and yours goes on behind it.", row.name),
+            format!("write `| /{}` (without the bar) and end the line there.", row.name),
+        ));
+    }
+    let mut others = arguments.split_whitespace().filter_map(|word| word.strip_prefix('/'));
+    if let Some(word) = others.find(|word| !row.free_text && team_word(word).is_some()) {
+        return Err(Refusal::new(
+            "two words on a line",
+            format!("behind `/{}` stands `/{word}` on the same line.", row.name),
+            "write each word on a line of its own; some mail programs join lines that end with a blank.",
+        ));
+    }
+    Ok(())
+}
+
+/// The command block of a mail, whoever wrote it and whether or not it counts.
+#[must_use]
+pub fn commands_in(desk: &Desk, letter: &Letter) -> Vec<Line> {
+    parse(&letter.text, &desk.settings.address).lines
+}
+
+/// The writer's own words in a mail, below the command block.
+#[must_use]
+pub fn text_in(desk: &Desk, letter: &Letter) -> String {
+    parse(&letter.text, &desk.settings.address).text
+}
+
+/// Whether a mail asks for nothing but a word on what the writer's mail program did.
+#[must_use]
+pub fn is_ping(lines: &[Line]) -> bool {
+    !lines.is_empty() && lines.iter().all(|line| line.word.eq_ignore_ascii_case("ping"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::process::vocabulary::check_arguments;
 
     fn parsed(text: &str) -> Parsed {
         parse(text, &Address::parse("security@desk.test").unwrap())
@@ -370,11 +416,11 @@ mod tests {
         assert_eq!(words("\u{200b}/accept"), ["/accept"]);
         assert_eq!(words("\n\n\n/accept\r\n/title x\r\n"), ["/accept", "/title x"]);
         let joined = &parsed("/accept /title x").lines[0];
-        assert!(check_arguments(keyword("accept").unwrap(), joined).is_err());
+        assert!(check_arguments(team_word("accept").unwrap(), joined).is_err());
         let joined = &parsed("/title New /accept").lines[0];
-        assert!(check_arguments(keyword("title").unwrap(), joined).is_err());
+        assert!(check_arguments(team_word("title").unwrap(), joined).is_err());
         let fine = &parsed("/title Paths like /etc/accept").lines[0];
-        assert!(check_arguments(keyword("title").unwrap(), fine).is_ok());
+        assert!(check_arguments(team_word("title").unwrap(), fine).is_ok());
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! The words of members about membership: vouching for somebody, accepting the terms, leaving.
 
+use crate::domain::commands::turn::{Answer, Turn, needs};
+use crate::domain::commands::who::{first, label};
 use crate::domain::decide::membership;
 use crate::domain::decide::membership::{settle, stewards_but, tell_at_desk};
+use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::PersonId;
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::model::member::{Member, MemberFact, Standing};
-
-use crate::domain::commands::member::{first, label};
-use crate::domain::commands::{Turn, needs};
-
-type Answer = Result<String, Refusal>;
+use crate::domain::model::member::Member;
 
 /// Whoever writes, as a member.
 pub(super) fn myself(turn: &Turn<'_, '_>) -> Result<Member, Refusal> {
@@ -108,13 +106,4 @@ pub fn leave(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let next = "nothing; they get no notices of it any more.";
     tell_at_desk(turn.work, &stewards, "A member has left", &lines, next);
     Ok(format!("You have left {what}. What you know stays under embargo until it is public."))
-}
-
-/// Whether somebody is or wants to be a member: then the words of members are for them.
-#[must_use]
-pub fn is_known(desk: &crate::domain::model::desk::Desk, id: &PersonId) -> bool {
-    desk.members.get(id).is_some_and(|member| {
-        member.removed.is_none()
-            && member.groups.keys().any(|g| member.standing(g, None) != Standing::Removed)
-    })
 }

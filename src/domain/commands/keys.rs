@@ -9,6 +9,10 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
+use crate::domain::commands::joining::myself;
+use crate::domain::commands::member::{attached, check_key, suspend_member};
+use crate::domain::commands::turn::{Answer, Turn, needs};
+use crate::domain::commands::who::{find, first};
 use crate::domain::decide::membership::{
     as_known_by, challenge, settle, settle_key, stewards_but, tell_at_desk, tell_in_clear,
     tell_keys,
@@ -16,15 +20,10 @@ use crate::domain::decide::membership::{
 use crate::domain::facts::event::Purpose;
 use crate::domain::facts::key::PinnedKey;
 use crate::domain::facts::letter::AttachedKey;
-use crate::domain::facts::names::{Fingerprint, Moment};
+use crate::domain::facts::member_fact::MemberFact;
+use crate::domain::facts::names::{Fingerprint, Moment, nonce_hash};
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::model::member::{Member, MemberFact};
-
-use crate::domain::commands::joining::myself;
-use crate::domain::commands::member::{attached, check_key, find, first, suspend_member};
-use crate::domain::commands::{Turn, needs, nonce_hash};
-
-type Answer = Result<String, Refusal>;
+use crate::domain::model::member::Member;
 
 fn unknown_word(words: &str) -> Refusal {
     Refusal::new(

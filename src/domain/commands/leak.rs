@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::commands::alarm;
+use crate::domain::commands::member::suspend_member;
+use crate::domain::commands::turn::{Answer, Turn, needs};
+use crate::domain::commands::who::{find, first};
 use crate::domain::decide::notice::{Enclosed, freeze, render};
 use crate::domain::decide::relay;
 use crate::domain::facts::event::{Event, Recipient};
@@ -9,11 +13,6 @@ use crate::domain::facts::names::TaskId;
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::member::Member;
 use crate::domain::outgoing::texts::{clean, clean_line, quote};
-
-use crate::domain::commands::member::{find, first, suspend_member};
-use crate::domain::commands::{Turn, alarm, needs};
-
-type Answer = Result<String, Refusal>;
 
 /// `/leak WHO [suspend] WHAT AND HOW`: one proposes, a second person confirms; then everyone who had
 /// a notice is told at once, and open work is due now.
@@ -136,8 +135,7 @@ fn recipients(turn: &Turn<'_, '_>, without: Option<&Member>) -> (BTreeSet<Recipi
 }
 
 fn notice_text(turn: &Turn<'_, '_>) -> Result<crate::domain::outgoing::texts::Written, Refusal> {
-    let written =
-        render(turn.work, "leak", None).map_err(crate::domain::commands::embargo::broken)?;
+    let written = render(turn.work, "leak", None).map_err(crate::domain::commands::turn::broken)?;
     Ok(written.for_recipient("(each recipient)", "Ref: (theirs)", None))
 }
 
@@ -146,8 +144,7 @@ fn send(turn: &mut Turn<'_, '_>, to: BTreeSet<Recipient>) -> Result<(), Refusal>
     if to.is_empty() {
         return Ok(());
     }
-    let written =
-        render(turn.work, "leak", None).map_err(crate::domain::commands::embargo::broken)?;
+    let written = render(turn.work, "leak", None).map_err(crate::domain::commands::turn::broken)?;
     let id = TaskId::leaked();
     let by = Some(turn.person.id.clone());
     let enclosed = Enclosed::default().with_entry_taken_back(turn.work);

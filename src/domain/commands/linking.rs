@@ -3,16 +3,14 @@
 //! Nothing of one incident reaches somebody who is only on the other: those who hear of both are on
 //! both, and no reporter learns of another one's incident (FAILURES L9).
 
+use crate::domain::commands::triage::still_open;
+use crate::domain::commands::turn::{Answer, Turn, needs, told};
 use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::names::Handle;
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::{Incident, Status};
 use crate::domain::outgoing::texts::SealedFacts;
-
-use crate::domain::commands::triage::{still_open, told};
-use crate::domain::commands::{Turn, needs};
-
-type Answer = Result<String, Refusal>;
+use crate::domain::process::vocabulary::Word;
 
 /// The other incident that a command names.
 fn other(turn: &Turn<'_, '_>, arguments: &str, word: &str) -> Result<Handle, Refusal> {
@@ -25,7 +23,7 @@ fn other(turn: &Turn<'_, '_>, arguments: &str, word: &str) -> Result<Handle, Ref
     };
     let named = Handle::parse(arguments);
     // Who confirms must be on it as well.
-    let confirms = |incident: &&Incident| turn.confirmer.is_none_or(|who| incident.is_team(who));
+    let confirms = |incident: &&Incident| turn.confirmed.as_ref().is_none_or(|confirmed| incident.is_team(confirmed.by));
     let Some(incident) = named.as_ref().and_then(known).filter(confirms) else {
         return Err(Refusal::new(
             "no such incident",
@@ -74,7 +72,7 @@ pub fn duplicate(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.also_on = Some(of.clone());
     let incident = turn.incident()?;
     let own = incident.handle.clone();
-    if incident.status == Status::Accepted || turn.needs_second("duplicate") {
+    if incident.status == Status::Accepted || turn.needs_second(Word::Duplicate) {
         let (open, basis) = still_open(turn)?;
         let what = format!("This closes it as a duplicate of {of}.{open}");
         if let Some(ask) = turn.confirmed(&what, &[of.as_str(), &basis])? {

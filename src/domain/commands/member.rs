@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
+use crate::domain::commands::roll::{key_words, list, show};
+use crate::domain::commands::turn::{Answer, Turn, needs};
+use crate::domain::commands::who::{find, first, group_named};
 use crate::domain::decide::membership;
 use crate::domain::decide::membership::{
     as_known_by, challenge, missing, settle, stewards_but, tell_at_desk,
@@ -11,16 +14,13 @@ use crate::domain::decide::membership::{
 use crate::domain::facts::event::Purpose;
 use crate::domain::facts::key::PinnedKey;
 use crate::domain::facts::letter::AttachedKey;
+use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Address, PersonId};
 use crate::domain::facts::refusal::{Refusal, nearest};
-use crate::domain::model::member::{Member, MemberFact, Suspension};
+use crate::domain::model::member::{Member, Suspension};
 use crate::domain::outgoing::texts::clean_line;
 use crate::domain::process::playbook::{Criterion, Group};
 
-use crate::domain::commands::roll::{key_words, list, show};
-use crate::domain::commands::{Turn, needs};
-
-type Answer = Result<String, Refusal>;
 type Run = fn(&mut Turn<'_, '_>, &str) -> Answer;
 
 /// What can stand behind `/member`: the word, what follows it, what it does. One row each.
@@ -40,12 +40,6 @@ const WHAT: &[(&str, &str, Run)] = &[
 
 /// The most characters of a reason or an evidence.
 const WORDS_MAX: usize = 300;
-
-/// Splits off the first word.
-pub(super) fn first(text: &str) -> (&str, &str) {
-    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    (word.trim(), rest.trim())
-}
 
 /// `/member WHAT ...`
 pub fn member(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
@@ -78,40 +72,6 @@ pub fn member(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 
 //------------ Who is meant -----------------------------------------------------------------------
 
-/// The member that a command names.
-pub(super) fn find(turn: &Turn<'_, '_>, word: &str) -> Result<Member, Refusal> {
-    let members = turn.work.members();
-    let found = PersonId::parse(word).and_then(|id| members.get(&id));
-    if let Some(member) = found.filter(|member| member.removed.is_none()) {
-        return Ok(member.clone());
-    }
-    let known: Vec<&str> = members
-        .iter()
-        .filter(|member| member.removed.is_none())
-        .map(|member| member.id.as_str())
-        .collect();
-    let next = nearest(word, known.into_iter()).map_or_else(
-        || "write `| /member list` to see them, without the bar.".to_owned(),
-        |near| format!("did you mean `{near}`?"),
-    );
-    Err(Refusal::new("no such member", format!("there is no member `{word}`."), next))
-}
-
-/// The group that a command names, or the only one there is.
-pub(super) fn group_named(turn: &Turn<'_, '_>, word: &str) -> Result<String, Refusal> {
-    let names = turn.work.desk.group_names();
-    let known = names.iter().find(|name| name.eq_ignore_ascii_case(word));
-    match (known, word, names.as_slice()) {
-        (Some(name), ..) => Ok((*name).to_owned()),
-        (None, "", [only]) => Ok((*only).to_owned()),
-        _ => Err(Refusal::new(
-            "no such group",
-            format!("`{word}` is no group with members."),
-            format!("write one of {}.", names.join(", ")),
-        )),
-    }
-}
-
 /// The one group of somebody that a rest of a line names, or their only one; and what follows.
 fn group_of<'a>(
     turn: &Turn<'_, '_>,
@@ -134,10 +94,6 @@ fn group_of<'a>(
             ))
         }
     }
-}
-
-pub(super) fn label(turn: &Turn<'_, '_>, group: &str) -> String {
-    turn.work.desk.group(group).map_or_else(|| group.to_owned(), |rules| rules.label.clone())
 }
 
 //------------ Adding -----------------------------------------------------------------------------

@@ -3,16 +3,13 @@
 //! A role is held only after the one who gets it said so in signed mail; until then whoever had it
 //! keeps it. Everyone whom a word touches is told.
 
+use crate::domain::commands::turn::{Answer, Turn, needs};
 use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{Span, later};
 use crate::domain::facts::refusal::{Refusal, nearest};
 use crate::domain::model::roster::Person;
 use crate::domain::process::offset::Calendar;
 use crate::domain::process::playbook::Truth;
-
-use crate::domain::commands::{Turn, needs};
-
-type Answer = Result<String, Refusal>;
 
 /// How long an offered lead can be taken.
 pub const OFFER_LASTS: Span = Span::hours(24);

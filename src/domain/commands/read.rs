@@ -2,21 +2,20 @@
 
 use std::fmt::Write as _;
 
-use crate::domain::commands::Turn;
 use crate::domain::commands::diagnosis;
+use crate::domain::commands::rights::may_use;
+use crate::domain::commands::turn::{Answer, Turn};
 use crate::domain::facts::event::{Delivery, Recipient};
 use crate::domain::facts::names::Handle;
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::intake::command_mail::may_use;
+use crate::domain::model::incident::facts::cves;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::State;
 use crate::domain::outgoing::texts::{blob_place, history_place, indented, wrapped};
-use crate::domain::process::vocabulary::{Audience, KEYWORDS, Keyword, unknown_to, word_for};
+use crate::domain::process::vocabulary::{For, Row, WORDS, unknown_to, word_for};
 
-type Answer = Result<String, Refusal>;
-
-fn explain(row: &Keyword, more: &str) -> String {
-    let line = format!("| /{} {}", row.word, row.arguments);
+fn explain(row: &Row, more: &str) -> String {
+    let line = format!("| /{} {}", row.name, row.arguments);
     let text = wrapped(&format!("{} For {}.{more}", row.help, row.needs.words()));
     let text: Vec<String> = text.lines().map(|line| format!("    {line}")).collect();
     format!("{}\n{}", line.trim_end(), text.join("\n"))
@@ -26,7 +25,7 @@ fn explain(row: &Keyword, more: &str) -> String {
 pub fn help(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let word = arguments.trim_start_matches('/');
     let team = turn.person.is_maintainer() || turn.work.desk.has_joined(&turn.person.id);
-    let audience = if team { Audience::Team } else { Audience::Members };
+    let audience = if team { For::Team } else { For::Members };
     if !word.is_empty() {
         let row = word_for(word, audience);
         return row.map(|row| explain(row, "")).ok_or_else(|| unknown_to(word, audience));
@@ -37,9 +36,9 @@ pub fn help(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
          the team.\n",
     );
     let mut group = "";
-    for row in KEYWORDS.iter().filter(|row| row.needs.audience() == audience) {
-        if row.group != group {
-            group = row.group;
+    for row in WORDS.iter().filter(|row| row.for_whom() == audience) {
+        if row.group.name() != group {
+            group = row.group.name();
             let _ = write!(out, "\n{group}\n");
         }
         let yours = turn.work.incident.is_none() || may_use(turn.work, turn.person, row).is_ok();
@@ -131,7 +130,7 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         (
             "severity",
             or(
-                incident.score.as_ref().map(crate::domain::model::incident::Score::say),
+                incident.score.as_ref().map(crate::domain::process::playbook::field::Score::say),
                 "not scored",
             ),
         ),
@@ -177,11 +176,6 @@ fn held(incident: &crate::domain::model::incident::Incident) -> String {
         Some(id) => incident.task(id).map_or_else(|| id.to_string(), |t| t.word().to_string()),
     };
     incident.held.iter().map(word).collect::<Vec<_>>().join(", ")
-}
-
-/// The CVE numbers in a line.
-pub(crate) fn cves(incident: &crate::domain::model::incident::Incident) -> String {
-    incident.cves.iter().cloned().collect::<Vec<_>>().join(", ")
 }
 
 /// The most letters in one answer, the report and the newest.

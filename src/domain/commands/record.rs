@@ -1,16 +1,14 @@
 //! The words that keep the record.
 
-use crate::domain::commands::{Turn, needs};
+use crate::domain::commands::turn::{Answer, Turn, needs};
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{Moment, TaskId};
 use crate::domain::facts::refusal::{Refusal, nearest};
 use crate::domain::model::incident::Incident;
 use crate::domain::outgoing::texts::clean_line;
-use crate::domain::process::playbook::field;
 use crate::domain::process::playbook::field::{FieldType, Score};
-use crate::domain::process::playbook::{Anchor, Kind, Truth};
-
-type Answer = Result<String, Refusal>;
+use crate::domain::process::playbook::{Kind, Truth, field};
 
 /// The longest value of a field.
 pub(super) const VALUE_MAX: usize = 500;

@@ -4,12 +4,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::domain::commands::member::first;
-use crate::domain::commands::{Turn, needs};
-use crate::domain::decide::catch_up;
-use crate::domain::decide::delivery_table;
-use crate::domain::decide::notice;
-use crate::domain::decide::relay;
+use crate::domain::commands::turn::{Answer, Turn, needs};
+use crate::domain::commands::who::first;
+use crate::domain::decide::{catch_up, delivery_table, notice, relay};
 use crate::domain::facts::event::{Event, Recipient};
 use crate::domain::facts::names::{Moment, PersonId, TaskId};
 use crate::domain::facts::refusal::{Refusal, nearest};
@@ -17,8 +14,6 @@ use crate::domain::model::incident::Incident;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::approvals_missing;
 use crate::domain::process::playbook::{Audience, Task};
-
-type Answer = Result<String, Refusal>;
 
 fn notice_named(turn: &Turn<'_, '_>, word: &str) -> Result<Task, Refusal> {
     let word = word.split('@').next().unwrap_or("").trim();

@@ -7,7 +7,7 @@ use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Moment, Span, later};
 use crate::domain::outgoing::texts::{SealedFacts, clean_line};
-use crate::domain::process::vocabulary::{Run, reporter_keyword};
+use crate::domain::process::vocabulary::{Word, reporter_word};
 
 /// A reporter's words being carried out.
 pub struct Asked<'w, 'd> {
@@ -25,7 +25,7 @@ const CREDIT_MAX: usize = 120;
 #[must_use]
 pub fn words(work: &Work<'_>, letter: &Letter) -> Vec<Line> {
     let lines = parse(&letter.text, &work.desk.settings.address).lines;
-    let known = lines.iter().all(|line| reporter_keyword(&line.word).is_some());
+    let known = lines.iter().all(|line| reporter_word(&line.word).is_some());
     if known && !letter.html_only { lines } else { Vec::new() }
 }
 
@@ -33,8 +33,11 @@ pub fn words(work: &Work<'_>, letter: &Letter) -> Vec<Line> {
 pub fn carry_out(work: &mut Work<'_>, lines: &[Line]) -> Vec<String> {
     let mut asked = Asked { work, told: Vec::new() };
     for line in lines {
-        if let Some(Run::Reporter(run)) = reporter_keyword(&line.word).map(|row| row.run) {
-            run(&mut asked, &line.arguments);
+        match reporter_word(&line.word).map(|row| row.word) {
+            Some(Word::ReportStatus) => status(&mut asked),
+            Some(Word::Credit) => credit(&mut asked, &line.arguments),
+            Some(Word::WillPublish) => publish(&mut asked, &line.arguments),
+            _ => {}
         }
     }
     asked.told
@@ -47,7 +50,7 @@ pub fn may_answer(last: Option<Moment>, now: Moment) -> bool {
 }
 
 /// `/status`
-pub fn status(asked: &mut Asked<'_, '_>, _: &str) {
+pub fn status(asked: &mut Asked<'_, '_>) {
     let last = asked.work.incident.as_ref().and_then(|incident| incident.reporter.asked);
     if !may_answer(last, asked.work.now) {
         return;

@@ -2,17 +2,13 @@
 
 use std::fmt::Write as _;
 
+use crate::domain::commands::turn::{Answer, Turn};
+use crate::domain::commands::who::{find, group_named};
 use crate::domain::decide::membership;
 use crate::domain::decide::membership::missing;
 use crate::domain::facts::names::Moment;
-use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::member::Member;
 use crate::domain::outgoing::texts::clean_line;
-
-use crate::domain::commands::Turn;
-use crate::domain::commands::member::{find, group_named};
-
-type Answer = Result<String, Refusal>;
 
 /// Until when mails can be sealed to a member, in a few words.
 pub(super) fn key_words(turn: &Turn<'_, '_>, member: &Member) -> String {

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::domain::commands::turn::{Answer, Turn, needs};
 use crate::domain::decide::notice;
 use crate::domain::decide::work::{ToReporter, Work};
 use crate::domain::facts::event::{Event, Purpose};
@@ -10,25 +11,10 @@ use crate::domain::facts::names::{PersonId, TaskId};
 use crate::domain::facts::refusal::{Refusal, nearest};
 use crate::domain::model::roster::Party;
 use crate::domain::outgoing::mail::Words;
-use crate::domain::outgoing::texts::{Class, SealedFacts, Texts, clean, holds_reference, quote};
+use crate::domain::outgoing::texts::{
+    Class, PREPARED, SealedFacts, Texts, clean, holds_reference, quote,
+};
 use crate::domain::process::playbook::Audience;
-
-use crate::domain::commands::{Turn, needs};
-
-type Answer = Result<String, Refusal>;
-
-/// The answers that are prepared as templates: their names, and when they fit.
-pub const PREPARED: &[(&str, &str)] = &[
-    ("complete", "says that all is published and the incident is over"),
-    ("progress", "says that it is still worked on"),
-    ("private-handling", "asks somebody to keep it private until there is a fix"),
-    ("not-a-vulnerability", "says that it is not a vulnerability; your text below says why"),
-    ("fixed-in-the-open", "says that it is fixed like any other bug; your text below says where"),
-    (
-        "safe-installation",
-        "says that a safe installation depends on where it runs; your text below adds to it",
-    ),
-];
 
 /// What must not leave in an answer: what the desk itself wrote to the team, quoted by a mail
 /// program that marks no quotes.
@@ -198,7 +184,7 @@ pub fn answer(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         turn.work.settle_answer(name);
         return Ok(format!(
             "`{name}` was sent. {}",
-            crate::domain::commands::triage::told(turn.work)
+            crate::domain::commands::turn::told(turn.work)
         ));
     }
     let answered = content_for_reporter(turn.work, name, &json!({ "text": text }), Vec::new());
@@ -228,7 +214,7 @@ pub fn tell(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         approvals: 1,
     });
     let written = notice::render_words(turn.work, &audience, &text)
-        .map_err(crate::domain::commands::embargo::broken)?;
+        .map_err(crate::domain::commands::turn::broken)?;
     let task = turn.incident()?.task(&id).cloned();
     let task = task.ok_or_else(|| crate::domain::process::vocabulary::unknown("tell"))?;
     crate::domain::commands::drafts::freeze_and_show(turn, &task, "tell", &written)

@@ -1,17 +1,16 @@
 //! The words about the rows of the process: done, not done after all, and will not be done.
 
+use crate::domain::commands::record::VALUE_MAX;
+use crate::domain::commands::turn::{Answer, Turn, needs};
 use crate::domain::decide::auto;
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::Event;
 use crate::domain::facts::names::TaskId;
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::schedule;
 use crate::domain::outgoing::texts::clean_line;
-use crate::domain::process::playbook::{Action, Anchor, Audience, FieldType, Kind, Task, Truth};
-
-use crate::domain::commands::record::VALUE_MAX;
-use crate::domain::commands::{Turn, needs};
-
-type Answer = Result<String, Refusal>;
+use crate::domain::process::playbook::{Action, Audience, FieldType, Kind, Task, Truth};
+use crate::domain::process::vocabulary::Word;
 
 /// The longest evidence: a hundred hashes of commits.
 const EVIDENCE_MAX: usize = 5_000;
@@ -347,7 +346,7 @@ pub fn skip(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         if let Some(ask) = skip_gate(turn, &task)? {
             return Ok(ask);
         }
-    } else if turn.needs_second("skip") {
+    } else if turn.needs_second(Word::Skip) {
         let what = format!("`{word}` would not be done: {}", task.title);
         if let Some(ask) = turn.confirmed(&what, &[])? {
             return Ok(ask);

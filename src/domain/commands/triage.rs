@@ -3,26 +3,12 @@
 use serde_json::json;
 
 use crate::domain::commands::talk::{content_for_reporter, take_text, tell_what_was_answered};
-use crate::domain::commands::{Turn, needs};
-use crate::domain::decide::work::Work;
+use crate::domain::commands::turn::{Answer, Turn, needs, told};
 use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Status;
 use crate::domain::outgoing::texts::{SealedFacts, clean, clean_line};
-
-type Answer = Result<String, Refusal>;
-
-/// What becomes of an answer to the reporter, for the transcript.
-pub(super) fn told(work: &Work<'_>) -> &'static str {
-    let reporter = work.incident.as_ref().map(|incident| &incident.reporter);
-    match reporter {
-        Some(reporter) if reporter.address.is_none() => {
-            "The reporter left no address; nobody is told."
-        }
-        Some(reporter) if reporter.key.is_some() => "The reporter is told, sealed to their key.",
-        _ => "The reporter is told in clear, without content: we have no key of theirs.",
-    }
-}
+use crate::domain::process::vocabulary::Word;
 
 /// `/accept`
 pub fn accept(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
@@ -55,7 +41,7 @@ pub fn reject(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     };
     needs(&reason, "reject", "REASON")?;
     let accepted = turn.incident()?.status == Status::Accepted;
-    if accepted || turn.needs_second("reject") {
+    if accepted || turn.needs_second(Word::Reject) {
         // The reason is a part of what is confirmed, so it stands in the line.
         turn.line = format!("/reject {}", clean_line(&reason, 1_000));
         let (open, basis) = still_open(turn)?;

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::decide::notice;
-use crate::domain::decide::relay;
+use crate::domain::decide::decision::Decision;
 use crate::domain::decide::work::Work;
+use crate::domain::decide::{notice, relay};
 use crate::domain::facts::event::{Delivery, Event, Recipient};
 use crate::domain::facts::names::{Digest, Fresh, Handle, Moment, TaskId};
-use crate::domain::model::desk::{Decision, Desk};
+use crate::domain::model::desk::Desk;
 use crate::domain::model::incident::{Incident, Status};
 use crate::domain::model::schedule;
 use crate::domain::process::playbook::Task;

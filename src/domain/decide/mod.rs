@@ -4,7 +4,9 @@
 pub mod auto;
 pub mod batch;
 pub mod catch_up;
+pub mod decision;
 pub mod delivery_table;
+pub mod letters;
 pub mod lint;
 pub mod membership;
 pub mod notice;

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::commands::read::cves;
 use crate::domain::decide::work::Work;
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{Draft, Enclosure, Recipient};
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Digest, PersonId, TaskId};
-use crate::domain::model::incident::{Incident, Score};
+use crate::domain::model::incident::Incident;
+use crate::domain::model::incident::facts::cves;
 use crate::domain::model::schedule;
 use crate::domain::outgoing::texts::{
     Class, ForecastFacts, ForthcomingFacts, NoticeFacts, PublicFacts, Texts, Written,
 };
-use crate::domain::process::playbook::{Anchor, Audience, Task};
+use crate::domain::process::playbook::field::Score;
+use crate::domain::process::playbook::{Audience, Task};
 
 /// The line that a late copy carries.
 pub const LATE: &str = "This notice is LATE: it should have reached you earlier.";

@@ -3,12 +3,13 @@
 
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
+use crate::domain::facts::anchor::SetBy;
 use crate::domain::facts::names::{Moment, TaskId};
 use crate::domain::model::incident::Incident;
 use crate::domain::model::roster::Person;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::{Block, may_leave};
-use crate::domain::process::playbook::{SetBy, Task};
+use crate::domain::process::playbook::Task;
 
 /// Tells the holders of a role, or the team where nobody holds it.
 pub(crate) fn remind(work: &mut Work<'_>, role: &str, heading: &str, lines: &[String], next: &str) {

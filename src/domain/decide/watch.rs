@@ -5,17 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::domain::decide::auto;
-use crate::domain::decide::notice;
+use crate::domain::decide::decision::{Decision, Entry};
 use crate::domain::decide::notice::LATE;
-use crate::domain::decide::relay;
-use crate::domain::decide::reminders;
-use crate::domain::decide::rotation;
-use crate::domain::decide::silence;
 use crate::domain::decide::work::Work;
+use crate::domain::decide::{auto, notice, relay, reminders, rotation, silence};
 use crate::domain::facts::event::{Copy, Delivery, Event, Purpose, Recipient};
 use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, TaskId};
-use crate::domain::model::desk::{Decision, Desk, Entry};
+use crate::domain::model::desk::Desk;
 use crate::domain::model::incident::{Incident, Status};
 use crate::domain::model::roster::{Party, Person};
 use crate::domain::model::schedule;

@@ -6,14 +6,17 @@
 
 use serde_json::{Value, json};
 
+use crate::domain::decide::decision::{Decision, Entry};
 use crate::domain::facts::event::{Blob, Event, Mailed, Purpose, Recipient};
 use crate::domain::facts::letter::Attachment;
+use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{
     Address, Fingerprint, Fresh, Handle, MessageId, Moment, PersonId,
 };
-use crate::domain::model::desk::{Body, Decision, Desk, Entry};
+use crate::domain::facts::record::Body;
+use crate::domain::model::desk::Desk;
 use crate::domain::model::incident::Incident;
-use crate::domain::model::member::{MemberFact, Members};
+use crate::domain::model::member::Members;
 use crate::domain::model::roster::{Party, Person};
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{ClearFacts, SealedFacts, Written, wrapped};

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::letter::{Failure, Fate, KeyRank, Protection};
+use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId,
 };
-use crate::domain::model::member::MemberFact;
-use crate::domain::process::playbook::Anchor;
 
 /// The name of a sealed blob: a salted hash, so that the journal does not confirm a guess at what
 /// an erased body said.

@@ -7,4 +7,6 @@ pub mod key;
 pub mod letter;
 pub mod member_fact;
 pub mod names;
+pub mod record;
 pub mod refusal;
+pub mod settings;

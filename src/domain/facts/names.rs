@@ -375,6 +375,12 @@ impl fmt::Debug for Fresh {
     }
 }
 
+/// How a nonce is remembered.
+#[must_use]
+pub fn nonce_hash(nonce: &str) -> Digest {
+    Digest::of_parts(&[b"nonce", nonce.trim().to_ascii_uppercase().as_bytes()])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

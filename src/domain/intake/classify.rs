@@ -5,25 +5,23 @@
 //! to an outsider depends on more than what an outsider could see, except under the key that
 //! signed inside the encryption.
 
-use crate::domain::intake::copies;
-use crate::domain::intake::key_request;
 use serde_json::json;
 
-use crate::domain::commands::diagnosis;
-use crate::domain::commands::reporter;
+use crate::domain::commands::{diagnosis, grammar, reporter};
+use crate::domain::decide::decision::Decision;
+use crate::domain::decide::letters::{join, note};
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
-use crate::domain::facts::event::{Author, Event, LetterNote, Opening, Purpose, ReporterKey};
-use crate::domain::facts::letter::{
-    DeliveryReport, Failure, Fate, FoundKey, KeyRank, Letter, Shape,
-};
+use crate::domain::facts::event::{Author, Event, Opening, Purpose, ReporterKey};
+use crate::domain::facts::letter::{DeliveryReport, Fate, KeyRank, Letter, Shape};
 use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, Span, later};
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::intake::command_mail;
-use crate::domain::model::desk::{Decision, Desk};
-use crate::domain::model::roster::{Party, Person, Reference, references_in};
+use crate::domain::intake::acknowledge::{acknowledgement, answer_address, draw_handle};
+use crate::domain::intake::binding::{Place, place_of, signer};
+use crate::domain::intake::{command_mail, copies, key_request};
+use crate::domain::model::desk::Desk;
+use crate::domain::model::roster::Person;
 use crate::domain::outgoing::mail::Label;
-use crate::domain::outgoing::texts::{SealedFacts, clean};
 
 /// A mail, with what the store knows about it.
 #[derive(Debug, Clone, Copy)]
@@ -93,96 +91,11 @@ fn only_a_revocation(letter: &Letter) -> bool {
 /// nothing else: no report, whatever the program made of it.
 fn only_a_ping(desk: &Desk, letter: &Letter) -> bool {
     let author = letter.author().and_then(|author| desk.roster.by_address(author));
-    let lines = command_mail::commands_in(desk, letter);
+    let lines = grammar::commands_in(desk, letter);
     author.is_some_and(|who| who.is_maintainer() || desk.has_joined(&who.id))
-        && command_mail::is_ping(&lines)
-        && command_mail::text_in(desk, letter).is_empty()
+        && grammar::is_ping(&lines)
+        && grammar::text_in(desk, letter).is_empty()
         && letter.attachments.iter().all(crate::domain::facts::letter::Attachment::tells_who_wrote)
-}
-
-/// Where a mail belongs, and by what.
-#[derive(Debug, Default)]
-pub struct Place {
-    /// The incident.
-    pub handle: Option<Handle>,
-    /// Whether it holds the reference that the incident's reporter was given.
-    pub by_reporter: bool,
-    /// The name of a copy, if it holds the reference that its sender was given.
-    pub alias: Option<Handle>,
-    /// References in its text whose token nobody was given.
-    pub foreign: bool,
-    /// The incident that its headers speak of.
-    pub by_headers: Option<Handle>,
-    /// Every incident that a reference in its text names, whoever it was made out to.
-    pub named: std::collections::BTreeSet<Handle>,
-    /// Whether it holds the reference that binds it to this desk, and that the signer was given.
-    pub to_desk: bool,
-    /// References that are made out to the signer, if a person signed.
-    pub own: Vec<Reference>,
-}
-
-/// Finds where a mail belongs: by the reference that we issued, then by the mail that it answers;
-/// never by its subject. What somebody of the roster signed is placed by their own reference: the
-/// reporter's may stand in anything that they quote.
-fn place_of(desk: &Desk, letter: &Letter) -> Place {
-    let mut place = Place { by_headers: desk.thread(&letter.answers).cloned(), ..Place::default() };
-    let person = signer(desk, letter);
-    let author = letter.author().and_then(|author| desk.roster.by_address(author));
-    let mut of_reporter = None;
-    let mut unsigned = None;
-    let references = references_in(&letter.text);
-    for reference in references {
-        let address = &desk.settings.address;
-        let token = |party: Party<'_>| desk.ref_key.token(address, &reference.handle, party);
-        if reference.handle == desk.own_handle() {
-            let own = person.is_some_and(|who| token(Party::Person(&who.id)) == reference.token);
-            place.to_desk |= own;
-            place.foreign |= !own;
-            continue;
-        }
-        let alias = desk.alias(&reference.handle);
-        let named = alias.map_or(&reference.handle, |alias| &alias.incident);
-        let Some(incident) = desk.incidents.get(named) else {
-            place.foreign = true;
-            continue;
-        };
-        place.named.insert(named.clone());
-        let theirs = |who: Option<&Person>| {
-            who.is_some_and(|who| token(Party::Person(&who.id)) == reference.token)
-        };
-        // Somebody of the roster may be the reporter of an incident.
-        let reports = person.is_none_or(|person| {
-            incident.reporter.address.as_ref().is_some_and(|at| at.same_box(&person.address))
-        });
-        if theirs(person) {
-            place.own.push(reference);
-        } else if token(Party::Reporter) == reference.token && reports {
-            place.by_reporter |= alias.is_none();
-            of_reporter.get_or_insert_with(|| named.clone());
-            if alias.is_some() {
-                place.alias = Some(reference.handle.clone());
-            }
-        } else {
-            place.foreign = true;
-            // Somebody of the roster who forgot to sign: nothing counts, and it is no new report.
-            if person.is_none() && theirs(author) {
-                unsigned.get_or_insert_with(|| named.clone());
-            }
-        }
-    }
-    let own = place.own.first().map(|reference| reference.handle.clone());
-    place.handle = own.or(of_reporter).or(unsigned).or_else(|| place.by_headers.clone());
-    place
-}
-
-/// The person of the roster who signed the whole mail.
-fn signer<'a>(desk: &'a Desk, letter: &Letter) -> Option<&'a Person> {
-    let fingerprint = &letter.verdict.signed()?.fingerprint;
-    // Also one whose signature is dated before its revocation: whoever has a stolen key can do that.
-    if desk.is_revoked(fingerprint) {
-        return None;
-    }
-    desk.roster.by_fingerprint(fingerprint).or_else(|| desk.roster.newcomers.get(fingerprint))
 }
 
 fn noted(desk: &Desk, now: Moment, fresh: Fresh, what: &'static str) -> Decision {
@@ -267,26 +180,6 @@ fn once_an_hour(work: &mut Work<'_>, what: &str) -> bool {
     new
 }
 
-/// How the incident remembers a mail; its text becomes a sealed body.
-pub(crate) fn note(work: &mut Work<'_>, letter: &Letter, author: Author) -> LetterNote {
-    let text = work.keep(format!("Subject: {}\n\n{}", clean(&letter.subject), clean(&letter.text)));
-    LetterNote {
-        raw: letter.raw,
-        received: letter.received,
-        message_id: letter.message_id.clone(),
-        author,
-        protection: letter.verdict.protection,
-        failure: letter.verdict.failure,
-        text,
-        session: letter.verdict.session,
-    }
-}
-
-pub(crate) fn join(work: &mut Work<'_>, letter: &Letter, author: Author) {
-    let letter = note(work, letter, author);
-    work.add(Event::Joined { letter });
-}
-
 /// A further mail on an incident, by its reporter or by somebody.
 fn follow_up(
     desk: &Desk,
@@ -315,7 +208,7 @@ fn follow_up(
     told.extend(news);
     // Who only asks where it stands has said nothing that anyone needs to read.
     let nothing_else = words.iter().all(|line| line.word.eq_ignore_ascii_case("status"))
-        && command_mail::text_in(desk, letter).is_empty()
+        && grammar::text_in(desk, letter).is_empty()
         && letter.attachments.is_empty();
     if !words.is_empty() && nothing_else {
         work.dispose("status asked");
@@ -384,7 +277,7 @@ fn is_a_heap(work: &Work<'_>) -> bool {
 /// Tells a pinned person, sealed, that a mail with commands came in under their address and
 /// without their signature. At most once an hour, so that nobody can flood them with it.
 pub(crate) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
-    let lines = command_mail::commands_in(work.desk, letter);
+    let lines = grammar::commands_in(work.desk, letter);
     if lines.is_empty() {
         return;
     }
@@ -397,7 +290,7 @@ pub(crate) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
         return;
     }
     // What is asked about is told apart from what comes unasked, so that neither hides the other.
-    let ping = command_mail::is_ping(&lines);
+    let ping = grammar::is_ping(&lines);
     let hour_ago = later(work.now, Span::hours(-1));
     if desk.warned(&person.id, ping).is_some_and(|at| at > hour_ago) {
         return;
@@ -412,45 +305,6 @@ pub(crate) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
         "pinned": person.fingerprint.spaced(),
     });
     work.tell(person, Purpose::Refusal, "warning", facts);
-}
-
-/// What an acknowledgement says about a key that came in from outside.
-pub(super) fn from_outside(key: Option<&FoundKey>) -> SealedFacts {
-    let outside = key.filter(|key| key.rank == KeyRank::Outside);
-    let prove = "We found your key in a place that others could have changed.";
-    SealedFacts { opened_with: None, prove: outside.map(|_| prove.to_owned()) }
-}
-
-pub(super) fn answer_by(work: &Work<'_>, desk: &Desk, received: Moment) -> String {
-    let playbook = desk.playbooks.get(&desk.settings.playbook);
-    playbook.map_or_else(String::new, |p| work.say(p.human_answer.due.from(received, &p.calendar)))
-}
-
-/// Where an automatic answer may go; never to ourselves (FAILURES R3).
-pub(super) fn answer_address(
-    desk: &Desk,
-    letter: &Letter,
-) -> Option<crate::domain::facts::names::Address> {
-    let ours = &desk.settings.address;
-    let to_us = |address: &crate::domain::facts::names::Address| {
-        let local = address.local().split('+').next().unwrap_or("");
-        address.domain() == ours.domain() && local.eq_ignore_ascii_case(ours.local())
-    };
-    letter.answer_address().filter(|address| !to_us(address)).cloned()
-}
-
-pub(super) fn draw_handle(work: &mut Work<'_>) -> Handle {
-    use chrono::Datelike;
-    // Two reports drawing the same five letters is rare; drawing again ends it. The bound is for
-    // a generator that is broken.
-    let mut handle = Handle::draw(&work.desk.settings.prefix, work.now.year(), &mut work.fresh);
-    for _ in 0..1_000 {
-        if !work.desk.is_taken(&handle) {
-            break;
-        }
-        handle = Handle::draw(&work.desk.settings.prefix, work.now.year(), &mut work.fresh);
-    }
-    handle
 }
 
 /// A new report.
@@ -511,18 +365,4 @@ fn proven_author<'a>(work: &mut Work<'a>, letter: &Letter) -> Option<&'a Person>
         work.add_to_desk(Event::SignatureSpent { fingerprint, hash });
     }
     (!spent && letter.verdict.protection.is_encrypted()).then_some(person)
-}
-
-fn acknowledgement(work: &mut Work<'_>, letter: &Letter, at: Moment) {
-    let mut facts = work.clear_facts();
-    facts.openpgp = letter.verdict.openpgp.map(|digest| digest.to_string());
-    facts.not_to_us = letter.verdict.failure == Some(Failure::NotToUs);
-    let key = letter.keys.first();
-    let more = SealedFacts {
-        opened_with: key
-            .filter(|key| key.rank == KeyRank::Signer)
-            .map(|_| work.desk.settings.fingerprint.spaced()),
-        ..from_outside(key)
-    };
-    work.write_reporter(Purpose::Acknowledgement, "acknowledgement", &facts, &more, at);
 }

@@ -6,54 +6,36 @@
 
 use serde_json::json;
 
-use crate::domain::commands::Turn;
-use crate::domain::commands::diagnosis;
-use crate::domain::commands::grammar::{Line, Parsed, is_misplaced, parse};
-use crate::domain::commands::joining::is_known;
+use crate::domain::commands::{confirm, diagnosis};
+use crate::domain::commands::dispatch::run;
+use crate::domain::commands::grammar::{Line, Parsed, check_arguments, is_misplaced, is_ping, parse};
 use crate::domain::commands::read::named_incident;
+use crate::domain::commands::rights::may_use;
+use crate::domain::commands::turn::{Answer, Turn};
+use crate::domain::decide::decision::Decision;
+use crate::domain::decide::letters::join;
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Author, Event, Purpose};
 use crate::domain::facts::letter::{Letter, Signed};
 use crate::domain::facts::names::{Digest, Fresh, Handle, Moment, Span};
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::intake::classify::{Place, join};
-use crate::domain::model::desk::{Decision, Desk, SENT_TWICE};
+use crate::domain::intake::binding::Place;
+use crate::domain::model::desk::{Desk, SENT_TWICE};
+use crate::domain::model::desk::membership::is_known;
 use crate::domain::model::roster::Person;
 use crate::domain::outgoing::texts::{clean_line, wrapped};
-use crate::domain::process::playbook::Right;
-use crate::domain::process::vocabulary::{
-    Audience, Keyword, Needs, Run, Scope, check_arguments, keyword, member_keyword, unknown,
-    unknown_to,
-};
+use crate::domain::process::vocabulary::{For, Group, KeyState, Row, Scope, Word, member_word, team_word, unknown_to};
 
 /// A signature older than this at arrival carries no command.
 const AGE_MAX: Span = Span::hours(48);
 /// Nor does one from further ahead than this.
 const AHEAD_MAX: Span = Span::minutes(10);
 
-/// The command block of a mail, whoever wrote it and whether or not it counts.
-#[must_use]
-pub fn commands_in(desk: &Desk, letter: &Letter) -> Vec<Line> {
-    parse(&letter.text, &desk.settings.address).lines
-}
-
-/// The writer's own words in a mail, below the command block.
-#[must_use]
-pub fn text_in(desk: &Desk, letter: &Letter) -> String {
-    parse(&letter.text, &desk.settings.address).text
-}
-
-/// Whether a mail asks for nothing but a word on what the writer's mail program did.
-#[must_use]
-pub fn is_ping(lines: &[Line]) -> bool {
-    !lines.is_empty() && lines.iter().all(|line| line.word.eq_ignore_ascii_case("ping"))
-}
-
 /// A mail that a person of the roster signed, being looked at.
 struct SignedMail<'a> {
     /// For whom the words of this mail are: the team's, or those of members.
-    audience: Audience,
+    audience: For,
     desk: &'a Desk,
     letter: &'a Letter,
     person: &'a Person,
@@ -86,7 +68,7 @@ pub fn person_mail(
     let newcomer = desk.roster.newcomers.contains_key(&signed.fingerprint);
     let steers = !newcomer && (person.is_maintainer() || here || elsewhere);
     let answers = !parsed.lines.is_empty() && is_known(desk, &person.id);
-    let audience = if steers { Audience::Team } else { Audience::Members };
+    let audience = if steers { For::Team } else { For::Members };
     let mail = SignedMail { audience, desk, letter, person, signed, place, parsed, now, fresh };
     // A key that is not in force may answer for itself, and speaks for nobody.
     if newcomer && !answers {
@@ -109,23 +91,18 @@ pub fn person_mail(
 }
 
 /// The row of a word for whoever uses it: of the team one may be a member as well.
-fn row_for(
-    desk: &Desk,
-    person: &Person,
-    audience: Audience,
-    word: &str,
-) -> Option<&'static Keyword> {
+fn row_for(desk: &Desk, person: &Person, audience: For, word: &str) -> Option<&'static Row> {
     match audience {
-        Audience::Team => {
+        For::Team => {
             let also = is_known(desk, &person.id);
             // Who has only joined an incident looks after their own key like every member.
             if also && !person.is_maintainer() && word.eq_ignore_ascii_case("key") {
-                return member_keyword(word);
+                return member_word(word);
             }
-            keyword(word).or_else(|| member_keyword(word).filter(|_| also))
+            team_word(word).or_else(|| member_word(word).filter(|_| also))
         }
-        Audience::Members => member_keyword(word),
-        Audience::Reporters => None,
+        For::Members => member_word(word),
+        For::Reporters => None,
     }
 }
 
@@ -138,7 +115,7 @@ impl<'a> SignedMail<'a> {
         work
     }
 
-    fn row(&self, word: &str) -> Option<&'static Keyword> {
+    fn row(&self, word: &str) -> Option<&'static Row> {
         row_for(self.desk, self.person, self.audience, word)
     }
 
@@ -398,15 +375,14 @@ impl<'a> SignedMail<'a> {
     fn changes_the_desk(&self) -> bool {
         let rows = self.parsed.lines.iter().filter_map(|line| self.row(&line.word));
         rows.into_iter()
-            .any(|row| row.scope == Scope::Desk && (row.dangerous || row.group == "people"))
+            .any(|row| row.scope == Scope::Desk && (row.dangerous || row.group == Group::People))
     }
 
     fn check_age(&self) -> Result<(), Refusal> {
         let lines = self.parsed.lines.as_slice();
         // Holding something back must work however long the mail took.
-        let harmless = ["hold", "incident"];
-        let only_hold = !lines.is_empty()
-            && lines.iter().all(|line| harmless.iter().any(|w| line.word.eq_ignore_ascii_case(w)));
+        let late = |line: &Line| self.row(&line.word).is_some_and(|row| row.counts_late);
+        let only_hold = !lines.is_empty() && lines.iter().all(late);
         let dangerous =
             lines.iter().any(|line| self.row(&line.word).is_some_and(|row| row.dangerous));
         let made = self.signed.made;
@@ -463,10 +439,10 @@ impl<'a> SignedMail<'a> {
         }
         let lines = &self.parsed.lines;
         let words = lines.iter().filter_map(|line| self.row(&line.word));
-        let words = words.map(|row| row.word.to_owned()).collect();
+        let words = words.map(|row| row.name.to_owned()).collect();
         work.add(Event::Refused { words, why: refusal.reason.clone() });
         let next = match refusal.next.as_str() {
-            "" if self.audience == Audience::Members => "see `| /help`, without the bar.",
+            "" if self.audience == For::Members => "see `| /help`, without the bar.",
             "" => "look where it stands with `| /status`, without the bar.",
             next => next,
         };
@@ -494,63 +470,6 @@ fn after(before: &str, sentence: &str) -> String {
 
 //------------ Rights -----------------------------------------------------------------------------
 
-/// What the incident's playbook says about a word, if it says anything.
-#[must_use]
-pub fn right<'a>(work: &'a Work<'_>, row: &Keyword) -> Option<&'a Right> {
-    work.incident.as_ref().and_then(|incident| incident.playbook.rights.get(row.word))
-}
-
-/// Whether somebody may use a word: by the playbook's own rights, or by the table of words.
-///
-/// # Errors
-/// Who may.
-pub fn may_use(work: &Work<'_>, person: &Person, row: &Keyword) -> Result<(), Refusal> {
-    let Some(incident) = &work.incident else {
-        if row.scope == Scope::Desk {
-            return Ok(());
-        }
-        return Err(Refusal::new(
-            "no incident named",
-            format!("`/{}` is about an incident, and your mail names none.", row.word),
-            "keep the `Ref:` line of our mail in yours.",
-        ));
-    };
-    let leads = [&incident.lead, &incident.deputy].contains(&&Some(person.id.clone()));
-    let own = right(work, row).filter(|right| !right.roles.is_empty());
-    let (holds, who) = match (own, row.needs) {
-        (Some(right), _) => {
-            let label = |role: &String| incident.playbook.role_label(role).to_owned();
-            let who: Vec<String> = right.roles.iter().map(label).collect();
-            let holds = right.roles.iter().any(|role| incident.holds(person, role));
-            (holds, format!("the {}", who.join(" or the ")))
-        }
-        (None, Needs::Maintainer) => {
-            (row.scope == Scope::Desk || incident.is_team(person), "the incident's team".to_owned())
-        }
-        (None, Needs::Team | Needs::TaskRole) => {
-            (incident.is_team(person), row.needs.words().to_owned())
-        }
-        (None, Needs::Intake) => {
-            let intake = &incident.playbook.intake;
-            (
-                incident.holds(person, intake),
-                format!("the {}", incident.playbook.role_label(intake)),
-            )
-        }
-        (None, Needs::Lead) => (leads && incident.is_team(person), row.needs.words().to_owned()),
-        (None, Needs::Member) => (is_known(work.desk, &person.id), row.needs.words().to_owned()),
-        (None, Needs::Reporter) => (false, row.needs.words().to_owned()),
-    };
-    if holds {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        "not your role",
-        format!("`/{}` is for {who}, and you are not among them.", row.word),
-        "ask one of them to send it.",
-    ))
-}
-
 //------------ Carrying out -----------------------------------------------------------------------
 
 /// Carries out all lines on the copy, or none.
@@ -559,7 +478,7 @@ fn carry_out<'d>(
     letter: &Letter,
     person: &'d Person,
     parsed: &Parsed,
-    audience: Audience,
+    audience: For,
 ) -> Result<Work<'d>, Refusal> {
     // All words are known and allowed before the first is carried out.
     let mut rows = Vec::new();
@@ -568,29 +487,25 @@ fn carry_out<'d>(
             .ok_or_else(|| unknown_to(&line.word, audience))?;
         check_arguments(row, line)?;
         may_use(&work, person, row)?;
-        only_about_itself(&work, person, row, line)?;
+        counts_from_this_key(&work, person, row, line)?;
         rows.push((row, line));
     }
-    let words = rows.iter().map(|(row, _)| row.word.to_owned()).collect();
+    let words = rows.iter().map(|(row, _)| row.name.to_owned()).collect();
     work.add(Event::Commanded { words });
     let asked_before = open_asks(&work);
-    let mut turn = Turn {
-        work: &mut work,
-        person,
-        letter,
-        text: &parsed.text,
-        text_used: false,
-        line: String::new(),
-        confirming: None,
-        confirmer: None,
-        also_on: None,
-        also_holds: Vec::new(),
-    };
     let mut steps = Vec::new();
+    let mut text_used = false;
     for (row, line) in &rows {
-        turn.line = line.text();
-        let shown = turn.line.clone();
-        let answer = run(&mut turn, row, &line.arguments).map_err(|mut refusal| {
+        let shown = line.text();
+        let mut turn = Turn::new(&mut work, letter, person, shown.clone(), &parsed.text);
+        turn.text_used = text_used;
+        let answer = if row.word == Word::Confirm {
+            confirmed(&mut turn, &line.arguments)
+        } else {
+            run(&mut turn, row, &line.arguments)
+        };
+        text_used = turn.text_used;
+        let answer = answer.map_err(|mut refusal| {
             if rows.len() > 1 {
                 refusal.why = format!("at `{shown}`: {}", refusal.why);
             }
@@ -598,14 +513,14 @@ fn carry_out<'d>(
         })?;
         steps.push(json!({ "line": shown, "answer": wrapped(&answer) }));
     }
-    let newcomer = turn.work.desk.roster.newcomers.contains_key(&person.fingerprint);
-    let text_left = !turn.text_used && !parsed.text.is_empty() && !newcomer;
-    let passed_on = text_left && turn.work.incident.is_some();
+    let newcomer = work.desk.roster.newcomers.contains_key(&person.fingerprint);
+    let text_left = !text_used && !parsed.text.is_empty() && !newcomer;
+    let passed_on = text_left && work.incident.is_some();
     let asks = open_asks(&work) > asked_before;
     if passed_on {
         pass_text_on(&mut work, letter, person, &parsed.text);
     }
-    let words: Vec<_> = rows.iter().map(|(row, _)| row.word).collect();
+    let words: Vec<_> = rows.iter().map(|(row, _)| row.name).collect();
     let head = work.desk.head;
     let what = if asks { "Confirm" } else { "Done" };
     let facts = json!({
@@ -621,59 +536,65 @@ fn carry_out<'d>(
     Ok(work)
 }
 
-/// A key that is not in force answers for itself and for nothing else.
-fn only_about_itself(
+/// Carries out what a line confirms, on behalf of who gave the command. What stands below the
+/// confirmation was not there when it was asked about: it is a word to the team, and never a part of
+/// what is confirmed.
+fn confirmed(turn: &mut Turn<'_, '_>, nonce: &str) -> Answer {
+    let order = confirm::resolve(turn, nonce)?;
+    let (by, line) = (order.by, order.line.clone());
+    let mut inner = Turn::new(turn.work, turn.letter, by, order.line, "");
+    inner.confirmed = Some(order.confirmed);
+    let answer = run(&mut inner, order.row, &order.arguments)?;
+    if by.id != turn.person.id {
+        let lines = [format!("{} confirmed `{}`.", turn.person.name, line.trim_start_matches('/'))];
+        turn.work.inform(&[by], "Confirmed, and done", &lines, "nothing more; it is done.");
+    }
+    Ok(answer)
+}
+
+/// Refuses a word that does not count from the key that signed it: the table says which do.
+fn counts_from_this_key(
     work: &Work<'_>,
     person: &Person,
-    row: &Keyword,
+    row: &Row,
     line: &Line,
 ) -> Result<(), Refusal> {
-    let newcomer = work.desk.roster.newcomers.contains_key(&person.fingerprint);
-    let distrusted = work.desk.members.get(&person.id).is_some_and(|member| {
-        !person.is_maintainer() && !member.distrusted.is_empty() && !newcomer
-    });
-    let what = line.arguments.split_whitespace().next().unwrap_or("");
-    let about_key = row.word == "key"
-        && ["confirm", "cancel"].iter().any(|word| what.eq_ignore_ascii_case(word));
-    let replaces = row.word == "key" && ["replace", "show", "revoke"].contains(&what);
-    if matches!(row.word, "ping" | "help") || about_key || (distrusted && replaces) {
+    let state = key_state(work, person);
+    if row.counts_from(state, &line.arguments) {
         return Ok(());
     }
-    if distrusted && work.distrusts(person) {
-        return Err(Refusal::new(
+    let (reason, why, next) = match state {
+        KeyState::InForce => return Ok(()),
+        KeyState::Distrusted => (
             "a key that is not trusted",
             "your key was said to be in other hands, so it counts no more.",
             "offer another one: `| /key replace`, the new key attached, without the bar.",
-        ));
-    }
-    // A key that another one has taken the place of says that a notice arrived, and no more.
-    let says = ["ack", "ready", "objection", "leak", "whoami"].contains(&row.word);
-    let first = work.signed.as_ref().is_none_or(|signed| *signed == person.fingerprint);
-    if !first && !newcomer && !says && !replaces {
-        return Err(Refusal::new(
+        ),
+        KeyState::Replaced => (
             "a key that was replaced",
             "your mail is signed by a key that another one of yours has taken the place of.",
             "sign with the new one. If that is not yours: `| /key revoke`, without the bar.",
-        ));
-    }
-    if !newcomer {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        "a key that is not in force",
-        "your mail is signed by a key that is offered and not in force yet.",
-        "write `| /key confirm NONCE` with it; everything else with the old one.",
-    ))
+        ),
+        KeyState::Offered => (
+            "a key that is not in force",
+            "your mail is signed by a key that is offered and not in force yet.",
+            "write `| /key confirm NONCE` with it; everything else with the old one.",
+        ),
+    };
+    Err(Refusal::new(reason, why, next))
 }
 
-/// Carries one word out.
-///
-/// # Errors
-/// Why it is not done.
-pub fn run(turn: &mut Turn<'_, '_>, row: &Keyword, arguments: &str) -> Result<String, Refusal> {
-    match row.run {
-        Run::Person(run) => run(turn, arguments),
-        Run::Reporter(_) => Err(unknown(row.word)),
+/// What the desk makes of the key that signed.
+fn key_state(work: &Work<'_>, person: &Person) -> KeyState {
+    let signed = work.signed.as_ref();
+    if work.desk.roster.newcomers.contains_key(&person.fingerprint) {
+        KeyState::Offered
+    } else if !person.is_maintainer() && work.distrusts(person) {
+        KeyState::Distrusted
+    } else if signed.is_some_and(|signed| *signed != person.fingerprint) {
+        KeyState::Replaced
+    } else {
+        KeyState::InForce
     }
 }
 

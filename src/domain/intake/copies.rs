@@ -3,18 +3,17 @@
 //! have it read back, or learn from our answers whether it opened.
 
 use crate::domain::commands::reporter;
+use crate::domain::decide::decision::Decision;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose, Recipient};
 use crate::domain::facts::letter::{FoundKey, KeyRank, Letter};
 use crate::domain::facts::names::{Address, Fresh, Handle, Moment};
-use crate::domain::model::desk::{Decision, Desk};
+use crate::domain::intake::acknowledge::{answer_address, answer_by, draw_handle, from_outside};
+use crate::domain::intake::binding::Place;
+use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::Party;
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{ClearFacts, SealedFacts};
-
-use crate::domain::intake::classify::{
-    Place, answer_address, answer_by, draw_handle, from_outside,
-};
 
 /// A ciphertext that opened an incident before.
 pub(super) fn received(

@@ -1,13 +1,13 @@
 //! Mails that ask for our key and for nothing else.
 
+use crate::domain::decide::decision::Decision;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose, Recipient};
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Fresh, Moment, Span, later};
-use crate::domain::model::desk::{Decision, Desk};
+use crate::domain::intake::acknowledge::answer_address;
+use crate::domain::model::desk::Desk;
 use crate::domain::outgoing::mail::{Mail, Words};
-
-use crate::domain::intake::classify::answer_address;
 
 /// The longest mail that is taken for nothing but a request for our key.
 const KEY_REQUEST_MAX: usize = 400;

@@ -7,65 +7,24 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use chrono_tz::Tz;
-use serde::{Deserialize, Serialize};
-
-use crate::domain::facts::event::{Blob, Event};
+use crate::domain::facts::event::Event;
 use crate::domain::facts::key::KeyFacts;
 use crate::domain::facts::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, Span, later,
 };
+use crate::domain::facts::record::{Head, Record};
+use crate::domain::facts::settings::Settings;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::member::Members;
 use crate::domain::model::roster::{RefKey, Roster};
-use crate::domain::outgoing::mail::Mail;
 use crate::domain::outgoing::texts::Texts;
 use crate::domain::process::calendar::Calendars;
 use crate::domain::process::playbook::{Playbook, common_fields};
 
 mod agenda;
-mod membership;
+pub mod cares;
+pub(crate) mod membership;
 mod sharing;
-
-/// What the config says about the desk itself.
-//  Warning: this type is used in stored state (the settings text that `Configured` names).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// What mails call the desk.
-    pub name: String,
-    /// The mailbox's address.
-    pub address: Address,
-    /// The first part of every handle.
-    pub prefix: String,
-    /// The zone that times are told in besides UTC.
-    pub zone: Tz,
-    /// The playbook of new incidents.
-    pub playbook: String,
-    /// The desk's own key.
-    pub fingerprint: Fingerprint,
-    /// The desk's certificate, armored, as it is handed out.
-    pub certificate: String,
-    /// Whether mails to the team name the first mail of their incident outside the encryption, so
-    /// that every mail program threads them; anyone on the way can then count them.
-    #[serde(default)]
-    pub threads_outside: bool,
-    /// Acknowledgements leave on a multiple of so many seconds after arrival.
-    pub tick_s: u32,
-    /// So many unencrypted reports an hour are passed on one by one; the rest in a digest.
-    pub plain_per_hour: u32,
-    /// So many encrypted reports an hour are passed on one by one; the rest in a digest.
-    #[serde(default = "encrypted_per_hour")]
-    pub encrypted_per_hour: u32,
-    /// So many acknowledgements an hour leave at once; the rest wait their turn. Counted apart
-    /// for encrypted and plain mails.
-    pub acknowledgements_per_hour: u32,
-}
-
-/// What a desk does whose settings were written before there was a limit.
-fn encrypted_per_hour() -> u32 {
-    10
-}
 
 /// The name that the copy of a known ciphertext was acknowledged under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,72 +35,6 @@ pub struct Alias {
     pub address: Option<Address>,
     /// When somebody last asked under that name where it stands.
     pub asked: Option<Moment>,
-}
-
-/// A fact in its place in the history.
-//  Warning: this type is used in stored state (the journal).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// Its number, from 1, without gaps.
-    pub number: u64,
-    /// When it was decided.
-    pub at: Moment,
-    /// The incident, unless it is about the desk as a whole.
-    pub incident: Option<Handle>,
-    /// The person whose signed mail caused it.
-    pub by: Option<PersonId>,
-    /// The mail that caused it, by the SHA-256 of its bytes.
-    pub cause: Option<Digest>,
-    /// What happened. Nested, not flattened: a fact may have a number or a moment of its own.
-    #[serde(rename = "fact")]
-    pub event: Event,
-}
-
-/// The end of the chain: the newest record's number and hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// The number; 0 while the journal is empty.
-    pub number: u64,
-    /// The hash.
-    pub hash: Digest,
-}
-
-/// A fact that was decided and is not in the journal yet.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// The incident it is about.
-    pub incident: Option<Handle>,
-    /// The person whose signed mail caused it.
-    pub by: Option<PersonId>,
-    /// The fact.
-    pub event: Event,
-}
-
-/// A body that the journal names by its salted hash.
-#[derive(Debug, Clone)]
-pub struct Body {
-    /// Its name.
-    pub name: Blob,
-    /// The salt.
-    pub salt: [u8; 32],
-    /// The text.
-    pub text: String,
-}
-
-/// What follows from an input: facts, bodies and mails, committed together or not at all.
-#[derive(Debug, Clone, Default)]
-#[must_use]
-pub struct Decision {
-    /// The facts, in order.
-    pub entries: Vec<Entry>,
-    /// The bodies that they name.
-    pub bodies: Vec<Body>,
-    /// The mails to seal and put in the outbox.
-    pub mails: Vec<Mail>,
-    /// Things the operator should see, without content.
-    pub faults: Vec<String>,
-    /// What the mail turned out to be, for its inbox row.
-    pub disposition: &'static str,
 }
 
 /// Texts that records name by hash: settings, roster, templates, playbooks.

@@ -8,12 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::facts::key::PinnedKey;
+use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Address, Digest, Fingerprint, Moment, PersonId, Span, later};
 use crate::domain::process::playbook::Group;
 
 mod apply;
-
-pub use crate::domain::facts::member_fact::MemberFact;
 
 /// So many people must agree before somebody is added or let in again: two keys of one person are
 /// one person.

@@ -602,6 +602,19 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
     }
 }
 
+/// The answers that are prepared as templates: their names, and when they fit.
+pub const PREPARED: &[(&str, &str)] = &[
+    ("complete", "says that all is published and the incident is over"),
+    ("progress", "says that it is still worked on"),
+    ("private-handling", "asks somebody to keep it private until there is a fix"),
+    ("not-a-vulnerability", "says that it is not a vulnerability; your text below says why"),
+    ("fixed-in-the-open", "says that it is fixed like any other bug; your text below says where"),
+    (
+        "safe-installation",
+        "says that a safe installation depends on where it runs; your text below adds to it",
+    ),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -444,6 +444,55 @@ pub fn parse_zone(text: &str) -> Result<Tz, String> {
     })
 }
 
+/// Reads the moment behind `/disclose`: a date, a date and time, with or without a zone, or a
+/// time from now.
+///
+/// # Errors
+/// A sentence with what can be written.
+pub fn parse_moment(
+    text: &str,
+    now: Moment,
+    at: Option<NaiveTime>,
+    calendar: &Calendar,
+) -> Result<Moment, String> {
+    let text = text.trim();
+    if text.starts_with('+') {
+        return Offset::parse(text).map(|offset| offset.from(now, calendar));
+    }
+    if let Ok(moment) = text.parse::<chrono::DateTime<chrono::FixedOffset>>() {
+        return Ok(moment.to_utc());
+    }
+    // `2026-12-16T16:00Z` is what machines write without the seconds.
+    let spaced = match (text.split_once('T'), text.strip_suffix('Z')) {
+        (Some((date, time)), Some(_)) if date.len() == 10 => {
+            format!("{date} {} UTC", time.trim_end_matches('Z'))
+        }
+        _ => text.to_owned(),
+    };
+    let mut words = spaced.split_whitespace();
+    let wrong =
+        || format!("`{text}` is no moment; write `2026-12-16`, `2026-12-16 16:00 UTC` or `+7d`");
+    let date = words.next().and_then(|word| word.parse::<NaiveDate>().ok()).ok_or_else(wrong)?;
+    if !(2000..2200).contains(&Datelike::year(&date)) {
+        return Err(wrong());
+    }
+    let time = match (words.next(), at) {
+        (Some(word), _) => parse_time(word)?,
+        (None, Some(at)) => at,
+        (None, None) => {
+            return Err(format!("say the time of day as well, like `{date} 16:00 UTC`"));
+        }
+    };
+    let calendar = match words.next() {
+        Some(zone) => Calendar::plain(parse_zone(zone)?),
+        None => calendar.clone(),
+    };
+    if words.next().is_some() {
+        return Err(wrong());
+    }
+    calendar.moment(date.and_time(time)).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,9 @@
 //! The words that people steer the desk with: one table.
 //!
-//! Parser, rights, `/help`, the typo hints and the README read [`KEYWORDS`]; adding a word is one
-//! row and the function it names. How words are found in a mail is the business of
-//! [`crate::domain::commands::grammar`].
+//! Parser, rights, `/help`, the typo hints, the loader of playbooks and the README read [`WORDS`],
+//! and everything that is a property of a word stands in its row. A new word is a row here, and the
+//! arm that the compiler then asks for where words are carried out.
 
-use crate::domain::commands;
-use crate::domain::commands::Turn;
-use crate::domain::commands::grammar::Line;
-use crate::domain::commands::reporter;
-use crate::domain::commands::reporter::Asked;
 use crate::domain::facts::refusal::{Refusal, nearest};
 
 /// Who may use a word.
@@ -32,7 +27,7 @@ pub enum Needs {
 
 /// For whom a word is: some exist for several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Audience {
+pub enum For {
     /// People with a role.
     Team,
     /// Members of groups.
@@ -58,13 +53,11 @@ impl Needs {
 
     /// For whom the word is.
     #[must_use]
-    pub fn audience(self) -> Audience {
+    pub fn for_whom(self) -> For {
         match self {
-            Self::Member => Audience::Members,
-            Self::Reporter => Audience::Reporters,
-            Self::Maintainer | Self::Team | Self::Intake | Self::TaskRole | Self::Lead => {
-                Audience::Team
-            }
+            Self::Member => For::Members,
+            Self::Reporter => For::Reporters,
+            Self::Maintainer | Self::Team | Self::Intake | Self::TaskRole | Self::Lead => For::Team,
         }
     }
 }
@@ -78,183 +71,374 @@ pub enum Scope {
     Incident,
 }
 
-/// What carries a word out: on behalf of a person of the roster, or of a reporter.
-#[derive(Clone, Copy)]
-pub enum Run {
-    /// On the copy of the incident; the answer goes in the transcript.
-    Person(fn(&mut Turn<'_, '_>, &str) -> Result<String, Refusal>),
-    /// Adds to the record and no more.
-    Reporter(fn(&mut Asked<'_, '_>, &str)),
+/// What a word belongs to, as people read about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    Read,
+    Triage,
+    People,
+    Record,
+    Talk,
+    Embargo,
+    Members,
+    Confirm,
+    Member,
+    Reporter,
 }
 
+impl Group {
+    /// The heading in `/help` and the README.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Triage => "triage",
+            Self::People => "people",
+            Self::Record => "record",
+            Self::Talk => "talk",
+            Self::Embargo => "embargo",
+            Self::Members => "members",
+            Self::Confirm => "confirm",
+            Self::Member => "member",
+            Self::Reporter => "reporter",
+        }
+    }
+}
+
+/// What is done. Two rows may mean the same for different people (`/help`), and one word two things
+/// (`/leak` of the team, and of a member).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    Help,
+    Ping,
+    Whoami,
+    List,
+    Incident,
+    Status,
+    Show,
+    Agenda,
+    Checklist,
+    Log,
+    Accept,
+    Reject,
+    Unreadable,
+    Duplicate,
+    Merge,
+    Spam,
+    Close,
+    Reopen,
+    KnownPublic,
+    Exploited,
+    Lead,
+    Handoff,
+    Take,
+    Decline,
+    Deputy,
+    Join,
+    Leave,
+    Away,
+    Back,
+    Set,
+    Title,
+    Cvss,
+    Cve,
+    Ghsa,
+    Affects,
+    Fixed,
+    Done,
+    Undo,
+    Skip,
+    Note,
+    Reply,
+    Answer,
+    Tell,
+    Disclose,
+    Batch,
+    Preview,
+    Approve,
+    Hold,
+    Resume,
+    Published,
+    Rehearse,
+    Ledger,
+    Audience,
+    Leak,
+    Release,
+    Member,
+    MemberKey,
+    Confirm,
+    Cancel,
+    Ack,
+    Ready,
+    Objection,
+    ReportLeak,
+    Vouch,
+    Terms,
+    OwnKey,
+    LeaveGroup,
+    ReportStatus,
+    Credit,
+    WillPublish,
+}
+
+/// When a word needs a second person, whatever the playbook says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Second {
+    /// Where the playbook says so.
+    AsSaid,
+    /// Always: one person alone neither ends an embargo by saying that it leaked, nor lets more
+    /// people know.
+    Always,
+    /// Where closing needs one, on an incident that was accepted: it ends the work on it.
+    AsClose,
+}
+
+/// What the desk makes of the key that signed a mail, where that is somebody's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// The one that counts.
+    InForce,
+    /// Another one has taken its place.
+    Replaced,
+    /// Offered, and not in force yet.
+    Offered,
+    /// Said to be in other hands.
+    Distrusted,
+}
+
+/// The states besides [`KeyState::InForce`] from which a word counts, by what stands behind it; the
+/// empty argument is every other.
+pub type KeyStates = &'static [(&'static str, &'static [KeyState])];
+
+const IN_FORCE: KeyStates = &[("", &[])];
+const REPLACED_TOO: KeyStates = &[("", &[KeyState::Replaced])];
+const EVERY: &[KeyState] = &[KeyState::Replaced, KeyState::Offered, KeyState::Distrusted];
+const ANY_KEY: KeyStates = &[("", EVERY)];
+const OWNED: &[KeyState] = &[KeyState::Replaced, KeyState::Distrusted];
+const KEYS_OF_KEY: KeyStates = &[
+    ("confirm", EVERY),
+    ("cancel", EVERY),
+    ("show", OWNED),
+    ("replace", OWNED),
+    ("revoke", OWNED),
+    ("", &[]),
+];
+
 /// A row of the table.
-pub struct Keyword {
-    /// The word, without its stroke.
-    pub word: &'static str,
-    /// What it belongs to, as the README groups it.
-    pub group: &'static str,
+#[derive(Debug)]
+pub struct Row {
+    /// What is done.
+    pub word: Word,
+    /// What is written, without its stroke.
+    pub name: &'static str,
+    /// What it belongs to.
+    pub group: Group,
     /// What stands behind it.
     pub arguments: &'static str,
-    /// Who may use it.
+    /// Who may use it, where the playbook says nothing else.
     pub needs: Needs,
     /// Whether it needs an incident.
     pub scope: Scope,
+    /// One sentence.
+    pub help: &'static str,
     /// Whether it changes what cannot be taken back: also measured against the present, so that
     /// it does not take effect long after it was written.
     pub dangerous: bool,
-    /// One sentence.
-    pub help: &'static str,
-    /// Carries it out.
-    pub run: Run,
+    /// Whether what stands behind it is somebody's own words, in which a stroke is none of ours.
+    pub free_text: bool,
+    /// Whether it counts however late it comes.
+    pub counts_late: bool,
+    /// When it needs a second person.
+    pub second: Second,
+    /// From which keys it counts.
+    pub keys: KeyStates,
 }
 
-macro_rules! rows {
-    ($($group:literal $word:literal $arguments:literal $needs:ident $scope:ident $danger:literal $kind:ident($run:path), $help:literal;)*) => {
-        &[$(Keyword {
-            word: $word, group: $group, arguments: $arguments, needs: Needs::$needs,
-            scope: Scope::$scope, dangerous: $danger, help: $help, run: Run::$kind($run),
-        }),*]
-    };
+impl Row {
+    const fn dangerous(self) -> Self {
+        Self { dangerous: true, ..self }
+    }
+
+    const fn free_text(self) -> Self {
+        Self { free_text: true, ..self }
+    }
+
+    const fn counts_late(self) -> Self {
+        Self { counts_late: true, ..self }
+    }
+
+    const fn second(self, second: Second) -> Self {
+        Self { second, ..self }
+    }
+
+    const fn keys(self, keys: KeyStates) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// For whom the word is.
+    #[must_use]
+    pub fn for_whom(&self) -> For {
+        self.needs.for_whom()
+    }
+
+    /// Whether the word counts with these arguments, signed by a key in this state.
+    #[must_use]
+    pub fn counts_from(&self, state: KeyState, arguments: &str) -> bool {
+        let first = arguments.split_whitespace().next().unwrap_or("");
+        let fits = |known: &&(&str, _)| known.0.is_empty() || known.0.eq_ignore_ascii_case(first);
+        let others = self.keys.iter().find(fits).map_or(&[][..], |known| known.1);
+        state == KeyState::InForce || others.contains(&state)
+    }
+}
+
+const fn row(
+    word: Word,
+    group: Group,
+    name: &'static str,
+    arguments: &'static str,
+    needs: Needs,
+    scope: Scope,
+    help: &'static str,
+) -> Row {
+    let (second, keys) = (Second::AsSaid, IN_FORCE);
+    let (dangerous, free_text, counts_late) = (false, false, false);
+    Row {
+        word,
+        name,
+        group,
+        arguments,
+        needs,
+        scope,
+        help,
+        dangerous,
+        free_text,
+        counts_late,
+        second,
+        keys,
+    }
 }
 
 /// The table.
-pub const KEYWORDS: &[Keyword] = rows! {
-    "read" "help" "[WORD]" Maintainer Desk false Person(commands::read::help), "Explains the words, or one of them.";
-    "read" "ping" "" Maintainer Desk false Person(commands::read::ping), "Tells exactly what your mail program did, whether a command would have counted, and if not, what to change.";
-    "read" "whoami" "" Maintainer Desk false Person(commands::read::whoami), "Tells who you are to the desk: key, roles, what you lead.";
-    "read" "list" "" Maintainer Desk false Person(commands::read::list), "Lists the open incidents that you are on.";
-    "read" "incident" "HANDLE" Maintainer Desk false Person(commands::read::incident), "Names the incident when the mail quotes no Ref line.";
-    "read" "status" "" Team Incident false Person(commands::read::status), "Shows where the incident stands, in short.";
-    "read" "show" "" Team Incident false Person(commands::read::show), "Shows the record and the letters.";
-    "read" "agenda" "" Team Incident false Person(commands::read::agenda), "Shows what is done, due, late, and waiting for what.";
-    "read" "checklist" "" Team Incident false Person(commands::read::checklist), "Gives the checklist as Markdown, for your tracker.";
-    "read" "log" "" Team Incident false Person(commands::read::log), "Shows the history: who did what, when.";
-    "triage" "accept" "" Intake Incident false Person(commands::triage::accept), "Says that it is a vulnerability, and tells the reporter that it is worked on.";
-    "triage" "reject" "REASON" Intake Incident true Person(commands::triage::reject), "Says that it is not a vulnerability; the reason goes to the reporter.";
-    "triage" "unreadable" "" Intake Incident false Person(commands::triage::unreadable), "Asks the reporter to send it again, readable.";
-    "triage" "duplicate" "HANDLE" Intake Incident true Person(commands::linking::duplicate), "Says that the same was reported before; the reporter is told that it is known.";
-    "triage" "merge" "HANDLE" Intake Incident true Person(commands::linking::merge), "Goes on with it as another incident; nothing is sent to the reporter.";
-    "triage" "spam" "" Intake Incident false Person(commands::triage::spam), "Closes it quietly; nothing is sent.";
-    "triage" "close" "" Intake Incident true Person(commands::triage::close), "Closes the incident.";
-    "triage" "reopen" "" Intake Incident true Person(commands::triage::reopen), "Opens a closed incident again.";
-    "triage" "known-public" "" Intake Incident true Person(commands::alarm::known_public), "Says that the public knows: unsent advance notices are replaced by one immediate draft, open work is due now.";
-    "triage" "exploited" "" Team Incident false Person(commands::alarm::exploited), "Says that it is exploited: the team is alarmed, open work loses its slack.";
-    "people" "lead" "WHO" Intake Incident false Person(commands::people::lead), "Takes the lead (`me`), or asks somebody to take it.";
-    "people" "handoff" "WHO" Lead Incident false Person(commands::people::handoff), "Asks somebody to take over; you lead until they do.";
-    "people" "take" "" Team Incident false Person(commands::people::take), "Takes the lead that you were offered, or that nobody has.";
-    "people" "decline" "" Team Incident false Person(commands::people::decline), "Declines the lead that you were offered; a turn is not used up.";
-    "people" "deputy" "WHO" Lead Incident false Person(commands::people::deputy), "Names who stands in for the lead.";
-    "people" "join" "WHO ROLE" Intake Incident true Person(commands::people::join), "Gives somebody a role on this incident only.";
-    "people" "leave" "" Team Incident true Person(commands::people::leave), "Takes you off this incident. The lead hands over first.";
-    "people" "away" "DATE" Maintainer Desk false Person(commands::people::away), "Says that you are away until then: no turn comes to you.";
-    "people" "back" "" Maintainer Desk false Person(commands::people::back), "Says that you are back.";
-    "record" "set" "FIELD VALUE" Team Incident false Person(commands::record::set), "Sets a field of the record.";
-    "record" "title" "TEXT" Team Incident false Person(commands::record::title), "Sets the title.";
-    "record" "cvss" "VECTOR" Team Incident false Person(commands::record::cvss), "Sets the score, by its vector.";
-    "record" "cve" "ID" Team Incident false Person(commands::record::cve), "Adds a CVE number.";
-    "record" "ghsa" "ID" Team Incident false Person(commands::record::ghsa), "Adds the number of an advisory.";
-    "record" "affects" "RANGE" Team Incident false Person(commands::record::affects), "Sets the affected versions.";
-    "record" "fixed" "VERSION" Team Incident false Person(commands::record::fixed), "Sets the fixed version.";
-    "record" "done" "TASK [EVIDENCE]" TaskRole Incident false Person(commands::tasks::done), "Says that a task is done, or that you agree to a gate.";
-    "record" "undo" "TASK" TaskRole Incident false Person(commands::tasks::undo), "Takes back that a task is done or skipped.";
-    "record" "skip" "TASK REASON" TaskRole Incident true Person(commands::tasks::skip), "Says that a task will not be done, and why.";
-    "record" "note" "TEXT" Team Incident false Person(commands::record::note), "Keeps a note in the record.";
-    "talk" "reply" "[TEXT]" Team Incident false Person(commands::talk::reply), "Sends the text below the commands, and the attachments, to the reporter.";
-    "talk" "answer" "NAME" Team Incident false Person(commands::talk::answer), "Sends the reporter one of the prepared answers.";
-    "talk" "tell" "GROUP|MEMBER" Intake Incident false Person(commands::talk::tell), "Drafts the text below as a sealed mail to an embargoed group or to one of it; another person approves it.";
-    "embargo" "disclose" "WHEN" Intake Incident true Person(commands::embargo::disclose), "Sets T, the moment of public disclosure, or moves it.";
-    "embargo" "batch" "[NAME|leave|final]" Intake Incident true Person(commands::batch::batch), "Makes the incident part of a release that shares one T with others; shows that release; says that no more incidents come to it.";
-    "embargo" "preview" "NOTICE" TaskRole Incident false Person(commands::drafts::preview), "Freezes a new numbered draft of a notice and shows it; approvals of an older one are void.";
-    "embargo" "approve" "NOTICE@N" TaskRole Incident false Person(commands::drafts::approve), "Approves exactly that draft.";
-    "embargo" "hold" "NOTICE|ALL" Team Incident false Person(commands::embargo::hold), "Holds notices back. Counts however late it comes.";
-    "embargo" "resume" "NOTICE|ALL" Intake Incident true Person(commands::embargo::resume), "Lets held notices go.";
-    "embargo" "published" "" Intake Incident true Person(commands::embargo::published), "Records that it is public.";
-    "embargo" "rehearse" "NOTICE" Team Incident false Person(commands::rehearse::rehearse), "Shows who would get a notice, whether their key can be used at its moment, what became of earlier mail to them, and what is doubtful in the text.";
-    "embargo" "ledger" "[NOTICE]" Team Incident false Person(commands::rehearse::ledger), "Shows who got which notice, and what they said.";
-    "embargo" "audience" "GROUP WHO...|all" Intake Incident true Person(commands::rehearse::audience), "Says who of a group gets what this incident sends to it; `all` is everybody.";
-    "embargo" "leak" "WHO [suspend] WHAT AND HOW" Intake Incident true Person(commands::leak::leak), "Says that it has got out; a second person confirms, then everyone who had a notice is told at once.";
-    "embargo" "release" "" Intake Incident true Person(commands::tasks::release), "Opens the gate before the public notices.";
-    "members" "member" "WHAT [WHO ...]" Maintainer Desk true Person(commands::member::member), "Looks after the members of groups: list, show, propose, meets, fails, approve, suspend, reinstate, remove, reviewed.";
-    "members" "key" "WHAT [WHO]" Maintainer Desk true Person(commands::keys::of_team), "Looks after members' keys: show, replace, approve, cancel, revoke.";
-    "confirm" "confirm" "NONCE" Maintainer Incident true Person(commands::confirm::confirm), "Confirms what the desk asked you to confirm.";
-    "confirm" "cancel" "NONCE" Maintainer Incident false Person(commands::confirm::cancel), "Calls it off.";
-    "member" "ack" "[NOTICE]" Member Incident false Person(commands::answers::ack), "Says that you have the notice and have read it.";
-    "member" "ready" "[NOTICE]" Member Incident false Person(commands::answers::ready), "Says that you are ready for the day.";
-    "member" "objection" "[TEXT]" Member Incident false Person(commands::answers::objection), "Says that the date does not suit you; the text below it goes to the team.";
-    "member" "leak" "[TEXT]" Member Incident false Person(commands::answers::leak), "Says that it has got out: what, to whom and how, below it.";
-    "member" "vouch" "WHO [GROUP]" Member Desk true Person(commands::joining::vouch), "Vouches for somebody who wants to join a group of yours.";
-    "member" "terms" "accept" Member Desk true Person(commands::joining::terms), "Accepts the terms of the embargo.";
-    "member" "key" "WHAT" Member Desk true Person(commands::keys::of_member), "Looks after your key: show, replace (the new one attached), confirm, cancel, revoke.";
-    "member" "leave" "[GROUP]" Member Desk true Person(commands::joining::leave), "Takes you out of a group, or of all.";
-    "member" "help" "[WORD]" Member Desk false Person(commands::read::help), "Explains the words, or one of them.";
-    "member" "ping" "" Member Desk false Person(commands::read::ping), "Tells exactly what your mail program did, and whether a word would have counted.";
-    "member" "whoami" "" Member Desk false Person(commands::read::whoami), "Tells who you are to the desk: key and groups.";
-    "reporter" "status" "" Reporter Incident false Reporter(reporter::status), "Tells where your report stands.";
-    "reporter" "credit" "NAME|anonymous" Reporter Incident false Reporter(reporter::credit), "Says how you want to be named.";
-    "reporter" "publish" "WHEN" Reporter Incident false Reporter(reporter::publish), "Says when you intend to publish.";
-};
+#[rustfmt::skip]
+pub const WORDS: &[Row] = &[
+    row(Word::Help, Group::Read, "help", "[WORD]", Needs::Maintainer, Scope::Desk, "Explains the words, or one of them.").free_text().keys(ANY_KEY),
+    row(Word::Ping, Group::Read, "ping", "", Needs::Maintainer, Scope::Desk, "Tells exactly what your mail program did, whether a command would have counted, and if not, what to change.").keys(ANY_KEY),
+    row(Word::Whoami, Group::Read, "whoami", "", Needs::Maintainer, Scope::Desk, "Tells who you are to the desk: key, roles, what you lead.").keys(REPLACED_TOO),
+    row(Word::List, Group::Read, "list", "", Needs::Maintainer, Scope::Desk, "Lists the open incidents that you are on."),
+    row(Word::Incident, Group::Read, "incident", "HANDLE", Needs::Maintainer, Scope::Desk, "Names the incident when the mail quotes no Ref line.").counts_late(),
+    row(Word::Status, Group::Read, "status", "", Needs::Team, Scope::Incident, "Shows where the incident stands, in short."),
+    row(Word::Show, Group::Read, "show", "", Needs::Team, Scope::Incident, "Shows the record and the letters."),
+    row(Word::Agenda, Group::Read, "agenda", "", Needs::Team, Scope::Incident, "Shows what is done, due, late, and waiting for what."),
+    row(Word::Checklist, Group::Read, "checklist", "", Needs::Team, Scope::Incident, "Gives the checklist as Markdown, for your tracker."),
+    row(Word::Log, Group::Read, "log", "", Needs::Team, Scope::Incident, "Shows the history: who did what, when."),
+    row(Word::Accept, Group::Triage, "accept", "", Needs::Intake, Scope::Incident, "Says that it is a vulnerability, and tells the reporter that it is worked on."),
+    row(Word::Reject, Group::Triage, "reject", "REASON", Needs::Intake, Scope::Incident, "Says that it is not a vulnerability; the reason goes to the reporter.").dangerous().free_text().second(Second::AsClose),
+    row(Word::Unreadable, Group::Triage, "unreadable", "", Needs::Intake, Scope::Incident, "Asks the reporter to send it again, readable."),
+    row(Word::Duplicate, Group::Triage, "duplicate", "HANDLE", Needs::Intake, Scope::Incident, "Says that the same was reported before; the reporter is told that it is known.").dangerous().second(Second::AsClose),
+    row(Word::Merge, Group::Triage, "merge", "HANDLE", Needs::Intake, Scope::Incident, "Goes on with it as another incident; nothing is sent to the reporter.").dangerous().second(Second::AsClose),
+    row(Word::Spam, Group::Triage, "spam", "", Needs::Intake, Scope::Incident, "Closes it quietly; nothing is sent."),
+    row(Word::Close, Group::Triage, "close", "", Needs::Intake, Scope::Incident, "Closes the incident.").dangerous(),
+    row(Word::Reopen, Group::Triage, "reopen", "", Needs::Intake, Scope::Incident, "Opens a closed incident again.").dangerous(),
+    row(Word::KnownPublic, Group::Triage, "known-public", "", Needs::Intake, Scope::Incident, "Says that the public knows: unsent advance notices are replaced by one immediate draft, open work is due now.").dangerous(),
+    row(Word::Exploited, Group::Triage, "exploited", "", Needs::Team, Scope::Incident, "Says that it is exploited: the team is alarmed, open work loses its slack."),
+    row(Word::Lead, Group::People, "lead", "WHO", Needs::Intake, Scope::Incident, "Takes the lead (`me`), or asks somebody to take it."),
+    row(Word::Handoff, Group::People, "handoff", "WHO", Needs::Lead, Scope::Incident, "Asks somebody to take over; you lead until they do."),
+    row(Word::Take, Group::People, "take", "", Needs::Team, Scope::Incident, "Takes the lead that you were offered, or that nobody has."),
+    row(Word::Decline, Group::People, "decline", "", Needs::Team, Scope::Incident, "Declines the lead that you were offered; a turn is not used up."),
+    row(Word::Deputy, Group::People, "deputy", "WHO", Needs::Lead, Scope::Incident, "Names who stands in for the lead."),
+    row(Word::Join, Group::People, "join", "WHO ROLE", Needs::Intake, Scope::Incident, "Gives somebody a role on this incident only.").dangerous(),
+    row(Word::Leave, Group::People, "leave", "", Needs::Team, Scope::Incident, "Takes you off this incident. The lead hands over first.").dangerous(),
+    row(Word::Away, Group::People, "away", "DATE", Needs::Maintainer, Scope::Desk, "Says that you are away until then: no turn comes to you."),
+    row(Word::Back, Group::People, "back", "", Needs::Maintainer, Scope::Desk, "Says that you are back."),
+    row(Word::Set, Group::Record, "set", "FIELD VALUE", Needs::Team, Scope::Incident, "Sets a field of the record."),
+    row(Word::Title, Group::Record, "title", "TEXT", Needs::Team, Scope::Incident, "Sets the title."),
+    row(Word::Cvss, Group::Record, "cvss", "VECTOR", Needs::Team, Scope::Incident, "Sets the score, by its vector."),
+    row(Word::Cve, Group::Record, "cve", "ID", Needs::Team, Scope::Incident, "Adds a CVE number."),
+    row(Word::Ghsa, Group::Record, "ghsa", "ID", Needs::Team, Scope::Incident, "Adds the number of an advisory."),
+    row(Word::Affects, Group::Record, "affects", "RANGE", Needs::Team, Scope::Incident, "Sets the affected versions."),
+    row(Word::Fixed, Group::Record, "fixed", "VERSION", Needs::Team, Scope::Incident, "Sets the fixed version."),
+    row(Word::Done, Group::Record, "done", "TASK [EVIDENCE]", Needs::TaskRole, Scope::Incident, "Says that a task is done, or that you agree to a gate."),
+    row(Word::Undo, Group::Record, "undo", "TASK", Needs::TaskRole, Scope::Incident, "Takes back that a task is done or skipped."),
+    row(Word::Skip, Group::Record, "skip", "TASK REASON", Needs::TaskRole, Scope::Incident, "Says that a task will not be done, and why.").dangerous(),
+    row(Word::Note, Group::Record, "note", "TEXT", Needs::Team, Scope::Incident, "Keeps a note in the record.").free_text(),
+    row(Word::Reply, Group::Talk, "reply", "[TEXT]", Needs::Team, Scope::Incident, "Sends the text below the commands, and the attachments, to the reporter.").free_text(),
+    row(Word::Answer, Group::Talk, "answer", "NAME", Needs::Team, Scope::Incident, "Sends the reporter one of the prepared answers."),
+    row(Word::Tell, Group::Talk, "tell", "GROUP|MEMBER", Needs::Intake, Scope::Incident, "Drafts the text below as a sealed mail to an embargoed group or to one of it; another person approves it."),
+    row(Word::Disclose, Group::Embargo, "disclose", "WHEN", Needs::Intake, Scope::Incident, "Sets T, the moment of public disclosure, or moves it.").dangerous(),
+    row(Word::Batch, Group::Embargo, "batch", "[NAME|leave|final]", Needs::Intake, Scope::Incident, "Makes the incident part of a release that shares one T with others; shows that release; says that no more incidents come to it.").dangerous(),
+    row(Word::Preview, Group::Embargo, "preview", "NOTICE", Needs::TaskRole, Scope::Incident, "Freezes a new numbered draft of a notice and shows it; approvals of an older one are void."),
+    row(Word::Approve, Group::Embargo, "approve", "NOTICE@N", Needs::TaskRole, Scope::Incident, "Approves exactly that draft."),
+    row(Word::Hold, Group::Embargo, "hold", "NOTICE|ALL", Needs::Team, Scope::Incident, "Holds notices back. Counts however late it comes.").counts_late(),
+    row(Word::Resume, Group::Embargo, "resume", "NOTICE|ALL", Needs::Intake, Scope::Incident, "Lets held notices go.").dangerous(),
+    row(Word::Published, Group::Embargo, "published", "", Needs::Intake, Scope::Incident, "Records that it is public.").dangerous(),
+    row(Word::Rehearse, Group::Embargo, "rehearse", "NOTICE", Needs::Team, Scope::Incident, "Shows who would get a notice, whether their key can be used at its moment, what became of earlier mail to them, and what is doubtful in the text."),
+    row(Word::Ledger, Group::Embargo, "ledger", "[NOTICE]", Needs::Team, Scope::Incident, "Shows who got which notice, and what they said."),
+    row(Word::Audience, Group::Embargo, "audience", "GROUP WHO...|all", Needs::Intake, Scope::Incident, "Says who of a group gets what this incident sends to it; `all` is everybody.").dangerous().second(Second::Always),
+    row(Word::Leak, Group::Embargo, "leak", "WHO [suspend] WHAT AND HOW", Needs::Intake, Scope::Incident, "Says that it has got out; a second person confirms, then everyone who had a notice is told at once.").dangerous().free_text().second(Second::Always).keys(REPLACED_TOO),
+    row(Word::Release, Group::Embargo, "release", "", Needs::Intake, Scope::Incident, "Opens the gate before the public notices.").dangerous(),
+    row(Word::Member, Group::Members, "member", "WHAT [WHO ...]", Needs::Maintainer, Scope::Desk, "Looks after the members of groups: list, show, propose, meets, fails, approve, suspend, reinstate, remove, reviewed.").dangerous(),
+    row(Word::MemberKey, Group::Members, "key", "WHAT [WHO]", Needs::Maintainer, Scope::Desk, "Looks after members' keys: show, replace, approve, cancel, revoke.").dangerous().keys(KEYS_OF_KEY),
+    row(Word::Confirm, Group::Confirm, "confirm", "NONCE", Needs::Maintainer, Scope::Incident, "Confirms what the desk asked you to confirm.").dangerous(),
+    row(Word::Cancel, Group::Confirm, "cancel", "NONCE", Needs::Maintainer, Scope::Incident, "Calls it off."),
+    row(Word::Ack, Group::Member, "ack", "[NOTICE]", Needs::Member, Scope::Incident, "Says that you have the notice and have read it.").keys(REPLACED_TOO),
+    row(Word::Ready, Group::Member, "ready", "[NOTICE]", Needs::Member, Scope::Incident, "Says that you are ready for the day.").keys(REPLACED_TOO),
+    row(Word::Objection, Group::Member, "objection", "[TEXT]", Needs::Member, Scope::Incident, "Says that the date does not suit you; the text below it goes to the team.").free_text().keys(REPLACED_TOO),
+    row(Word::ReportLeak, Group::Member, "leak", "[TEXT]", Needs::Member, Scope::Incident, "Says that it has got out: what, to whom and how, below it.").free_text().keys(REPLACED_TOO),
+    row(Word::Vouch, Group::Member, "vouch", "WHO [GROUP]", Needs::Member, Scope::Desk, "Vouches for somebody who wants to join a group of yours.").dangerous(),
+    row(Word::Terms, Group::Member, "terms", "accept", Needs::Member, Scope::Desk, "Accepts the terms of the embargo.").dangerous(),
+    row(Word::OwnKey, Group::Member, "key", "WHAT", Needs::Member, Scope::Desk, "Looks after your key: show, replace (the new one attached), confirm, cancel, revoke.").dangerous().keys(KEYS_OF_KEY),
+    row(Word::LeaveGroup, Group::Member, "leave", "[GROUP]", Needs::Member, Scope::Desk, "Takes you out of a group, or of all.").dangerous(),
+    row(Word::Help, Group::Member, "help", "[WORD]", Needs::Member, Scope::Desk, "Explains the words, or one of them.").free_text().keys(ANY_KEY),
+    row(Word::Ping, Group::Member, "ping", "", Needs::Member, Scope::Desk, "Tells exactly what your mail program did, and whether a word would have counted.").keys(ANY_KEY),
+    row(Word::Whoami, Group::Member, "whoami", "", Needs::Member, Scope::Desk, "Tells who you are to the desk: key and groups.").keys(REPLACED_TOO),
+    row(Word::ReportStatus, Group::Reporter, "status", "", Needs::Reporter, Scope::Incident, "Tells where your report stands."),
+    row(Word::Credit, Group::Reporter, "credit", "NAME|anonymous", Needs::Reporter, Scope::Incident, "Says how you want to be named."),
+    row(Word::WillPublish, Group::Reporter, "publish", "WHEN", Needs::Reporter, Scope::Incident, "Says when you intend to publish."),
+];
 
-/// The row of a word of the team; case is free.
+/// The row of what a team can write; case is free.
 #[must_use]
-pub fn keyword(word: &str) -> Option<&'static Keyword> {
-    word_for(word, Audience::Team)
+pub fn team_word(name: &str) -> Option<&'static Row> {
+    word_for(name, For::Team)
 }
 
-/// The row of a word of reporters.
+/// The row of what a reporter can write.
 #[must_use]
-pub fn reporter_keyword(word: &str) -> Option<&'static Keyword> {
-    word_for(word, Audience::Reporters)
+pub fn reporter_word(name: &str) -> Option<&'static Row> {
+    word_for(name, For::Reporters)
 }
 
-/// The row of a word of members.
+/// The row of what a member can write.
 #[must_use]
-pub fn member_keyword(word: &str) -> Option<&'static Keyword> {
-    word_for(word, Audience::Members)
+pub fn member_word(name: &str) -> Option<&'static Row> {
+    word_for(name, For::Members)
+}
+
+/// The first row that means this.
+#[must_use]
+pub fn row_of(word: Word) -> Option<&'static Row> {
+    WORDS.iter().find(|row| row.word == word)
 }
 
 /// The row of a word that is for somebody.
 #[must_use]
-pub fn word_for(word: &str, audience: Audience) -> Option<&'static Keyword> {
-    let fits = |row: &&Keyword| row.needs.audience() == audience;
-    KEYWORDS.iter().filter(fits).find(|row| row.word.eq_ignore_ascii_case(word))
-}
-
-/// Refuses what stands behind a word that takes nothing, and a second word on the same line: a mail
-/// program may have joined two lines, and half of what was meant would happen (FAILURES D20).
-///
-/// # Errors
-/// What to write instead.
-pub fn check_arguments(row: &Keyword, line: &Line) -> Result<(), Refusal> {
-    let arguments = line.arguments.as_str();
-    if row.arguments.is_empty() && !arguments.is_empty() {
-        return Err(Refusal::new(
-            "too much on a line",
-            format!("`/{}` stands alone on its line, and yours goes on behind it.", row.word),
-            format!("write `| /{}` (without the bar) and end the line there.", row.word),
-        ));
-    }
-    let free = matches!(row.word, "reply" | "note" | "reject" | "help" | "leak" | "objection");
-    let mut others = arguments.split_whitespace().filter_map(|word| word.strip_prefix('/'));
-    if let Some(word) = others.find(|word| !free && keyword(word).is_some()) {
-        return Err(Refusal::new(
-            "two words on a line",
-            format!("behind `/{}` stands `/{word}` on the same line.", row.word),
-            "write each word on a line of its own; some mail programs join lines that end with a blank.",
-        ));
-    }
-    Ok(())
+pub fn word_for(name: &str, whom: For) -> Option<&'static Row> {
+    WORDS
+        .iter()
+        .filter(|row| row.for_whom() == whom)
+        .find(|row| row.name.eq_ignore_ascii_case(name))
 }
 
 /// The refusal for a word that the table does not have.
 #[must_use]
 pub fn unknown(word: &str) -> Refusal {
-    unknown_to(word, Audience::Team)
+    unknown_to(word, For::Team)
 }
 
 /// The refusal for a word that is not for somebody.
 #[must_use]
-pub fn unknown_to(word: &str, audience: Audience) -> Refusal {
-    let known = KEYWORDS.iter().filter(|row| row.needs.audience() == audience).map(|row| row.word);
+pub fn unknown_to(word: &str, whom: For) -> Refusal {
+    let known = WORDS.iter().filter(|row| row.for_whom() == whom).map(|row| row.name);
     let hint = nearest(word, known);
     let next = hint.map_or_else(
         || "write `| /help` for the list of words, without the bar.".to_owned(),
@@ -268,13 +452,13 @@ pub fn unknown_to(word: &str, audience: Audience) -> Refusal {
 pub fn markdown() -> String {
     let mut out =
         String::from("| group | word | who | what it does |\n| --- | --- | --- | --- |\n");
-    for row in KEYWORDS {
+    for row in WORDS {
         let arguments = row.arguments.replace('|', "\\|");
         let space = if arguments.is_empty() { "" } else { " " };
         out.push_str(&format!(
             "| {} | `/{}{space}{arguments}` | {} | {} |\n",
-            row.group,
-            row.word,
+            row.group.name(),
+            row.name,
             row.needs.words(),
             row.help
         ));
@@ -289,9 +473,9 @@ mod tests {
     #[test]
     fn words_are_unique_and_short() {
         let mut seen = std::collections::BTreeSet::new();
-        for row in KEYWORDS {
-            assert!(seen.insert((row.word, row.needs.audience())), "{}", row.word);
-            assert!(row.help.ends_with('.'), "{}", row.word);
+        for row in WORDS {
+            assert!(seen.insert((row.name, row.for_whom())), "{}", row.name);
+            assert!(row.help.ends_with('.'), "{}", row.name);
         }
     }
 }

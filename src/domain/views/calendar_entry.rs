@@ -3,11 +3,11 @@
 
 use icalendar::{Calendar, Component, Event, EventLike};
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Digest, Moment, Span, later};
 use crate::domain::model::incident::Incident;
 use crate::domain::model::roster::RefKey;
-use crate::domain::process::playbook::Anchor;
 
 /// Its name in the mail.
 pub const NAME: &str = "embargo.ics";

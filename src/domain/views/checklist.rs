@@ -4,7 +4,6 @@
 //! playbook has none, the desk's own is used. What leaves is a copy for people: the journal stays
 //! the truth.
 
-use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -13,7 +12,7 @@ use crate::domain::model::incident::Incident;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::State;
 use crate::domain::outgoing::texts::clean;
-use crate::domain::process::playbook::{OWN_WORDS, Playbook};
+use crate::domain::process::playbook::form::render;
 
 /// The form for a playbook that has none of its own.
 const OWN: &str = include_str!("../../../templates/checklist.md");
@@ -97,7 +96,7 @@ fn facts(incident: &Incident, now: Moment) -> Value {
         "title": flat(incident.title.as_deref().unwrap_or_default()),
         "state": incident.status.word(), "lead": person(&incident.lead),
         "deputy": person(&incident.deputy), "batch": incident.batch.clone().unwrap_or_default(),
-        "cvss": incident.score.as_ref().map_or_else(String::new, crate::domain::model::incident::Score::say),
+        "cvss": incident.score.as_ref().map_or_else(String::new, crate::domain::process::playbook::field::Score::say),
         "score": incident.score.as_ref().map_or_else(String::new, |score| {
             format!("{}.{}", score.tenths / 10, score.tenths % 10)
         }),
@@ -109,25 +108,6 @@ fn facts(incident: &Incident, now: Moment) -> Value {
         "received": say(incident.letters.first().map(|letter| letter.received)),
         "published": say(incident.published()),
         "f": fields, "phases": phases(incident, now),
-    })
-}
-
-fn render(text: &str, facts: &Value) -> Result<String, (usize, String)> {
-    // Nothing but what a form needs: no filter or function that makes much out of little.
-    let mut env = Environment::empty();
-    env.add_test("startingwith", |text: &str, start: &str| text.starts_with(start));
-    env.set_undefined_behavior(UndefinedBehavior::Strict);
-    // A template must not keep the desk busy: so many steps, and no more.
-    env.set_fuel(Some(500_000));
-    env.set_trim_blocks(true);
-    env.set_lstrip_blocks(true);
-    env.render_str(text, facts).map_err(|error| {
-        let why = if error.kind() == minijinja::ErrorKind::UndefinedError {
-            "names something that a checklist does not have".to_owned()
-        } else {
-            error.detail().map_or_else(|| error.kind().to_string(), str::to_owned)
-        };
-        (error.line().unwrap_or(1), why)
     })
 }
 
@@ -144,38 +124,4 @@ pub fn markdown(incident: &Incident, now: Moment) -> Result<String, String> {
 fn flat(text: &str) -> String {
     let kept = |c: char| if "\n\r`|<>[]*".contains(c) { ' ' } else { c };
     clean(text).chars().map(kept).collect::<String>().trim().to_owned()
-}
-
-/// Tries a template with an empty record.
-///
-/// # Errors
-/// The line in it, from 1, and what is wrong.
-pub(crate) fn try_template(text: &str, playbook: &Playbook) -> Result<(), (usize, String)> {
-    // What makes much out of little is no part of a form, and could fill the memory.
-    for word in ["~", "{% set", "{%- set", "{% macro", "{%- macro", "loop("] {
-        if text.contains(word) {
-            return Err((1, format!("`{word}` is not for a checklist")));
-        }
-    }
-    // With an empty record and with a full one: what stands behind a condition is tried as well.
-    for value in ["", "x"] {
-        try_with(text, playbook, value)?;
-    }
-    Ok(())
-}
-
-fn try_with(text: &str, playbook: &Playbook, value: &str) -> Result<(), (usize, String)> {
-    let fields: serde_json::Map<String, Value> =
-        playbook.fields.keys().map(|id| (id.clone(), value.into())).collect();
-    const WORDS: &str = "handle process title state lead deputy batch cvss score band vector t t_day \
-        received published";
-    let mut all = serde_json::Map::new();
-    all.extend(WORDS.split_whitespace().map(|word| (word.to_owned(), value.into())));
-    all.extend(OWN_WORDS.iter().map(|word| ((*word).to_owned(), value.into())));
-    let row = json!({ "id": "x", "title": "x", "role": "x", "tick": " ", "state": "due",
-        "when": value, "by": value, "src": "1" });
-    all.insert("version".to_owned(), 1.into());
-    all.insert("f".to_owned(), fields.into());
-    all.insert("phases".to_owned(), json!([{ "name": "x", "rows": [row] }]));
-    render(text, &all.into()).map(drop)
 }

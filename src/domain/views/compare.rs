@@ -49,7 +49,7 @@ fn told(task: &Task) -> Vec<(&'static str, String)> {
     let ids = |ids: &[crate::domain::facts::names::TaskId]| {
         ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
-    let anchors = |anchors: &[crate::domain::process::playbook::Anchor]| {
+    let anchors = |anchors: &[crate::domain::facts::anchor::Anchor]| {
         anchors.iter().map(ToString::to_string).collect::<Vec<_>>().join("|")
     };
     let some = |text: Option<String>| text.unwrap_or_default();

@@ -3,7 +3,7 @@
 //! Says what happened and never what was written: bodies are named in the journal, not quoted.
 
 use crate::domain::facts::event::{Author, Delivery, Event, Purpose, Recipient};
-use crate::domain::model::desk::Record;
+use crate::domain::facts::record::Record;
 
 /// A line of the history: when, who, what. `None` for facts that are no news to anyone: what the
 /// desk put in its outbox by routine, and that it reminded people.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{Author, Event, LetterNote, Opening};
 use crate::domain::facts::letter::Protection;
 use crate::domain::facts::names::{Digest, Handle, Moment};
 use crate::domain::model::incident::Incident;
 use crate::domain::model::schedule;
-use crate::domain::process::playbook::{Anchor, Audience, Kind, Playbook, Task};
+use crate::domain::process::playbook::{Audience, Kind, Playbook, Task};
 
 /// A row of a preview.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::names::{Handle, Moment, Span};
 use crate::domain::model::incident::{Incident, Status};
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::State;
-use crate::domain::process::playbook::{Anchor, Kind};
+use crate::domain::process::playbook::Kind;
 
 /// A set of spans, in seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use sequoia_openpgp as openpgp;
-
 use openpgp::cert::ValidCert;
 use openpgp::packet::Signature as SignaturePacket;
 use openpgp::parse::{PacketParserBuilder, PacketParserResult, Parse};
@@ -13,11 +11,11 @@ use openpgp::serialize::SerializeInto;
 use openpgp::serialize::stream::Recipient;
 use openpgp::types::{RevocationStatus, SignatureType};
 use openpgp::{Cert, KeyHandle, Packet};
+use sequoia_openpgp as openpgp;
 
 use crate::domain::facts::key::{KeyFacts, Subkey};
 use crate::domain::facts::names::{Address, Fingerprint, Moment};
-
-use super::{policy, root_cause, time_of};
+use crate::edge::pgp::policy::{policy, root_cause, time_of};
 
 /// A certificate, parsed and checked once.
 #[derive(Clone)]

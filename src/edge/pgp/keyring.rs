@@ -4,8 +4,6 @@ use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
-use sequoia_openpgp as openpgp;
-
 use openpgp::Cert;
 use openpgp::cert::prelude::*;
 use openpgp::crypto::Password;
@@ -14,11 +12,11 @@ use openpgp::parse::Parse;
 use openpgp::serialize::SerializeInto;
 use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message, Signer};
 use openpgp::types::HashAlgorithm;
+use sequoia_openpgp as openpgp;
 
 use crate::domain::facts::names::{Fingerprint, Moment};
-
-use super::certificate::{Certificate, end_of, fingerprint_of, recipient_key};
-use super::{policy, root_cause, time_of};
+use crate::edge::pgp::certificate::{Certificate, end_of, fingerprint_of, recipient_key};
+use crate::edge::pgp::policy::{policy, root_cause, time_of};
 
 /// The desk's secret keys: the present one, and old ones that still open what was encrypted to
 /// them.

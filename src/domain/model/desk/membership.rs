@@ -1,16 +1,15 @@
 //! Who is who, put together: the people of the config, and the members that the journal knows; and
 //! what their keys bring.
 
-use crate::domain::decide::membership;
 use crate::domain::facts::event::{Delivery, Event, Recipient};
 use crate::domain::facts::key::{KeyFacts, PinnedKey};
 use crate::domain::facts::letter::Fate;
+use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Address, Fingerprint, Handle, Moment, PersonId};
-use crate::domain::model::member::{Member, MemberFact};
+use crate::domain::model::desk::{Desk, cares};
+use crate::domain::model::member::{Member, Standing};
 use crate::domain::model::roster::{Person, Roster};
 use crate::domain::process::playbook::Group;
-
-use crate::domain::model::desk::Desk;
 
 impl Desk {
     /// The rules of a group: by the playbook of new incidents, or by another that has it.
@@ -246,7 +245,7 @@ impl Desk {
     /// When somebody's key or membership next wants something.
     #[must_use]
     pub fn next_person_due(&self) -> Option<Moment> {
-        let own = membership::own_key_due(self);
+        let own = cares::own_key_due(self);
         self.watch.first().map(|(at, _)| *at).into_iter().chain(own).min()
     }
 
@@ -336,7 +335,7 @@ impl Desk {
         if let Some(at) = self.watched.remove(id) {
             self.watch.remove(&(at, id.clone()));
         }
-        if let Some(at) = membership::next_due(self, id) {
+        if let Some(at) = cares::next_due(self, id) {
             self.watched.insert(id.clone(), at);
             self.watch.insert((at, id.clone()));
         }
@@ -358,5 +357,14 @@ fn of_member(
         roles: std::collections::BTreeSet::new(),
         groups,
         further: further.to_vec(),
+    })
+}
+
+/// Whether somebody is or wants to be a member: then the words of members are for them.
+#[must_use]
+pub(crate) fn is_known(desk: &Desk, id: &PersonId) -> bool {
+    desk.members.get(id).is_some_and(|member| {
+        member.removed.is_none()
+            && member.groups.keys().any(|g| member.standing(g, None) != Standing::Removed)
     })
 }

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::Author;
 use crate::domain::facts::names::{Moment, PersonId, TaskId};
-use crate::domain::model::incident::{AnchorSet, Incident};
+use crate::domain::model::incident::parts::AnchorSet;
+use crate::domain::model::incident::state::Incident;
 use crate::domain::process::offset::Offset;
-use crate::domain::process::playbook::{Anchor, Branch, Effect, Facts, FanOut, Task, Truth};
+use crate::domain::process::playbook::{Branch, Effect, Facts, FanOut, Task, Truth};
 
 impl Incident {
     /// When an anchor is or was, if that is known.
@@ -220,13 +222,7 @@ impl Facts for Incident {
     }
 }
 
-/// What is missing, in words: `waiting for cvss, scope`.
-#[must_use]
-pub fn names(missing: &BTreeSet<String>) -> String {
-    let plain = |name: &String| match name.as_str() {
-        "cvss.score" | "cvss.band" => "cvss".to_owned(),
-        other => other.to_owned(),
-    };
-    let names: BTreeSet<String> = missing.iter().map(plain).collect();
-    names.into_iter().collect::<Vec<_>>().join(", ")
+/// The CVE numbers in a line.
+pub(crate) fn cves(incident: &Incident) -> String {
+    incident.cves.iter().cloned().collect::<Vec<_>>().join(", ")
 }

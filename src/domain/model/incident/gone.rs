@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::Recipient;
 use crate::domain::facts::names::{Moment, PersonId, TaskId};
-use crate::domain::model::incident::Incident;
+use crate::domain::model::incident::state::Incident;
 use crate::domain::model::roster::Roster;
-use crate::domain::process::playbook::{Action, Anchor, Audience, Kind, Playbook, Task};
+use crate::domain::process::playbook::{Action, Audience, Kind, Playbook, Task};
 
 impl Incident {
     pub(super) fn leave(&mut self, person: &PersonId) {

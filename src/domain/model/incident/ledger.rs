@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::facts::event::{Answer, Copy, Delivery, Mailed, Purpose, Recipient};
 use crate::domain::facts::letter::Fate;
 use crate::domain::facts::names::{MessageId, Moment, PersonId, TaskId};
-use crate::domain::model::incident::{Entry, Incident, Release};
+use crate::domain::model::incident::parts::{Entry, Release};
+use crate::domain::model::incident::state::Incident;
 use crate::domain::model::roster::{Person, Roster};
 use crate::domain::process::playbook::Audience;
 

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{Answer, Delivery, Draft, Recipient, ReporterKey};
 use crate::domain::facts::letter::Fate;
 use crate::domain::facts::names::{Address, Moment, PersonId};
-use crate::domain::process::playbook::{Anchor, Task};
+use crate::domain::process::playbook::Task;
 
 /// Where an incident stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -215,4 +216,15 @@ pub struct AnchorSet {
     pub at: Moment,
     /// By whom; none for the desk.
     pub by: Option<PersonId>,
+}
+
+/// What is missing, in words: `waiting for cvss, scope`.
+#[must_use]
+pub fn names(missing: &BTreeSet<String>) -> String {
+    let plain = |name: &String| match name.as_str() {
+        "cvss.score" | "cvss.band" => "cvss".to_owned(),
+        other => other.to_owned(),
+    };
+    let names: BTreeSet<String> = missing.iter().map(plain).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }

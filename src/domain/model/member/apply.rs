@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Moment, PersonId, later};
-use crate::domain::model::member::{
-    Judged, Member, MemberFact, Membership, OfferedKey, Suspension,
-};
+use crate::domain::model::member::{Judged, Member, Membership, OfferedKey, Suspension};
 
 /// Takes a fact in.
 pub(super) fn apply(

@@ -1,13 +1,13 @@
 //! What the desk itself has to do, and when.
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::names::{Moment, PersonId, Span, TaskId, later};
 use crate::domain::model::incident::{Incident, Status};
-use crate::domain::process::offset::Window;
-use crate::domain::process::playbook::{Anchor, Kind, Step, Task, Truth};
-
 use crate::domain::model::schedule::leaving::{Block, approved_after, ready, stale_after};
-use crate::domain::model::schedule::moments::anchor_of;
-use crate::domain::model::schedule::{done_at, is_moot, open_before, span_of};
+use crate::domain::model::schedule::moments::{anchor_of, span_of};
+use crate::domain::model::schedule::progress::{done_at, is_moot, open_before};
+use crate::domain::process::offset::Window;
+use crate::domain::process::playbook::{Kind, Step, Task, Truth};
 
 /// Something that the desk itself has to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,11 +1,12 @@
 //! Whether a notice may leave.
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::names::{Moment, PersonId, Span, TaskId, later};
 use crate::domain::model::incident::{Incident, Notice};
+use crate::domain::model::schedule::moments::{planned_span, span_of};
+use crate::domain::model::schedule::progress::{a_gate_is_open, is_moot, open_before};
 use crate::domain::process::offset::Window;
-use crate::domain::process::playbook::{Anchor, Audience, Task, Truth};
-
-use crate::domain::model::schedule::{a_gate_is_open, is_moot, open_before, planned_span, span_of};
+use crate::domain::process::playbook::{Audience, Task, Truth};
 
 /// Why a notice does not leave.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! From when to when a row is to be done.
 
+use crate::domain::facts::anchor::{Anchor, SetBy};
 use crate::domain::facts::names::{Moment, Span, later};
 use crate::domain::model::incident::Incident;
 use crate::domain::process::offset::Offset;
-use crate::domain::process::playbook::{Anchor, Audience, Kind, SetBy, Task, When};
+use crate::domain::process::playbook::{Audience, Kind, Task, When};
 
 /// How long a notice that was added waits for its approval before people are told that it does.
 const OWN_PATIENCE: Span = Span::hours(4);

@@ -5,11 +5,9 @@
 
 use std::str::FromStr;
 
-use crate::domain::commands::embargo::parse_moment;
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::names::Moment;
-use crate::domain::process::offset::{Calendar, Offset};
-
-use crate::domain::process::playbook::Anchor;
+use crate::domain::process::offset::{Calendar, Offset, parse_moment};
 
 /// What a field may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::domain::process::offset::Snap;
-
-use crate::domain::process::playbook::{Action, FanOut, HeldBy, Kind, Origin};
+use crate::domain::process::playbook::rules::HeldBy;
+use crate::domain::process::playbook::task::{Action, FanOut, Kind, Origin};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

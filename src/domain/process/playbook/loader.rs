@@ -3,11 +3,14 @@
 
 use toml::Spanned;
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::names::{Digest, Span, TaskId, is_id};
 use crate::domain::process::calendar;
 use crate::domain::process::calendar::Calendars;
 use crate::domain::process::offset::{Calendar, Offset, parse_zone};
-use crate::domain::process::playbook::{Anchor, Playbook, Predicate, Problem, file};
+use crate::domain::process::playbook::file;
+use crate::domain::process::playbook::predicate::Predicate;
+use crate::domain::process::playbook::rules::{Playbook, Problem};
 
 /// The longest text of a playbook, in bytes, and the most rows, fields and branches.
 const TEXT_MAX: usize = 512 * 1024;
@@ -275,7 +278,8 @@ impl Loader<'_> {
         if text.len() > 20_000 {
             self.wrong_if_new(at, "the checklist's text has more than 20000 bytes");
         }
-        if let Err((line, message)) = crate::domain::views::checklist::try_template(&text, playbook)
+        if let Err((line, message)) =
+            crate::domain::process::playbook::form::try_template(&text, playbook)
         {
             self.wrong_if_new(at, format!("the checklist's text, line {line}: {message}"));
         }

@@ -7,8 +7,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::names::TaskId;
-use crate::domain::process::playbook::{Anchor, Field, FieldType};
+use crate::domain::process::playbook::field::{Field, FieldType};
 
 /// A predicate, read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::commands::talk::PREPARED;
+use crate::domain::facts::anchor::{ANCHORS, Anchor, SetBy};
 use crate::domain::facts::names::{Span, TaskId};
-use crate::domain::outgoing::texts::{Class, Texts};
+use crate::domain::outgoing::texts::{Class, PREPARED, Texts};
 use crate::domain::process::offset::{Offset, WeekDays, Window, parse_time};
+use crate::domain::process::playbook::field::FieldType;
+use crate::domain::process::playbook::file;
 use crate::domain::process::playbook::loader::Loader;
-use crate::domain::process::playbook::{
-    ANCHORS, Action, Anchor, Audience, FieldType, Kind, OWN_WORDS, Playbook, Repeat, Rung, SetBy,
-    Step, Task, When, file,
+use crate::domain::process::playbook::rules::{OWN_WORDS, Playbook};
+use crate::domain::process::playbook::task::{
+    Action, Audience, Kind, Repeat, Rung, Step, Task, When,
 };
 
 impl Loader<'_> {

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
+use crate::domain::facts::anchor::{Anchor, SetBy};
 use crate::domain::facts::names::{Address, Moment, Span, TaskId, is_id};
 use crate::domain::process::offset::{Calendar, Offset, WeekDays, parse_time};
+use crate::domain::process::playbook::field::{Field, FieldType};
+use crate::domain::process::playbook::file;
 use crate::domain::process::playbook::loader::Loader;
-use crate::domain::process::playbook::{
-    Anchor, Assign, Branch, Cap, Criterion, Effect, Field, FieldType, Group, HumanAnswer,
-    OWN_WORDS, Playbook, Predicate, Right, Role, SetBy, TLP, TRule, common_fields, file,
+use crate::domain::process::playbook::predicate::Predicate;
+use crate::domain::process::playbook::rules::{
+    Assign, Branch, Cap, Criterion, Effect, Group, HumanAnswer, OWN_WORDS, Playbook, Right, Role,
+    TLP, TRule, common_fields,
 };
-use crate::domain::process::vocabulary::{Scope, keyword};
+use crate::domain::process::vocabulary::{Scope, team_word};
 
 type Roles = BTreeMap<String, Role>;
 
@@ -253,24 +257,24 @@ impl Loader<'_> {
             let at = row.span().start;
             let right = row.into_inner();
             self.claim(at, right.row.as_ref());
-            match keyword(&right.word) {
+            match team_word(&right.word) {
                 None => self.wrong(at, format!("the desk has no word `{}`", right.word)),
                 Some(row) if row.scope == Scope::Desk => {
                     self.wrong(
                         at,
-                        format!("`{}` is about no incident, so no playbook rules it", row.word),
+                        format!("`{}` is about no incident, so no playbook rules it", row.name),
                     );
                 }
                 Some(row) if right.second && !row.dangerous => self.wrong(
                     at,
-                    format!("`{}` is never asked about, so nobody can confirm it", row.word),
+                    format!("`{}` is never asked about, so nobody can confirm it", row.name),
                 ),
-                Some(row) if row.group == "confirm" => {
+                Some(row) if row.group.name() == "confirm" => {
                     self.wrong(
                         at,
                         format!(
                             "`{}` answers a question; rule the word that is asked about",
-                            row.word
+                            row.name
                         ),
                     );
                 }

@@ -1,13 +1,6 @@
-//! OpenPGP: the desk's own keys, opening what comes in, sealing what goes out.
-//!
-//! The only file that names sequoia. It decides nothing: [`Opened`] is what was found, and what
-//! that means is the domain's business. No plaintext leaves this file before its integrity is
-//! known: everything is read to the end, and an error throws all of it away.
+//! Opening and verifying: what a message holds, and whose signature holds over it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-
-use sequoia_openpgp as openpgp;
 
 use openpgp::crypto::SessionKey;
 use openpgp::packet::{PKESK, SKESK, Signature as SignaturePacket};
@@ -16,157 +9,16 @@ use openpgp::parse::stream::{
     DecryptionHelper, DecryptorBuilder, DetachedVerifierBuilder, GoodChecksum, MessageLayer,
     MessageStructure, VerificationError, VerificationHelper, VerificationResult, VerifierBuilder,
 };
-use openpgp::policy::StandardPolicy;
 use openpgp::types::SymmetricAlgorithm;
 use openpgp::{Cert, KeyHandle};
+use sequoia_openpgp as openpgp;
 
-use crate::domain::facts::letter::{AttachedKey, Failure, Signature, Signed};
-use crate::domain::facts::names::{Digest, Fingerprint, Moment};
-
-mod certificate;
-mod keyring;
-
-pub use certificate::Certificate;
-use certificate::fingerprint_of;
-pub use keyring::{Keyring, Passphrase, generate, secret_fingerprint};
-
-/// What is accepted as secure. Sequoia's standard, unchanged: what it refuses (SHA-1, short RSA,
-/// messages without integrity protection) is refused here.
-fn policy() -> StandardPolicy<'static> {
-    StandardPolicy::new()
-}
-
-fn time_of(moment: Moment) -> std::time::SystemTime {
-    moment.into()
-}
-
-/// The time that signatures are looked at from: a day after the mail was received. Keys are judged
-/// at the time of the signature in any case; this only lets a signature from a clock that runs
-/// ahead be seen for what it is, so that the refusal can name the skew instead of calling it bad.
-fn time_to_verify(moment: Moment) -> std::time::SystemTime {
-    time_of(crate::domain::facts::names::later(
-        moment,
-        crate::domain::facts::names::Span::hours(25),
-    ))
-}
-
-fn root_cause(error: &openpgp::anyhow::Error) -> String {
-    error.root_cause().to_string().lines().next().unwrap_or("").to_owned()
-}
-
-/// Certificates that signatures are checked against.
-pub trait Known: Sync {
-    /// The certificates that have a key of this id.
-    fn certificates(&self, id: &KeyHandle) -> Vec<Certificate>;
-    /// For whom of the roster a fingerprint is pinned, if it is.
-    fn owner(&self, fingerprint: &Fingerprint) -> Option<&str>;
-    /// Whether a fingerprint is pinned for a person of the roster.
-    fn is_pinned(&self, fingerprint: &Fingerprint) -> bool {
-        self.owner(fingerprint).is_some()
-    }
-}
-
-/// The certificates that the desk knows, found by the ids of their keys.
-#[derive(Debug, Default)]
-pub struct Directory {
-    certificates: BTreeMap<Fingerprint, (Certificate, Option<String>)>,
-    ids: BTreeMap<openpgp::KeyID, BTreeSet<Fingerprint>>,
-}
-
-impl Directory {
-    /// Adds a certificate; `owner` is the id of the person of the roster for whom it is pinned. A
-    /// pinned one is replaced by nothing that is not: an old copy of a maintainer's certificate,
-    /// mailed in by anybody, may lack a revocation or a new key.
-    pub fn add(&mut self, certificate: Certificate, owner: Option<&str>) {
-        let fingerprint = certificate.fingerprint();
-        if owner.is_none() && self.is_pinned(&fingerprint) {
-            return;
-        }
-        for key in certificate.0.keys() {
-            self.ids.entry(key.key().keyid()).or_default().insert(fingerprint.clone());
-        }
-        let owner = owner.map(ToOwned::to_owned);
-        self.certificates.insert(fingerprint, (certificate, owner));
-    }
-
-    /// Forgets the pinned certificates that are not among these: a member's who was removed, or a
-    /// key that another one took the place of.
-    pub fn keep_pinned(&mut self, pinned: &BTreeSet<Fingerprint>) {
-        self.certificates.retain(|fpr, (_, owner)| owner.is_none() || pinned.contains(fpr));
-    }
-
-    /// The certificate with this fingerprint.
-    #[must_use]
-    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Certificate> {
-        self.certificates.get(fingerprint).map(|(certificate, _)| certificate)
-    }
-}
-
-impl Known for Directory {
-    fn certificates(&self, id: &KeyHandle) -> Vec<Certificate> {
-        let named = self.ids.get(&openpgp::KeyID::from(id)).into_iter().flatten();
-        named.filter_map(|fpr| self.get(fpr)).filter(|cert| cert.answers_to(id)).cloned().collect()
-    }
-    fn owner(&self, fingerprint: &Fingerprint) -> Option<&str> {
-        self.certificates.get(fingerprint).and_then(|(_, owner)| owner.as_deref())
-    }
-}
-
-/// The SHA-1 of some bytes: for the names of files that others look for (WKD), and nothing else.
-#[must_use]
-pub fn sha1(bytes: &[u8]) -> Vec<u8> {
-    let mut out = vec![0; 20];
-    if let Ok(hash) = openpgp::types::HashAlgorithm::SHA1.context() {
-        let mut hash = hash.for_digest();
-        hash.update(bytes);
-        // It can only fail for a buffer of another size.
-        let _ = hash.digest(&mut out);
-    }
-    out
-}
-
-/// A certificate that somebody attached, and what follows from it for what is pinned.
-#[must_use]
-pub fn attached(known: &dyn Known, bytes: &[u8], at: Moment) -> Option<AttachedKey> {
-    let found = Certificate::read(bytes).ok()?;
-    let fingerprint = found.fingerprint();
-    let handle = KeyHandle::from(found.0.fingerprint());
-    let pinned = known
-        .certificates(&handle)
-        .into_iter()
-        .find(|pinned| pinned.fingerprint() == fingerprint && known.is_pinned(&fingerprint));
-    let certificate = match pinned {
-        Some(pinned) => pinned.merged(&found)?,
-        None => found,
-    };
-    let facts = certificate.facts(at);
-    let text = certificate.armored();
-    // Anybody can make a certificate grow, a little with each copy.
-    (text.len() <= GROWN_MAX).then_some(AttachedKey { fingerprint, certificate: text, facts })
-}
-
-/// The most that a certificate may grow to: what is kept is read at every start.
-const GROWN_MAX: usize = 96 * 1024;
-
-/// The pinned certificates that something in some bytes revokes, wholly or in part, with the
-/// revocation in them.
-#[must_use]
-pub fn revoked(known: &dyn Known, bytes: &[u8], at: Moment) -> Vec<AttachedKey> {
-    let mut found: Vec<AttachedKey> = Vec::new();
-    for id in certificate::revokers(bytes) {
-        for pinned in known.certificates(&id) {
-            let fingerprint = pinned.fingerprint();
-            let new = !found.iter().any(|key| key.fingerprint == fingerprint);
-            if let (true, true, Some(revoked)) =
-                (new, known.is_pinned(&fingerprint), pinned.with_revocations(bytes, at))
-            {
-                let facts = revoked.facts(at);
-                found.push(AttachedKey { fingerprint, certificate: revoked.armored(), facts });
-            }
-        }
-    }
-    found
-}
+use crate::domain::facts::letter::{Failure, Signature, Signed};
+use crate::domain::facts::names::{Digest, Moment};
+use crate::edge::pgp::certificate::{Certificate, fingerprint_of};
+use crate::edge::pgp::directory::Known;
+use crate::edge::pgp::keyring::Keyring;
+use crate::edge::pgp::policy::{policy, time_to_verify};
 
 /// Certificates that came along with a mail, besides the known ones.
 struct Also<'a> {

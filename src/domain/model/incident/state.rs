@@ -1,29 +1,20 @@
-//! An incident: what its facts add up to.
-//!
-//! [`Incident::apply`] is the only thing that changes an incident, and replay uses the same
-//! function.
+//! An incident, and how each fact changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{
     Ask, Blob, Draft, Event, LetterNote, Mailed, Opening, Purpose, Recipient,
 };
 use crate::domain::facts::letter::KeyRank;
 use crate::domain::facts::names::{Digest, Handle, MessageId, Moment, PersonId, TaskId};
-use crate::domain::model::roster::Person;
-use crate::domain::process::playbook::{Anchor, Audience, HeldBy, Kind, Playbook, Task};
-
-mod facts;
-mod gone;
-mod ledger;
-mod parts;
-
-pub use crate::domain::model::incident::facts::names;
-pub use crate::domain::model::incident::parts::{
-    AnchorSet, Done, Entry, Notice, Offer, OwnNotice, Release, Reporter, Status,
+use crate::domain::model::incident::parts::{
+    AnchorSet, Done, Notice, Offer, OwnNotice, Release, Reporter, Status,
 };
-pub use crate::domain::process::playbook::field::Score;
+use crate::domain::model::roster::Person;
+use crate::domain::process::playbook::field::Score;
+use crate::domain::process::playbook::{Audience, HeldBy, Kind, Playbook, Task};
 
 /// An incident, as its history adds up.
 #[derive(Debug, Clone)]

@@ -1,0 +1,46 @@
+//! What the config says about the desk itself; its text is named by the journal.
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::facts::names::{Address, Fingerprint};
+
+/// What the config says about the desk itself.
+//  Warning: this type is used in stored state (the settings text that `Configured` names).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What mails call the desk.
+    pub name: String,
+    /// The mailbox's address.
+    pub address: Address,
+    /// The first part of every handle.
+    pub prefix: String,
+    /// The zone that times are told in besides UTC.
+    pub zone: Tz,
+    /// The playbook of new incidents.
+    pub playbook: String,
+    /// The desk's own key.
+    pub fingerprint: Fingerprint,
+    /// The desk's certificate, armored, as it is handed out.
+    pub certificate: String,
+    /// Whether mails to the team name the first mail of their incident outside the encryption, so
+    /// that every mail program threads them; anyone on the way can then count them.
+    #[serde(default)]
+    pub threads_outside: bool,
+    /// Acknowledgements leave on a multiple of so many seconds after arrival.
+    pub tick_s: u32,
+    /// So many unencrypted reports an hour are passed on one by one; the rest in a digest.
+    pub plain_per_hour: u32,
+    /// So many encrypted reports an hour are passed on one by one; the rest in a digest.
+    #[serde(default = "encrypted_per_hour")]
+    pub encrypted_per_hour: u32,
+    /// So many acknowledgements an hour leave at once; the rest wait their turn. Counted apart
+    /// for encrypted and plain mails.
+    pub acknowledgements_per_hour: u32,
+}
+
+/// What a desk does whose settings were written before there was a limit.
+pub(crate) fn encrypted_per_hour() -> u32 {
+    10
+}

@@ -1,0 +1,19 @@
+//! OpenPGP: the desk's own keys, opening what comes in, sealing what goes out.
+//!
+//! The only folder that names sequoia. It decides nothing: [`Opened`] is what was found, and what
+//! that means is the domain's business. No plaintext leaves this folder before its integrity is
+//! known: everything is read to the end, and an error throws all of it away.
+
+mod certificate;
+mod directory;
+mod keyring;
+mod open;
+mod policy;
+
+pub use crate::edge::pgp::certificate::Certificate;
+pub use crate::edge::pgp::directory::{Directory, Known, attached, revoked};
+pub use crate::edge::pgp::keyring::{Keyring, Passphrase, generate, secret_fingerprint};
+pub use crate::edge::pgp::open::{
+    HoldingSignature, Limits, Opened, open, verify_detached, verify_inline,
+};
+pub use crate::edge::pgp::policy::sha1;
