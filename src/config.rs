@@ -16,8 +16,9 @@ use crate::domain::process::calendar::Calendars;
 use crate::domain::process::offset::parse_zone;
 use crate::domain::process::playbook::BUILTIN;
 use crate::domain::process::{calendar, playbook};
-use crate::edge::imap::{Mailbox, Server};
+use crate::edge::imap::Mailbox;
 use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
+use crate::edge::server::Server;
 use crate::engine::Sources;
 use crate::error::{Fault, Place};
 

@@ -9,7 +9,7 @@
 //! writes, asks the clock or draws a random number lives in [`edge`]; everything the desk knows
 //! and decides lives in [`domain`], is synchronous and pure, and takes the time as an argument.
 //! **State is events**: whatever decides works on `&Desk` and returns a
-//! [`Decision`](domain::model::desk::Decision) of facts, bodies and mails; only
+//! [`Decision`](domain::decide::decision::Decision) of facts, bodies and mails; only
 //! [`Desk::apply`](domain::model::desk::Desk::apply) changes anything, the same function that replay uses.
 //!
 //! ```text
@@ -57,4 +57,5 @@ pub mod domain;
 pub mod edge;
 pub mod engine;
 pub mod error;
+pub mod ports;
 pub mod rehearsal;

@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 
 use embargod::domain::facts::letter::{Failure, Letter, Shape, Signature};
 use embargod::domain::facts::names::Moment;
-use embargod::edge::opening::{LIMITS, Opener, RawMail};
-use embargod::edge::pgp::{Certificate, Directory, Keyring, Known, Passphrase};
+use embargod::edge::opening::Opener;
+use embargod::edge::pgp::{Certificate, Directory, Keyring, Known, LIMITS, Passphrase};
+use embargod::ports::store::RawMail;
 use serde_json::Value;
-
 use thunderbird::Thunderbird;
 
 #[path = "corpora/thunderbird.rs"]

@@ -266,12 +266,12 @@ fn nonce_by(world: &World, keyring: &Keyring, who: Who) -> String {
         let bytes = std::fs::read(file.path()).unwrap();
         let at = world.stage.now();
         let raw =
-            embargod::edge::opening::RawMail { bytes, received: at, arrived: at, oversize: false };
+            embargod::ports::store::RawMail { bytes, received: at, arrived: at, oversize: false };
         let opener = embargod::edge::opening::Opener {
             keyring,
             known: &known,
             address: None,
-            limits: embargod::edge::opening::LIMITS,
+            limits: embargod::edge::pgp::LIMITS,
         };
         let text = opener.open(&raw).text;
         if let Some(line) = text.lines().find(|line| line.trim().starts_with("| /key confirm ")) {

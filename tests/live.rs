@@ -163,7 +163,7 @@ fn a_mail_that_is_called_back_at_the_last_moment_leaves_nothing_behind() {
     let now = std::time::SystemTime::now().into();
     let path = live.desk().join("embargod.toml");
     let config = embargod::config::read_or_fault(&path, now).unwrap();
-    let row = |who: Who| embargod::edge::store::Outgoing {
+    let row = |who: Who| embargod::ports::store::Outgoing {
         id: 1,
         message_id: format!("{}@desk.test", who.id()),
         label: Label { about: None, to: Recipient::Reporter, purpose: Purpose::Witness, key: None },

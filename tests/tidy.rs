@@ -70,7 +70,7 @@ fn the_domain_neither_waits_nor_asks() {
 fn each_library_of_the_edge_has_one_room() {
     let rooms = [
         ("sequoia_openpgp", "src/edge/pgp"),
-        ("rusqlite", "src/edge/store"),
+        ("rusqlite", "src/edge/sqlite"),
         ("mail_parser", "src/edge/mime"),
         ("async_imap", "src/edge/imap"),
     ];
@@ -246,6 +246,8 @@ fn imports_go_down_and_never_round() {
             let parts: Vec<&str> = named.split("::").collect();
             let file = (1..=parts.len()).rev().map(|n| parts[..n].join("::"));
             let file = file.into_iter().find(|file| modules.contains(file)).unwrap();
+            let own_face = faces.contains(&file) && own.starts_with(&format!("{file}::"));
+            assert!(!own_face, "{own} names {named}: write the file, not the face of its folder");
             if floor_of(&file) > Some(floor) {
                 up.insert((own.clone(), file));
             } else if file != own && !faces.contains(&file) && !faces.contains(&own) {
@@ -255,4 +257,52 @@ fn imports_go_down_and_never_round() {
     }
     assert!(up.is_empty(), "these name what stands above them: {up:#?}");
     assert_eq!(circle_in(&arrows), None, "these name each other in a circle");
+}
+
+/// What a file of this crate names of it, as paths below the crate.
+fn names_in(text: &str) -> BTreeSet<String> {
+    paths_in(&code_of(text), "crate::")
+}
+
+/// The edge fills in ports and holds no rule: it knows facts and what leaves, and no decision.
+#[test]
+fn ports_and_edge_know_facts_and_no_decision() {
+    let may = ["error", "domain::facts", "domain::outgoing", "ports"];
+    let within = |named: &str, places: &[&str]| {
+        places.iter().any(|place| named == *place || named.starts_with(&format!("{place}::")))
+    };
+    for (path, text) in files("src/ports", ".rs") {
+        for named in names_in(&text) {
+            assert!(within(&named, &may), "{} names {named}", path.display());
+        }
+    }
+    for (path, text) in files("src/edge", ".rs") {
+        for named in names_in(&text) {
+            let fits = within(&named, &may) || within(&named, &["edge"]);
+            assert!(fits, "{} names {named}", path.display());
+        }
+    }
+}
+
+/// One file for each thing outside; what two of them need stands in a room that all may enter.
+#[test]
+fn sisters_at_the_edge_do_not_know_each_other() {
+    let shared = ["tls", "server", "mime", "pgp"];
+    let room = |path: &std::path::Path| {
+        let room = path.strip_prefix("src/edge").unwrap().iter().next().unwrap().to_string_lossy();
+        room.trim_end_matches(".rs").to_owned()
+    };
+    let files: Vec<_> = files("src/edge", ".rs")
+        .into_iter()
+        .filter(|(path, _)| !path.ends_with("tests.rs"))
+        .collect();
+    let rooms: BTreeSet<String> = files.iter().map(|(path, _)| room(path)).collect();
+    for (path, text) in &files {
+        assert!(!code_of(text).contains("use super::"), "{}: write crate::", path.display());
+        for named in paths_in(&code_of(text), "crate::edge::") {
+            let other = named.split("::").next().unwrap();
+            let fits = other == room(path) || shared.contains(&other) || !rooms.contains(other);
+            assert!(fits, "{} names its sister {other}", path.display());
+        }
+    }
 }

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::config::{self, Config, Finding};
+use crate::config;
+use crate::config::{Config, Finding};
 use crate::domain::facts::names::{Moment, Span, later};
-use crate::edge::imap;
 use crate::edge::pgp::Certificate;
 use crate::edge::smtp::Courier;
-use crate::edge::store::Store;
+use crate::edge::sqlite::Sqlite;
+use crate::edge::{imap, server};
 use crate::engine::replay;
 use crate::error::{Fault, Place};
 
@@ -74,7 +75,7 @@ impl Check {
         findings.extend(config.notes.iter().cloned());
         findings.extend(expiries(config, now));
         findings.push(
-            match Store::open(&config.store, &config.passphrase)
+            match Sqlite::open(&config.store, &config.passphrase)
                 .and_then(|store| replay(&store, settings.clone()))
             {
                 Ok((desk, _)) => ok(
@@ -122,7 +123,7 @@ fn servers(config: &Config) -> Result<Vec<Finding>, Fault> {
         .build()
         .at(|| "runtime".to_owned())?;
     let mut findings = Vec::new();
-    let mut add = |what: &str, server: &imap::Server, result: Result<(), String>| {
+    let mut add = |what: &str, server: &server::Server, result: Result<(), String>| {
         let place = format!("[{what}] {}:{}", server.host, server.port);
         findings.push(match result {
             Ok(()) => Finding {

@@ -15,11 +15,13 @@ use crate::domain::model::desk::Desk;
 use crate::domain::model::member::Member;
 use crate::domain::model::roster::Person;
 use crate::domain::outgoing::texts::clean_line;
+use crate::edge::SystemEntropy;
 use crate::edge::clock::WallClock;
 use crate::edge::pgp::Certificate;
-use crate::edge::store::Store;
+use crate::edge::sqlite::Sqlite;
 use crate::engine::Engine;
 use crate::error::{Fault, Place};
+use crate::ports::store::Journal;
 
 use super::{Done, json, say};
 
@@ -135,10 +137,13 @@ fn start(path: &Path, now: Moment) -> Result<(Engine, std::fs::File), Fault> {
         let next = "stop it first, or steer by mail: `/member`";
         Fault::new(fault.what, next)
     })?;
-    let store = Store::open_alone(&config.store, &config.passphrase)?;
+    let store = Sqlite::open_alone(&config.store, &config.passphrase)?;
     let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
     let clock = Box::new(WallClock::start());
-    Ok((Engine::start(store, keyring, &config.sources, clock)?, only_one))
+    Ok((
+        Engine::start(Box::new(store), keyring, &config.sources, clock, Box::new(SystemEntropy))?,
+        only_one,
+    ))
 }
 
 fn find<'a>(desk: &'a Desk, who: &str) -> Result<&'a Member, Fault> {
@@ -247,7 +252,7 @@ fn show(path: &Path, now: Moment, who: &str) -> Done {
         let _ = writeln!(out, "  {group}: {standing}");
     }
     out.push_str("\nHistory\n");
-    crate::edge::store::read_journal(&store, |record, _| {
+    crate::ports::store::read_journal(&store, |record, _| {
         if matches!(&record.event, crate::domain::facts::event::Event::Member { member: id, .. } if *id == member.id)
         {
             let line = crate::domain::views::history::line(&record).unwrap_or_default();

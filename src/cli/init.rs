@@ -9,7 +9,7 @@ use clap::Args;
 use crate::config::SAMPLE;
 use crate::domain::facts::names::{Address, Moment, base32, is_prefix};
 use crate::edge::pgp::{Certificate, Passphrase, generate, secret_fingerprint};
-use crate::edge::store::Store;
+use crate::edge::sqlite::Sqlite;
 use crate::edge::{random, write_private};
 use crate::error::{Fault, Place};
 
@@ -75,7 +75,7 @@ impl Init {
         let config = self.folder.join("embargod.toml");
         let sample = filled(&self.name, &address, &prefix);
         write_private(&config, sample.as_bytes())?;
-        Store::create(&self.folder.join("embargod.db"), &passphrase, now)?;
+        Sqlite::create(&self.folder.join("embargod.db"), &passphrase, now)?;
         let fingerprint = secret_fingerprint(&secret_path).at(|| "the desk's key".to_owned())?;
         say(&format!("Made a desk in {}.", self.folder.display()));
         say(&format!("  key          {}", fingerprint.spaced()));

@@ -12,11 +12,12 @@ use crate::domain::facts::names::{Digest, Handle, Moment, PersonId};
 use crate::domain::facts::record::Record;
 use crate::domain::model::roster::Roster;
 use crate::domain::views::history;
-use crate::edge::opening::{LIMITS, Opener};
-use crate::edge::pgp::{Certificate, Directory};
-use crate::edge::store::Store;
+use crate::edge::opening::Opener;
+use crate::edge::pgp::{Certificate, Directory, LIMITS};
+use crate::edge::sqlite::Sqlite;
 use crate::edge::write_private;
 use crate::error::{Fault, Place};
+use crate::ports::store::{Journal, Store};
 
 use super::{Done, say};
 
@@ -37,7 +38,7 @@ pub(super) struct Log {
 impl Log {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         let config = config::read_or_fault(path, now)?;
-        let store = Store::open(&config.store, &config.passphrase)?;
+        let store = Sqlite::open(&config.store, &config.passphrase)?;
         let none = || {
             let what = format!("there is no incident `{}`", self.handle);
             Fault::new(what, "run `embargod status` to see the open ones")
@@ -67,9 +68,9 @@ impl Log {
 
 /// Everybody whom the config has ever named, with the certificates of that time: an order that was
 /// given by a key that has been replaced since was given all the same.
-fn everybody(store: &Store) -> Result<(Directory, Vec<(PersonId, Certificate)>), Fault> {
+fn everybody(store: &dyn Store) -> Result<(Directory, Vec<(PersonId, Certificate)>), Fault> {
     let (mut directory, mut people) = (Directory::default(), Vec::new());
-    for text in store.shelf()? {
+    for text in store.texts()? {
         let Ok(roster) = serde_json::from_str::<Roster>(&text) else { continue };
         for person in roster.people.values() {
             let certificate = Certificate::read(person.certificate.as_bytes())
@@ -85,7 +86,7 @@ fn evidence(
     folder: &Path,
     handle: &Handle,
     records: &[Record],
-    store: &Store,
+    store: &dyn Store,
     opener: Opener<'_>,
     people: &[(PersonId, Certificate)],
 ) -> Done {

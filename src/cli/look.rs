@@ -16,9 +16,10 @@ use crate::domain::model::schedule;
 use crate::domain::process::offset::Calendar;
 use crate::domain::process::playbook::field::Score;
 use crate::edge::pgp::Certificate;
-use crate::edge::store::{Counts, Store, read_journal};
+use crate::edge::sqlite::Sqlite;
 use crate::engine::replay;
 use crate::error::Fault;
+use crate::ports::store::{Alarms as _, Counts, Inbox as _, Journal as _, read_journal};
 
 use super::{Done, json, say};
 
@@ -61,9 +62,9 @@ pub(super) struct Aside {
     retry: bool,
 }
 
-pub(super) fn open(path: &Path, now: Moment) -> Result<(Store, Desk), Fault> {
+pub(super) fn open(path: &Path, now: Moment) -> Result<(Sqlite, Desk), Fault> {
     let config = config::read_or_fault(path, now)?;
-    let store = Store::open(&config.store, &config.passphrase)?;
+    let store = Sqlite::open(&config.store, &config.passphrase)?;
     let (desk, _) = replay(&store, config.sources.settings)?;
     Ok((store, desk))
 }
@@ -412,11 +413,11 @@ impl Journal {
         match self.what {
             JournalCommand::Verify => {
                 let config = config::read_or_fault(path, now)?;
-                let store = Store::open(&config.store, &config.passphrase)?;
+                let store = Sqlite::open(&config.store, &config.passphrase)?;
                 let head = read_journal(&store, |_, _| {})?;
                 let mut bodies = 0_u64;
                 let mut damaged = Vec::new();
-                store.bodies(|name, salt, text| {
+                store.bodies(&mut |name, salt, text| {
                     bodies = bodies.saturating_add(1);
                     if Digest::of_parts(&[salt, text.as_bytes()]).to_string() != name {
                         damaged.push(name.to_owned());

@@ -20,8 +20,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::edge::clock::{Clock, WallClock};
+use crate::edge::clock::WallClock;
 use crate::error::Fault;
+use crate::ports::clock::Clock;
 
 /// A security@ mailbox that acknowledges, records, and keeps embargoes on time, steered by signed
 /// mail.

@@ -9,9 +9,10 @@ use serde::Serialize;
 use crate::config;
 use crate::domain::facts::letter::{Failure, Letter, Protection, Shape, Signature};
 use crate::domain::facts::names::{Digest, Moment};
-use crate::edge::opening::{LIMITS, Opener, RawMail};
-use crate::edge::pgp::{Certificate, Directory, Keyring, Passphrase};
+use crate::edge::opening::Opener;
+use crate::edge::pgp::{Certificate, Directory, Keyring, LIMITS, Passphrase};
 use crate::error::{Fault, Place};
+use crate::ports::store::RawMail;
 
 use super::{Done, json, say};
 

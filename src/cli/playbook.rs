@@ -20,10 +20,12 @@ use crate::domain::process::playbook::{BUILTIN, Playbook, load};
 use crate::domain::views::compare::Change;
 use crate::domain::views::plan::Row;
 use crate::domain::views::{compare, plan};
+use crate::edge::SystemEntropy;
 use crate::edge::clock::WallClock;
-use crate::edge::store::Store;
+use crate::edge::sqlite::Sqlite;
 use crate::engine::Engine;
 use crate::error::{Fault, Place};
+use crate::ports::store::Journal;
 
 use super::{Done, ics, json, look, say, say_error};
 
@@ -332,10 +334,16 @@ impl Migrate {
         if self.yes {
             let config = config::read_or_fault(path, now)?;
             let _only_one = super::run::only_one(&config.store)?;
-            let store = Store::open_alone(&config.store, &config.passphrase)?;
+            let store = Sqlite::open_alone(&config.store, &config.passphrase)?;
             let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
             let clock = Box::new(WallClock::start());
-            let mut engine = Engine::start(store, keyring, &config.sources, clock)?;
+            let mut engine = Engine::start(
+                Box::new(store),
+                keyring,
+                &config.sources,
+                clock,
+                Box::new(SystemEntropy),
+            )?;
             let (report, name) = self.report(engine.desk(), now)?;
             let incident = look::find(engine.desk(), &self.handle)?.handle.clone();
             engine.migrate(&incident, &name)?;
@@ -343,7 +351,7 @@ impl Migrate {
             return Ok(ExitCode::SUCCESS);
         }
         let config = config::read_or_fault(path, now)?;
-        let store = Store::open(&config.store, &config.passphrase)?;
+        let store = Sqlite::open(&config.store, &config.passphrase)?;
         let (mut desk, _) = crate::engine::replay(&store, config.sources.settings)?;
         // What the files say now, which a running desk has read at its start.
         for (name, text) in &config.sources.playbooks {

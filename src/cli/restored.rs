@@ -7,10 +7,12 @@ use clap::Args;
 
 use crate::config;
 use crate::domain::facts::names::Moment;
+use crate::edge::SystemEntropy;
 use crate::edge::clock::WallClock;
-use crate::edge::store::Store;
+use crate::edge::sqlite::Sqlite;
 use crate::engine::Engine;
 use crate::error::Fault;
+use crate::ports::store::Journal;
 
 use super::{Done, say};
 
@@ -33,10 +35,15 @@ impl Restored {
         }
         let config = config::read_or_fault(path, now)?;
         let _only_one = super::run::only_one(&config.store)?;
-        let store = Store::open_alone(&config.store, &config.passphrase)?;
+        let store = Sqlite::open_alone(&config.store, &config.passphrase)?;
         let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
-        let mut engine =
-            Engine::start(store, keyring, &config.sources, Box::new(WallClock::start()))?;
+        let mut engine = Engine::start(
+            Box::new(store),
+            keyring,
+            &config.sources,
+            Box::new(WallClock::start()),
+            Box::new(SystemEntropy),
+        )?;
         let (mails, incidents) = engine.restored()?;
         say(&format!(
             "{mails} mails may or may not have left; they are not sent again by themselves."

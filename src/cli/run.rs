@@ -13,12 +13,15 @@ use clap::Args;
 use crate::config;
 use crate::domain::facts::names::{Moment, Span};
 use crate::domain::outgoing::mail::Outcome;
-use crate::edge::clock::{Clock, WallClock};
-use crate::edge::imap::{self, Ask, Way};
+use crate::edge::clock::WallClock;
+use crate::edge::imap::{MailboxAsk, Way};
 use crate::edge::smtp::Courier;
-use crate::edge::store::{Outgoing, Store};
-use crate::engine::{Engine, SharedStore, lock};
+use crate::edge::sqlite::Sqlite;
+use crate::edge::{SystemEntropy, imap};
+use crate::engine::{Engine, SharedStore};
 use crate::error::{Fault, Place};
+use crate::ports::clock::Clock;
+use crate::ports::store::{Journal, Outgoing};
 
 use super::{Done, say};
 
@@ -36,7 +39,7 @@ pub(super) struct Run {
 /// Everything that can wake the engine.
 enum Wake {
     /// The mailbox asks something.
-    Mailbox(Ask),
+    Mailbox(MailboxAsk),
     /// A courier is done with a mail.
     Settled(Box<Outgoing>, Outcome),
     /// Stop in order.
@@ -57,9 +60,15 @@ impl Run {
             tracing::warn!("{}", warning.what);
         }
         let _only_one = only_one(&config.store)?;
-        let store = Store::open_alone(&config.store, &config.passphrase)?;
+        let store = Sqlite::open_alone(&config.store, &config.passphrase)?;
         let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
-        let engine = Engine::start(store, keyring, &config.sources, Box::new(WallClock::start()))?;
+        let engine = Engine::start(
+            Box::new(store),
+            keyring,
+            &config.sources,
+            Box::new(WallClock::start()),
+            Box::new(SystemEntropy),
+        )?;
         say(&format!(
             "embargod: {} is at its desk, {} incidents open",
             config.sources.settings.address,
@@ -198,7 +207,7 @@ fn serve(
         while let Some(wake) = next {
             match wake {
                 Wake::Settled(row, outcome) => settled.push((*row, outcome)),
-                Wake::Mailbox(ask) => answer(&mut engine, ask)?,
+                Wake::Mailbox(ask) => engine.answer(ask)?,
                 Wake::Stop => {
                     engine.settle_all(&settled)?;
                     tracing::info!("Stopped in order.");
@@ -216,20 +225,4 @@ fn pause(engine: &Engine, now: Moment) -> Result<Duration, Fault> {
     let Some(next) = engine.next_due()? else { return Ok(SLEEP_MAX) };
     let wait = next.signed_duration_since(now).max(Span::milliseconds(20));
     Ok(wait.to_std().unwrap_or(SLEEP_MAX).min(SLEEP_MAX))
-}
-
-fn answer(engine: &mut Engine, ask: Ask) -> Result<(), Fault> {
-    let told = match ask {
-        Ask::Keep(mails, told) => {
-            engine.take_in(&mails)?;
-            told
-        }
-        Ask::Store(question, told) => {
-            question(&mut lock(&engine.store()))?;
-            told
-        }
-    };
-    // Nobody waiting means that the connection broke; the mails are fetched again and known.
-    let _ = told.send(());
-    Ok(())
 }

@@ -7,19 +7,7 @@ use chrono::{DateTime, Utc};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::domain::facts::names::{Moment, Span, later};
-
-/// Where the time comes from.
-pub trait Clock: Send {
-    /// The present moment.
-    fn now(&self) -> Moment;
-
-    /// Whether notices may leave on this clock now (DESIGN, promise 2): it has not jumped since it
-    /// was first looked at, and is not behind what the journal has seen.
-    ///
-    /// # Errors
-    /// Why not, for the operator.
-    fn vouch(&self, newest_record: Option<Moment>) -> Result<(), String>;
-}
+use crate::ports::clock::Clock;
 
 /// The machine's clock, held against the time since it was started, which nobody sets.
 pub struct WallClock {

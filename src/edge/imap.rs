@@ -4,12 +4,11 @@
 //! anything, and what the server remembers is never the truth. IDLE makes it quick; a full look at
 //! the folder every few minutes makes it certain, whatever IDLE says. Nothing is ever deleted.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_imap::extensions::idle::IdleResponse;
-use async_imap::types::UnsolicitedResponse;
-use async_imap::types::{Fetch, Flag};
+use async_imap::types::{Fetch, Flag, UnsolicitedResponse};
 use async_imap::{Client, Session};
 use futures::TryStreamExt;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -17,28 +16,11 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::domain::facts::names::{Moment, Span, later};
+use crate::edge::server::Server;
 use crate::error::{Fault, Setback};
+use crate::ports::store::{Bookmark, Folder, Location, RawMail};
 
-use super::opening::RawMail;
-use super::store::Location;
-use super::tls;
-
-/// How a server is reached.
-#[derive(Debug, Clone)]
-pub struct Server {
-    /// Host name, which the certificate must bear.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// TLS from the first byte; otherwise STARTTLS, and nothing is said before it.
-    pub implicit_tls: bool,
-    /// Authorities to trust; the system's when none.
-    pub ca_file: Option<PathBuf>,
-    /// User.
-    pub user: String,
-    /// Password.
-    pub password: String,
-}
+use crate::edge::tls;
 
 /// The mailbox that is watched.
 #[derive(Debug, Clone)]
@@ -55,19 +37,27 @@ pub struct Mailbox {
     pub since: Option<Moment>,
 }
 
+/// Whoever waits for an answer; gone where the connection broke.
+pub type Told<T> = oneshot::Sender<Result<T, Fault>>;
+
 /// What the mailbox asks of the engine.
-pub enum Ask {
+pub enum MailboxAsk {
     /// Keep these mails; answered once they are durable.
-    Keep(Vec<(Option<Location>, RawMail)>, oneshot::Sender<()>),
-    /// A question to the store.
-    Store(Question, oneshot::Sender<()>),
+    Keep(Vec<(Option<Location>, RawMail)>, Told<()>),
+    /// How far is this folder known?
+    Bookmark(Folder, Told<Bookmark>),
+    /// Below this number nothing is looked at again.
+    SetBookmark(Folder, u32, Told<()>),
+    /// Which of its mails are stored, from this number on?
+    Known(Folder, u32, Told<BTreeSet<u32>>),
+    /// Which are stored and not marked on the server?
+    ToMark(Folder, Told<Vec<u32>>),
+    /// These are marked.
+    Marked(Folder, Vec<u32>, Told<()>),
 }
 
-/// A question to the store; the answer goes back by a way of its own.
-pub type Question = Box<dyn FnOnce(&mut super::store::Store) -> Result<(), Fault> + Send>;
-
 /// The way to the engine.
-pub type Way = std::sync::Arc<dyn Fn(Ask) + Send + Sync>;
+pub type Way = std::sync::Arc<dyn Fn(MailboxAsk) + Send + Sync>;
 
 trait Wire: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Wire for T {}
@@ -186,22 +176,16 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         }
     }
 
-    /// Asks the store something.
-    async fn ask<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&mut super::store::Store) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Setback> {
-        let (send, answer) = oneshot::channel();
-        let (told, done) = oneshot::channel();
-        let run = move |store: &mut super::store::Store| {
-            // Nobody waiting for the answer means that the connection is gone.
-            let _ = send.send(question(store));
-            Ok(())
-        };
-        (self.way)(Ask::Store(Box::new(run), told));
-        done.await.map_err(|_| Setback("the desk is stopping".to_owned()))?;
+    /// Asks the engine something.
+    async fn ask<T>(&self, question: impl FnOnce(Told<T>) -> MailboxAsk) -> Result<T, Setback> {
+        let (told, answer) = oneshot::channel();
+        (self.way)(question(told));
         let answer = answer.await.map_err(|_| Setback("the desk is stopping".to_owned()))?;
         answer.map_err(setback)
+    }
+
+    fn folder(&self, uidvalidity: u32) -> Folder {
+        Folder { name: self.mailbox.folder.clone(), uidvalidity }
     }
 
     /// Where to begin in this folder: at its present end on the very first run, from the beginning
@@ -212,14 +196,10 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         uidvalidity: u32,
         uid_next: Option<u32>,
     ) -> Result<Begin, Setback> {
-        let folder = self.mailbox.folder.clone();
-        let (known, low) = self
-            .ask(move |store| {
-                Ok((store.incarnations(&folder)?, store.low_water(&folder, uidvalidity)?))
-            })
-            .await?;
-        let made = self.ask(|store| store.made()).await?;
-        match (known, low) {
+        let folder = self.folder(uidvalidity);
+        let bookmark = self.ask(|told| MailboxAsk::Bookmark(folder, told)).await?;
+        let made = bookmark.made;
+        match (bookmark.incarnations, bookmark.low_water) {
             // What lies above the low-water mark came after the first run, or was asked for by it;
             // unless the server has numbered everything anew.
             (1, Some(_)) => Ok(Begin { not_before: None }),
@@ -261,8 +241,8 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     }
 
     async fn low_water(&self, uidvalidity: u32, uid: u32) -> Result<(), Setback> {
-        let folder = self.mailbox.folder.clone();
-        self.ask(move |store| store.set_low_water(&folder, uidvalidity, uid)).await
+        let folder = self.folder(uidvalidity);
+        self.ask(|told| MailboxAsk::SetBookmark(folder, uid, told)).await
     }
 
     /// The uids of the folder from one on, ascending.
@@ -281,20 +261,19 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         uidvalidity: u32,
         begin: Begin,
     ) -> Result<(), Setback> {
-        let folder = self.mailbox.folder.clone();
-        let low = self.ask(move |store| store.low_water(&folder, uidvalidity)).await?.unwrap_or(1);
+        let folder = self.folder(uidvalidity);
+        let bookmark = self.ask(|told| MailboxAsk::Bookmark(folder.clone(), told)).await?;
+        let low = bookmark.low_water.unwrap_or(1);
         let uids = self.uids(session, low).await?;
-        let folder = self.mailbox.folder.clone();
-        let known = self.ask(move |store| store.known_uids(&folder, uidvalidity, low)).await?;
+        let known = self.ask(|told| MailboxAsk::Known(folder.clone(), low, told)).await?;
         let new: Vec<u32> = uids.iter().copied().filter(|uid| !known.contains(uid)).collect();
-        let mut not_ours = std::collections::BTreeSet::new();
+        let mut not_ours = BTreeSet::new();
         for batch in new.chunks(500) {
             not_ours.extend(self.take(session, uidvalidity, batch, begin).await?);
         }
         // Only what is stored, or was there before the desk, is behind us: a mail that the server
         // listed and did not hand out is asked for again.
-        let folder = self.mailbox.folder.clone();
-        let known = self.ask(move |store| store.known_uids(&folder, uidvalidity, low)).await?;
+        let known = self.ask(|told| MailboxAsk::Known(folder, low, told)).await?;
         let missing = uids.iter().find(|uid| !known.contains(uid) && !not_ours.contains(uid));
         let next = uids.last().map(|last| last.saturating_add(1));
         if let Some(up_to) = missing.copied().or(next) {
@@ -405,15 +384,13 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
 
     /// Hands mails to the store and waits until they are durable.
     async fn keep(&self, mails: Vec<(Option<Location>, RawMail)>) -> Result<(), Setback> {
-        let (told, done) = oneshot::channel();
-        (self.way)(Ask::Keep(mails, told));
-        done.await.map_err(|_| Setback("the desk could not keep the mails".to_owned()))
+        self.ask(|told| MailboxAsk::Keep(mails, told)).await
     }
 
     /// Marks on the server what is stored. Only a courtesy to people who look at the mailbox.
     async fn mark(&self, session: &mut Link, uidvalidity: u32) -> Result<(), Setback> {
-        let folder = self.mailbox.folder.clone();
-        let uids = self.ask(move |store| store.to_mark(&folder, uidvalidity)).await?;
+        let folder = self.folder(uidvalidity);
+        let uids = self.ask(|told| MailboxAsk::ToMark(folder.clone(), told)).await?;
         if uids.is_empty() {
             return Ok(());
         }
@@ -422,8 +399,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             let stream = patient("store", session.uid_store(uid_set(&uids), command)).await?;
             let _: Vec<Fetch> = patient("store", stream.try_collect()).await?;
         }
-        let folder = self.mailbox.folder.clone();
-        self.ask(move |store| store.marked(&folder, uidvalidity, &uids)).await
+        self.ask(|told| MailboxAsk::Marked(folder, uids, told)).await
     }
 
     /// Waits for news, or for the next full look.

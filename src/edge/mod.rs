@@ -3,13 +3,13 @@
 pub mod clock;
 pub mod compose;
 pub mod imap;
-mod keyfile;
 pub mod mime;
 pub mod opening;
 pub mod pgp;
 pub mod pool;
+pub mod server;
 pub mod smtp;
-pub mod store;
+pub mod sqlite;
 pub mod tls;
 pub mod wkd;
 
@@ -19,6 +19,7 @@ use std::path::Path;
 
 use crate::domain::facts::names::Fresh;
 use crate::error::{Fault, Place};
+use crate::ports::entropy::Entropy;
 
 /// Draws random bytes from the system.
 ///
@@ -30,12 +31,14 @@ pub fn random<const N: usize>() -> Result<[u8; N], Fault> {
     Ok(bytes)
 }
 
-/// Randomness for one decision.
-///
-/// # Errors
-/// As [`random`].
-pub fn fresh() -> Result<Fresh, Fault> {
-    random().map(Fresh::new)
+/// The system's randomness.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fresh(&mut self) -> Result<Fresh, Fault> {
+        random().map(Fresh::new)
+    }
 }
 
 /// Writes a file that only its owner may read. Never over one that is there.

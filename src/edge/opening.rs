@@ -5,22 +5,11 @@ use crate::domain::facts::letter::{
     Failure, FoundKey, KeyRank, Letter, Protection, Shape, Signature, Verdict,
 };
 use crate::domain::facts::names::{Address, Digest, Moment};
+use crate::ports::store::RawMail;
 
-use super::mime::{Mime, Part, TooComplex};
-use super::pgp::{self, Certificate, Keyring, Known, Limits};
-
-/// A mail as it came from the server.
-#[derive(Debug, Clone)]
-pub struct RawMail {
-    /// Its bytes; of an oversize mail the headers and the beginning.
-    pub bytes: Vec<u8>,
-    /// When the mail server took it.
-    pub received: Moment,
-    /// When we had it.
-    pub arrived: Moment,
-    /// Whether the rest stays on the server because it is too large.
-    pub oversize: bool,
-}
+use crate::edge::mime::{Mime, Part, TooComplex};
+use crate::edge::pgp;
+use crate::edge::pgp::{Certificate, Keyring, Known, Limits};
 
 /// Opens mails. Holds no state, so mails are opened in parallel.
 #[derive(Clone, Copy)]
@@ -54,9 +43,6 @@ struct Found {
 const CERTIFICATES_MAX: usize = 5;
 /// The largest that is kept for a reporter.
 const CERTIFICATE_MAX: usize = 64 * 1024;
-
-/// How much may come out of one mail, for the desk and for everything else that opens mails.
-pub const LIMITS: Limits = Limits { content_max: 64 * 1024 * 1024, ratio_max: 200 };
 
 /// The content of a mail once its protection is off.
 struct Content {
@@ -107,7 +93,7 @@ impl Opener<'_> {
         let inner = inner.filter(|i| i.as_ref().map_or(true, |i| i.count("Content-Type") > 0));
         let inner = match inner {
             None => {
-                let text = super::mime::decode(&bytes, content.charset.as_deref());
+                let text = crate::edge::mime::decode(&bytes, content.charset.as_deref());
                 return self.letter(raw, &outer, None, content, Some(text), found);
             }
             Some(Err(TooComplex)) => {
@@ -573,7 +559,7 @@ fn autocrypt(mime: &Mime<'_>, rank: KeyRank) -> Option<Found> {
     }
     let same =
         mime.from().0.first().zip(address.as_ref()).is_some_and(|(from, addr)| from.same_box(addr));
-    let bytes = super::mime::base64(data?.as_bytes())?;
+    let bytes = crate::edge::mime::base64(data?.as_bytes())?;
     let certificate =
         Certificate::read(&bytes).ok().filter(|_| same && bytes.len() <= CERTIFICATE_MAX)?;
     Some(Found { rank, certificate })
@@ -618,8 +604,9 @@ fn return_token(address: &Address, to: &[Address]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use crate::edge::pgp::{Directory, LIMITS, generate};
+
     use super::*;
-    use crate::edge::pgp::{Directory, generate};
 
     const NOW: &str = "2026-03-02T09:00:00Z";
 

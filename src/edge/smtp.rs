@@ -9,22 +9,20 @@ mod stream;
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter, RcptParameter};
 use lettre::transport::smtp::response::Response;
+use tokio::time::Instant;
 
 use crate::domain::facts::event::Purpose;
 use crate::domain::facts::names;
 use crate::domain::outgoing::mail::Outcome;
+use crate::edge::server::Server;
 use crate::error::{Fault, Place, Setback};
-
-use super::imap::Server;
-use super::store::Outgoing;
+use crate::ports::store::Outgoing;
 
 /// How long the server may take for one answer. The answer to the last bytes may take longer,
 /// since some servers look through a mail before they take it (RFC 5321, 4.5.3.2.6: 10 minutes).

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::facts::letter::Signature;
 use crate::domain::facts::names::{Address, Moment, Span, later};
+use crate::edge::pgp;
+use crate::edge::pgp::{Certificate, Directory, Keyring, LIMITS, verify_inline};
 use crate::error::{Fault, Place};
-
-use super::opening::LIMITS;
-use super::pgp::{self, Certificate, Directory, Keyring, verify_inline};
 
 /// How long a `security.txt` is good for: less than the year that RFC 9116, 2.5.5 asks for.
 const GOOD_FOR: Span = Span::days(180);

@@ -7,7 +7,8 @@ use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Digest, Fingerprint, PersonId};
 use crate::domain::model::roster::Person;
 use crate::edge::pgp::Certificate;
-use crate::edge::{fresh, pool};
+use crate::edge::pool;
+use crate::engine::commit::Cause;
 use crate::error::Fault;
 
 use super::{Engine, lock};
@@ -21,8 +22,9 @@ impl Engine {
         if people.is_empty() {
             return Ok(());
         }
-        let decision = membership::taken_over(&self.desk, &people, "config", now, fresh()?);
-        self.carry_out(decision, now, None, None, &[])
+        let decision =
+            membership::taken_over(&self.desk, &people, "config", now, self.entropy.fresh()?);
+        self.carry_out(decision, Cause::Time)
     }
 
     /// Tells everybody if the desk has another key than when it last ran.
@@ -31,8 +33,8 @@ impl Engine {
             return Ok(());
         };
         let now = self.now();
-        let decision = membership::new_desk_key(&self.desk, &before, now, fresh()?);
-        self.carry_out(decision, now, None, None, &[])
+        let decision = membership::new_desk_key(&self.desk, &before, now, self.entropy.fresh()?);
+        self.carry_out(decision, Cause::Time)
     }
 
     /// Whoever had a role in the config and has none any more gets nothing as a member either, until
@@ -51,8 +53,9 @@ impl Engine {
     /// When it cannot be written.
     pub fn import(&mut self, people: &[Person], source: &str) -> Result<(), Fault> {
         let now = self.now();
-        let decision = membership::taken_over(&self.desk, people, source, now, fresh()?);
-        self.carry_out(decision, now, None, None, &[])
+        let decision =
+            membership::taken_over(&self.desk, people, source, now, self.entropy.fresh()?);
+        self.carry_out(decision, Cause::Time)
     }
 
     /// Takes a fact about a member in, on the operator's word.
@@ -61,8 +64,8 @@ impl Engine {
     /// When it cannot be written.
     pub fn order(&mut self, member: &PersonId, fact: MemberFact) -> Result<(), Fault> {
         let now = self.now();
-        let decision = membership::ordered(&self.desk, member, fact, now, fresh()?);
-        self.carry_out(decision, now, None, None, &[])
+        let decision = membership::ordered(&self.desk, member, fact, now, self.entropy.fresh()?);
+        self.carry_out(decision, Cause::Time)
     }
 
     /// Reads the certificates of people that are new, or have a new text, and tells the domain what

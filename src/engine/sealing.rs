@@ -12,9 +12,9 @@ use crate::domain::outgoing::texts::{Written, fill_blobs, fill_history};
 use crate::domain::views::history;
 use crate::edge::compose::Unsealed;
 use crate::edge::pgp::Certificate;
-use crate::edge::store::Sealed;
 use crate::edge::{compose, pool};
 use crate::error::{Fault, Place};
+use crate::ports::store::Sealed;
 
 use super::{Engine, lock};
 

@@ -7,7 +7,7 @@
 use crate::domain::decide::watch;
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{MessageId, Moment, Span, later};
-use crate::edge::fresh;
+use crate::engine::commit::Cause;
 use crate::error::Fault;
 
 use super::Engine;
@@ -122,8 +122,8 @@ impl Engine {
         if due.is_none_or(|due| due > now) {
             return Ok(());
         }
-        let (decision, id) = watch::witness(&self.desk, now, fresh()?);
-        self.carry_out(decision, now, None, None, &[])?;
+        let (decision, id) = watch::witness(&self.desk, now, self.entropy.fresh()?);
+        self.carry_out(decision, Cause::Time)?;
         self.witness.asked.extend(id.map(|id| (id, None)));
         let more = self.witness.asked.len().saturating_sub(ASKED_MAX);
         self.witness.asked.drain(..more);

@@ -12,10 +12,11 @@ use lettre::{SmtpTransport, Transport};
 
 use crate::domain::facts::letter::Protection;
 use crate::domain::facts::names::{Moment, Span, base32, later};
-use crate::edge::clock::{Clock, WallClock};
+use crate::edge::clock::WallClock;
 use crate::edge::mime::Mime;
 use crate::edge::opening::crlf;
 use crate::error::{Fault, Place};
+use crate::ports::clock::Clock;
 
 use super::mail::{Draft, Guard, Protected, Read, write_file};
 use super::story::Pace;

@@ -12,12 +12,15 @@ use crate::domain::model::roster::{Person, Roster};
 use crate::domain::outgoing::mail::Outcome;
 use crate::domain::process::offset::{Calendar, Snap, WeekDays};
 use crate::domain::process::playbook::BUILTIN;
+use crate::edge::SystemEntropy;
 use crate::edge::clock::SetClock;
-use crate::edge::opening::{LIMITS, Opener, RawMail};
-use crate::edge::pgp::{Certificate, Directory, Keyring, Passphrase, generate};
-use crate::edge::store::{Outgoing, Store};
+use crate::edge::opening::Opener;
+use crate::edge::pgp::{Certificate, Directory, Keyring, LIMITS, Passphrase, generate};
+use crate::edge::sqlite::Sqlite;
 use crate::engine::{Engine, Sources};
 use crate::error::{Fault, Place};
+use crate::ports::entropy::Entropy;
+use crate::ports::store::{Journal, Outgoing, RawMail};
 
 use super::mail::{Draft, Guard, Protected, Read, write_file};
 use super::story::Pace;
@@ -110,7 +113,7 @@ impl PostOffice {
             people.insert(who, keyring);
         }
         let clock = SetClock::at(start);
-        let store = Store::create(&folder.join("embargod.db"), &passphrase, start)?;
+        let store = Sqlite::create(&folder.join("embargod.db"), &passphrase, start)?;
         let keyring = Keyring::open(
             std::slice::from_ref(&desk_key),
             None,
@@ -127,7 +130,13 @@ impl PostOffice {
             calendars: crate::domain::process::calendar::builtin(),
         };
         adjust(&mut sources);
-        let engine = Engine::start(store, keyring, &sources, Box::new(clock.clone()))?;
+        let engine = Engine::start(
+            Box::new(store),
+            keyring,
+            &sources,
+            Box::new(clock.clone()),
+            Box::new(SystemEntropy),
+        )?;
         Ok(Self {
             engine: Some(engine),
             sources,
@@ -185,12 +194,18 @@ impl PostOffice {
     /// Starts the engine anew, with what is on disk.
     fn restart(&mut self) -> Result<(), Fault> {
         self.engine = None;
-        let store = Store::open(&self.folder.join("embargod.db"), &Passphrase::new(PASSPHRASE))?;
+        let store = Sqlite::open(&self.folder.join("embargod.db"), &Passphrase::new(PASSPHRASE))?;
         let salt = store.secrets()?.session_salt;
         let keyring = Keyring::open(std::slice::from_ref(&self.secret), None, salt, self.now())
             .at(|| "the desk's key".to_owned())?;
         let clock = Box::new(self.clock.clone());
-        self.engine = Some(Engine::start(store, keyring, &self.sources, clock)?);
+        self.engine = Some(Engine::start(
+            Box::new(store),
+            keyring,
+            &self.sources,
+            clock,
+            Box::new(SystemEntropy),
+        )?);
         Ok(())
     }
 
@@ -202,13 +217,13 @@ impl PostOffice {
         let store = self.engine()?.store();
         let settings = self.engine()?.desk().settings.clone();
         let store = crate::engine::lock(&store);
-        crate::engine::replay(&store, settings).map(|(desk, _)| desk)
+        crate::engine::replay(&**store, settings).map(|(desk, _)| desk)
     }
 
     /// The present moment on this stage.
     #[must_use]
     pub fn now(&self) -> Moment {
-        use crate::edge::clock::Clock;
+        use crate::ports::clock::Clock;
         self.clock.now()
     }
 
@@ -238,7 +253,7 @@ impl PostOffice {
         let mut mail = format!("Return-Path: <{from}>\r\nDelivered-To: {DESK}\r\n").into_bytes();
         mail.extend(bytes);
         let raw = RawMail { bytes: mail, received: now, arrived: now, oversize: false };
-        self.engine()?.trial(&raw)
+        Ok(self.engine()?.trial(&raw, SystemEntropy.fresh()?))
     }
 
     /// Says that the store was put back from a backup.

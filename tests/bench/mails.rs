@@ -23,11 +23,10 @@ use embargod::domain::facts::names::{Address, Fresh, MessageId, Moment};
 use embargod::domain::outgoing::mail::{Mail, Words};
 use embargod::domain::outgoing::texts::Written;
 use embargod::edge::compose::{Sender, make};
-use embargod::edge::opening::{LIMITS, Opener, RawMail};
-use embargod::edge::pgp::{Certificate, Directory, Keyring, generate};
+use embargod::edge::opening::Opener;
+use embargod::edge::pgp::{Certificate, Directory, Keyring, LIMITS, generate};
+use embargod::ports::store::RawMail;
 use embargod::rehearsal::mail::{Draft, Protected};
-use sequoia_openpgp as openpgp;
-
 use openpgp::crypto::{KeyPair, SessionKey};
 use openpgp::packet::{PKESK, SKESK};
 use openpgp::parse::Parse;
@@ -38,6 +37,7 @@ use openpgp::policy::StandardPolicy;
 use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message, Signer};
 use openpgp::types::SymmetricAlgorithm;
 use openpgp::{Cert, KeyHandle};
+use sequoia_openpgp as openpgp;
 
 struct Bench {
     desk: Vec<u8>,

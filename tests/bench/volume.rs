@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use embargod::config::{self, Config};
+use embargod::config;
+use embargod::config::Config;
 use embargod::domain::facts::event::{Purpose, Recipient};
 use embargod::domain::facts::names::{Address, Handle, Moment, PersonId, Span};
 use embargod::domain::model::roster::Person;
@@ -26,7 +27,7 @@ use embargod::domain::outgoing::mail::{Label, Outcome};
 use embargod::edge::pgp::{Certificate, Keyring, generate};
 use embargod::edge::pool;
 use embargod::edge::smtp::Courier;
-use embargod::edge::store::Outgoing;
+use embargod::ports::store::Outgoing;
 use embargod::rehearsal::live::{Live, Servers};
 use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::post_office::PostOffice;

@@ -23,7 +23,9 @@ fn other(turn: &Turn<'_, '_>, arguments: &str, word: &str) -> Result<Handle, Ref
     };
     let named = Handle::parse(arguments);
     // Who confirms must be on it as well.
-    let confirms = |incident: &&Incident| turn.confirmed.as_ref().is_none_or(|confirmed| incident.is_team(confirmed.by));
+    let confirms = |incident: &&Incident| {
+        turn.confirmed.as_ref().is_none_or(|confirmed| incident.is_team(confirmed.by))
+    };
     let Some(incident) = named.as_ref().and_then(known).filter(confirms) else {
         return Err(Refusal::new(
             "no such incident",

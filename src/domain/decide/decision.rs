@@ -31,3 +31,13 @@ pub struct Decision {
     /// What the mail turned out to be, for its inbox row.
     pub disposition: &'static str,
 }
+
+impl Decision {
+    /// Adds what follows from another input, to be committed together with this.
+    pub fn merge(&mut self, other: Self) {
+        self.entries.extend(other.entries);
+        self.bodies.extend(other.bodies);
+        self.mails.extend(other.mails);
+        self.faults.extend(other.faults);
+    }
+}

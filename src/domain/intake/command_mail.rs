@@ -6,12 +6,14 @@
 
 use serde_json::json;
 
-use crate::domain::commands::{confirm, diagnosis};
 use crate::domain::commands::dispatch::run;
-use crate::domain::commands::grammar::{Line, Parsed, check_arguments, is_misplaced, is_ping, parse};
+use crate::domain::commands::grammar::{
+    Line, Parsed, check_arguments, is_misplaced, is_ping, parse,
+};
 use crate::domain::commands::read::named_incident;
 use crate::domain::commands::rights::may_use;
 use crate::domain::commands::turn::{Answer, Turn};
+use crate::domain::commands::{confirm, diagnosis};
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::letters::join;
 use crate::domain::decide::relay;
@@ -21,11 +23,13 @@ use crate::domain::facts::letter::{Letter, Signed};
 use crate::domain::facts::names::{Digest, Fresh, Handle, Moment, Span};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::intake::binding::Place;
-use crate::domain::model::desk::{Desk, SENT_TWICE};
 use crate::domain::model::desk::membership::is_known;
+use crate::domain::model::desk::{Desk, SENT_TWICE};
 use crate::domain::model::roster::Person;
 use crate::domain::outgoing::texts::{clean_line, wrapped};
-use crate::domain::process::vocabulary::{For, Group, KeyState, Row, Scope, Word, member_word, team_word, unknown_to};
+use crate::domain::process::vocabulary::{
+    For, Group, KeyState, Row, Scope, Word, member_word, team_word, unknown_to,
+};
 
 /// A signature older than this at arrival carries no command.
 const AGE_MAX: Span = Span::hours(48);

@@ -1,7 +1,7 @@
 //! The desk: everything it knows, and how a fact changes that.
 //!
 //! [`Desk::apply`] is the only thing that changes the state, and replay uses the same function.
-//! Whatever decides works on `&Desk` and returns a [`Decision`]; the engine commits it in one
+//! Whatever decides works on `&Desk` and returns a decision; the engine commits it in one
 //! transaction and then applies its facts.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -122,7 +122,7 @@ impl Desk {
             calendars: Calendars::new(),
             batches: BTreeMap::new(),
             incidents: BTreeMap::new(),
-            head: Head { number: 0, hash: Digest([0; 32]) },
+            head: Head::EMPTY,
             configured: None,
             ref_key,
             faults: Vec::new(),

@@ -5,7 +5,7 @@ use crate::domain::facts::letter::{DeliveryReport, Fate, Shape};
 use crate::domain::facts::names::Address;
 use crate::domain::outgoing::texts::clean_line;
 
-use super::Mime;
+use crate::edge::mime::Mime;
 
 /// The most of a delivery status that is looked at: a few lines for each recipient.
 const STATUS_MAX: usize = 64 * 1024;

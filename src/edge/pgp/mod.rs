@@ -14,6 +14,6 @@ pub use crate::edge::pgp::certificate::Certificate;
 pub use crate::edge::pgp::directory::{Directory, Known, attached, revoked};
 pub use crate::edge::pgp::keyring::{Keyring, Passphrase, generate, secret_fingerprint};
 pub use crate::edge::pgp::open::{
-    HoldingSignature, Limits, Opened, open, verify_detached, verify_inline,
+    HoldingSignature, LIMITS, Limits, Opened, open, verify_detached, verify_inline,
 };
 pub use crate::edge::pgp::policy::sha1;

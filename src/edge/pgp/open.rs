@@ -364,3 +364,6 @@ fn finish(done: bool, helper: Helper<'_>) -> (Signature, Option<Certificate>) {
         (_, signature) => (signature, helper.signer.map(Certificate)),
     }
 }
+
+/// How much may come out of one mail, for the desk and for everything else that opens mails.
+pub const LIMITS: Limits = Limits { content_max: 64 * 1024 * 1024, ratio_max: 200 };

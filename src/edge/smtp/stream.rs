@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use crate::edge::imap::Server;
+use crate::edge::server::Server;
 use crate::edge::tls;
 use crate::error::{Fault, Place};
 

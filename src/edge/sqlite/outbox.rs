@@ -6,7 +6,8 @@ use crate::domain::facts::names::{MessageId, Moment};
 use crate::domain::outgoing::mail::Label;
 use crate::error::{Fault, Place};
 
-use super::{Outgoing, Sealed, Settled, Store, millis, moment};
+use crate::edge::sqlite::{Sqlite, millis, moment};
+use crate::ports::store::{Outbox, Outgoing, Sealed, Settled};
 
 /// Puts a mail into the outbox.
 pub(super) fn put(tx: &Transaction<'_>, mail: &Sealed) -> Result<(), Fault> {
@@ -42,7 +43,7 @@ pub(super) fn settle(tx: &Transaction<'_>, settled: &Settled) -> Result<(), Faul
     deleted.map(|_| ())
 }
 
-impl Store {
+impl Sqlite {
     fn outgoing(&self, filter: &str, bound: i64, max: u32) -> Result<Vec<Outgoing>, Fault> {
         let place = || "outbox".to_owned();
         let sql = format!(
@@ -75,39 +76,25 @@ impl Store {
             .at(place)?;
         rows.collect::<Result<_, _>>().at(place)
     }
+}
 
-    /// Mails that may be handed over now.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn due_mails(&self, now: Moment, max: u32) -> Result<Vec<Outgoing>, Fault> {
+impl Outbox for Sqlite {
+    fn due_mails(&self, now: Moment, max: u32) -> Result<Vec<Outgoing>, Fault> {
         self.outgoing("next_attempt <= ?1", millis(now), max)
     }
 
-    /// Mails whose last bytes were on their way when the desk stopped.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn left_in_flight(&self) -> Result<Vec<Outgoing>, Fault> {
+    fn left_in_flight(&self) -> Result<Vec<Outgoing>, Fault> {
         self.outgoing("in_flight = ?1", 1, 10_000)
     }
 
-    /// When the next mail may be handed over.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn next_mail(&self) -> Result<Option<Moment>, Fault> {
+    fn next_mail(&self) -> Result<Option<Moment>, Fault> {
         let sql = "SELECT min(next_attempt) FROM outbox WHERE state = 'waiting'";
         let at: Option<i64> =
             self.db.query_row(sql, [], |row| row.get(0)).at(|| "outbox".to_owned())?;
         Ok(at.map(moment))
     }
 
-    /// Counts an attempt and writes down when the next is due, before the server is dialled.
-    ///
-    /// # Errors
-    /// When it cannot be written; then nothing is dialled.
-    pub fn attempt(&mut self, rows: &[(i64, Moment)]) -> Result<(), Fault> {
+    fn attempt(&mut self, rows: &[(i64, Moment)]) -> Result<(), Fault> {
         let place = || "outbox".to_owned();
         let tx = self.db.transaction().at(place)?;
         for (id, next) in rows {
@@ -117,47 +104,22 @@ impl Store {
         tx.commit().at(place)
     }
 
-    /// Calls mails back that couriers have in hand: who has the last bytes already sends them, and
-    /// nobody gets any more.
-    pub fn recall(&mut self, ids: impl IntoIterator<Item = i64>) {
-        self.recalled.extend(ids);
-    }
-
-    /// The bytes of a mail, which are about to be sent: that is written down first, so that nobody
-    /// can have them without.
-    ///
-    /// # Errors
-    /// When it was called back, cannot be written down, or the bytes are gone; then nothing is sent.
-    pub fn in_flight(&mut self, id: i64) -> Result<Vec<u8>, Fault> {
+    fn in_flight(&mut self, id: i64) -> Result<Vec<u8>, Fault> {
         let place = || "outbox".to_owned();
-        if self.recalled.remove(&id) {
-            return Err(Fault::new(
-                "it was called back before it left",
-                "nothing; it is looked at again",
-            ));
-        }
         let sql = "UPDATE outbox SET in_flight = 1 WHERE id = ?1";
         self.db.prepare_cached(sql).at(place)?.execute([id]).at(place)?;
         let sql = "SELECT bytes FROM sealed WHERE id = ?1";
         self.db.prepare_cached(sql).at(place)?.query_row([id], |row| row.get(0)).at(place)
     }
 
-    /// Whether one of our mails has this Message-ID.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn is_ours(&self, message_id: &str) -> Result<bool, Fault> {
+    fn is_ours(&self, message_id: &str) -> Result<bool, Fault> {
         let sql = "SELECT count(*) FROM outbox WHERE message_id = ?1";
         let count: i64 =
             self.db.query_row(sql, [message_id], |row| row.get(0)).at(|| "outbox".to_owned())?;
         Ok(count > 0)
     }
 
-    /// The token of a mail's return path.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn return_token(&self, id: &MessageId) -> Result<Option<String>, Fault> {
+    fn return_token(&self, id: &MessageId) -> Result<Option<String>, Fault> {
         let sql = "SELECT return_token FROM outbox WHERE message_id = ?1";
         self.db
             .query_row(sql, [id.as_str()], |row| row.get(0))
@@ -165,11 +127,7 @@ impl Store {
             .at(|| "outbox".to_owned())
     }
 
-    /// The mail whose return path has this token: its Message-ID, and what it is.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn returned(&self, token: &str) -> Result<Option<(MessageId, Label)>, Fault> {
+    fn returned(&self, token: &str) -> Result<Option<(MessageId, Label)>, Fault> {
         let sql = "SELECT message_id, label FROM outbox WHERE return_token = ?1";
         let row: Option<(String, String)> = self
             .db
@@ -186,8 +144,9 @@ impl Store {
 mod tests {
     use super::*;
     use crate::domain::facts::event::{Purpose, Recipient};
+    use crate::domain::facts::record::Head;
     use crate::edge::pgp::Passphrase;
-    use crate::edge::store::Commit;
+    use crate::ports::store::{Commit, Journal};
 
     /// FAILURES L3: a store of an older version is brought to this one, and no mail that waits is lost
     /// or changed.
@@ -211,8 +170,8 @@ mod tests {
             bytes: b"sealed".to_vec(),
             not_before: now,
         };
-        let mut store = Store::create(&path, &passphrase, now).unwrap();
-        store.commit(&Commit { mails: &[mail], ..Commit::default() }).unwrap();
+        let mut store = Sqlite::create(&path, &passphrase, now).unwrap();
+        store.commit(Head::EMPTY, &Commit { mails: &[mail], ..Commit::default() }).unwrap();
         store
             .db
             .execute_batch(
@@ -225,14 +184,14 @@ mod tests {
             .unwrap();
         drop(store);
         // Whoever only looks leaves it alone: the desk of that version may be running.
-        let refused = Store::open(&path, &passphrase).unwrap_err();
+        let refused = Sqlite::open(&path, &passphrase).unwrap_err();
         assert!(refused.next.contains("embargod run"), "{refused}");
-        let mut store = Store::open_alone(&path, &passphrase).unwrap();
+        let mut store = Sqlite::open_alone(&path, &passphrase).unwrap();
         let due = store.due_mails(now, 10).unwrap();
         assert_eq!(store.in_flight(due[0].id).unwrap(), b"sealed");
         drop(store);
-        assert!(Store::open_alone(&path, &passphrase).is_ok(), "once is enough");
-        assert!(Store::open(&path, &passphrase).is_ok());
+        assert!(Sqlite::open_alone(&path, &passphrase).is_ok(), "once is enough");
+        assert!(Sqlite::open(&path, &passphrase).is_ok());
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

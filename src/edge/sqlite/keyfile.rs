@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Fault, Place};
 
-use super::pgp::Passphrase;
-use super::unhex;
+use crate::edge::pgp::Passphrase;
+use crate::edge::unhex;
 
 /// The database's key, wrapped; what the key file holds.
 #[derive(Serialize, Deserialize)]
@@ -65,7 +65,7 @@ pub(super) fn path(database: &Path) -> PathBuf {
 /// # Errors
 /// When there is no randomness.
 pub(super) fn wrap(key: &[u8; 32], passphrase: &Passphrase) -> Result<String, Fault> {
-    let (salt, nonce) = (super::random::<16>()?, super::random::<24>()?);
+    let (salt, nonce) = (crate::edge::random::<16>()?, crate::edge::random::<24>()?);
     let wrapping = derive(passphrase, &salt, MEMORY_KIB, PASSES)?;
     let cipher = XChaCha20Poly1305::new(&wrapping.into());
     let wrapped = cipher

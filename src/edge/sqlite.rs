@@ -1,0 +1,320 @@
+//! The one SQLite file, encrypted by SQLCipher; with `store/`, the only place with SQL.
+//!
+//! The database's key is random and lies beside it, wrapped by a key that Argon2id derives from
+//! the passphrase; never by the OpenPGP key, to which strangers may encrypt.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::domain::facts::event::Blob;
+use crate::domain::facts::names::{Digest, Handle, Moment};
+use crate::domain::facts::record::{Head, Line, Record};
+use crate::edge::pgp::Passphrase;
+use crate::edge::sqlite::keyfile::hex;
+use crate::error::{Fault, Place};
+use crate::ports::store::{Alarms, Commit, Counts, Journal, Secrets};
+
+mod inbox;
+mod keyfile;
+mod outbox;
+
+/// The form of the database that this version writes.
+const SCHEMA: u8 = 2;
+
+/// The store, open.
+#[derive(Debug)]
+pub struct Sqlite {
+    db: Connection,
+}
+
+fn millis(moment: Moment) -> i64 {
+    moment.timestamp_millis()
+}
+
+fn moment(millis: i64) -> Moment {
+    Moment::from_timestamp_millis(millis).unwrap_or_default()
+}
+
+impl Sqlite {
+    /// Makes a new database and its key file. Refuses to touch one that is there.
+    ///
+    /// # Errors
+    /// When one of the files exists or cannot be written.
+    pub fn create(path: &Path, passphrase: &Passphrase, now: Moment) -> Result<Self, Fault> {
+        let key_file = keyfile::path(path);
+        for file in [path, &key_file] {
+            if file.exists() {
+                let next =
+                    "choose another place, or remove it if you are certain that nothing needs it";
+                return Err(Fault::new(format!("{} exists already", file.display()), next));
+            }
+        }
+        let key = crate::edge::random::<32>()?;
+        let text = keyfile::wrap(&key, passphrase)?;
+        crate::edge::write_private(&key_file, text.as_bytes())?;
+        crate::edge::write_private(path, b"")?;
+        let store = Self::connect(path, &key)?;
+        let place = || format!("making {}", path.display());
+        store.db.execute_batch(include_str!("sqlite/schema.sql")).at(place)?;
+        store.put_meta("schema", SCHEMA.to_string().as_bytes())?;
+        store.put_meta("ref_key", &crate::edge::random::<32>()?)?;
+        store.put_meta("session_salt", &crate::edge::random::<32>()?)?;
+        store.put_meta("made", &millis(now).to_be_bytes())?;
+        Ok(store)
+    }
+
+    /// Opens the database.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, the passphrase is wrong, or the schema is another one. One
+    /// of an older version is left as it is: the desk of that version may be running on it.
+    pub fn open(path: &Path, passphrase: &Passphrase) -> Result<Self, Fault> {
+        match Self::open_any(path, passphrase)? {
+            (store, SCHEMA) => Ok(store),
+            (_, older) => Err(Fault::new(
+                format!("{} is of an older version (schema {older})", path.display()),
+                "start the desk: `embargod run` brings the database to this version",
+            )),
+        }
+    }
+
+    /// Opens the database of a desk that nobody else is running, and brings one of an older version to
+    /// this one, wholly or not at all.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when it cannot be brought to this version; then it is as it was.
+    pub fn open_alone(path: &Path, passphrase: &Passphrase) -> Result<Self, Fault> {
+        let (store, schema) = Self::open_any(path, passphrase)?;
+        let place = || "bringing the database to this version".to_owned();
+        if schema < SCHEMA {
+            let sql = include_str!("sqlite/upgrade_2.sql");
+            store.db.execute_batch(&format!("BEGIN IMMEDIATE; {sql} COMMIT;")).at(place)?;
+        }
+        Ok(store)
+    }
+
+    fn open_any(path: &Path, passphrase: &Passphrase) -> Result<(Self, u8), Fault> {
+        if !path.exists() {
+            return Err(Fault::new(
+                format!("there is no database at {}", path.display()),
+                "run `embargod init`",
+            ));
+        }
+        let key = keyfile::unwrap(&keyfile::path(path), passphrase)?;
+        let store = Self::connect(path, &key)?;
+        let schema = store.meta("schema")?.unwrap_or_default();
+        let schema = String::from_utf8_lossy(&schema).into_owned();
+        match schema.parse() {
+            Ok(known @ 1..=SCHEMA) => Ok((store, known)),
+            _ => {
+                let place = path.display();
+                let what =
+                    format!("{place} has schema `{schema}`, and this program knows 1 to {SCHEMA}");
+                Err(Fault::new(what, "run the version of embargod that wrote it"))
+            }
+        }
+    }
+
+    fn connect(path: &Path, key: &[u8; 32]) -> Result<Self, Fault> {
+        let place = || format!("database {}", path.display());
+        // SQLite runs SQLCipher's own start outside of its lock, so a second thread that opens its
+        // first database at the same moment would find no cipher yet.
+        static FIRST: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let first = FIRST.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let db = Connection::open(path).at(place)?;
+        drop(first);
+        // A raw key: SQLCipher's own derivation would only cost time on 32 random bytes.
+        db.execute_batch(&format!("PRAGMA key = \"x'{}'\";", hex(key))).at(place)?;
+        db.execute_batch(
+            "PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;",
+        )
+        .at(place)?;
+        // An SQLite without SQLCipher would take the key pragma and write in clear.
+        let cipher: Option<String> =
+            db.query_row("PRAGMA cipher_version", [], |row| row.get(0)).optional().at(place)?;
+        if cipher.is_none() {
+            return Err(Fault::new(
+                "this SQLite has no SQLCipher; nothing was written",
+                "build with the bundled one",
+            ));
+        }
+        Ok(Self { db })
+    }
+
+    fn put_meta(&self, key: &str, value: &[u8]) -> Result<(), Fault> {
+        let sql = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)";
+        self.db.execute(sql, params![key, value]).at(|| "store".to_owned()).map(|_| ())
+    }
+
+    fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+        let sql = "SELECT value FROM meta WHERE key = ?1";
+        self.db.query_row(sql, [key], |row| row.get(0)).optional().at(|| "store".to_owned())
+    }
+}
+
+/// The fence: refuses to write behind lines that this desk does not know.
+fn expect(tx: &Transaction<'_>, expected: Head) -> Result<(), Fault> {
+    let place = || "journal".to_owned();
+    let sql = "SELECT number, hash FROM journal ORDER BY number DESC LIMIT 1";
+    let newest: Option<(i64, String)> = tx
+        .prepare_cached(sql)
+        .at(place)?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .at(place)?;
+    let fits = newest.map_or(expected.number == 0, |(number, hash)| {
+        u64::try_from(number) == Ok(expected.number) && hash == expected.hash.to_string()
+    });
+    if fits {
+        return Ok(());
+    }
+    Err(Fault::new(
+        format!("the journal does not end with record {} as this desk has it", expected.number),
+        "another desk has written to this store: stop one of them, then start the other anew",
+    ))
+}
+
+impl Journal for Sqlite {
+    fn replay(&self, take: &mut dyn FnMut(Line) -> Result<(), Fault>) -> Result<(), Fault> {
+        let place = || "journal".to_owned();
+        let sql = "SELECT number, record, hash FROM journal ORDER BY number";
+        let mut rows = self.db.prepare(sql).at(place)?;
+        let mut rows = rows.query([]).at(place)?;
+        while let Some(row) = rows.next().at(place)? {
+            let (number, json, hash): (i64, String, String) =
+                (row.get(0).at(place)?, row.get(1).at(place)?, row.get(2).at(place)?);
+            let place = || format!("journal record {number} was changed: its hash does not fit");
+            let (number, hash) =
+                (u64::try_from(number).at(place)?, Digest::try_from(hash).at(place)?);
+            take(Line { number, json, hash })?;
+        }
+        Ok(())
+    }
+
+    fn history(&self, handle: &Handle) -> Result<Vec<Record>, Fault> {
+        let place = || format!("journal of {handle}");
+        let sql = "SELECT record FROM journal WHERE json_extract(record, '$.incident') = ?1 ORDER BY number";
+        let mut rows = self.db.prepare_cached(sql).at(place)?;
+        let rows = rows.query_map([handle.as_str()], |row| row.get::<_, String>(0)).at(place)?;
+        rows.map(|row| serde_json::from_str(&row.at(place)?).at(place)).collect()
+    }
+
+    fn body(&self, name: Blob) -> Result<Option<String>, Fault> {
+        let sql = "SELECT text FROM body WHERE name = ?1";
+        self.db
+            .query_row(sql, [name.to_string()], |row| row.get(0))
+            .optional()
+            .at(|| "body".to_owned())
+    }
+
+    fn bodies(&self, take: &mut dyn FnMut(&str, &[u8], &str)) -> Result<(), Fault> {
+        let place = || "body".to_owned();
+        let mut rows = self.db.prepare("SELECT name, salt, text FROM body").at(place)?;
+        let mut rows = rows.query([]).at(place)?;
+        while let Some(row) = rows.next().at(place)? {
+            let (name, salt, text): (String, Vec<u8>, String) =
+                (row.get(0).at(place)?, row.get(1).at(place)?, row.get(2).at(place)?);
+            take(&name, &salt, &text);
+        }
+        Ok(())
+    }
+
+    fn texts(&self) -> Result<Vec<String>, Fault> {
+        let place = || "texts".to_owned();
+        let mut rows = self.db.prepare("SELECT text FROM shelf").at(place)?;
+        let texts = rows.query_map([], |row| row.get(0)).at(place)?;
+        texts.collect::<Result<_, _>>().at(place)
+    }
+
+    fn secrets(&self) -> Result<Secrets, Fault> {
+        let get = |key: &str| {
+            let value = self.meta(key)?.and_then(|value| value.try_into().ok());
+            value.ok_or_else(|| Fault::new(format!("the store has no `{key}`"), "restore a backup"))
+        };
+        Ok(Secrets { ref_key: get("ref_key")?, session_salt: get("session_salt")? })
+    }
+
+    fn made(&self) -> Result<Moment, Fault> {
+        let value = self.meta("made")?.and_then(|value| value.try_into().ok());
+        value
+            .map(|bytes| moment(i64::from_be_bytes(bytes)))
+            .ok_or_else(|| Fault::new("the store has no date", ""))
+    }
+
+    fn commit(&mut self, expected: Head, commit: &Commit<'_>) -> Result<(), Fault> {
+        let place = || "writing to the store".to_owned();
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).at(place)?;
+        expect(&tx, expected)?;
+        for (digest, text) in commit.texts {
+            let sql = "INSERT OR IGNORE INTO shelf (digest, text) VALUES (?1, ?2)";
+            tx.prepare_cached(sql)
+                .at(place)?
+                .execute(params![digest.to_string(), text])
+                .at(place)?;
+        }
+        for body in commit.bodies {
+            let sql = "INSERT INTO body (name, salt, text) VALUES (?1, ?2, ?3)";
+            let row = params![body.name.to_string(), body.salt, body.text];
+            tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+        }
+        for line in commit.lines {
+            let sql = "INSERT INTO journal (number, record, hash) VALUES (?1, ?2, ?3)";
+            let number = i64::try_from(line.number).at(place)?;
+            let row = params![number, line.json, line.hash.to_string()];
+            tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+        }
+        for mail in commit.mails {
+            outbox::put(&tx, mail)?;
+        }
+        if let Some((id, disposition)) = commit.inbox {
+            let sql = "UPDATE inbox SET state = 'done', disposition = ?2 WHERE id = ?1";
+            tx.prepare_cached(sql).at(place)?.execute(params![id, disposition]).at(place)?;
+        }
+        for settled in commit.outbox {
+            outbox::settle(&tx, settled)?;
+        }
+        tx.commit().at(place)
+    }
+}
+
+impl Alarms for Sqlite {
+    fn set_alarm(&mut self, what: &str, why: Option<&str>) -> Result<(), Fault> {
+        let key = format!("alarm:{what}");
+        match why {
+            Some(why) => self.put_meta(&key, why.as_bytes()),
+            None => {
+                let sql = "DELETE FROM meta WHERE key = ?1";
+                self.db.execute(sql, [key]).at(|| "store".to_owned()).map(|_| ())
+            }
+        }
+    }
+
+    fn alarms(&self) -> Result<Vec<String>, Fault> {
+        let place = || "store".to_owned();
+        let sql = "SELECT CAST(value AS TEXT) FROM meta WHERE key LIKE 'alarm:%' ORDER BY key";
+        let mut rows = self.db.prepare(sql).at(place)?;
+        let alarms = rows.query_map([], |row| row.get(0)).at(place)?;
+        alarms.collect::<Result<_, _>>().at(place)
+    }
+
+    fn counts(&self) -> Result<Counts, Fault> {
+        let count = |sql: &str| -> Result<u64, Fault> {
+            let count: i64 =
+                self.db.query_row(sql, [], |row| row.get(0)).at(|| "counting".to_owned())?;
+            Ok(count.unsigned_abs())
+        };
+        Ok(Counts {
+            inbox_waiting: count("SELECT count(*) FROM inbox WHERE state = 'waiting'")?,
+            inbox_aside: count("SELECT count(*) FROM inbox WHERE state = 'aside'")?,
+            outbox_waiting: count("SELECT count(*) FROM outbox WHERE state = 'waiting'")?,
+            // An acknowledgement to an address that a stranger made up is no trouble of ours.
+            outbox_dead: count(
+                "SELECT count(*) FROM outbox WHERE state = 'dead'
+                 AND json_extract(label, '$.purpose') NOT IN ('acknowledgement', 'key')",
+            )?,
+            outbox_unknown: count("SELECT count(*) FROM outbox WHERE state = 'unknown'")?,
+        })
+    }
+}

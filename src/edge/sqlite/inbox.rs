@@ -1,0 +1,145 @@
+//! The inbox: the mails that came in, and how far the mailbox is known.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::domain::facts::names::Digest;
+use crate::edge::sqlite::{Sqlite, millis, moment};
+use crate::error::{Fault, Place};
+use crate::ports::store::{Bookmark, Folder, Inbox, Journal, Location, RawMail, Waiting};
+
+impl Inbox for Sqlite {
+    fn take_in(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault> {
+        let place = || "writing to the inbox".to_owned();
+        let tx = self.db.transaction().at(place)?;
+        for (location, mail) in mails {
+            let raw = Digest::of(&mail.bytes).to_string();
+            let sql = "INSERT OR IGNORE INTO inbox (raw, bytes, received, arrived, oversize)
+                       VALUES (?1, ?2, ?3, ?4, ?5)";
+            let row = params![
+                raw,
+                mail.bytes,
+                millis(mail.received),
+                millis(mail.arrived),
+                mail.oversize
+            ];
+            tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+            if let Some(at) = location {
+                let sql = "INSERT OR IGNORE INTO place (folder, uidvalidity, uid, raw) VALUES (?1, ?2, ?3, ?4)";
+                let row = params![at.folder, at.uidvalidity, at.uid, raw];
+                tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+            }
+        }
+        tx.commit().at(place)
+    }
+
+    fn waiting(&self, max: u32) -> Result<Vec<Waiting>, Fault> {
+        let place = || "inbox".to_owned();
+        let sql = "SELECT id, attempts, bytes, received, arrived, oversize FROM inbox
+                   WHERE state = 'waiting' ORDER BY id LIMIT ?1";
+        let mut rows = self.db.prepare_cached(sql).at(place)?;
+        let rows = rows
+            .query_map([max], |row| {
+                let mail = RawMail {
+                    bytes: row.get(2)?,
+                    received: moment(row.get(3)?),
+                    arrived: moment(row.get(4)?),
+                    oversize: row.get(5)?,
+                };
+                Ok(Waiting { id: row.get(0)?, attempts: row.get(1)?, mail })
+            })
+            .at(place)?;
+        let mut list: Vec<Waiting> = rows.collect::<Result<_, _>>().at(place)?;
+        match list.iter().position(|mail| mail.attempts > 0) {
+            Some(0) => list.truncate(1),
+            Some(tried) => list.truncate(tried),
+            None => {}
+        }
+        Ok(list)
+    }
+
+    fn charge(&mut self, ids: &[i64]) -> Result<(), Fault> {
+        let place = || "inbox".to_owned();
+        let tx = self.db.transaction().at(place)?;
+        for id in ids {
+            let sql = "UPDATE inbox SET attempts = attempts + 1 WHERE id = ?1";
+            tx.prepare_cached(sql).at(place)?.execute([id]).at(place)?;
+        }
+        tx.commit().at(place)
+    }
+
+    fn set_aside(&mut self, id: i64, why: &str) -> Result<(), Fault> {
+        let sql = "UPDATE inbox SET state = 'aside', disposition = ?2 WHERE id = ?1";
+        self.db.execute(sql, params![id, why]).at(|| "inbox".to_owned()).map(|_| ())
+    }
+
+    fn retry_aside(&mut self) -> Result<usize, Fault> {
+        let sql = "UPDATE inbox SET state = 'waiting', attempts = 0 WHERE state = 'aside'";
+        self.db.execute(sql, []).at(|| "inbox".to_owned())
+    }
+
+    fn mail(&self, raw: Digest) -> Result<Option<RawMail>, Fault> {
+        let sql = "SELECT bytes, received, arrived, oversize FROM inbox WHERE raw = ?1";
+        let row = self.db.query_row(sql, [raw.to_string()], |row| {
+            Ok(RawMail {
+                bytes: row.get(0)?,
+                received: moment(row.get(1)?),
+                arrived: moment(row.get(2)?),
+                oversize: row.get(3)?,
+            })
+        });
+        row.optional().at(|| "inbox".to_owned())
+    }
+
+    fn bookmark(&self, folder: &Folder) -> Result<Bookmark, Fault> {
+        let place = || "folder".to_owned();
+        let sql = "SELECT max(CASE WHEN uidvalidity = ?2 THEN low_water END), count(*)
+                   FROM folder WHERE name = ?1";
+        let row = params![folder.name, folder.uidvalidity];
+        let (low_water, incarnations) =
+            self.db.query_row(sql, row, |row| Ok((row.get(0)?, row.get(1)?))).at(place)?;
+        Ok(Bookmark { low_water, incarnations, made: self.made()? })
+    }
+
+    fn set_bookmark(&mut self, folder: &Folder, low_water: u32) -> Result<(), Fault> {
+        let sql = "INSERT INTO folder (name, uidvalidity, low_water) VALUES (?1, ?2, ?3)
+                   ON CONFLICT DO UPDATE SET low_water = max(low_water, excluded.low_water)";
+        self.db
+            .execute(sql, params![folder.name, folder.uidvalidity, low_water])
+            .at(|| "folder".to_owned())
+            .map(|_| ())
+    }
+
+    fn known_uids(&self, folder: &Folder, from: u32) -> Result<BTreeSet<u32>, Fault> {
+        let place = || "place".to_owned();
+        let sql = "SELECT uid FROM place WHERE folder = ?1 AND uidvalidity = ?2 AND uid >= ?3";
+        let mut rows = self.db.prepare_cached(sql).at(place)?;
+        let row = params![folder.name, folder.uidvalidity, from];
+        let uids = rows.query_map(row, |row| row.get(0)).at(place)?;
+        uids.collect::<Result<_, _>>().at(place)
+    }
+
+    fn to_mark(&self, folder: &Folder) -> Result<Vec<u32>, Fault> {
+        let place = || "place".to_owned();
+        let sql = "SELECT uid FROM place WHERE marked = 0 AND folder = ?1 AND uidvalidity = ?2 ORDER BY uid LIMIT 1000";
+        let mut rows = self.db.prepare_cached(sql).at(place)?;
+        let uids =
+            rows.query_map(params![folder.name, folder.uidvalidity], |row| row.get(0)).at(place)?;
+        uids.collect::<Result<_, _>>().at(place)
+    }
+
+    fn marked(&mut self, folder: &Folder, uids: &[u32]) -> Result<(), Fault> {
+        let place = || "place".to_owned();
+        let tx = self.db.transaction().at(place)?;
+        for uid in uids {
+            let sql =
+                "UPDATE place SET marked = 1 WHERE folder = ?1 AND uidvalidity = ?2 AND uid = ?3";
+            tx.prepare_cached(sql)
+                .at(place)?
+                .execute(params![folder.name, folder.uidvalidity, uid])
+                .at(place)?;
+        }
+        tx.commit().at(place)
+    }
+}

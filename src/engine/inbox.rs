@@ -1,0 +1,161 @@
+//! What comes in: kept, opened on all cores, decided on one after the other.
+
+use crate::domain::decide::decision::Decision;
+use crate::domain::decide::membership;
+use crate::domain::facts::letter::Letter;
+use crate::domain::facts::names::Fresh;
+use crate::domain::intake::classify;
+use crate::domain::intake::classify::Arrival;
+use crate::edge::imap::{MailboxAsk, Told};
+use crate::edge::opening::Opener;
+use crate::edge::pgp::{Certificate, LIMITS};
+use crate::edge::pool;
+use crate::engine::commit::Cause;
+use crate::engine::{Engine, lock};
+use crate::error::Fault;
+use crate::ports::store::{Location, RawMail};
+
+/// The most mails that are opened together.
+const BATCH: u32 = 32;
+/// A mail that stopped the desk so often is set aside.
+const ATTEMPTS_MAX: u32 = 3;
+
+impl Engine {
+    /// Keeps mails as they came. Once this returns they are durable, and the server may be told.
+    ///
+    /// # Errors
+    /// When they could not be written.
+    pub fn take_in(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault> {
+        lock(&self.store).take_in(mails)
+    }
+
+    /// Answers the mailbox.
+    ///
+    /// # Errors
+    /// When mails could not be kept; whatever else goes wrong is told to the mailbox, which tries
+    /// again.
+    pub fn answer(&mut self, ask: MailboxAsk) -> Result<(), Fault> {
+        /// Nobody waiting means that the connection broke; it is asked again.
+        fn tell<T>(told: Told<T>, answer: Result<T, Fault>) {
+            let _ = told.send(answer);
+        }
+        let mut store = lock(&self.store);
+        match ask {
+            MailboxAsk::Keep(mails, told) => {
+                store.take_in(&mails)?;
+                tell(told, Ok(()));
+            }
+            MailboxAsk::Bookmark(folder, told) => tell(told, store.bookmark(&folder)),
+            MailboxAsk::SetBookmark(folder, low_water, told) => {
+                tell(told, store.set_bookmark(&folder, low_water));
+            }
+            MailboxAsk::Known(folder, from, told) => tell(told, store.known_uids(&folder, from)),
+            MailboxAsk::ToMark(folder, told) => tell(told, store.to_mark(&folder)),
+            MailboxAsk::Marked(folder, uids, told) => tell(told, store.marked(&folder, &uids)),
+        }
+        Ok(())
+    }
+
+    /// Opens and decides on the mails that wait, a batch at a time; says how many it did.
+    ///
+    /// # Errors
+    /// When the store cannot be written; the mails are still there then.
+    pub fn work_inbox(&mut self) -> Result<usize, Fault> {
+        let batch = lock(&self.store).waiting(BATCH)?;
+        let ids: Vec<i64> = batch.iter().map(|row| row.id).collect();
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        if let [row] = batch.as_slice()
+            && row.attempts >= ATTEMPTS_MAX
+        {
+            lock(&self.store).set_aside(row.id, "stopped the desk three times")?;
+            tracing::error!(
+                inbox = row.id,
+                "A mail stopped the desk three times and was set aside."
+            );
+            return Ok(1);
+        }
+        lock(&self.store).charge(&ids)?;
+        let opener = self.opener();
+        let made = self.made;
+        let letters: Vec<Letter> = pool::map(&batch, |row| {
+            let letter = opener.open(&row.mail);
+            Letter { from_before: letter.received < made, ..letter }
+        });
+        let mut version = self.desk.roster_version();
+        for (row, letter) in batch.iter().zip(letters) {
+            // Whose keys are whose may have changed by a mail before it, or by this one.
+            let before = self.desk.roster_version();
+            self.take_revocations(&letter)?;
+            let now = self.desk.roster_version();
+            let letter = if now == version && now == before {
+                letter
+            } else {
+                let again = self.opener().open(&row.mail);
+                // What it revokes is in force by now, and is still what it is about.
+                Letter { from_before: letter.from_before, revoked: letter.revoked, ..again }
+            };
+            self.receive(row.id, &letter)?;
+            if self.desk.roster_version() == now && now == version {
+                continue;
+            }
+            version = u64::MAX;
+        }
+        Ok(batch.len())
+    }
+
+    /// Takes in what a mail revokes, before the mail itself is looked at: it may be signed by that very
+    /// key.
+    pub(super) fn take_revocations(&mut self, letter: &Letter) -> Result<(), Fault> {
+        if letter.revoked.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let decision = membership::revoked(&self.desk, letter, now, self.entropy.fresh()?);
+        self.carry_out(decision, Cause::Revocation { raw: letter.raw })
+    }
+
+    pub(super) fn opener(&self) -> Opener<'_> {
+        Opener {
+            keyring: &self.keyring,
+            known: &self.directory,
+            address: Some(&self.desk.settings.address),
+            limits: LIMITS,
+        }
+    }
+
+    /// What the desk would do with a mail, without doing it: nothing is kept and nothing is sent.
+    pub fn trial(&self, mail: &RawMail, fresh: Fresh) -> (Letter, Decision) {
+        let letter = self.opener().open(mail);
+        let arrival = Arrival { letter: &letter, ours: false, returned: None };
+        let decision = classify::receive(&self.desk, arrival, self.now(), fresh);
+        (letter, decision)
+    }
+
+    pub(super) fn receive(&mut self, inbox: i64, letter: &Letter) -> Result<(), Fault> {
+        let (ours, returned) = {
+            let store = lock(&self.store);
+            let ours =
+                letter.message_id.as_ref().map(|id| store.is_ours(id.as_str())).transpose()?;
+            let returned =
+                letter.return_token.as_deref().map(|token| store.returned(token)).transpose()?;
+            (ours.unwrap_or(false), returned.flatten())
+        };
+        let arrival = Arrival { letter, ours, returned: returned.as_ref() };
+        let now = self.now();
+        if ours {
+            self.hear_witness(letter);
+        }
+        let decision = classify::receive(&self.desk, arrival, now, self.entropy.fresh()?);
+        let what = decision.disposition;
+        tracing::info!(inbox, what, "A mail was taken in.");
+        // The best one only: what is written to is what is remembered.
+        for found in letter.keys.iter().take(1) {
+            if let Ok(certificate) = Certificate::read(found.certificate.as_bytes()) {
+                self.directory.add(certificate, None);
+            }
+        }
+        self.carry_out(decision, Cause::Mail { inbox, what, raw: letter.raw })
+    }
+}

@@ -1,0 +1,275 @@
+//! The engine: takes mails and moments in, asks the domain, and commits what it decides in one
+//! transaction.
+//!
+//! It holds the one copy of the state, and everything goes through it one after the other, so that
+//! no two decisions can cross. It is synchronous; the sockets around it live in `edge`. The same
+//! engine runs in the daemon and in `embargod demo`, where a post office in the same process
+//! stands for the servers and the clock jumps.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::domain::decide::watch;
+use crate::domain::facts::event::{Delivery, Event};
+use crate::domain::facts::names::{Digest, Fingerprint, Handle, Moment};
+use crate::domain::facts::settings::Settings;
+use crate::domain::model::desk::Desk;
+use crate::domain::model::roster::{RefKey, Roster};
+use crate::domain::outgoing::mail::Label;
+use crate::domain::process::calendar::Calendars;
+use crate::edge::compose::Sender;
+use crate::edge::pgp::{Directory, Keyring};
+use crate::engine::commit::Cause;
+use crate::error::{Fault, Place};
+use crate::ports::clock::Clock;
+use crate::ports::entropy::Entropy;
+use crate::ports::store::{Commit, Settled, Store, read_journal};
+
+mod commit;
+mod delivery;
+mod inbox;
+mod people;
+mod sealing;
+mod time;
+mod witness;
+
+/// What config, roster, templates and playbooks say at start.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The desk itself.
+    pub settings: Settings,
+    /// Who is who.
+    pub roster: Roster,
+    /// Templates that replace the program's own.
+    pub templates: BTreeMap<String, String>,
+    /// Playbooks by name.
+    pub playbooks: BTreeMap<String, String>,
+    /// Calendars by name.
+    pub calendars: Calendars,
+}
+
+/// The store, and what couriers have in hand and must not hand over any more.
+pub struct Kept {
+    store: Box<dyn Store>,
+    recalled: BTreeSet<i64>,
+}
+
+impl Deref for Kept {
+    type Target = dyn Store;
+    fn deref(&self) -> &Self::Target {
+        self.store.as_ref()
+    }
+}
+
+impl DerefMut for Kept {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.store.as_mut()
+    }
+}
+
+/// The store, shared with those who only touch columns of the inbox and the outbox.
+pub type SharedStore = Arc<Mutex<Kept>>;
+
+/// Takes the store for a moment.
+pub fn lock(store: &SharedStore) -> MutexGuard<'_, Kept> {
+    // A panic elsewhere aborts the release build; in a test the store is still what was committed.
+    store.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The engine.
+pub struct Engine {
+    desk: Desk,
+    store: SharedStore,
+    keyring: Keyring,
+    directory: Directory,
+    /// The texts of the certificates that were read, by their hashes.
+    read: BTreeMap<Fingerprint, Digest>,
+    /// The state of the roster that they were read for.
+    learned: Option<u64>,
+    sender: Sender,
+    clock: Box<dyn Clock>,
+    entropy: Box<dyn Entropy>,
+    newest: Option<Moment>,
+    busy: BTreeMap<i64, Label>,
+    unvouched: Option<String>,
+    witness: witness::Witness,
+    made: Moment,
+}
+
+/// Replays a store's journal.
+///
+/// # Errors
+/// When the chain is broken or a text is missing.
+pub fn replay(store: &dyn Store, settings: Settings) -> Result<(Desk, Option<Moment>), Fault> {
+    let secrets = store.secrets()?;
+    let mut desk =
+        Desk::new(RefKey(secrets.ref_key), settings).map_err(|why| Fault::new(why, ""))?;
+    for text in store.texts()? {
+        desk.shelve(&text);
+    }
+    let mut newest = None;
+    read_journal(store, |record, hash| {
+        newest = newest.max(Some(record.at));
+        desk.apply(&record, hash);
+    })?;
+    match desk.faults.first() {
+        Some(fault) => Err(Fault::new(fault.clone(), "restore a backup of the store")),
+        None => Ok((desk, newest)),
+    }
+}
+
+impl Engine {
+    /// Replays the journal, and journals what config, roster, templates and playbooks say if that
+    /// has changed.
+    ///
+    /// # Errors
+    /// When the journal or one of the sources is not in order; nothing was changed then.
+    pub fn start(
+        store: Box<dyn Store>,
+        keyring: Keyring,
+        sources: &Sources,
+        clock: Box<dyn Clock>,
+        entropy: Box<dyn Entropy>,
+    ) -> Result<Self, Fault> {
+        let (desk, newest) = replay(store.as_ref(), sources.settings.clone())?;
+        let sender = Sender {
+            name: sources.settings.name.clone(),
+            address: sources.settings.address.to_string(),
+            certificate: sources.settings.certificate.clone(),
+            threads_outside: sources.settings.threads_outside,
+        };
+        let made = store.made()?;
+        let mut engine = Self {
+            desk,
+            store: Arc::new(Mutex::new(Kept { store, recalled: BTreeSet::new() })),
+            keyring,
+            directory: Directory::default(),
+            read: BTreeMap::new(),
+            learned: None,
+            sender,
+            clock,
+            entropy,
+            newest,
+            busy: BTreeMap::new(),
+            unvouched: None,
+            witness: witness::Witness::default(),
+            made,
+        };
+        lock(&engine.store).set_alarm("clock", None)?;
+        let before = engine.desk.configured.is_some().then(|| engine.desk.settings.clone());
+        let staff = engine.desk.staff();
+        engine.configure(sources)?;
+        engine.take_over()?;
+        engine.rest_who_left(&staff)?;
+        engine.fill_directory()?;
+        engine.tell_new_key(before.map(|before| before.fingerprint))?;
+        engine.settle_what_was_in_flight()?;
+        Ok(engine)
+    }
+
+    /// The desk, for looking at.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// The store, for those who keep mails and mark outbox rows.
+    #[must_use]
+    pub fn store(&self) -> SharedStore {
+        Arc::clone(&self.store)
+    }
+
+    pub(super) fn configure(&mut self, sources: &Sources) -> Result<(), Fault> {
+        let place = || "writing down the configuration".to_owned();
+        let settings = serde_json::to_string(&sources.settings).at(place)?;
+        let roster = serde_json::to_string(&sources.roster).at(place)?;
+        let templates = serde_json::to_string(&sources.templates).at(place)?;
+        let mut texts = Vec::new();
+        let mut lay = |text: &str| {
+            let digest = Digest::of(text.as_bytes());
+            texts.push((digest, text.to_owned()));
+            digest
+        };
+        let event = Event::Configured {
+            settings: lay(&settings),
+            roster: lay(&roster),
+            templates: lay(&templates),
+            playbooks: sources
+                .playbooks
+                .iter()
+                .map(|(name, text)| (name.clone(), lay(text)))
+                .collect(),
+            calendars: sources
+                .calendars
+                .iter()
+                .map(|(name, text)| (name.clone(), lay(text)))
+                .collect(),
+        };
+        if self.desk.configured.as_ref() == Some(&event) {
+            return Ok(());
+        }
+        // Tried on a copy first: what does not load must not be in the journal.
+        let mut trial = self.desk.clone();
+        for (_, text) in &texts {
+            trial.shelve(text);
+            self.desk.shelve(text);
+        }
+        let before = self.desk.head;
+        let (record, line) = self.line(&event, None, None, self.now())?;
+        trial.apply(&record, line.hash);
+        if let Some(fault) = trial.faults.first() {
+            return Err(Fault::new(fault.clone(), "run `embargod check`"));
+        }
+        let staff = self.desk.staff();
+        trial.contradiction(&staff).map_err(|why| {
+            Fault::new(why, "give the person in the config another id, key or address, or remove the member first")
+        })?;
+        self.desk.apply(&record, line.hash);
+        let commit = Commit { lines: &[line], texts: &texts, ..Commit::default() };
+        lock(&self.store).commit(before, &commit)
+    }
+
+    /// Takes in that the store was put back from a backup: what was signed before may have been
+    /// carried out in the history that was lost, and what waits in the outbox may have left. So no
+    /// old signature counts, nothing of the outbox is sent again, and all notices are held until
+    /// people let them go. Says how many mails may have left, and how many incidents are held.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn restored(&mut self) -> Result<(usize, usize), Fault> {
+        let now = self.now();
+        let rows = lock(&self.store).due_mails(Moment::MAX_UTC, u32::MAX)?;
+        for row in &rows {
+            let settled = Settled {
+                id: row.id,
+                state: "unknown",
+                next_attempt: now,
+                unknowns: row.unknowns.saturating_add(1),
+                reply: "the store was put back from a backup".to_owned(),
+            };
+            self.delivered(row, Delivery::Unknown, "", &settled, now)?;
+        }
+        let decision = watch::restored(&self.desk, now, self.entropy.fresh()?);
+        let held = decision.entries.len().saturating_sub(1);
+        self.carry_out(decision, Cause::Time)?;
+        Ok((rows.len(), held))
+    }
+
+    /// Puts an incident on the present text of a playbook, and tells its team.
+    ///
+    /// # Errors
+    /// When there is no such incident or playbook, or it cannot be written.
+    pub fn migrate(&mut self, handle: &Handle, name: &str) -> Result<(), Fault> {
+        let now = self.now();
+        let playbook = self.desk.playbooks.get(name).cloned();
+        let playbook =
+            playbook.ok_or_else(|| Fault::new(format!("there is no playbook `{name}`"), ""))?;
+        let decision = watch::migrated(&self.desk, handle, &playbook, now, self.entropy.fresh()?);
+        self.carry_out(decision, Cause::Time)
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+}

@@ -1,0 +1,125 @@
+//! What time brings: looked at in full whatever woke the desk.
+
+use crate::domain::decide::{catch_up, membership, watch};
+use crate::domain::facts::names::{Handle, Moment};
+use crate::domain::model::desk::cares;
+use crate::domain::outgoing::mail::Words;
+use crate::engine::commit::Cause;
+use crate::engine::{Engine, lock};
+use crate::error::Fault;
+
+impl Engine {
+    /// The next moment at which the engine itself has something to do: an agenda, or the outbox.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn next_due(&self) -> Result<Option<Moment>, Fault> {
+        let soon = crate::domain::facts::names::later(
+            self.now(),
+            crate::domain::facts::names::Span::seconds(1),
+        );
+        let mail = lock(&self.store).next_mail()?;
+        // A row that a courier still has in hand may be due again by the clock; it is no reason to
+        // hurry. Nor is a notice that waits for the clock to be right.
+        let mail = if self.busy.is_empty() { mail } else { mail.map(|at| at.max(soon)) };
+        let agenda = self.desk.next_due();
+        let waits = self.unvouched.is_some() || self.witness.vouch(self.now()) != Ok(true);
+        let agenda = if waits { agenda.map(|at| at.max(soon)) } else { agenda };
+        let notice = self.desk.next_notice();
+        let asks = self.clock.vouch(self.newest).is_ok();
+        let witness = notice.filter(|_| asks).and_then(|at| self.witness.due(at));
+        let witness = witness.map(|at| at.max(soon));
+        Ok(agenda.into_iter().chain(mail).chain(witness).min())
+    }
+
+    /// Does what is due. Level-triggered: it looks at what is due, whatever woke it. Stops after some
+    /// copies of a notice, so that couriers are on their way with them while the next are sealed;
+    /// `true` when it did, and there may be more.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn work_due(&mut self) -> Result<bool, Fault> {
+        let now = self.now();
+        let before = self.unvouched.clone();
+        self.ask_witness()?;
+        let vouched = self.vouched();
+        if self.unvouched != before {
+            lock(&self.store).set_alarm("clock", self.unvouched.as_deref())?;
+            if let Some(why) = self.unvouched.clone() {
+                let decision = watch::clock_alarm(&self.desk, &why, now, self.entropy.fresh()?);
+                self.carry_out(decision, Cause::Time)?;
+            }
+        }
+        if self.desk.digest().is_some_and(|(at, _)| at <= now) {
+            let decision = watch::digest(&self.desk, now, self.entropy.fresh()?);
+            self.carry_out(decision, Cause::Time)?;
+        }
+        for id in self.desk.people_due(now) {
+            let decision = membership::due(&self.desk, &id, now, self.entropy.fresh()?);
+            self.carry_out(decision, Cause::Time)?;
+        }
+        if cares::own_key_due(&self.desk).is_some_and(|at| at <= now) {
+            let decision = membership::own_key(&self.desk, now, self.entropy.fresh()?);
+            self.carry_out(decision, Cause::Time)?;
+        }
+        self.let_catch_up(now)?;
+        for handle in self.desk.due(now) {
+            // A bound, since a rule that never rests must not stop the others.
+            for _ in 0..10_000 {
+                let decision = watch::due(&self.desk, &handle, vouched, now, self.entropy.fresh()?);
+                if decision.entries.is_empty() {
+                    break;
+                }
+                let copies =
+                    decision.mails.iter().any(|mail| matches!(mail.words, Words::Frozen { .. }));
+                self.carry_out(decision, Cause::Time)?;
+                if copies {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Looks who has missed what, whenever somebody may have.
+    pub(super) fn let_catch_up(&mut self, now: Moment) -> Result<(), Fault> {
+        if !self.desk.may_have_missed() {
+            return Ok(());
+        }
+        self.desk.looked_for_missed();
+        let open: Vec<Handle> = self.desk.open().map(|open| open.handle.clone()).collect();
+        for handle in open {
+            let decision = catch_up::look(&self.desk, &handle, now, self.entropy.fresh()?);
+            if !decision.entries.is_empty() {
+                self.carry_out(decision, Cause::Time)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether notices may leave on the clock as it is. Said once each time that changes.
+    pub(super) fn vouched(&mut self) -> bool {
+        let own = self.clock.vouch(self.newest);
+        if own.is_err() {
+            self.witness.forget();
+        }
+        match (own.and_then(|()| self.witness.vouch(self.now())), &self.unvouched) {
+            (Ok(vouched), None) => vouched,
+            (Ok(vouched), Some(_)) => {
+                // While a new witness is on its way nothing is known to be wrong.
+                tracing::info!("The clock is right again; notices go on once it has a witness.");
+                self.unvouched = None;
+                vouched
+            }
+            (Err(why), before) => {
+                // The figures in it change with every look; the reason is what is told.
+                let kind = |text: &String| text.replace(|c: char| c.is_ascii_digit(), "");
+                if before.as_ref().map(kind) != Some(kind(&why)) {
+                    tracing::error!(why, "Notices are held: the clock cannot be trusted.");
+                    self.unvouched = Some(why);
+                }
+                false
+            }
+        }
+    }
+}

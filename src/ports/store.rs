@@ -1,0 +1,386 @@
+//! What a desk keeps: values, and what a database must do with them.
+//!
+//! A second database is these traits once more, and is measured by the contract test that runs
+//! every method against `&mut dyn Store`.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::domain::facts::event::Blob;
+use crate::domain::facts::names::{Digest, Handle, MessageId, Moment};
+use crate::domain::facts::record::{Body, Head, Line, Record};
+use crate::domain::outgoing::mail::Label;
+use crate::error::Fault;
+
+/// A mail as it came from the server.
+#[derive(Debug, Clone)]
+pub struct RawMail {
+    /// Its bytes; of an oversize mail the headers and the beginning.
+    pub bytes: Vec<u8>,
+    /// When the mail server took it.
+    pub received: Moment,
+    /// When we had it.
+    pub arrived: Moment,
+    /// Whether the rest stays on the server because it is too large.
+    pub oversize: bool,
+}
+
+/// A mail that waits to be opened.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    /// Its row.
+    pub id: i64,
+    /// How often it was tried before.
+    pub attempts: u32,
+    /// The mail.
+    pub mail: RawMail,
+}
+
+/// Where a mail lies on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The folder.
+    pub folder: String,
+    /// The folder's incarnation.
+    pub uidvalidity: u32,
+    /// The mail's number in it.
+    pub uid: u32,
+}
+
+/// A sealed mail, ready for the outbox.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    /// Its Message-ID.
+    pub message_id: String,
+    /// What it is.
+    pub label: Label,
+    /// The token of its return path.
+    pub return_token: String,
+    /// The one recipient.
+    pub recipient: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// When it may leave.
+    pub not_before: Moment,
+}
+
+/// A row of the outbox that is due. Its bytes are read when they are about to leave, so that many rows
+/// in hand take no memory.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Its row.
+    pub id: i64,
+    /// Its Message-ID.
+    pub message_id: String,
+    /// What it is.
+    pub label: Label,
+    /// The token of its return path.
+    pub return_token: String,
+    /// The one recipient.
+    pub recipient: String,
+    /// When it was written.
+    pub written: Moment,
+    /// Attempts before this one.
+    pub attempts: u32,
+    /// Attempts whose end is not known.
+    pub unknowns: u32,
+    /// Whether the last bytes were on their way when we stopped.
+    pub in_flight: bool,
+}
+
+/// What became of an outbox row.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// The row.
+    pub id: i64,
+    /// `waiting`, `sent`, `dead`, `unknown` or `withdrawn`.
+    pub state: &'static str,
+    /// When to try again, while it waits.
+    pub next_attempt: Moment,
+    /// Attempts whose end is not known.
+    pub unknowns: u32,
+    /// The server's answer, shortened.
+    pub reply: String,
+}
+
+/// All that one decision changes. Written in one transaction, or not at all.
+#[derive(Debug, Default)]
+pub struct Commit<'a> {
+    /// New lines of the journal, in order.
+    pub lines: &'a [Line],
+    /// Bodies that they name.
+    pub bodies: &'a [Body],
+    /// Texts that they name by hash.
+    pub texts: &'a [(Digest, String)],
+    /// Mails that are to leave.
+    pub mails: &'a [Sealed],
+    /// The inbox row that is done, and what it was.
+    pub inbox: Option<(i64, &'a str)>,
+    /// The outbox rows that are settled.
+    pub outbox: &'a [Settled],
+}
+
+/// Counts for `status`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    /// Mails that wait to be opened.
+    pub inbox_waiting: u64,
+    /// Mails that were set aside because they stopped the desk.
+    pub inbox_aside: u64,
+    /// Mails that wait to leave.
+    pub outbox_waiting: u64,
+    /// Mails that will not leave.
+    pub outbox_dead: u64,
+    /// Mails of which it is not known whether they left.
+    pub outbox_unknown: u64,
+}
+
+/// The secrets that the store keeps for the desk.
+#[derive(Clone)]
+pub struct Secrets {
+    /// Makes references.
+    pub ref_key: [u8; 32],
+    /// Salts the hashes of session keys.
+    pub session_salt: [u8; 32],
+}
+
+/// A folder of the mailbox in one incarnation: the server numbers its mails anew in another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folder {
+    /// Its name.
+    pub name: String,
+    /// Its incarnation (UIDVALIDITY, RFC 9051, 2.3.1.1).
+    pub uidvalidity: u32,
+}
+
+/// How far the mails of a folder are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bookmark {
+    /// Below this number nothing is looked at again; none for an incarnation that is new.
+    pub low_water: Option<u32>,
+    /// How many incarnations of the folder are known.
+    pub incarnations: i64,
+    /// When the store was made: mails from before are not the desk's.
+    pub made: Moment,
+}
+
+/// The history, and everything that it names by hash.
+pub trait Journal {
+    /// Reads the whole journal in order.
+    ///
+    /// # Errors
+    /// When a line cannot be read, or `take` refuses it.
+    fn replay(&self, take: &mut dyn FnMut(Line) -> Result<(), Fault>) -> Result<(), Fault>;
+
+    /// The records about one incident, oldest first; by an index, so that it does not grow with the
+    /// others.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn history(&self, handle: &Handle) -> Result<Vec<Record>, Fault>;
+
+    /// A body, by the name that records use; none if it was erased.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn body(&self, name: Blob) -> Result<Option<String>, Fault>;
+
+    /// All bodies: name, salt, text. For `journal verify`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn bodies(&self, take: &mut dyn FnMut(&str, &[u8], &str)) -> Result<(), Fault>;
+
+    /// All texts that records name by hash.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn texts(&self) -> Result<Vec<String>, Fault>;
+
+    /// The secrets of this desk.
+    ///
+    /// # Errors
+    /// When they are not there.
+    fn secrets(&self) -> Result<Secrets, Fault>;
+
+    /// When the store was made: mails from before are not the desk's.
+    ///
+    /// # Errors
+    /// When it is not known.
+    fn made(&self) -> Result<Moment, Fault>;
+
+    /// Writes everything that a decision changes. Refused when the newest line is not `expected`:
+    /// another desk has written, and what this one decided rests on a history that is not the one.
+    ///
+    /// # Errors
+    /// When anything of it cannot be written; then nothing was.
+    fn commit(&mut self, expected: Head, commit: &Commit<'_>) -> Result<(), Fault>;
+}
+
+/// The mails that came in, and how far the mailbox is known.
+pub trait Inbox {
+    /// Keeps mails with the places where they lie. A mail whose bytes are there already gets
+    /// another place and nothing else.
+    ///
+    /// # Errors
+    /// When it cannot be written; then nothing was.
+    fn take_in(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault>;
+
+    /// The next mails to open. One that was tried before comes alone, so that only the mail that
+    /// stops us is charged for it.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn waiting(&self, max: u32) -> Result<Vec<Waiting>, Fault>;
+
+    /// Counts an attempt for each of these mails, before they are opened.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn charge(&mut self, ids: &[i64]) -> Result<(), Fault>;
+
+    /// Sets a mail aside: kept, shown, and not tried again by itself.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn set_aside(&mut self, id: i64, why: &str) -> Result<(), Fault>;
+
+    /// Tries mails that were set aside once more; says how many there are.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn retry_aside(&mut self) -> Result<usize, Fault>;
+
+    /// The mail with this hash, as it came.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn mail(&self, raw: Digest) -> Result<Option<RawMail>, Fault>;
+
+    /// How far a folder is known.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn bookmark(&self, folder: &Folder) -> Result<Bookmark, Fault>;
+
+    /// Moves the low-water mark up; never down.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn set_bookmark(&mut self, folder: &Folder, low_water: u32) -> Result<(), Fault>;
+
+    /// The mails of a folder from a uid on whose place is known.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn known_uids(&self, folder: &Folder, from: u32) -> Result<BTreeSet<u32>, Fault>;
+
+    /// Mails of a folder that are stored and not marked on the server yet: a thousand at most.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn to_mark(&self, folder: &Folder) -> Result<Vec<u32>, Fault>;
+
+    /// Notes that mails are marked on the server.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn marked(&mut self, folder: &Folder, uids: &[u32]) -> Result<(), Fault>;
+}
+
+/// The mails that are to leave.
+pub trait Outbox {
+    /// Mails that may be handed over now, the longest due first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn due_mails(&self, now: Moment, max: u32) -> Result<Vec<Outgoing>, Fault>;
+
+    /// When the next mail may be handed over.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn next_mail(&self) -> Result<Option<Moment>, Fault>;
+
+    /// Counts an attempt and writes down when the next is due, before the server is dialled.
+    ///
+    /// # Errors
+    /// When it cannot be written; then nothing is dialled.
+    fn attempt(&mut self, rows: &[(i64, Moment)]) -> Result<(), Fault>;
+
+    /// The bytes of a mail, which are about to be sent: that is written down first, so that nobody
+    /// can have them without.
+    ///
+    /// # Errors
+    /// When it cannot be written down, or the bytes are gone; then nothing is sent.
+    fn in_flight(&mut self, id: i64) -> Result<Vec<u8>, Fault>;
+
+    /// Mails whose last bytes were on their way when the desk stopped.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn left_in_flight(&self) -> Result<Vec<Outgoing>, Fault>;
+
+    /// Whether one of our mails has this Message-ID.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn is_ours(&self, message_id: &str) -> Result<bool, Fault>;
+
+    /// The mail whose return path has this token: its Message-ID, and what it is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn returned(&self, token: &str) -> Result<Option<(MessageId, Label)>, Fault>;
+
+    /// The token of a mail's return path.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn return_token(&self, id: &MessageId) -> Result<Option<String>, Fault>;
+}
+
+/// What the operator is shown.
+pub trait Alarms {
+    /// Raises an alarm that `status` shows, or clears it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn set_alarm(&mut self, what: &str, why: Option<&str>) -> Result<(), Fault>;
+
+    /// The alarms that stand.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn alarms(&self) -> Result<Vec<String>, Fault>;
+
+    /// Counts for `status`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn counts(&self) -> Result<Counts, Fault>;
+}
+
+/// A database of a desk.
+pub trait Store: Journal + Inbox + Outbox + Alarms + Send {}
+
+impl<T: Journal + Inbox + Outbox + Alarms + Send> Store for T {}
+
+/// Checks the chain line by line and gives each record to `take`.
+///
+/// # Errors
+/// The first line that does not fit, by number.
+pub fn read_journal<J: Journal + ?Sized>(
+    journal: &J,
+    mut take: impl FnMut(Record, Digest),
+) -> Result<Head, Fault> {
+    let mut head = Head::EMPTY;
+    journal.replay(&mut |line| {
+        let (record, next) = line.read(head)?;
+        head = next;
+        take(record, head.hash);
+        Ok(())
+    })?;
+    Ok(head)
+}

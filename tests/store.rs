@@ -1,0 +1,450 @@
+//! The contract of a store: every method of its traits, against `&mut dyn Store`. A second database
+//! is measured by these cases and no others; it adds a line to [`each_store`].
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on should stop"
+)]
+
+use chrono::DateTime;
+use embargod::domain::facts::event::{Event, Purpose, Recipient};
+use embargod::domain::facts::names::{Digest, Fingerprint, Handle, MessageId, Moment, Span, later};
+use embargod::domain::facts::record::{Body, Head, Line, Record};
+use embargod::domain::outgoing::mail::Label;
+use embargod::edge::pgp::Passphrase;
+use embargod::edge::sqlite::Sqlite;
+use embargod::ports::store::{
+    Commit, Folder, Location, RawMail, Sealed, Settled, Store, read_journal,
+};
+
+/// Runs a case against a new store of each kind.
+fn each_store(case: impl Fn(&mut dyn Store)) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("desk.db");
+    let mut store = Sqlite::create(&path, &Passphrase::new("x"), now()).unwrap();
+    case(&mut store);
+}
+
+fn now() -> Moment {
+    "2026-03-02T09:00:00Z".parse().unwrap()
+}
+
+fn handle(n: u32) -> Handle {
+    Handle::parse(&format!("EX-2026-0000{n}")).unwrap()
+}
+
+/// A record about an incident, and the line that it is after `head`.
+fn line(head: Head, about: Option<Handle>) -> (Record, Line) {
+    let event = Event::SignatureSpent {
+        fingerprint: Fingerprint::parse(&"AB".repeat(20)).unwrap(),
+        hash: Digest::of(&head.number.to_be_bytes()),
+    };
+    let number = head.number + 1;
+    let record = Record { number, at: now(), incident: about, by: None, cause: None, event };
+    let line = record.line(head).unwrap();
+    (record, line)
+}
+
+fn head_of(line: &Line) -> Head {
+    Head { number: line.number, hash: line.hash }
+}
+
+fn body(text: &str) -> Body {
+    let salt = [7; 32];
+    Body { name: Digest::of_parts(&[&salt, text.as_bytes()]), salt, text: text.to_owned() }
+}
+
+fn sealed(id: &str, not_before: Moment) -> Sealed {
+    let label = Label { about: None, to: Recipient::Reporter, purpose: Purpose::Relay, key: None };
+    Sealed {
+        message_id: id.to_owned(),
+        label,
+        return_token: format!("token-{id}"),
+        recipient: "ann@people.test".to_owned(),
+        bytes: id.as_bytes().to_vec(),
+        not_before,
+    }
+}
+
+fn settled(id: i64, state: &'static str, next_attempt: Moment) -> Settled {
+    Settled { id, state, next_attempt, unknowns: 0, reply: "250 ok".to_owned() }
+}
+
+fn raw(text: &str) -> RawMail {
+    let at = now();
+    RawMail { bytes: text.as_bytes().to_vec(), received: at, arrived: at, oversize: false }
+}
+
+fn folder(uidvalidity: u32) -> Folder {
+    Folder { name: "INBOX".to_owned(), uidvalidity }
+}
+
+fn at(uid: u32) -> Option<Location> {
+    Some(Location { folder: "INBOX".to_owned(), uidvalidity: 1, uid })
+}
+
+fn numbers(store: &dyn Store) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    read_journal(store, |record, _| numbers.push(record.number)).unwrap();
+    numbers
+}
+
+//------------ Journal --------------------------------------------------------------------------------
+
+#[test]
+fn an_empty_journal_has_the_empty_head() {
+    each_store(|store| {
+        assert_eq!(read_journal(store, |_, _| panic!("there is no record")).unwrap(), Head::EMPTY);
+    });
+}
+
+#[test]
+fn lines_come_back_in_order_and_as_they_were() {
+    each_store(|store| {
+        let (first, one) = line(Head::EMPTY, None);
+        let (second, two) = line(head_of(&one), Some(handle(1)));
+        let lines = [one.clone(), two.clone()];
+        store.commit(Head::EMPTY, &Commit { lines: &lines, ..Commit::default() }).unwrap();
+        let mut seen = Vec::new();
+        store
+            .replay(&mut |line| {
+                let _: () = seen.push(line);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(seen, lines);
+        let mut records = Vec::new();
+        let head = read_journal(store, |record, _| records.push(record)).unwrap();
+        assert_eq!(records, [first, second]);
+        assert_eq!(head, head_of(&two));
+    });
+}
+
+#[test]
+fn replay_ends_at_the_first_refusal() {
+    each_store(|store| {
+        let (_, one) = line(Head::EMPTY, None);
+        let (_, two) = line(head_of(&one), None);
+        store.commit(Head::EMPTY, &Commit { lines: &[one, two], ..Commit::default() }).unwrap();
+        let mut seen = 0;
+        let ended = store.replay(&mut |_| {
+            seen += 1;
+            Err(embargod::error::Fault::new("enough", ""))
+        });
+        assert_eq!((ended.unwrap_err().what.as_str(), seen), ("enough", 1));
+    });
+}
+
+#[test]
+fn the_history_of_an_incident_has_its_records_only() {
+    each_store(|store| {
+        let (_, one) = line(Head::EMPTY, Some(handle(1)));
+        let (_, two) = line(head_of(&one), Some(handle(2)));
+        let (_, three) = line(head_of(&two), Some(handle(1)));
+        let lines = [one, two, three];
+        store.commit(Head::EMPTY, &Commit { lines: &lines, ..Commit::default() }).unwrap();
+        let of = |n| {
+            let records = store.history(&handle(n)).unwrap();
+            records.iter().map(|record| record.number).collect::<Vec<_>>()
+        };
+        assert_eq!((of(1), of(2), of(3)), (vec![1, 3], vec![2], vec![]));
+    });
+}
+
+#[test]
+fn bodies_and_texts_are_found_by_their_names() {
+    each_store(|store| {
+        let (one, text) = (body("the report"), "the roster".to_owned());
+        let texts = [(Digest::of(text.as_bytes()), text.clone())];
+        let commit =
+            Commit { bodies: std::slice::from_ref(&one), texts: &texts, ..Commit::default() };
+        store.commit(Head::EMPTY, &commit).unwrap();
+        assert_eq!(store.body(one.name).unwrap().as_deref(), Some("the report"));
+        assert_eq!(store.body(Digest::of(b"none")).unwrap(), None);
+        // A text that is there already is the same text.
+        store.commit(Head::EMPTY, &Commit { texts: &texts, ..Commit::default() }).unwrap();
+        assert_eq!(store.texts().unwrap(), [text]);
+        let mut seen = Vec::new();
+        store
+            .bodies(&mut |name, salt, text| {
+                seen.push((name.to_owned(), salt.to_vec(), text.to_owned()));
+            })
+            .unwrap();
+        assert_eq!(seen, [(one.name.to_string(), one.salt.to_vec(), one.text.clone())]);
+    });
+}
+
+#[test]
+fn a_store_has_secrets_of_its_own_and_a_date() {
+    each_store(|store| {
+        let first = store.secrets().unwrap();
+        assert_eq!(store.made().unwrap(), now());
+        assert_ne!(first.ref_key, first.session_salt);
+        each_store(|other| assert_ne!(other.secrets().unwrap().ref_key, first.ref_key));
+    });
+}
+
+//------------ All or nothing, and the fence ----------------------------------------------------------
+
+/// Whatever in a commit cannot be written, nothing of it was.
+#[test]
+fn a_commit_is_all_or_nothing() {
+    each_store(|store| {
+        store.take_in(&[(None, raw("a report"))]).unwrap();
+        let row = store.waiting(1).unwrap()[0].id;
+        let (_, one) = line(Head::EMPTY, None);
+        let kept = sealed("kept@desk.test", now());
+        let first = Commit { mails: std::slice::from_ref(&kept), ..Commit::default() };
+        store.commit(Head::EMPTY, &first).unwrap();
+        let twice = [sealed("new@desk.test", now()), kept];
+        let text = "a text".to_owned();
+        let texts = [(Digest::of(text.as_bytes()), text)];
+        let commit = Commit {
+            lines: &[one],
+            bodies: &[body("a body")],
+            texts: &texts,
+            mails: &twice,
+            inbox: Some((row, "report")),
+            outbox: &[settled(1, "sent", now())],
+        };
+        assert!(store.commit(Head::EMPTY, &commit).is_err(), "a Message-ID is used once");
+        assert_eq!(numbers(store), Vec::<u64>::new());
+        assert_eq!(store.body(body("a body").name).unwrap(), None);
+        assert_eq!(store.texts().unwrap(), Vec::<String>::new());
+        assert!(!store.is_ours("new@desk.test").unwrap());
+        assert_eq!(store.waiting(9).unwrap().len(), 1);
+        assert_eq!(store.due_mails(now(), 9).unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_desk_that_another_has_overtaken_writes_nothing() {
+    each_store(|store| {
+        let (_, one) = line(Head::EMPTY, None);
+        store
+            .commit(Head::EMPTY, &Commit { lines: std::slice::from_ref(&one), ..Commit::default() })
+            .unwrap();
+        let (_, other) = line(Head::EMPTY, Some(handle(1)));
+        let mails = [sealed("late@desk.test", now())];
+        let late = Commit { lines: &[other], mails: &mails, ..Commit::default() };
+        for behind in [
+            Head::EMPTY,
+            Head { number: 1, hash: Digest::of(b"another history") },
+            Head { number: 2, hash: one.hash },
+        ] {
+            let fault = store.commit(behind, &late).unwrap_err();
+            assert!(fault.what.contains("does not end with record"), "{fault}");
+            // What has no lines is fenced as well: the couriers of a desk that was overtaken.
+            let only = Commit { mails: &mails, ..Commit::default() };
+            assert!(store.commit(behind, &only).is_err());
+        }
+        assert_eq!(numbers(store), [1]);
+        assert!(!store.is_ours("late@desk.test").unwrap());
+        let (_, two) = line(head_of(&one), None);
+        store.commit(head_of(&one), &Commit { lines: &[two], ..Commit::default() }).unwrap();
+        assert_eq!(numbers(store), [1, 2]);
+    });
+}
+
+//------------ Inbox ----------------------------------------------------------------------------------
+
+#[test]
+fn the_same_bytes_are_kept_once_with_each_place() {
+    each_store(|store| {
+        store.take_in(&[(at(1), raw("a report")), (at(2), raw("a report"))]).unwrap();
+        store.take_in(&[(at(2), raw("a report")), (None, raw("another"))]).unwrap();
+        let waiting = store.waiting(9).unwrap();
+        let bytes: Vec<_> = waiting.iter().map(|row| row.mail.bytes.clone()).collect();
+        assert_eq!(bytes, [b"a report".to_vec(), b"another".to_vec()], "in the order of arrival");
+        assert_eq!(store.known_uids(&folder(1), 1).unwrap(), [1, 2].into());
+        assert_eq!(store.known_uids(&folder(1), 2).unwrap(), [2].into());
+        assert_eq!(store.known_uids(&folder(2), 1).unwrap(), [].into());
+    });
+}
+
+#[test]
+fn a_mail_comes_back_as_it_came() {
+    each_store(|store| {
+        let mail = RawMail {
+            bytes: vec![0, 255, 13, 10],
+            received: now(),
+            arrived: later(now(), Span::milliseconds(1_234)),
+            oversize: true,
+        };
+        store.take_in(&[(None, mail.clone())]).unwrap();
+        let kept = store.mail(Digest::of(&mail.bytes)).unwrap().unwrap();
+        assert_eq!((kept.bytes, kept.received), (mail.bytes, mail.received));
+        assert_eq!((kept.arrived, kept.oversize), (mail.arrived, mail.oversize));
+        assert!(store.mail(Digest::of(b"none")).unwrap().is_none());
+    });
+}
+
+#[test]
+fn what_was_tried_before_comes_alone() {
+    each_store(|store| {
+        store.take_in(&[(None, raw("1")), (None, raw("2")), (None, raw("3"))]).unwrap();
+        let ids: Vec<i64> = store.waiting(9).unwrap().iter().map(|row| row.id).collect();
+        assert_eq!(store.waiting(2).unwrap().len(), 2, "no more than were asked for");
+        store.charge(&[ids[1]]).unwrap();
+        let waiting = store.waiting(9).unwrap();
+        assert_eq!(waiting.iter().map(|row| row.id).collect::<Vec<_>>(), [ids[0]]);
+        store
+            .commit(Head::EMPTY, &Commit { inbox: Some((ids[0], "x")), ..Commit::default() })
+            .unwrap();
+        let waiting = store.waiting(9).unwrap();
+        assert_eq!(
+            waiting.iter().map(|row| (row.id, row.attempts)).collect::<Vec<_>>(),
+            [(ids[1], 1)]
+        );
+    });
+}
+
+#[test]
+fn what_is_set_aside_waits_until_it_is_tried_again() {
+    each_store(|store| {
+        store.take_in(&[(None, raw("1"))]).unwrap();
+        let id = store.waiting(9).unwrap()[0].id;
+        store.charge(&[id]).unwrap();
+        store.set_aside(id, "stopped the desk").unwrap();
+        assert!(store.waiting(9).unwrap().is_empty());
+        assert_eq!(store.counts().unwrap().inbox_aside, 1);
+        assert_eq!(store.retry_aside().unwrap(), 1);
+        assert_eq!(store.waiting(9).unwrap()[0].attempts, 0);
+        assert_eq!(store.retry_aside().unwrap(), 0);
+    });
+}
+
+#[test]
+fn the_bookmark_of_a_folder_only_moves_up() {
+    each_store(|store| {
+        let mark = |store: &dyn Store, incarnation| {
+            let mark = store.bookmark(&folder(incarnation)).unwrap();
+            assert_eq!(mark.made, now());
+            (mark.low_water, mark.incarnations)
+        };
+        assert_eq!(mark(store, 1), (None, 0));
+        store.set_bookmark(&folder(1), 5).unwrap();
+        store.set_bookmark(&folder(1), 3).unwrap();
+        assert_eq!(mark(store, 1), (Some(5), 1));
+        assert_eq!(mark(store, 2), (None, 1), "numbered anew");
+        store.set_bookmark(&folder(2), 1).unwrap();
+        assert_eq!((mark(store, 2), mark(store, 1)), ((Some(1), 2), (Some(5), 2)));
+        let other = Folder { name: "Reports".to_owned(), uidvalidity: 1 };
+        assert_eq!(store.bookmark(&other).unwrap().incarnations, 0);
+    });
+}
+
+#[test]
+fn what_is_marked_on_the_server_is_not_marked_again() {
+    each_store(|store| {
+        store.take_in(&[(at(1), raw("1")), (at(2), raw("2")), (at(3), raw("3"))]).unwrap();
+        assert_eq!(store.to_mark(&folder(1)).unwrap(), [1, 2, 3]);
+        store.marked(&folder(1), &[1, 3]).unwrap();
+        store.marked(&folder(2), &[2]).unwrap();
+        assert_eq!(store.to_mark(&folder(1)).unwrap(), [2]);
+    });
+}
+
+//------------ Outbox ---------------------------------------------------------------------------------
+
+fn put(store: &mut dyn Store, mails: &[Sealed]) {
+    store.commit(Head::EMPTY, &Commit { mails, ..Commit::default() }).unwrap();
+}
+
+#[test]
+fn mails_are_due_in_their_order_and_not_before() {
+    each_store(|store| {
+        let soon = later(now(), Span::hours(1));
+        let mails = [sealed("b@desk.test", soon), sealed("a@desk.test", now())];
+        put(store, &mails);
+        let due = |store: &dyn Store, at| {
+            let due = store.due_mails(at, 9).unwrap();
+            due.into_iter().map(|row| row.message_id).collect::<Vec<_>>()
+        };
+        assert_eq!(store.next_mail().unwrap(), Some(now()));
+        assert_eq!(due(store, later(now(), Span::seconds(-1))), Vec::<String>::new());
+        assert_eq!(due(store, now()), ["a@desk.test"]);
+        assert_eq!(due(store, soon), ["a@desk.test", "b@desk.test"]);
+        assert_eq!(store.due_mails(soon, 1).unwrap().len(), 1);
+        let row = &store.due_mails(now(), 1).unwrap()[0];
+        assert_eq!((row.label.clone(), row.written), (mails[1].label.clone(), now()));
+        assert_eq!((row.attempts, row.unknowns, row.in_flight), (0, 0, false));
+        assert_eq!(row.recipient, "ann@people.test");
+    });
+}
+
+#[test]
+fn an_attempt_is_counted_and_puts_the_next_off() {
+    each_store(|store| {
+        put(store, &[sealed("a@desk.test", now())]);
+        let id = store.due_mails(now(), 1).unwrap()[0].id;
+        let next = later(now(), Span::minutes(5));
+        store.attempt(&[(id, next)]).unwrap();
+        assert!(store.due_mails(now(), 9).unwrap().is_empty());
+        assert_eq!(store.due_mails(next, 9).unwrap()[0].attempts, 1);
+        assert_eq!(store.next_mail().unwrap(), Some(next));
+    });
+}
+
+#[test]
+fn who_has_the_bytes_is_written_down() {
+    each_store(|store| {
+        put(store, &[sealed("a@desk.test", now())]);
+        let id = store.due_mails(now(), 1).unwrap()[0].id;
+        assert!(store.left_in_flight().unwrap().is_empty());
+        assert_eq!(store.in_flight(id).unwrap(), b"a@desk.test");
+        let left = store.left_in_flight().unwrap();
+        assert!(left[0].in_flight && left.len() == 1);
+        let again = settled(id, "waiting", later(now(), Span::hours(1)));
+        store.commit(Head::EMPTY, &Commit { outbox: &[again], ..Commit::default() }).unwrap();
+        assert!(store.left_in_flight().unwrap().is_empty());
+        assert_eq!(store.in_flight(id).unwrap(), b"a@desk.test", "kept while it waits");
+    });
+}
+
+#[test]
+fn the_bytes_of_what_is_settled_are_gone() {
+    each_store(|store| {
+        for (n, state) in ["sent", "dead", "unknown", "withdrawn"].into_iter().enumerate() {
+            put(store, &[sealed(&format!("{n}@desk.test"), now())]);
+            let id = store.due_mails(now(), 1).unwrap()[0].id;
+            let done = settled(id, state, now());
+            store.commit(Head::EMPTY, &Commit { outbox: &[done], ..Commit::default() }).unwrap();
+            assert!(store.in_flight(id).is_err(), "{state}");
+            assert!(store.due_mails(DateTime::<chrono::Utc>::MAX_UTC, 9).unwrap().is_empty());
+        }
+        let counts = store.counts().unwrap();
+        assert_eq!((counts.outbox_waiting, counts.outbox_dead, counts.outbox_unknown), (0, 1, 1));
+    });
+}
+
+#[test]
+fn a_mail_of_ours_is_known_by_its_id_and_its_return_path() {
+    each_store(|store| {
+        let mail = sealed("a@desk.test", now());
+        put(store, std::slice::from_ref(&mail));
+        let id = MessageId::parse("a@desk.test").unwrap();
+        assert!(store.is_ours("a@desk.test").unwrap());
+        assert!(!store.is_ours("b@desk.test").unwrap());
+        let known = store.returned("token-a@desk.test").unwrap();
+        assert_eq!(known, Some((id.clone(), mail.label)));
+        assert_eq!(store.returned("token").unwrap(), None);
+        assert_eq!(store.return_token(&id).unwrap().as_deref(), Some("token-a@desk.test"));
+    });
+}
+
+//------------ Alarms ---------------------------------------------------------------------------------
+
+#[test]
+fn an_alarm_stands_until_it_is_cleared() {
+    each_store(|store| {
+        store.set_alarm("clock", Some("it was set")).unwrap();
+        store.set_alarm("clock", Some("it was set again")).unwrap();
+        store.set_alarm("mailbox", Some("away")).unwrap();
+        assert_eq!(store.alarms().unwrap(), ["it was set again", "away"]);
+        store.set_alarm("clock", None).unwrap();
+        store.set_alarm("clock", None).unwrap();
+        assert_eq!(store.alarms().unwrap(), ["away"]);
+    });
+}
