@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use shape::{DeskPart, File, PersonPart, Tls};
 use toml::Spanned;
 
+use crate::config::shape::LimitsPart;
 use crate::domain::facts::names::{Address, Moment, PersonId, is_id, is_prefix};
 use crate::domain::facts::settings::Settings;
 use crate::domain::model::roster::{Person, Roster};
@@ -105,6 +107,27 @@ impl Reader<'_> {
 
     fn wrong(&mut self, place: String, what: impl Into<String>, next: impl Into<String>) {
         self.findings.push(Finding { place, what: what.into(), next: next.into(), fatal: true });
+    }
+
+    /// Refuses a number that is none of those that it may be.
+    fn within(&mut self, section: usize, key: &str, value: u64, range: RangeInclusive<u64>) {
+        if !range.contains(&value) {
+            let (from, to) = range.into_inner();
+            let what = format!("`{key}` is {value}, and may be {from} to {to}");
+            let place = self.key_place(section, key);
+            self.wrong(place, what, "write a number in between, or take the line out");
+        }
+    }
+
+    fn limits(&mut self, part: Option<Spanned<LimitsPart>>) -> LimitsPart {
+        let Some(part) = part else { return LimitsPart::default() };
+        let at = part.span().start;
+        let limits = part.into_inner();
+        self.within(at, "tick_s", limits.tick_s.into(), shape::TICK_S);
+        let acknowledgements = limits.acknowledgements_per_hour.into();
+        let range = shape::ACKNOWLEDGEMENTS_PER_HOUR;
+        self.within(at, "acknowledgements_per_hour", acknowledgements, range);
+        limits
     }
 
     fn full(&self, path: &Path) -> PathBuf {
@@ -432,6 +455,9 @@ impl Reader<'_> {
         let zone = parse_zone(desk.zone.as_deref().unwrap_or("UTC")).ok();
         let imap_at = file.imap.span().start;
         let imap = file.imap.into_inner();
+        self.within(imap_at, "full_look_s", imap.full_look_s, shape::FULL_LOOK_S);
+        let size = imap.letter_bytes_max.into();
+        self.within(imap_at, "letter_bytes_max", size, shape::LETTER_BYTES);
         let server = self.server(
             imap_at,
             imap.host,
@@ -444,10 +470,7 @@ impl Reader<'_> {
         let smtp_at = file.smtp.span().start;
         let smtp = file.smtp.into_inner();
         let connections = smtp.connections;
-        if !(1..=20).contains(&connections) {
-            let place = self.key_place(smtp_at, "connections");
-            self.wrong(place, "connections are 1 to 20", "2 is enough for most");
-        }
+        self.within(smtp_at, "connections", connections.into(), shape::CONNECTIONS);
         let smtp = self.server(
             smtp_at,
             smtp.host,
@@ -458,6 +481,7 @@ impl Reader<'_> {
             smtp.ca_file.as_ref(),
         );
         let store = self.full(&file.store.into_inner().path);
+        let limits = self.limits(file.limits);
         let certificate = keyring?.certificate();
         let settings = Settings {
             name: crate::domain::outgoing::texts::clean_line(&desk.name, 80),
@@ -468,10 +492,10 @@ impl Reader<'_> {
             threads_outside: desk.threads_outside,
             fingerprint: certificate.fingerprint(),
             certificate: certificate.armored(),
-            tick_s: file.limits.tick_s.clamp(1, 60),
-            plain_per_hour: file.limits.plain_per_hour,
-            encrypted_per_hour: file.limits.encrypted_per_hour,
-            acknowledgements_per_hour: file.limits.acknowledgements_per_hour.max(1),
+            tick_s: limits.tick_s,
+            plain_per_hour: limits.plain_per_hour,
+            encrypted_per_hour: limits.encrypted_per_hour,
+            acknowledgements_per_hour: limits.acknowledgements_per_hour,
         };
         Some(Config {
             sources: Sources { settings, roster, templates, playbooks, calendars },
@@ -481,12 +505,12 @@ impl Reader<'_> {
             mailbox: Mailbox {
                 server: server?,
                 folder: imap.folder,
-                full_look: Duration::from_secs(imap.full_look_s.clamp(5, 3_600)),
-                size_max: imap.letter_bytes_max.clamp(64 * 1024, 200 * 1024 * 1024),
+                full_look: Duration::from_secs(imap.full_look_s),
+                size_max: imap.letter_bytes_max,
                 since: None,
             },
             smtp: smtp?,
-            connections: connections.clamp(1, 20),
+            connections: connections.into(),
             publish: file.publish.folder.as_ref().map(|folder| self.full(folder)),
             warnings: Vec::new(),
             notes: Vec::new(),

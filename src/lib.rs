@@ -15,7 +15,7 @@
 //! ```text
 //!  IMAP -> RawMail -> inbox row -> Letter -> Decision -> sealed -> ONE TRANSACTION -> marked
 //!  imap    opening    store        intake    domain      compose   journal, outbox, inbox
-//!  SMTP <- courier <- outbox rows that are due <- dispatch        (watch: what time brings)
+//!  SMTP <- courier <- outbox rows that are due <- delivery         (time: what time brings)
 //! ```
 //!
 //! The [`engine`] holds the one copy of the state and does one thing after the other. It is woken
@@ -24,20 +24,42 @@
 //!
 //! ## Where things are
 //!
-//! * A mail's way in: [`edge::imap`] keeps it, [`edge::opening`] makes a
-//!   [`Letter`](domain::facts::letter::Letter) of it with its verdict as data, [`domain::intake`] says what
-//!   it is, [`domain::commands::grammar`] finds the words in it, [`domain::process::vocabulary`] is their one table,
-//!   [`domain::intake::command_mail`] says whether they count,
-//!   [`domain::commands`] what each does; [`domain::commands::reporter`] has the words of reporters, and
-//!   [`domain::commands::diagnosis`] tells people what their mail program did.
-//! * Talk: [`domain::decide::relay`] passes on; who is on an incident, and with which role, is asked of
-//!   [`Incident::holds`](domain::model::incident::Incident::holds) and nowhere else.
-//! * A mail's way out: [`domain::decide::work`] collects it with the facts, [`domain::outgoing::texts`] has the words
-//!   and decides what may leave in clear, [`edge::compose`] is the only maker of sealed bytes,
-//!   [`domain::outgoing::mail`] the ladder of attempts, [`edge::smtp`] the courier.
-//! * Time: [`domain::process::playbook`] is a process as data, [`domain::model::schedule`] what is due when,
-//!   [`domain::decide::watch`] what the desk does about it, [`domain::decide::silence`] what comes of people saying
-//!   nothing, [`domain::decide::rotation`] whose turn it is.
+//! A floor names itself and what stands below it, and nothing above; no two files name each other,
+//! directly or round a corner. `tests/tidy.rs` holds both.
+//!
+//! | floor | what it is | it must not know |
+//! | --- | --- | --- |
+//! | [`error`] | what goes wrong, for whom | anything |
+//! | [`domain::facts`] | what has a name, and what is stored | what follows from it |
+//! | [`domain::outgoing`] | what leaves: words, mails, the ladder of attempts | who it is for |
+//! | [`domain::process`] | a process as data: playbooks, offsets, calendars, the table of words | an incident |
+//! | [`domain::model`] | what facts add up to: roster, member, incident, schedule, desk | a mail that is to leave |
+//! | [`domain::views`] | the model in words, tables and files; read only | a decision |
+//! | [`domain::decide`] | what follows, as a decision: talk, notices, time, deliveries, members | the words of signed mail |
+//! | [`domain::commands`] | the words, one function each; who may use which | how a mail came in |
+//! | [`domain::intake`] | a mail: what it is, what it is bound to, whether its words count | sockets, clocks, keys |
+//! | [`ports`] | what engine and edge share: values, store, clock, randomness | a decision, a database |
+//! | [`edge`] | one file for each thing outside | a rule; its sisters but `tls`, `server`, `mime`, `pgp` |
+//! | [`engine`] | state, and carrying out | a socket, SQL |
+//! | [`config`], [`cli`], [`rehearsal`] | the operator's file and commands; the story and its stages | |
+//!
+//! The ways through it:
+//!
+//! * A mail comes in: [`edge::imap`] keeps it; [`edge::opening`] makes a
+//!   [`Letter`](domain::facts::letter::Letter) of it with its verdict as data; [`domain::intake`] finds
+//!   once what it is bound to, who speaks and which words it holds, and says what it is; what comes of
+//!   it is decided in [`domain::decide`] or by a word of [`domain::commands`]; `engine/commit.rs` writes it.
+//! * A mail leaves: [`domain::decide::work`] collects it with the facts, [`domain::decide::post`]
+//!   addresses it, [`domain::outgoing::texts`] has the words and decides what may leave in clear,
+//!   [`edge::compose`] is the only maker of sealed bytes, [`edge::smtp`] the courier.
+//! * Time: [`domain::process::playbook`] is a process as data, [`domain::model::schedule`] what is due
+//!   when, [`domain::decide::watch`] what the desk does about it, [`domain::decide::silence`] what comes
+//!   of people saying nothing, [`domain::decide::rotation`] whose turn it is.
+//!
+//! One rule, one place: who signed a mail is [`Desk::signer`](domain::model::desk::Desk::signer); who may
+//! use a word is [`domain::commands::rights`]; who is meant by an audience is
+//! [`Incident::is_meant`](domain::model::incident::Incident::is_meant); whether a draft speaks of today's
+//! dates is [`Incident::is_dated`](domain::model::incident::Incident::is_dated).
 //!
 //! ## What is deliberately not there
 //!
@@ -50,6 +72,26 @@
 //! * **No listening socket, no web page, no call of `gpg`.**
 //! * **No decryption of what is found.** Only the root of a mail is opened; ciphertext anywhere
 //!   else is an attachment.
+//! * **No IMAP without sockets yet.** `edge/imap.rs` still talks while it decides what to fetch; its place
+//!   is `edge/imap/session.rs`, a function of what was seen.
+//!
+//! ## The words that are ours
+//!
+//! | word | what we mean by it |
+//! | --- | --- |
+//! | desk | this program at its mailbox, with its key |
+//! | incident, handle | what a report opens, and its name, like `ACME-2026-7F3K2` |
+//! | T | the moment of public disclosure that is agreed on |
+//! | playbook, row | a published process as data; one line of it |
+//! | gate | a row that people open before others may go on |
+//! | notice, draft, release, copy | a row that writes to an audience; its numbered frozen text; its leaving; the mail for one recipient |
+//! | team, holder | who has a role on an incident; who has had a notice |
+//! | member, group, steward | somebody under embargo; the list they are in; who looks after members |
+//! | reference | the `Ref:` line that binds a mail to this desk, an incident and a party |
+//! | record, line, head | a fact in the journal; as it is written; the newest one |
+//! | body | a text that a record names by its salted hash, so that it can be erased |
+//! | clock probe | the desk's mail to itself: what the mail server's clock says, and that mail arrives |
+//! | mark | by what the desk knows that it has told somebody something |
 
 pub mod cli;
 pub mod config;

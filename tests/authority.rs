@@ -147,7 +147,7 @@ fn those_whom_a_word_touches_are_told() {
 
 //------------ Replay -----------------------------------------------------------------------------
 
-/// FAILURES S7, in every dress: what was signed once is done once.
+/// What was signed once is done once.
 #[test]
 fn s7_the_same_signed_bytes_never_count_again() {
     let mut world = World::new();
@@ -404,7 +404,7 @@ fn a_mail_with_too_many_words_does_none_of_them() {
     world.is_refused(Who::Mia, "/reply\n/tell private_distributors\nhello", "one place only");
 }
 
-/// FAILURES S7: a signed mail that anybody can have opens no incidents in somebody's name.
+/// A signed mail that anybody can have opens no incidents in somebody's name.
 #[test]
 fn s7_a_public_signed_mail_opens_no_heap_of_reports() {
     let mut world = World::new();

@@ -100,3 +100,35 @@ fn a_difference_is_told_row_by_row() {
         assert!(some.contains(line), "{line}: {some}");
     }
 }
+
+/// A number that is none of those that it may be is refused with its line, and never put right in
+/// silence: who wrote it believes that it holds.
+#[test]
+fn numbers_out_of_their_range_are_refused_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("embargod.toml");
+    let sample = include_str!("../config/embargod.toml");
+    let wrong = [
+        ("tick_s", "2", "90", "1 to 60"),
+        ("acknowledgements_per_hour", "60", "0", "1 to 100000"),
+        ("full_look_s", "120", "1", "5 to 3600"),
+        ("letter_bytes_max", "31457280", "1000", "65536 to 209715200"),
+        ("connections", "2", "21", "1 to 20"),
+    ];
+    let mut text = sample.to_owned();
+    for (key, good, bad, _) in wrong {
+        let line = format!("{key} = {good}");
+        assert!(text.contains(&line), "the sample has no `{line}`");
+        text = text.replacen(&line, &format!("{key} = {bad}"), 1);
+    }
+    std::fs::write(&file, &text).unwrap();
+    let output = embargod(&["--config", file.to_str().unwrap(), "check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap() + &String::from_utf8_lossy(&output.stdout);
+    for (key, _, bad, range) in wrong {
+        let line =
+            text.lines().position(|line| line.starts_with(&format!("{key} = "))).unwrap() + 1;
+        let what = format!("embargod.toml:{line}: `{key}` is {bad}, and may be {range}");
+        assert!(told.contains(&what), "{what} is not in\n{told}");
+    }
+}

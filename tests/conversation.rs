@@ -82,7 +82,7 @@ fn nowhere(mails: &[(Who, Read)], words: &[&str]) {
     }
 }
 
-/// FAILURES L1: commands leaked through the HTML alternative, at any depth of nesting.
+/// Commands leaked through the HTML alternative, at any depth of nesting.
 #[test]
 fn l1_no_byte_of_a_command_travels_in_another_form_of_the_text() {
     for depth in 1..=4 {
@@ -113,7 +113,7 @@ fn l1_no_byte_of_a_command_travels_in_another_form_of_the_text() {
     }
 }
 
-/// FAILURES L1 again: a word in the middle of a text, which schleuder passed on.
+/// A word in the middle of a text, which schleuder passed on.
 #[test]
 fn l1_a_word_below_the_text_stops_the_mail() {
     let mut world = World::new();
@@ -127,7 +127,7 @@ fn l1_a_word_below_the_text_stops_the_mail() {
     assert_eq!(to(&new), [Who::Tom], "{:?}", subjects(&new));
 }
 
-/// FAILURES L2: the headers that were protected come along in a part of their own.
+/// The headers that were protected come along in a part of their own.
 #[test]
 fn l2_old_protected_headers_are_not_passed_on() {
     for attached in ["", "Content-Disposition: attachment; filename=\"headers.txt\"\r\n"] {
@@ -147,7 +147,7 @@ fn l2_old_protected_headers_are_not_passed_on() {
     }
 }
 
-/// FAILURES L9: nothing of one incident reaches somebody who is only on another.
+/// Nothing of one incident reaches somebody who is only on another.
 #[test]
 fn l9_a_quote_from_another_incident_stops_the_mail() {
     let mut world = World::new();
@@ -218,7 +218,7 @@ fn a_quoted_mail_of_the_desk_never_reaches_the_reporter() {
     assert_eq!(new.len(), 1, "{:?}", subjects(&new));
 }
 
-/// FAILURES L5, L11: a reporter without a key gets no content, and the maintainer is told.
+/// A reporter without a key gets no content, and the maintainer is told.
 #[test]
 fn l5_a_reply_to_somebody_without_a_key_is_not_sent() {
     let mut world = World::new();
@@ -288,7 +288,7 @@ fn garbage_in_a_thread_becomes_one_word_and_not_a_hundred() {
     assert_eq!(world.incident().letters.len(), 101, "none is lost");
 }
 
-/// FAILURES R7: garbage that cannot be opened comes as one list.
+/// Garbage that cannot be opened comes as one list.
 #[test]
 fn r7_a_hundred_mails_that_cannot_be_opened_are_one_list() {
     let mut world = World::new();

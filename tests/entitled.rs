@@ -170,7 +170,7 @@ impl List {
             return;
         };
         assert!(member.removed.is_none() && member.suspended.is_none(), "{who} gets {notice}");
-        let incident = desk.incidents.get(&self.world.handle).unwrap();
+        let incident = desk.incident(&self.world.handle).unwrap();
         // The desk's own words go to whoever had a notice by any group.
         if let Some(Audience::Group(group)) =
             incident.task(notice).and_then(|t| t.audience.as_ref())
@@ -342,7 +342,7 @@ proptest! {
         // Who is active in the end, has a key, and is to know has the newest number of everything that
         // left while the embargo lasted.
         let desk = &list.world.desk;
-        let incident = desk.incidents.get(&list.world.handle).unwrap();
+        let incident = desk.incident(&list.world.handle).unwrap();
         if incident.known_public().is_none() {
             for task in incident.notice_tasks() {
                 let Some(Audience::Group(group)) = &task.audience else { continue };

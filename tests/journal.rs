@@ -260,7 +260,7 @@ fn of_the_list(digest: Digest, draft: Draft) -> Vec<Event> {
     let mut events: Vec<Event> =
         facts.into_iter().map(|fact| Event::Member { member: ann.clone(), fact }).collect();
     events.extend([
-        Event::Told { person: ann.clone(), what: "key:x:1:7".into() },
+        Event::Told { person: ann.clone(), what: "key:x:1:7".to_owned().into() },
         Event::Frozen(Box::new(draft)),
         Event::Delivered {
             message_id: message_id.clone(),

@@ -409,7 +409,7 @@ fn a_revocation_counts_whoever_sends_it() {
         told.text
     );
     assert_eq!(world.stage.engine().unwrap().desk().incidents.len(), open, "it is no report");
-    // Nothing is sealed to it from then on; the copy is withheld and said so (D8, S11).
+    // Nothing is sealed to it from then on; the copy is withheld and said so.
     let new = by_key(&mut world, &keyring, Who::Bob, "/key show");
     assert!(!new.iter().any(|(_, m)| m.subject.contains("Done")), "{:?}", subjects(&new));
     let id = PersonId::parse("bob").unwrap();
@@ -418,7 +418,7 @@ fn a_revocation_counts_whoever_sends_it() {
     assert_eq!(desk.members, world.stage.replayed().unwrap().members);
 }
 
-/// D8: a key that ends between the preview and the notice: told ahead, to the member and the team;
+/// A key that ends between the preview and the notice: told ahead, to the member and the team;
 /// and the copy that was withheld leaves once it is renewed.
 #[test]
 fn d8_a_key_that_ends_before_a_notice_is_told_ahead_and_the_copy_follows_the_renewed_key() {

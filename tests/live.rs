@@ -166,7 +166,12 @@ fn a_mail_that_is_called_back_at_the_last_moment_leaves_nothing_behind() {
     let row = |who: Who| embargod::ports::store::Outgoing {
         id: 1,
         message_id: format!("{}@desk.test", who.id()),
-        label: Label { about: None, to: Recipient::Reporter, purpose: Purpose::Witness, key: None },
+        label: Label {
+            about: None,
+            to: Recipient::Reporter,
+            purpose: Purpose::ClockProbe,
+            key: None,
+        },
         return_token: "none".to_owned(),
         recipient: who.address(),
         written: now,

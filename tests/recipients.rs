@@ -20,7 +20,7 @@ use embargod::edge::pgp::{Keyring, generate};
 use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::{Stage, Who};
 
-/// D2: a delivery report is evidence only; a forged one changes nothing at all.
+/// A delivery report is evidence only; a forged one changes nothing at all.
 #[test]
 fn d2_a_delivery_report_changes_no_membership_and_a_forged_one_nothing() {
     let mut world = planned();
@@ -127,7 +127,7 @@ fn l3_members_of_an_older_config_are_taken_over_once_with_their_keys() {
     assert!(desk.not_taken_over().is_empty());
 }
 
-/// D16: the warnings about a key come on their days, each once, and about the day it really ends.
+/// The warnings about a key come on their days, each once, and about the day it really ends.
 #[test]
 fn d16_a_key_that_ends_is_told_on_its_days_and_on_no_other() {
     let born = common::start() - Span::days(265);
@@ -171,7 +171,7 @@ fn d16_a_key_that_ends_is_told_on_its_days_and_on_no_other() {
     assert_eq!(told.count(), 6, "the team each time");
 }
 
-/// D18: one address that is refused and one that is put off hold up nobody, and are not the same.
+/// One address that is refused and one that is put off hold up nobody, and are not the same.
 #[test]
 fn d18_one_recipient_that_is_refused_stops_no_other() {
     let mut world = planned();
@@ -331,7 +331,7 @@ fn l17_without_a_signing_key_nothing_is_made() {
     assert!(desk.sign(b"text\r\n", after).is_err());
 }
 
-/// D1: what a bounce is shows in its structure and its return path, and in no word of a person.
+/// What a bounce is shows in its structure and its return path, and in no word of a person.
 #[test]
 fn d1_people_who_write_like_a_bounce_are_heard() {
     let words =
@@ -355,7 +355,7 @@ fn d1_people_who_write_like_a_bounce_are_heard() {
     assert!(ledger[&ann].1.received.is_some(), "{:?}", ledger[&ann]);
 }
 
-/// D24: an address is judged by the rules of mail, and not by a list of endings.
+/// An address is judged by the rules of mail, and not by a list of endings.
 #[test]
 fn d24_addresses_of_every_ending_are_members_addresses() {
     for text in [

@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use embargod::domain::facts::names::Moment;
+use embargod::rehearsal::how_to_read;
 use embargod::rehearsal::post_office::PostOffice;
 use embargod::rehearsal::story::{self, CANARY};
 
@@ -24,6 +25,35 @@ fn folder(name: &str) -> PathBuf {
 fn holds(path: &Path, word: &str) -> bool {
     let bytes = std::fs::read(path).unwrap();
     bytes.windows(word.len()).any(|part| part == word.as_bytes())
+}
+
+/// Runs lines in a shell, as a person who pastes them.
+fn shell(lines: &str) -> (bool, String) {
+    let ran = std::process::Command::new("sh").arg("-ec").arg(lines).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    (ran.status.success(), format!("{said}{}", String::from_utf8_lossy(&ran.stdout)))
+}
+
+/// What the demo prints for pending_keys works: with Debian's GnuPG, on the newest mail as printed and on
+/// every other mail that was sealed to somebody.
+fn gnupg_reads_what_was_sealed(folder: &Path) {
+    let told = how_to_read(folder);
+    let lines: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    let tidy = "\ngpgconf --kill gpg-agent; rm -rf \"$GNUPGHOME\"";
+    let (works, said) = shell(&format!("{}{tidy}", lines.join("\n")));
+    assert!(works && said.contains("Good signature"), "{told}\n{said}");
+    let all = format!(
+        "{}\n{}\nfor mail in {}/mails/*-desk-to-*.eml; do\n  grep -q 'BEGIN PGP MESSAGE' $mail || continue\n  \
+         gpg --quiet --batch --decrypt $mail >/dev/null 2>&1 || echo CLOSED $mail\n  echo opened\ndone{tidy}",
+        lines[0],
+        lines[1],
+        folder.display()
+    );
+    let (works, said) = shell(&all);
+    assert!(works && !said.contains("CLOSED"), "{said}");
+    let opened = said.matches("opened").count();
+    assert!(opened > 20, "{opened} sealed mails");
 }
 
 #[test]
@@ -53,6 +83,7 @@ fn the_story_plays_and_leaves_no_word_of_a_report_in_clear() {
         );
     }
     drop(stage);
+    gnupg_reads_what_was_sealed(&folder);
     let mut searched = 0;
     for entry in std::fs::read_dir(folder.join("mails")).unwrap().flatten() {
         searched += 1;

@@ -1,4 +1,4 @@
-//! The key zoo (FAILURES D9, S11, D25): certificates of every odd kind, and whether a mail is sealed
+//! The key zoo: certificates of every odd kind, and whether a mail is sealed
 //! to them, to which key, and until when. The animals are files in `tests/zoo`, made once with
 //! EMBARGOD_WRITE=1; what they are stands here.
 #![allow(
@@ -310,7 +310,7 @@ fn d9_s11_a_mail_is_sealed_to_a_key_that_can_be_used_and_to_no_other() {
     }
 }
 
-/// D25: a key that is made in the future can be used from then on, and says so.
+/// A key that is made in the future can be used from then on, and says so.
 #[test]
 fn d25_a_key_of_a_clock_that_runs_ahead_can_be_used_once_its_time_has_come() {
     let certificate =

@@ -1,48 +1,31 @@
-//! `embargod agenda`: what is due when, on a line of time and row by row.
+//! `embargod agenda`: what is due when.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Serialize;
+use clap::builder::PossibleValuesParser;
 
-use crate::domain::facts::anchor::Anchor;
-use crate::domain::facts::names::{Handle, Moment, Span};
+use crate::domain::facts::names::Moment;
 use crate::domain::model::incident::Incident;
-use crate::domain::model::schedule;
-use crate::domain::model::schedule::{Item, State};
-use crate::domain::process::offset::Calendar;
+use crate::domain::views::formats::{Subject, View, names};
 
-use super::{Done, json, look, say};
+use super::{Done, look, say};
 
 /// Arguments of `agenda`.
 #[derive(Debug, Args)]
 pub(super) struct AgendaOf {
     /// Only this incident; all open ones otherwise.
     handle: Option<String>,
-    /// Print one JSON array.
-    #[arg(long, conflicts_with = "markdown")]
+    /// The form: a table, JSON, or the checklist of one incident as Markdown.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(names(Subject::Agenda)), default_value = "table")]
+    format: String,
+    /// The same as `--format json`.
+    #[arg(long, hide = true, conflicts_with_all = ["markdown", "format"])]
     json: bool,
-    /// Print the checklist for a tracker, in the form that its process has.
-    #[arg(long, requires = "handle")]
+    /// The same as `--format markdown`.
+    #[arg(long, hide = true, requires = "handle", conflicts_with = "format")]
     markdown: bool,
-}
-
-#[derive(Serialize)]
-struct Row<'a> {
-    incident: &'a Handle,
-    task: String,
-    id: &'a str,
-    title: &'a str,
-    phase: &'a str,
-    role: &'a str,
-    state: &'static str,
-    earliest: Option<Moment>,
-    due: Option<Moment>,
-    done: Option<Moment>,
-    waiting_for: Option<String>,
-    source: String,
 }
 
 impl AgendaOf {
@@ -52,178 +35,13 @@ impl AgendaOf {
             Some(handle) => vec![look::find(&desk, handle)?],
             None => desk.open().collect(),
         };
-        if let (true, Some(incident)) = (self.markdown, incidents.first()) {
-            let text = crate::domain::views::checklist::markdown(incident, now)
-                .map_err(|why| crate::error::Fault::new(why, "mend the playbook's checklist"))?;
-            say(text.trim_start());
-            return Ok(ExitCode::SUCCESS);
-        }
-        if self.json {
-            let mut rows = Vec::new();
-            for incident in incidents {
-                rows.extend(schedule::agenda(incident, now).iter().map(|item| row(incident, item)));
-            }
-            say(&json(&rows)?);
-            return Ok(ExitCode::SUCCESS);
-        }
-        let calendar = Calendar::plain(desk.settings.zone);
-        let parts: Vec<String> =
-            incidents.iter().map(|incident| shown(incident, &calendar, now)).collect();
-        say(&if parts.is_empty() { "No incident is open.".to_owned() } else { parts.join("\n") });
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-fn row<'a>(incident: &'a Incident, item: &Item<'a>) -> Row<'a> {
-    let (done, waiting_for) = match &item.state {
-        State::Done(at) | State::Skipped(at) => (Some(*at), None),
-        State::WaitingFor(what) => (None, Some(format!("waits for {what}"))),
-        State::NotHere(why) => (None, Some(why.clone())),
-        State::BlockedBy(tasks) => {
-            let tasks: Vec<_> = tasks.iter().map(ToString::to_string).collect();
-            (None, Some(format!("blocked by {}", tasks.join(", "))))
-        }
-        State::Always | State::Upcoming | State::Open | State::Due | State::Late | State::Moot => {
-            (None, None)
-        }
-    };
-    Row {
-        incident: &incident.handle,
-        task: item.word(),
-        id: item.task.id.as_str(),
-        title: &item.task.title,
-        phase: &item.task.phase,
-        role: incident.playbook.role_label(&item.task.role),
-        state: item.state.word(),
-        earliest: item.earliest,
-        due: item.due,
-        done,
-        waiting_for,
-        source: crate::domain::views::plan::source(item.task),
-    }
-}
-
-/// An incident's agenda for a terminal: the line of time, what is behind and ahead, and the rows.
-fn shown(incident: &Incident, calendar: &Calendar, now: Moment) -> String {
-    let mut out = format!(
-        "{}  {}  {} v{}\n",
-        incident.handle,
-        incident.status.word(),
-        incident.playbook.id,
-        incident.playbook.version
-    );
-    out.push_str(&time_line(incident, calendar, now));
-    for branch in incident.branches() {
-        let _ = writeln!(out, "  ! {}", branch.title);
-    }
-    let mut phase = "";
-    for item in schedule::agenda(incident, now) {
-        if item.task.phase != phase {
-            phase = &item.task.phase;
-            let _ = writeln!(out, "\n  {phase}");
-        }
-        let row = row(incident, &item);
-        let when = match (row.done, &row.waiting_for, row.due, &item.state) {
-            (Some(at), ..) | (None, None, Some(at), _) => calendar.say(at),
-            (None, Some(what), ..) => what.clone(),
-            (None, None, None, State::Due) => "as soon as possible".to_owned(),
-            (None, None, None, _) => String::new(),
+        let format = match (self.json, self.markdown) {
+            (true, _) => "json",
+            (_, true) => "markdown",
+            (false, false) => &self.format,
         };
-        let _ = writeln!(out, "    {:<9}{:<18}{when}", row.state, row.task);
-        let _ = writeln!(out, "             ({}) {}", row.role, row.title);
-    }
-    out
-}
-
-/// How many columns the line of time has.
-const COLUMNS: i64 = 60;
-
-/// From the report to T, or to what is due last: where T is, what is behind, what is next, and how
-/// long is left.
-fn time_line(incident: &Incident, calendar: &Calendar, now: Moment) -> String {
-    let from = incident.anchor(Anchor::Received).unwrap_or(incident.opened);
-    let t = incident.t();
-    let items = schedule::agenda(incident, now);
-    let open = |item: &&Item<'_>| {
-        matches!(item.state, State::Upcoming | State::Due | State::Late | State::BlockedBy(_))
-    };
-    let last = items.iter().filter(open).filter_map(|item| item.due).max();
-    let to = [t, last, incident.published(), Some(now)].into_iter().flatten().max().unwrap_or(now);
-    let whole = to.signed_duration_since(from).num_seconds().max(1);
-    let column = |at: Moment| {
-        let gone = at.signed_duration_since(from).num_seconds().clamp(0, whole);
-        let place = gone.saturating_mul(COLUMNS.saturating_sub(1)).checked_div(whole).unwrap_or(0);
-        usize::try_from(place).unwrap_or(0)
-    };
-    let width = usize::try_from(COLUMNS).unwrap_or(0);
-    let mut line: Vec<char> = vec!['-'; width];
-    for place in line.iter_mut().take(column(now)) {
-        *place = '=';
-    }
-    let mut mark = |at: Moment, sign: char| {
-        if let Some(place) = line.get_mut(column(at)) {
-            *place = sign;
-        }
-    };
-    for item in items.iter().filter(open) {
-        if let Some(due) = item.due {
-            mark(due, if due < now { '!' } else { '.' });
-        }
-    }
-    if let Some(t) = t {
-        mark(t, 'T');
-    }
-    if let Some(at) = incident.published() {
-        mark(at, 'P');
-    }
-    mark(now, '|');
-    let line: String = line.into_iter().collect();
-    let mut out = format!("  [{line}]\n");
-    let _ = writeln!(out, "  received {}, now {}", calendar.say(from), calendar.say(now));
-    let _ = match (t, incident.published()) {
-        (_, Some(at)) => writeln!(out, "  public since {}", calendar.say(at)),
-        (Some(t), None) => writeln!(out, "  T {}: {}", calendar.say(t), left(t, now)),
-        (None, None) => writeln!(out, "  T is not set"),
-    };
-    let done = items.iter().filter(|item| matches!(item.state, State::Done(_))).count();
-    let late = items.iter().filter(|item| item.state == State::Late).count();
-    let next = items.iter().filter(open).filter(|i| i.due.is_some_and(|due| due >= now));
-    let next = next.min_by_key(|item| item.due);
-    let _ = write!(out, "  {done} done, {late} late");
-    if let Some((item, due)) = next.and_then(|item| Some((item, item.due?))) {
-        let _ = write!(out, "; next {} {}: {}", item.word(), calendar.say(due), left(due, now));
-    }
-    out.push('\n');
-    out
-}
-
-/// How long is left, or how long it is ago.
-fn left(at: Moment, now: Moment) -> String {
-    let span = at.signed_duration_since(now);
-    let gone = span < Span::zero();
-    let span = if gone { now.signed_duration_since(at) } else { span };
-    let (days, hours) = (span.num_days(), span.num_hours() % 24);
-    let minutes = span.num_minutes() % 60;
-    let text = match (days, hours) {
-        (0, 0) => format!("{minutes} min"),
-        (0, _) => format!("{hours} h {minutes} min"),
-        _ => format!("{days} d {hours} h"),
-    };
-    if gone { format!("{text} ago") } else { format!("{text} left") }
-}
-
-/// A moment shifted by the width of the line, for a test of the arithmetic.
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::facts::names::later;
-
-    #[test]
-    fn what_is_left_is_told_in_two_units() {
-        let now: Moment = "2026-12-01T09:00:00Z".parse().unwrap();
-        let at = |span: Span| left(later(now, span), now);
-        assert_eq!(at(Span::minutes(5)), "5 min left");
-        assert_eq!(at(Span::hours(25)), "1 d 1 h left");
-        assert_eq!(at(Span::minutes(-90)), "1 h 30 min ago");
+        let view = View::Agenda { incidents: &incidents, now, zone: desk.settings.zone };
+        say(&view.write(format)?);
+        Ok(ExitCode::SUCCESS)
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::facts::names::{Moment, Span, later};
 use crate::error::Fault;
 use crate::rehearsal::live::{Killer, Live, Servers};
 use crate::rehearsal::post_office::PostOffice;
-use crate::rehearsal::{Who, story};
+use crate::rehearsal::{how_to_read, story};
 
 use super::{Done, say};
 
@@ -49,7 +49,7 @@ impl Demo {
                 story::play(&mut stage)?;
                 let desk = stage.engine()?.desk();
                 say(&format!("\nThe journal has {} records.", desk.head.number));
-                say(&opened_with_gnupg(&folder));
+                say(&how_to_read(&folder));
             }
             Some(file) => {
                 let killer = self.kill_after.map(|ms| Killer { after: Duration::from_millis(ms) });
@@ -78,14 +78,4 @@ fn new_folder() -> PathBuf {
         })
     };
     (1..1_000).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(1_000))
-}
-
-fn opened_with_gnupg(folder: &std::path::Path) -> String {
-    let folder = folder.display();
-    format!(
-        "Every mail is in {folder}/mails, and everybody's key in {folder}/keys. To read one as {}:\n\n  \
-         export GNUPGHOME=$(mktemp -d)\n  gpg --import {folder}/keys/*.asc\n  \
-         gpg --decrypt {folder}/mails/NNN-desk-to-ann.eml",
-        Who::Ann.id()
-    )
 }

@@ -169,7 +169,7 @@ fn text(report: &StatusReport, desk: &Desk) -> String {
 }
 
 pub(super) fn find<'a>(desk: &'a Desk, handle: &str) -> Result<&'a Incident, Fault> {
-    let found = Handle::parse(handle).and_then(|handle| desk.incidents.get(&handle));
+    let found = Handle::parse(handle).and_then(|handle| desk.incident(&handle));
     found.ok_or_else(|| {
         Fault::new(
             format!("there is no incident `{handle}`"),
@@ -309,7 +309,7 @@ fn history(incident: &Incident) -> Vec<AnchorReport> {
         said: Some(change.at),
         by: change.by.as_ref().map(ToString::to_string),
     };
-    incident.history.iter().map(report).collect()
+    incident.anchor_changes.iter().map(report).collect()
 }
 
 fn notices(desk: &Desk, incident: &Incident) -> Vec<NoticeReport> {

@@ -4,7 +4,6 @@ mod agenda;
 mod check;
 mod demo;
 mod group;
-mod ics;
 mod init;
 mod key;
 mod log;

@@ -1,11 +1,11 @@
 //! `embargod playbook`: check a process before anybody relies on it, see what it asks of whom and
 //! when, compare two, and put an incident on a newer one.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::domain::process::calendar::Calendars;
 use crate::domain::process::offset::parse_moment;
 use crate::domain::process::playbook::{BUILTIN, Playbook, load};
 use crate::domain::views::compare::Change;
-use crate::domain::views::plan::Row;
+use crate::domain::views::formats::{Subject, View, names};
 use crate::domain::views::{compare, plan};
 use crate::edge::SystemEntropy;
 use crate::edge::clock::WallClock;
@@ -27,7 +27,7 @@ use crate::engine::Engine;
 use crate::error::{Fault, Place};
 use crate::ports::store::Journal;
 
-use super::{Done, ics, json, look, say, say_error};
+use super::{Done, json, look, say, say_error};
 
 /// Arguments of `playbook`.
 #[derive(Debug, Args)]
@@ -77,11 +77,14 @@ struct Preview {
     /// The planned moment of public disclosure: `2026-12-16 16:00 UTC`.
     #[arg(long, value_name = "WHEN")]
     t: Option<String>,
-    /// Print one JSON array.
-    #[arg(long, conflicts_with = "ics")]
+    /// The form: a table, JSON, or an iCalendar file.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(names(Subject::Preview)), default_value = "table")]
+    format: String,
+    /// The same as `--format json`.
+    #[arg(long, hide = true, conflicts_with_all = ["ics", "format"])]
     json: bool,
-    /// Print an iCalendar file.
-    #[arg(long)]
+    /// The same as `--format ics`.
+    #[arg(long, hide = true, conflicts_with = "format")]
     ics: bool,
 }
 
@@ -230,11 +233,12 @@ impl PlaybookCommand {
         for doubt in plan::doubts(&playbook, received, t) {
             say_error(&format!("note: {doubt}"));
         }
-        say(&match (preview.json, preview.ics) {
-            (true, _) => json(&rows)?,
-            (_, true) => ics::calendar(&playbook, &rows, received),
-            (false, false) => table(&playbook, &rows, received, t),
-        });
+        let format = match (preview.json, preview.ics) {
+            (true, _) => "json",
+            (_, true) => "ics",
+            (false, false) => &preview.format,
+        };
+        say(&View::Preview { playbook: &playbook, rows: &rows, received, t }.write(format)?);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -281,42 +285,6 @@ fn show(own: &OwnFiles, name: &str) -> Done {
     };
     say(text);
     Ok(ExitCode::SUCCESS)
-}
-
-fn table(playbook: &Playbook, rows: &[Row], received: Moment, t: Option<Moment>) -> String {
-    let calendar = &playbook.calendar;
-    let t = t.map_or_else(|| "not set".to_owned(), |t| calendar.say(t));
-    let mut out = format!(
-        "{} (version {})\nreported  {}\nT         {t}\n",
-        playbook.title,
-        playbook.version,
-        calendar.say(received)
-    );
-    let mut phase = "";
-    for row in rows {
-        if row.phase != phase {
-            phase = &row.phase;
-            let _ = writeln!(out, "\n{phase}");
-        }
-        let when = match (row.earliest, row.due) {
-            (Some(from), Some(to)) if from != to => {
-                format!("{} .. {}", calendar.say(from), calendar.say(to))
-            }
-            (_, Some(at)) => calendar.say(at),
-            (Some(from), None) => format!("from {}", calendar.say(from)),
-            (None, None) => String::new(),
-        };
-        let to = row.audience.as_ref().map_or_else(String::new, |to| format!(" -> {to}"));
-        let word = if row.word == row.id { "" } else { row.word.as_str() };
-        let _ = writeln!(out, "  {:<10}{:<18}{:<8}{}{to}", row.id, word, row.kind, row.role);
-        let _ = writeln!(out, "            {}", row.title);
-        let when = if when.is_empty() { String::new() } else { format!("  {when}") };
-        let _ = writeln!(out, "            [{}]{when}", row.rule);
-        if let Some(condition) = &row.condition {
-            let _ = writeln!(out, "            only if {condition}");
-        }
-    }
-    out
 }
 
 #[derive(Serialize)]

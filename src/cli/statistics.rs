@@ -30,7 +30,7 @@ struct Report {
 impl Statistics {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         let (_, desk) = look::open(path, now)?;
-        let (figures, left_out) = statistics(desk.incidents.values(), now);
+        let (figures, left_out) = statistics(desk.all(), now);
         let report = Report { left_out, figures };
         say(&if self.json { json(&report)? } else { text(&report) });
         Ok(ExitCode::SUCCESS)

@@ -1,9 +1,20 @@
 //! The shape of the config file: its sections and their keys, and what holds where one is left out.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
+
+use crate::domain::facts::settings;
+
+/// What a number may be; anything else is refused with its place, and never put right in silence.
+pub(super) const TICK_S: RangeInclusive<u64> = 1..=60;
+/// At least one: a desk that acknowledges nothing breaks its first promise.
+pub(super) const ACKNOWLEDGEMENTS_PER_HOUR: RangeInclusive<u64> = 1..=100_000;
+pub(super) const FULL_LOOK_S: RangeInclusive<u64> = 5..=3_600;
+pub(super) const LETTER_BYTES: RangeInclusive<u64> = 64 * 1024..=200 * 1024 * 1024;
+pub(super) const CONNECTIONS: RangeInclusive<u64> = 1..=20;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,8 +24,7 @@ pub(super) struct File {
     pub(super) store: Spanned<StorePart>,
     pub(super) imap: Spanned<ImapPart>,
     pub(super) smtp: Spanned<SmtpPart>,
-    #[serde(default)]
-    pub(super) limits: LimitsPart,
+    pub(super) limits: Option<Spanned<LimitsPart>>,
     #[serde(default)]
     pub(super) files: FilesPart,
     #[serde(default)]
@@ -85,7 +95,7 @@ pub(super) struct SmtpPart {
     pub(super) password_file: String,
     pub(super) ca_file: Option<PathBuf>,
     #[serde(default = "connections")]
-    pub(super) connections: usize,
+    pub(super) connections: u8,
 }
 
 #[derive(Debug, Deserialize)]
@@ -100,10 +110,10 @@ pub(super) struct LimitsPart {
 impl Default for LimitsPart {
     fn default() -> Self {
         Self {
-            tick_s: 2,
-            plain_per_hour: 10,
-            encrypted_per_hour: 10,
-            acknowledgements_per_hour: 60,
+            tick_s: settings::TICK_S,
+            plain_per_hour: settings::PLAIN_PER_HOUR,
+            encrypted_per_hour: settings::ENCRYPTED_PER_HOUR,
+            acknowledgements_per_hour: settings::ACKNOWLEDGEMENTS_PER_HOUR,
         }
     }
 }
@@ -144,6 +154,6 @@ fn full_look() -> u64 {
 fn letter_bytes() -> u32 {
     30 * 1024 * 1024
 }
-fn connections() -> usize {
+fn connections() -> u8 {
     2
 }

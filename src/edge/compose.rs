@@ -51,7 +51,7 @@ impl From<Fault> for Unsealed {
 ///
 /// # Errors
 /// When the recipient's key cannot be used, or a text that must be sealed has no key: then there
-/// are no bytes, in clear or otherwise (FAILURES L5, L11).
+/// are no bytes, in clear or otherwise.
 pub fn make(
     keyring: &Keyring,
     sender: &Sender,
@@ -121,7 +121,7 @@ fn envelope(
         | Purpose::Notice { .. }
         | Purpose::Nudge
         | Purpose::NewKey
-        | Purpose::Witness
+        | Purpose::ClockProbe
         | Purpose::Waiting
         | Purpose::Alert
         | Purpose::Update => {

@@ -189,7 +189,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     }
 
     /// Where to begin in this folder: at its present end on the very first run, from the beginning
-    /// of the desk's time when the server has numbered its mails anew (FAILURES D6).
+    /// of the desk's time when the server has numbered its mails anew.
     async fn begin(
         &self,
         session: &mut Link,

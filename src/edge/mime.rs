@@ -258,7 +258,7 @@ impl<'a> Mime<'a> {
 
     /// `alternative` says that the part is another form of a text that is there as well: nobody
     /// meant it as an attachment, whatever name it bears, and what is passed on of the text must
-    /// not travel again in it (FAILURES L1).
+    /// not travel again in it.
     fn collect(&self, part: Part, body: &mut Body, alternative: bool, depth: usize) {
         let media = self.media(part);
         let children = self.children(part);
@@ -295,7 +295,7 @@ impl<'a> Mime<'a> {
             }
             ("text/html", false) => body.html.push((part, self.text_of(part))),
             // Old protected headers: shown by the mail program, not a part of the content, and
-            // they hold the subject that was to be hidden (FAILURES L2).
+            // they hold the subject that was to be hidden.
             ("text/rfc822-headers", false) => {}
             ("text/rfc822-headers", true) if old_headers => {}
             // What PGP/MIME itself needs is not an attachment: the control part and the signature,

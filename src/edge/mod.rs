@@ -1,4 +1,8 @@
-//! Everything that waits, reads, writes, asks the clock or draws a random number.
+//! Everything that waits, reads, writes, asks the clock or draws a random number: one file for each thing
+//! outside.
+//!
+//! Fills in the ports and holds no rule. Sisters do not know each other, but for what several need:
+//! `tls`, `server`, `mime`, `pgp`.
 
 pub mod clock;
 pub mod compose;

@@ -1,5 +1,5 @@
 //! From raw bytes to a [`Letter`]: what a mail is, whether it is encrypted and signed, and what it
-//! says. By the rules of DESIGN, "What comes in": at the MIME root and nowhere else.
+//! says. At the MIME root and nowhere else.
 
 use crate::domain::facts::letter::{
     Failure, FoundKey, KeyRank, Letter, Protection, Shape, Signature, Verdict,

@@ -112,7 +112,7 @@ impl Courier {
                 rcpt("NOTIFY", "SUCCESS,FAILURE,DELAY"),
                 rcpt("ORCPT", &format!("rfc822;{}", row.recipient)),
             ],
-            Purpose::Acknowledgement | Purpose::Key | Purpose::Witness => {
+            Purpose::Acknowledgement | Purpose::Key | Purpose::ClockProbe => {
                 vec![rcpt("NOTIFY", "NEVER")]
             }
             Purpose::Answer

@@ -174,8 +174,8 @@ impl Engine {
             Outcome::Unknown => String::new(),
         };
         tracing::info!(outbox = row.id, state, attempts, "A mail was handed over, or not.");
-        if row.label.purpose == Purpose::Witness && delivery == Some(Delivery::Accepted) {
-            self.witness.handed_over(&row.message_id, now);
+        if row.label.purpose == Purpose::ClockProbe && delivery == Some(Delivery::Accepted) {
+            self.clock_probe.handed_over(&row.message_id, now);
         }
         (Settled { id: row.id, state, next_attempt, unknowns, reply }, delivery)
     }

@@ -145,7 +145,7 @@ impl Engine {
         let arrival = Arrival { letter, ours, returned: returned.as_ref() };
         let now = self.now();
         if ours {
-            self.hear_witness(letter);
+            self.hear_clock_probe(letter);
         }
         let decision = classify::receive(&self.desk, arrival, now, self.entropy.fresh()?);
         let what = decision.disposition;

@@ -26,13 +26,13 @@ use crate::ports::clock::Clock;
 use crate::ports::entropy::Entropy;
 use crate::ports::store::{Commit, Settled, Store, read_journal};
 
+mod clock_probe;
 mod commit;
 mod delivery;
 mod inbox;
 mod people;
 mod sealing;
 mod time;
-mod witness;
 
 /// What config, roster, templates and playbooks say at start.
 #[derive(Debug, Clone)]
@@ -93,7 +93,7 @@ pub struct Engine {
     newest: Option<Moment>,
     busy: BTreeMap<i64, Label>,
     unvouched: Option<String>,
-    witness: witness::Witness,
+    clock_probe: clock_probe::ClockProbe,
     made: Moment,
 }
 
@@ -106,7 +106,7 @@ pub fn replay(store: &dyn Store, settings: Settings) -> Result<(Desk, Option<Mom
     let mut desk =
         Desk::new(RefKey(secrets.ref_key), settings).map_err(|why| Fault::new(why, ""))?;
     for text in store.texts()? {
-        desk.shelve(&text);
+        desk.keep_text(&text);
     }
     let mut newest = None;
     read_journal(store, |record, hash| {
@@ -153,7 +153,7 @@ impl Engine {
             newest,
             busy: BTreeMap::new(),
             unvouched: None,
-            witness: witness::Witness::default(),
+            clock_probe: clock_probe::ClockProbe::default(),
             made,
         };
         lock(&engine.store).set_alarm("clock", None)?;
@@ -212,8 +212,8 @@ impl Engine {
         // Tried on a copy first: what does not load must not be in the journal.
         let mut trial = self.desk.clone();
         for (_, text) in &texts {
-            trial.shelve(text);
-            self.desk.shelve(text);
+            trial.keep_text(text);
+            self.desk.keep_text(text);
         }
         let before = self.desk.head;
         let (record, line) = self.line(&event, None, None, self.now())?;

@@ -76,7 +76,7 @@ impl Engine {
             return Ok(());
         }
         let roster = &self.desk.roster;
-        let people = roster.people.values().chain(roster.newcomers.values());
+        let people = roster.people.values().chain(roster.pending_keys.values());
         let mut new = Vec::new();
         for person in people {
             let first = (&person.fingerprint, &person.certificate);
@@ -123,7 +123,7 @@ impl Engine {
     /// Forgets certificates that are pinned for nobody any more.
     pub(super) fn forget_keys(&mut self) {
         let roster = &self.desk.roster;
-        let people = roster.people.values().chain(roster.newcomers.values());
+        let people = roster.people.values().chain(roster.pending_keys.values());
         let pinned: BTreeSet<_> = people.flat_map(|p| p.fingerprints().cloned()).collect();
         if self.read.len() > pinned.len() {
             self.directory.keep_pinned(&pinned);

@@ -75,7 +75,7 @@ impl Engine {
         if let Some(known) = self.directory.get(fingerprint) {
             return Some(known.clone());
         }
-        let incident = self.desk.incidents.get(mail.about.as_ref()?)?;
+        let incident = self.desk.incident(mail.about.as_ref()?)?;
         let key = incident.reporter.key.as_ref().filter(|key| key.fingerprint == *fingerprint)?;
         let text = lock(&self.store).body(key.certificate).ok().flatten()?;
         Certificate::read(text.as_bytes()).ok()

@@ -23,13 +23,13 @@ impl Engine {
         // hurry. Nor is a notice that waits for the clock to be right.
         let mail = if self.busy.is_empty() { mail } else { mail.map(|at| at.max(soon)) };
         let agenda = self.desk.next_due();
-        let waits = self.unvouched.is_some() || self.witness.vouch(self.now()) != Ok(true);
+        let waits = self.unvouched.is_some() || self.clock_probe.vouch(self.now()) != Ok(true);
         let agenda = if waits { agenda.map(|at| at.max(soon)) } else { agenda };
         let notice = self.desk.next_notice();
         let asks = self.clock.vouch(self.newest).is_ok();
-        let witness = notice.filter(|_| asks).and_then(|at| self.witness.due(at));
-        let witness = witness.map(|at| at.max(soon));
-        Ok(agenda.into_iter().chain(mail).chain(witness).min())
+        let probe = notice.filter(|_| asks).and_then(|at| self.clock_probe.due(at));
+        let probe = probe.map(|at| at.max(soon));
+        Ok(agenda.into_iter().chain(mail).chain(probe).min())
     }
 
     /// Does what is due. Level-triggered: it looks at what is due, whatever woke it. Stops after some
@@ -41,7 +41,7 @@ impl Engine {
     pub fn work_due(&mut self) -> Result<bool, Fault> {
         let now = self.now();
         let before = self.unvouched.clone();
-        self.ask_witness()?;
+        self.send_clock_probe()?;
         let vouched = self.vouched();
         if self.unvouched != before {
             lock(&self.store).set_alarm("clock", self.unvouched.as_deref())?;
@@ -50,7 +50,7 @@ impl Engine {
                 self.carry_out(decision, Cause::Time)?;
             }
         }
-        if self.desk.digest().is_some_and(|(at, _)| at <= now) {
+        if self.desk.limits.digest().is_some_and(|(at, _)| at <= now) {
             let decision = watch::digest(&self.desk, now, self.entropy.fresh()?);
             self.carry_out(decision, Cause::Time)?;
         }
@@ -101,9 +101,9 @@ impl Engine {
     pub(super) fn vouched(&mut self) -> bool {
         let own = self.clock.vouch(self.newest);
         if own.is_err() {
-            self.witness.forget();
+            self.clock_probe.forget();
         }
-        match (own.and_then(|()| self.witness.vouch(self.now())), &self.unvouched) {
+        match (own.and_then(|()| self.clock_probe.vouch(self.now())), &self.unvouched) {
             (Ok(vouched), None) => vouched,
             (Ok(vouched), Some(_)) => {
                 // While a new witness is on its way nothing is known to be wrong.

@@ -7,7 +7,7 @@ pub trait Clock: Send {
     /// The present moment.
     fn now(&self) -> Moment;
 
-    /// Whether notices may leave on this clock now (DESIGN, promise 2): it has not jumped since it
+    /// Whether notices may leave on this clock now: it has not jumped since it
     /// was first looked at, and is not behind what the journal has seen.
     ///
     /// # Errors

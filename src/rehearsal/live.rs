@@ -491,8 +491,7 @@ pub fn gpg(home: &Path, args: &[&str], input: &[u8]) -> Result<GnuPg, Fault> {
         .map_err(|error| Fault::new(format!("gpg: {error}"), "install GnuPG"))?;
     let mut stdin = child.stdin.take().ok_or_else(|| Fault::new("gpg has no input", ""))?;
     let input = input.to_vec();
-    // Written from a thread: a large mail fills the pipe while GnuPG fills the other one
-    // (FAILURES D13).
+    // Written from a thread: a large mail fills the pipe while GnuPG fills the other one.
     let writer = std::thread::spawn(move || stdin.write_all(&input));
     let output = child.wait_with_output().at(place)?;
     drop(writer.join());

@@ -10,6 +10,8 @@ pub mod mail;
 pub mod post_office;
 pub mod story;
 
+use std::path::Path;
+
 use crate::error::Fault;
 
 /// The people of the story.
@@ -165,4 +167,21 @@ pub trait Stage {
     /// # Errors
     /// When the desk stopped.
     fn pass(&mut self, span: crate::domain::facts::names::Span) -> Result<(), Fault>;
+}
+
+/// How to read a mail of the rehearsal with GnuPG: lines that can be pasted into a shell.
+#[must_use]
+pub fn how_to_read(folder: &Path) -> String {
+    let who = Who::Ann.id();
+    let to = format!("-desk-to-{who}.eml");
+    let mails = std::fs::read_dir(folder.join("mails")).into_iter().flatten().flatten();
+    let names = mails.filter_map(|entry| entry.file_name().into_string().ok());
+    let newest = names.filter(|name| name.ends_with(&to)).max();
+    let newest = newest.unwrap_or_else(|| format!("NNN{to}"));
+    let folder = folder.display();
+    format!(
+        "Every mail is in {folder}/mails, and everybody's key in {folder}/keys. To read one as {who}:\n\n  \
+         export GNUPGHOME=$(mktemp -d)\n  gpg --import {folder}/keys/*.asc\n  \
+         gpg --decrypt {folder}/mails/{newest}"
+    )
 }

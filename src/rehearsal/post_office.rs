@@ -15,7 +15,9 @@ use crate::domain::process::playbook::BUILTIN;
 use crate::edge::SystemEntropy;
 use crate::edge::clock::SetClock;
 use crate::edge::opening::Opener;
-use crate::edge::pgp::{Certificate, Directory, Keyring, LIMITS, Passphrase, generate};
+use crate::edge::pgp::{
+    Certificate, Directory, Keyring, LIMITS, Passphrase, generate, generate_for_gnupg,
+};
 use crate::edge::sqlite::Sqlite;
 use crate::engine::{Engine, Sources};
 use crate::error::{Fault, Place};
@@ -104,7 +106,7 @@ impl PostOffice {
         let mut people = BTreeMap::new();
         let mut roster = Roster::default();
         for who in Who::WITH_KEY.into_iter().chain(Who::NEWCOMERS) {
-            let (secret, _) = generate(who.id(), &who.address(), None, None, born).at(place)?;
+            let secret = generate_for_gnupg(who.id(), &who.address(), born).at(place)?;
             write_file(&folder.join(format!("keys/{}.secret.asc", who.id())), &secret)?;
             let keyring = Keyring::open(&[secret], None, [0; 32], start).at(place)?;
             if let Some(person) = person(who, &keyring.certificate())? {

@@ -107,7 +107,7 @@ impl World {
         ];
         let people = people.into_iter().map(|p| (p.id.clone(), p)).collect();
         let roster = Roster { people, ..Roster::default() };
-        let mut lay = |text: &str| desk.shelve(text);
+        let mut lay = |text: &str| desk.keep_text(text);
         let configured = Event::Configured {
             settings: lay(&serde_json::to_string(&settings).unwrap()),
             roster: lay(&serde_json::to_string(&roster).unwrap()),

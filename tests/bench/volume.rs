@@ -107,7 +107,12 @@ fn row(n: i64, now: Moment) -> Outgoing {
     Outgoing {
         id: n,
         message_id: format!("bare-{n}@desk.test"),
-        label: Label { about: None, to: Recipient::Reporter, purpose: Purpose::Witness, key: None },
+        label: Label {
+            about: None,
+            to: Recipient::Reporter,
+            purpose: Purpose::ClockProbe,
+            key: None,
+        },
         return_token: format!("bare{n}"),
         recipient: format!("paul+m{n}@people.test"),
         written: now,

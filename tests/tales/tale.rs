@@ -191,7 +191,7 @@ impl Tale {
         self.flush();
         let desk = self.world.stage.engine().unwrap().desk();
         let mut taken = BTreeSet::new();
-        for incident in desk.incidents.values() {
+        for incident in desk.all() {
             taken.extend(incident.branches().map(|branch| branch.id.clone()));
         }
         let wanted: BTreeSet<String> = branches.iter().map(|id| (*id).to_owned()).collect();

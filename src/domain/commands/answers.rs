@@ -46,7 +46,7 @@ fn answer(turn: &mut Turn<'_, '_>, arguments: &str, said: Said) -> Answer {
         let entry = |incident: &Incident| {
             incident.notices.get(&notice)?.releases.get(&number)?.copies.get(&me).cloned()
         };
-        let known = turn.incident().ok().and_then(entry);
+        let known = turn.incident().ok().and_then(|incident| entry(incident));
         let new = known.is_some_and(|entry| match said {
             Said::Received => entry.received.is_none(),
             Said::Ready => entry.ready.is_none(),

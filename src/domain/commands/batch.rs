@@ -50,7 +50,7 @@ fn join(turn: &mut Turn<'_, '_>, name: &str) -> Answer {
     }
     let others = members(turn, name, &incident.handle)?;
     let is_final = |handle: &Handle| {
-        let other = turn.work.desk.incidents.get(handle);
+        let other = turn.work.desk.incident(handle);
         other.is_some_and(|other| other.anchor(Anchor::BatchFinal).is_some())
     };
     let all = turn.work.desk.batches.get(name).into_iter().flatten();
@@ -106,7 +106,7 @@ fn date_of_all(
     others: &[Handle],
 ) -> Result<(Option<Moment>, Option<Moment>), Refusal> {
     let incident = turn.incident()?;
-    let first = others.first().and_then(|handle| turn.work.desk.incidents.get(handle));
+    let first = others.first().and_then(|handle| turn.work.desk.incident(handle));
     let theirs = first.and_then(Incident::t);
     let moves: Option<Moment> = match (incident.t(), theirs) {
         (Some(own), Some(theirs)) if own != theirs => {

@@ -70,7 +70,7 @@ pub(crate) fn members(
     let waits =
         |incident: &&Incident| incident.published().is_none() && incident.known_public().is_none();
     let incidents: Vec<&Incident> = handles
-        .filter_map(|handle| desk.incidents.get(handle))
+        .filter_map(|handle| desk.incident(handle))
         .filter(|incident| incident.status.is_open())
         .collect();
     if incidents.iter().any(|incident| !incident.is_team(person)) {
@@ -99,8 +99,8 @@ pub(crate) fn two_set_its_date(incident: &Incident) -> bool {
 
 /// The same of any of the others.
 pub(crate) fn two_set_theirs(turn: &Turn<'_, '_>, others: &[Handle]) -> bool {
-    let incidents = &turn.work.desk.incidents;
-    others.iter().filter_map(|handle| incidents.get(handle)).any(two_set_its_date)
+    let desk = turn.work.desk;
+    others.iter().filter_map(|handle| desk.incident(handle)).any(two_set_its_date)
 }
 
 /// Where the process of one of the others asks for a second person, so does the date of all.

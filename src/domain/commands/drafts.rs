@@ -6,7 +6,6 @@ use crate::domain::commands::turn::{Answer, Turn, broken, needs};
 use crate::domain::decide::notice;
 use crate::domain::decide::notice::{Enclosed, freeze, render};
 use crate::domain::decide::work::Work;
-use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::names::PersonId;
 use crate::domain::facts::refusal::Refusal;
@@ -332,8 +331,7 @@ fn approvable(turn: &Turn<'_, '_>, task: &Task, number: &str) -> Result<u32, Ref
             "",
         ));
     }
-    let release = incident.anchor(Anchor::Release);
-    if newest.t != incident.t() || newest.release.is_some_and(|then| Some(then) != release) {
+    if !incident.is_dated(newest) {
         let why = format!("{word}@{n} speaks of a date that has moved since.");
         return Err(Refusal::new("the draft has another date", why, next));
     }

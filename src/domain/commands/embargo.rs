@@ -62,7 +62,7 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     let theirs: Vec<_> = others
         .iter()
-        .filter_map(|handle| turn.work.desk.incidents.get(handle))
+        .filter_map(|handle| turn.work.desk.incident(handle))
         .map(|other| (other.t(), other.holders_of_a_date()))
         .collect();
     let basis = format!("{old:?} {holders:?} {others:?} {theirs:?}");
@@ -346,7 +346,7 @@ fn all_linked(turn: &Turn<'_, '_>) -> Result<Vec<String>, Refusal> {
     let mut found = std::collections::BTreeSet::new();
     while let Some(handle) = todo.pop() {
         if found.insert(handle.to_string())
-            && let Some(incident) = turn.work.desk.incidents.get(&handle)
+            && let Some(incident) = turn.work.desk.incident(&handle)
         {
             todo.extend(incident.linked.keys().cloned());
         }

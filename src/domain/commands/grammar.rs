@@ -4,10 +4,8 @@
 //! other text of the writer's own. What a program quotes, with a mark or without, is neither a
 //! command nor a part of the text.
 
-use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::Address;
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::references_in;
 use crate::domain::process::vocabulary::{Row, team_word};
 
@@ -319,18 +317,6 @@ pub fn check_arguments(row: &Row, line: &Line) -> Result<(), Refusal> {
         ));
     }
     Ok(())
-}
-
-/// The command block of a mail, whoever wrote it and whether or not it counts.
-#[must_use]
-pub fn commands_in(desk: &Desk, letter: &Letter) -> Vec<Line> {
-    parse(&letter.text, &desk.settings.address).lines
-}
-
-/// The writer's own words in a mail, below the command block.
-#[must_use]
-pub fn text_in(desk: &Desk, letter: &Letter) -> String {
-    parse(&letter.text, &desk.settings.address).text
 }
 
 /// Whether a mail asks for nothing but a word on what the writer's mail program did.

@@ -1,7 +1,7 @@
 //! The words that say that two incidents are one.
 //!
 //! Nothing of one incident reaches somebody who is only on the other: those who hear of both are on
-//! both, and no reporter learns of another one's incident (FAILURES L9).
+//! both, and no reporter learns of another one's incident.
 
 use crate::domain::commands::triage::still_open;
 use crate::domain::commands::turn::{Answer, Turn, needs, told};
@@ -19,7 +19,7 @@ fn other(turn: &Turn<'_, '_>, arguments: &str, word: &str) -> Result<Handle, Ref
     let own = turn.incident()?.handle.clone();
     // One that the person is not on is as good as none: that it exists is not for them.
     let known = |handle: &Handle| -> Option<&Incident> {
-        desk.incidents.get(handle).filter(|incident| incident.is_team(turn.person))
+        desk.incident(handle).filter(|incident| incident.is_team(turn.person))
     };
     let named = Handle::parse(arguments);
     // Who confirms must be on it as well.
@@ -62,7 +62,7 @@ fn on_both<'d>(
     turn: &Turn<'_, 'd>,
     other: &Handle,
 ) -> Vec<&'d crate::domain::model::roster::Person> {
-    let other = turn.work.desk.incidents.get(other);
+    let other = turn.work.desk.incident(other);
     let team = turn.work.team().into_iter();
     team.filter(|person| other.is_some_and(|other| other.is_team(person))).collect()
 }
@@ -115,7 +115,7 @@ pub fn merge(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         &lines,
         "go on with the other one.",
     );
-    Ok(format!("It goes on as {into}.{}", not_known_there(&incident, desk.incidents.get(&into))))
+    Ok(format!("It goes on as {into}.{}", not_known_there(&incident, desk.incident(&into))))
 }
 
 /// What the record of the other incident lacks. Not written there by itself: others may read it

@@ -20,6 +20,7 @@ use crate::domain::facts::refusal::{Refusal, nearest};
 use crate::domain::model::member::{Member, Suspension};
 use crate::domain::outgoing::texts::clean_line;
 use crate::domain::process::playbook::{Criterion, Group};
+use crate::domain::views;
 
 type Run = fn(&mut Turn<'_, '_>, &str) -> Answer;
 
@@ -156,8 +157,7 @@ pub(super) fn check_key(turn: &Turn<'_, '_>, key: &AttachedKey) -> Result<(), Re
     }
 }
 
-/// Where mail for somebody new goes: an address of their own certificate, never free text
-/// (FAILURES L14).
+/// Where mail for somebody new goes: an address of their own certificate, never free text.
 fn address_of(
     turn: &Turn<'_, '_>,
     key: &AttachedKey,
@@ -355,6 +355,7 @@ fn proposal(turn: &Turn<'_, '_>, member: &Member, group: &str, rules: &Group) ->
     };
     lines.push(format!("  {words}"));
     for what in missing(turn.work, member, group) {
+        let what = views::membership::missing(&what);
         lines.push(format!("  missing   {what}"));
     }
     lines
@@ -431,6 +432,7 @@ pub(super) fn outcome(turn: &mut Turn<'_, '_>, id: &PersonId) -> Answer {
         if membership.active.is_none() {
             let _ = writeln!(out, "{id} is not active in {group} yet:");
             for what in missing(turn.work, &member, group) {
+                let what = views::membership::missing(&what);
                 let _ = writeln!(out, "  - {what}");
             }
         }
@@ -514,7 +516,10 @@ fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         if !missing.is_empty() {
             return Err(Refusal::new(
                 "not everything is there",
-                format!("before `{id}` can be approved: {}.", missing.join("; ")),
+                format!(
+                    "before `{id}` can be approved: {}.",
+                    missing.iter().map(views::membership::missing).collect::<Vec<_>>().join("; ")
+                ),
                 "you are asked once it is.",
             ));
         }

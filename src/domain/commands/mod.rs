@@ -1,4 +1,7 @@
-//! What each word does: one function a row of the table, on a copy of the incident.
+//! What each word does: one function a row of the table, on a copy of the incident; who may use which;
+//! and how words are found in a text.
+//!
+//! Knows nothing of how a mail came in: it is given a turn, with the person whose signature counted.
 
 pub mod alarm;
 pub mod answers;

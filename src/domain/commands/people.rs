@@ -189,7 +189,7 @@ fn joining<'d>(turn: &Turn<'_, 'd>, who: &str) -> Result<&'d Person, Refusal> {
         return person;
     }
     if let Some((predicate, row)) = &incident.playbook.reporter_joins
-        && predicate.holds(incident) != Truth::Yes
+        && predicate.holds(incident.as_ref()) != Truth::Yes
     {
         let task = incident.task(row);
         let title = task.map_or("", |task| task.title.as_str());

@@ -24,7 +24,7 @@ fn explain(row: &Row, more: &str) -> String {
 /// `/help [WORD]`
 pub fn help(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let word = arguments.trim_start_matches('/');
-    let team = turn.person.is_maintainer() || turn.work.desk.has_joined(&turn.person.id);
+    let team = turn.person.is_maintainer() || turn.work.desk.rota.has_joined(&turn.person.id);
     let audience = if team { For::Team } else { For::Members };
     if !word.is_empty() {
         let row = word_for(word, audience);
@@ -62,7 +62,7 @@ pub fn whoami(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     };
     let leads = desk.open().filter(|incident| incident.lead.as_ref() == Some(&person.id));
-    let away = desk.away(&person.id, turn.work.now);
+    let away = desk.rota.away(&person.id, turn.work.now);
     let mut rows = vec![
         ("id", person.id.to_string()),
         ("name", person.name.clone()),

@@ -105,7 +105,7 @@ fn put(turn: &mut Turn<'_, '_>, name: &str, value: &str) -> Answer {
 /// is told; where rows or gates drop out, or a date that is set moves, it is asked about.
 fn weigh(turn: &mut Turn<'_, '_>, events: &[Event]) -> Result<Option<String>, Refusal> {
     let before = turn.incident()?.clone();
-    let mut after = before.clone();
+    let mut after = Incident::clone(&before);
     for event in events {
         after.apply(turn.work.now, Some(&turn.person.id), event);
     }

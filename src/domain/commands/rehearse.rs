@@ -76,7 +76,7 @@ pub fn rehearse(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             let have = task.approvals.saturating_sub(missing);
             let _ = writeln!(out, "  draft     {}@{}", task.word(), draft.number);
             let _ = writeln!(out, "  approvals {have} of {}", task.approvals);
-            if draft.t != incident.t() {
+            if !incident.is_dated(draft) {
                 out.push_str("  date      it speaks of ANOTHER DATE: freeze a new one\n");
             }
             if notice::would_differ(turn.work, &task) {

@@ -1,7 +1,7 @@
 //! The words of reporters. They only add to the record, and the answer goes to the recorded
 //! address and says only: received, being worked on, or closed.
 
-use crate::domain::commands::grammar::{Line, parse};
+use crate::domain::commands::grammar::{Line, Parsed};
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::letter::Letter;
@@ -23,10 +23,10 @@ const CREDIT_MAX: usize = 120;
 /// The words of a reporter's mail, if its first lines are nothing else. A command line from anyone
 /// else, or another word, is ordinary text.
 #[must_use]
-pub fn words(work: &Work<'_>, letter: &Letter) -> Vec<Line> {
-    let lines = parse(&letter.text, &work.desk.settings.address).lines;
+pub fn words<'p>(letter: &Letter, parsed: &'p Parsed) -> &'p [Line] {
+    let lines = parsed.lines.as_slice();
     let known = lines.iter().all(|line| reporter_word(&line.word).is_some());
-    if known && !letter.html_only { lines } else { Vec::new() }
+    if known && !letter.html_only { lines } else { &[] }
 }
 
 /// Carries a reporter's words out; says what the team should know of them.

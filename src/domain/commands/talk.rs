@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use crate::domain::commands::turn::{Answer, Turn, needs};
+use crate::domain::decide::letters::settle_answer;
 use crate::domain::decide::notice;
-use crate::domain::decide::work::{ToReporter, Work};
+use crate::domain::decide::post::ToReporter;
+use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{PersonId, TaskId};
@@ -181,7 +183,7 @@ pub fn answer(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         }
         let (facts, now) = (turn.work.clear_facts(), turn.work.now);
         turn.work.write_reporter(Purpose::Answer, name, &facts, &SealedFacts::default(), now);
-        turn.work.settle_answer(name);
+        settle_answer(turn.work, name);
         return Ok(format!(
             "`{name}` was sent. {}",
             crate::domain::commands::turn::told(turn.work)
@@ -190,7 +192,7 @@ pub fn answer(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let answered = content_for_reporter(turn.work, name, &json!({ "text": text }), Vec::new());
     tell_what_was_answered(turn, &answered, &format!("This left, as `{name}`:"), &text);
     if answered.left {
-        turn.work.settle_answer(name);
+        settle_answer(turn.work, name);
     }
     Ok(answered.said)
 }

@@ -1,5 +1,7 @@
 //! A command mail being carried out, and what every word asks of it.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::domain::commands::rights;
@@ -68,7 +70,7 @@ impl<'d> Turn<'_, 'd> {
     ///
     /// # Errors
     /// When the mail names none.
-    pub fn incident(&self) -> Result<&Incident, Refusal> {
+    pub fn incident(&self) -> Result<&Arc<Incident>, Refusal> {
         self.work.incident.as_ref().ok_or_else(|| {
             Refusal::new(
                 "no incident named",
@@ -82,7 +84,7 @@ impl<'d> Turn<'_, 'd> {
     ///
     /// # Errors
     /// When it is closed, rejected or spam.
-    pub fn open_incident(&self) -> Result<&Incident, Refusal> {
+    pub fn open_incident(&self) -> Result<&Arc<Incident>, Refusal> {
         let incident = self.incident()?;
         if incident.status.is_open() {
             return Ok(incident);
@@ -253,8 +255,7 @@ impl<'d> Turn<'_, 'd> {
     /// Whether somebody may be the second person for a word.
     fn can_second(&self, other: &Person, row: &Row) -> bool {
         let Some(incident) = &self.work.incident else { return false };
-        let elsewhere =
-            self.also_on.as_ref().and_then(|handle| self.work.desk.incidents.get(handle));
+        let elsewhere = self.also_on.as_ref().and_then(|handle| self.work.desk.incident(handle));
         let holds = self.also_holds.is_empty()
             || self.also_holds.iter().any(|role| incident.holds(other, role));
         rights::may_use(self.work, other, row).is_ok()

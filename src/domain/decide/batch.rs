@@ -20,7 +20,7 @@ use crate::domain::process::playbook::field::cve_order;
 pub fn others<'d>(desk: &'d Desk, incident: &Incident) -> Vec<&'d Incident> {
     let members = incident.batch.as_ref().and_then(|batch| desk.batches.get(batch));
     let handles = members.into_iter().flatten().filter(|handle| **handle != incident.handle);
-    handles.filter_map(|handle| desk.incidents.get(handle)).filter(|i| i.status.is_open()).collect()
+    handles.filter_map(|handle| desk.incident(handle)).filter(|i| i.status.is_open()).collect()
 }
 
 /// All incidents of the release, in the order of their CVE numbers; those without one come last.

@@ -64,7 +64,7 @@ fn missed(work: &mut Work<'_>, incident: &Incident, task: &Task) -> BTreeSet<Rec
 }
 
 /// Whether a copy that could not be sealed was not tried again with the certificate as it is now: one
-/// that only looks usable would otherwise be tried for ever (FAILURES R4). Takes note of it.
+/// that only looks usable would otherwise be tried for ever. Takes note of it.
 fn not_tried(
     work: &mut Work<'_>,
     to: &Recipient,

@@ -24,3 +24,17 @@ pub(crate) fn join(work: &mut Work<'_>, letter: &Letter, author: Author) {
     let letter = note(work, letter, author);
     work.add(Event::Joined { letter });
 }
+
+/// Notes that a prepared answer went to the reporter, for the rows that ask for it.
+pub(crate) fn settle_answer(work: &mut Work<'_>, name: &str) {
+    let Some(incident) = &work.incident else { return };
+    let open = |task: &&crate::domain::process::playbook::Task| {
+        task.answer.as_deref() == Some(name)
+            && crate::domain::model::schedule::done_at(incident, task).is_none()
+            && incident.applies(task) != crate::domain::process::playbook::Truth::No
+    };
+    let tasks: Vec<_> = incident.tasks().filter(open).map(|t| (t.id.clone(), t.sets)).collect();
+    for (task, sets) in tasks {
+        work.add(Event::TaskDone { task, evidence: None, sets });
+    }
+}

@@ -3,7 +3,7 @@
 //! For sealed notices it asks for what their readers need: date, hour and zone, numbers, versions,
 //! credit, terms, the TLP label. For what the public is told before the fix is out it looks for the
 //! opposite: anything that gives the hole away. In both, what belongs to another incident is looked
-//! for (FAILURES L9).
+//! for.
 
 use crate::domain::decide::work::Work;
 use crate::domain::facts::names::Handle;

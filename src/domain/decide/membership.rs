@@ -10,6 +10,7 @@ use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose, Recipient};
 use crate::domain::facts::key::PinnedKey;
 use crate::domain::facts::letter::Letter;
+use crate::domain::facts::mark::Mark;
 use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{
     Digest, Fingerprint, Fresh, Handle, Moment, PersonId, base32, nonce_hash,
@@ -17,7 +18,7 @@ use crate::domain::facts::names::{
 use crate::domain::model::desk::Desk;
 use crate::domain::model::desk::cares::{Care, cares, own_warnings};
 use crate::domain::model::incident::Incident;
-use crate::domain::model::member::Member;
+use crate::domain::model::member::{Member, Missing};
 use crate::domain::model::roster::Person;
 use crate::domain::model::schedule;
 use crate::domain::outgoing::mail::{Mail, Words};
@@ -39,16 +40,12 @@ pub fn due(desk: &Desk, id: &PersonId, now: Moment, fresh: Fresh) -> Decision {
             Care::Begins => {}
             Care::NoKey => no_key(&mut work, id),
             Care::Review { group, late } => review(&mut work, id, &group, late),
-            Care::KeyTakes => {
-                take(&mut work, id);
-                continue;
-            }
-            Care::OverlapEnds => {
-                overlap_ends(&mut work, id);
-                continue;
-            }
+            Care::KeyTakes => take(&mut work, id),
+            Care::OverlapEnds => overlap_ends(&mut work, id),
         }
-        work.add_to_desk(Event::Told { person: id.clone(), what: mark });
+        if let Some(what) = mark {
+            work.add_to_desk(Event::Told { person: id.clone(), what });
+        }
     }
     for (subkey, (end, days)) in keys {
         key_ends(&mut work, id, &subkey, end, days);
@@ -92,7 +89,7 @@ fn key_ends(work: &mut Work<'_>, id: &PersonId, subkey: &str, end: Moment, days:
         let mut lines = vec![line.clone()];
         for (handle, word, at) in &conflicts {
             let on_it = |incident: &Incident| incident.is_team(steward);
-            if work.desk.incidents.get(handle).is_some_and(on_it) {
+            if work.desk.incident(handle).is_some_and(on_it) {
                 lines.push(format!(
                     "  {handle}: `{word}` leaves on {}, and could not be sealed to them",
                     work.say(*at)
@@ -125,12 +122,7 @@ pub fn conflicts(
 
 /// The notices of an incident that have not left and are for somebody, with their moments.
 fn notices_for(incident: &Incident, person: &Person) -> Vec<(String, Moment)> {
-    let theirs = |audience: &Audience| match audience {
-        Audience::Group(group) => incident.is_for(group, person),
-        Audience::Member { group, id } => *id == person.id && incident.is_for(group, person),
-        Audience::Role(role) => incident.holds(person, role),
-        Audience::Reporter | Audience::Public(_) => false,
-    };
+    let theirs = |audience: &Audience| incident.is_meant(audience, person);
     let waits = |task: &&crate::domain::process::playbook::Task| {
         task.audience.as_ref().is_some_and(theirs)
             && !incident
@@ -203,10 +195,9 @@ fn review(work: &mut Work<'_>, id: &PersonId, group: &str, late: bool) {
 
 /// Whether those who agreed to a key still may, and it can be used.
 fn still_stands(work: &Work<'_>, offered: &crate::domain::model::member::OfferedKey) -> bool {
-    let wanted = if offered.by_old { 1 } else { crate::domain::model::member::APPROVALS };
     let agreed = offered.approved.keys().filter(|id| work.desk.is_steward(id)).count();
     let facts = work.desk.key_facts(&offered.key.fingerprint);
-    agreed >= wanted && facts.is_none_or(|facts| facts.is_usable(work.now))
+    agreed >= offered.wanted() && facts.is_none_or(|facts| facts.is_usable(work.now))
 }
 
 /// The offered key takes the place of the one before, and both are told; or it is called off, where
@@ -265,7 +256,7 @@ pub fn challenge(work: &mut Work<'_>, id: &PersonId, fingerprint: &Fingerprint) 
 }
 
 /// Sends a member a sealed mail to each of some keys: what concerns a key is said to it and to the
-/// one beside it (FAILURES S10).
+/// one beside it.
 pub fn tell_keys<'k>(
     work: &mut Work<'_>,
     member: &Member,
@@ -340,7 +331,7 @@ pub fn call_off_offer(work: &mut Work<'_>, member: &Member) -> bool {
 pub fn revoked(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);
     for key in &letter.revoked {
-        let newcomer = desk.roster.newcomers.get(&key.fingerprint);
+        let newcomer = desk.roster.pending_keys.get(&key.fingerprint);
         let Some(person) = desk.roster.by_fingerprint(&key.fingerprint).or(newcomer) else {
             continue;
         };
@@ -352,7 +343,7 @@ pub fn revoked(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decis
         tell_in_clear(&mut work, person, "key-revoked");
         if key.facts.subkeys.is_empty() {
             // Said here, and not once more as a key that nothing can be sealed to.
-            let what = format!("nokey:{}", person.fingerprint);
+            let what = Mark::NoKey(person.fingerprint.clone());
             work.add_to_desk(Event::Told { person: person.id.clone(), what });
         }
         let what = match key.facts.usable_until(now) {
@@ -507,10 +498,8 @@ pub fn terms(desk: &Desk) -> Digest {
 
 /// What still misses before somebody is active in a group.
 #[must_use]
-pub fn missing(work: &Work<'_>, member: &Member, group: &str) -> Vec<String> {
-    let Some(rules) = work.desk.group(group) else {
-        return vec!["no playbook has this group".to_owned()];
-    };
+pub fn missing(work: &Work<'_>, member: &Member, group: &str) -> Vec<Missing> {
+    let Some(rules) = work.desk.group(group) else { return vec![Missing::Group] };
     let members = work.members();
     let vouches = |id: &PersonId| members.get(id).is_some_and(|voucher| voucher.is_active(group));
     let counts = |id: &PersonId| work.desk.is_steward(id);
@@ -519,9 +508,9 @@ pub fn missing(work: &Work<'_>, member: &Member, group: &str) -> Vec<String> {
 
 /// What still misses besides approvals.
 #[must_use]
-pub fn missing_before_approval(work: &Work<'_>, member: &Member, group: &str) -> Vec<String> {
+pub fn missing_before_approval(work: &Work<'_>, member: &Member, group: &str) -> Vec<Missing> {
     let mut missing = missing(work, member, group);
-    missing.retain(|what| !what.ends_with("of the team must approve"));
+    missing.retain(|what| !matches!(what, Missing::Approvals(_)));
     missing
 }
 

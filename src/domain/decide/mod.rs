@@ -1,5 +1,7 @@
-//! What follows, as a decision: facts and mails, by time or by an effect of a mail. Floor 6: it
-//! knows no word of a command and no letter's classification.
+//! What follows from a mail, a word or the time, as a decision: facts, bodies and mails that are committed
+//! together or not at all.
+//!
+//! Knows no word of signed mail: the words come here, and not the other way.
 
 pub mod auto;
 pub mod batch;
@@ -10,6 +12,7 @@ pub mod letters;
 pub mod lint;
 pub mod membership;
 pub mod notice;
+pub mod post;
 pub mod relay;
 pub mod reminders;
 pub mod rotation;

@@ -35,25 +35,16 @@ pub fn late_copy(left: &str, moved: bool, passed: bool) -> String {
 /// Who gets a notice if it leaves now.
 #[must_use]
 pub fn recipients(work: &Work<'_>, audience: &Audience) -> BTreeSet<Recipient> {
-    let people = &work.desk.roster;
-    let ids = |people: Vec<&crate::domain::model::roster::Person>| {
-        people.into_iter().map(|person| Recipient::Person(person.id.clone())).collect()
-    };
+    let Some(incident) = &work.incident else { return BTreeSet::new() };
     match audience {
-        // Only those of the group who are to know of this incident.
-        Audience::Group(group) => ids(people
-            .members(group)
-            .filter(|person| work.incident.as_ref().is_none_or(|i| i.is_for(group, person)))
-            .collect()),
-        Audience::Member { group, id } => ids(people
-            .members(group)
-            .filter(|person| person.id == *id)
-            .filter(|person| work.incident.as_ref().is_none_or(|i| i.is_for(group, person)))
-            .collect()),
-        Audience::Role(role) => ids(work.holders(role)),
+        Audience::Group(_) | Audience::Member { .. } | Audience::Role(_) => {
+            let people = work.desk.roster.people.values();
+            let meant = people.filter(|person| incident.is_meant(audience, person));
+            meant.map(|person| Recipient::Person(person.id.clone())).collect()
+        }
         Audience::Reporter => BTreeSet::new(),
         Audience::Public(group) => {
-            let lists = work.incident.as_ref().and_then(|i| i.playbook.groups.get(group));
+            let lists = incident.playbook.groups.get(group);
             lists
                 .into_iter()
                 .flat_map(|group| &group.public)
@@ -160,8 +151,7 @@ fn notice_facts(work: &Work<'_>, incident: &Incident, audience: Option<&Audience
     }
 }
 
-/// A moment for a subject: the hour is never dropped, nor are seconds where there are any
-/// (FAILURES L19).
+/// A moment for a subject: the hour is never dropped, nor are seconds where there are any.
 fn short(moment: crate::domain::facts::names::Moment) -> String {
     let whole = moment.timestamp() % 60 == 0;
     moment.format(if whole { "%Y-%m-%d %H:%M UTC" } else { "%Y-%m-%d %H:%M:%S UTC" }).to_string()
@@ -332,7 +322,7 @@ pub fn freeze(
         number,
         body,
         recipients,
-        t: work.incident.as_ref().and_then(Incident::t),
+        t: work.incident.as_ref().and_then(|incident| incident.t()),
         release: work.incident.as_ref().and_then(|incident| {
             incident.grace()?;
             incident.anchor(Anchor::Release)

@@ -61,7 +61,7 @@ pub fn mail(work: &mut Work<'_>, letter: &Letter, writer: Option<&Person>, by: &
 }
 
 /// A subject without what mail programs and the desk put before it, so that it does not grow with
-/// every answer (FAILURES R3), and without the placeholder that stands outside.
+/// every answer, and without the placeholder that stands outside.
 #[must_use]
 pub fn bare_subject(subject: &str, otherwise: &str) -> String {
     const ANSWERS: &[&str] = &[
@@ -92,13 +92,8 @@ pub fn bare_subject(subject: &str, otherwise: &str) -> String {
     }
 }
 
-/// The person of the roster who signed a mail.
-fn signer<'a>(work: &Work<'a>, letter: &Letter) -> Option<&'a Person> {
-    work.desk.roster.by_fingerprint(&letter.verdict.signed()?.fingerprint)
-}
-
 fn from(work: &Work<'_>, letter: &Letter, by: Option<&str>) -> String {
-    let signer = signer(work, letter);
+    let signer = work.desk.signer(letter);
     let claimed = clean_line(&letter.from_text, 100);
     match (signer, by) {
         // A mail in clear that was signed once can be sent by anybody who has it.
@@ -127,7 +122,9 @@ fn pass_on(
     let otherwise =
         title.unwrap_or_else(|| format!("by {}", from.split(" (").next().unwrap_or("")));
     // To whom an answer goes is not for the reader to guess.
-    let member = signer(work, letter)
+    let member = work
+        .desk
+        .signer(letter)
         .filter(|person| work.desk.members.get(&person.id).is_some())
         .filter(|person| work.incident.as_ref().is_none_or(|i| !i.is_team(person)))
         .map_or_else(String::new, |person| person.id.to_string());
@@ -138,7 +135,7 @@ fn pass_on(
         "received": work.say(letter.received),
         "from": from,
         "protection": protection(&letter.verdict),
-        "signature": signature(work, &letter.verdict),
+        "signature": signature(work, letter),
         "notes": notes(letter),
         "parts": letter.attachments.iter().map(part).collect::<Vec<_>>(),
         "text": quote(&without_references(&clean(&letter.text))),
@@ -184,11 +181,14 @@ fn protection(verdict: &Verdict) -> String {
     format!("{how}{inline}{repaired}")
 }
 
-fn signature(work: &Work<'_>, verdict: &Verdict) -> String {
+fn signature(work: &Work<'_>, letter: &Letter) -> String {
     let reporter = work.incident.as_ref().and_then(|incident| incident.reporter.key.as_ref());
-    match &verdict.signature {
-        Signature::Valid(signed) => match work.desk.roster.by_fingerprint(&signed.fingerprint) {
+    match &letter.verdict.signature {
+        Signature::Valid(signed) => match work.desk.signer(letter) {
             Some(person) => format!("holds, by {}", person.name),
+            None if work.desk.is_revoked(&signed.fingerprint) => {
+                "by a key that is REVOKED, so it counts as unsigned".to_owned()
+            }
             None if reporter.is_some_and(|key| key.fingerprint == signed.fingerprint) => {
                 format!("holds, by the reporter's key {}", signed.fingerprint.spaced())
             }

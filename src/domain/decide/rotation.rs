@@ -13,11 +13,11 @@ pub fn next<'a>(work: &Work<'a>) -> Option<&'a Person> {
     let (incident, desk) = (work.incident.as_ref()?, work.desk);
     let assign = incident.playbook.assign.as_ref()?;
     let free = |person: &&'a Person| {
-        desk.away(&person.id, work.now).is_none() && !incident.declined.contains(&person.id)
+        desk.rota.away(&person.id, work.now).is_none() && !incident.declined.contains(&person.id)
     };
     work.holders(&assign.role).into_iter().filter(free).min_by_key(|person| {
         // Several reports at once go to several people.
-        (desk.turns_offered(&person.id), desk.turn(&person.id), person.id.clone())
+        (desk.rota.turns_offered(&person.id), desk.rota.turn(&person.id), person.id.clone())
     })
 }
 

@@ -25,7 +25,7 @@ const COPIES_MAX: usize = 50;
 const COPIES_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Does what is due for an incident. `vouched` says whether the clock may be trusted: notices
-/// leave on a vouched clock only, everything else goes on (DESIGN, promise 2).
+/// leave on a vouched clock only, everything else goes on.
 pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, Some(handle), now, fresh);
     let Some(incident) = work.incident.clone() else {
@@ -104,7 +104,7 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
 }
 
 /// A mail to ourselves, by which the clock is compared with the mail server's; gives its id.
-pub fn witness(desk: &Desk, now: Moment, fresh: Fresh) -> (Decision, Option<MessageId>) {
+pub fn clock_probe(desk: &Desk, now: Moment, fresh: Fresh) -> (Decision, Option<MessageId>) {
     let mut work = Work::on(desk, None, now, fresh);
     let message_id = work.message_id();
     let facts = work.clear_facts();
@@ -117,7 +117,7 @@ pub fn witness(desk: &Desk, now: Moment, fresh: Fresh) -> (Decision, Option<Mess
                 to: Recipient::Outsider(address.clone()),
                 address,
                 key: None,
-                purpose: Purpose::Witness,
+                purpose: Purpose::ClockProbe,
                 not_before: now,
                 words: Words::Clear(text),
                 attachments: Vec::new(),
@@ -196,13 +196,13 @@ fn how(incident: &Incident) -> &'static str {
 /// Sends the waiting reports to the maintainers in one mail, and tells the operators once.
 pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);
-    let Some((_, handles)) = desk.digest() else {
+    let Some((_, handles)) = desk.limits.digest() else {
         return work.done();
     };
     let handles: Vec<Handle> = handles.into_iter().cloned().collect();
     let mut people: Vec<&Person> = Vec::new();
     let mut rows = Vec::new();
-    for incident in handles.iter().filter_map(|handle| desk.incidents.get(handle)) {
+    for incident in handles.iter().filter_map(|handle| desk.incident(handle)) {
         for person in desk.roster.holders(&incident.playbook.intake) {
             if !people.iter().any(|known| known.id == person.id) {
                 people.push(person);
@@ -391,7 +391,7 @@ fn copy_for(
             let reference = work.reference(Party::Person(id));
             let mut enclosures = draft.attachments.clone();
             // An entry for a day that has moved would be the last that a calendar hears of.
-            if draft.t != incident.t() {
+            if !incident.is_dated(draft) {
                 enclosures.retain(|enclosure| {
                     enclosure.name != crate::domain::views::calendar_entry::NAME
                 });
@@ -413,10 +413,7 @@ fn copy_for(
 
 fn is_entitled(incident: &Incident, person: &Person, task: Option<&Task>) -> bool {
     match task.and_then(|task| task.audience.as_ref()) {
-        Some(Audience::Group(group)) => incident.is_for(group, person),
-        Some(Audience::Member { group, id }) => *id == person.id && incident.is_for(group, person),
-        Some(Audience::Role(role)) => incident.holds(person, role),
-        Some(Audience::Public(_) | Audience::Reporter) => false,
+        Some(audience) => incident.is_meant(audience, person),
         // The desk's own notices go to those who had the date; whoever left every group does not.
         None => incident.is_for_what_they_had(person) || incident.is_team(person),
     }
@@ -443,7 +440,7 @@ pub enum Leave {
 /// notice held?
 #[must_use]
 pub fn leaves(desk: &Desk, label: &Label) -> Leave {
-    let Some(incident) = label.about.as_ref().and_then(|handle| desk.incidents.get(handle)) else {
+    let Some(incident) = label.about.as_ref().and_then(|handle| desk.incident(handle)) else {
         return Leave::Now;
     };
     // Sealed to a key that was revoked, or that another one has taken the place of since.

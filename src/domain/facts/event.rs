@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::letter::{Failure, Fate, KeyRank, Protection};
+use crate::domain::facts::mark::Mark;
 use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId,
 };
+use crate::domain::facts::refusal::Reason;
 
 /// The name of a sealed blob: a salted hash, so that the journal does not confirm a guess at what
 /// an erased body said.
@@ -89,7 +91,7 @@ pub enum Event {
     /// A maintainer's commands were carried out.
     Commanded { words: Vec<String> },
     /// A maintainer's commands were not carried out, and why.
-    Refused { words: Vec<String>, why: String },
+    Refused { words: Vec<String>, why: Reason },
     /// The report is a vulnerability.
     Accepted,
     /// It is not.
@@ -215,7 +217,7 @@ pub enum Event {
     /// Something about a member of a group.
     Member { member: PersonId, fact: MemberFact },
     /// Somebody was told something about their key or membership, so that they are not told again.
-    Told { person: PersonId, what: String },
+    Told { person: PersonId, what: Mark },
 
     /// A confirmation was asked for.
     ConfirmAsked { nonce: Digest, ask: Ask },
@@ -317,7 +319,7 @@ pub struct ReporterKey {
 }
 
 /// Who gets a mail. Always a member by id, the reporter, or an address that a rule gave: never
-/// free text from a command (FAILURES L14).
+/// free text from a command.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recipient {
@@ -356,7 +358,8 @@ pub enum Purpose {
     /// Asks a recipient of a notice for a word.
     Nudge,
     /// A mail to ourselves, by which the clock is compared with the mail server's.
-    Witness,
+    #[serde(rename = "witness")]
+    ClockProbe,
     /// The content-free word that a message waits.
     Waiting,
     /// Something is wrong and people must know.

@@ -230,8 +230,7 @@ impl Attachment {
 pub enum Shape {
     /// A mail.
     Mail,
-    /// `multipart/report` with a delivery status (RFC 3464), by structure and never by words
-    /// (FAILURES D1).
+    /// `multipart/report` with a delivery status (RFC 3464), by structure and never by words.
     DeliveryReport,
     /// An automatic answer: `Auto-Submitted`, or a null return path (RFC 3834).
     Automatic,
@@ -341,7 +340,7 @@ impl Letter {
         }
     }
 
-    /// Where an automatic answer may go (RFC 3834, 4; DESIGN): the single From when it is also the
+    /// Where an automatic answer may go (RFC 3834, 4): the single From when it is also the
     /// Return-Path, else the Return-Path; nowhere for a null path or an automatic mail.
     #[must_use]
     pub fn answer_address(&self) -> Option<&Address> {

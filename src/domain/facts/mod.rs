@@ -1,10 +1,13 @@
-//! What has a name, and what is stored: ids, moments, letters as data, events. Floor 1 of the
-//! domain: it names no other floor, and knows nothing of what a fact leads to.
+//! What has a name, and what is stored: names, letters, keys, facts, records, settings.
+//!
+//! Knows nothing of what follows from a fact. What stands here is read from journals of every older
+//! version: stored texts only ever gain.
 
 pub mod anchor;
 pub mod event;
 pub mod key;
 pub mod letter;
+pub mod mark;
 pub mod member_fact;
 pub mod names;
 pub mod record;

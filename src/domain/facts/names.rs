@@ -195,7 +195,7 @@ impl TaskId {
 
 impl Address {
     /// Reads `local@domain`; the domain is lower-cased. Refuses anything that could be more than
-    /// one address, or a command to a mail program (FAILURES S5: an address that begins with `-`).
+    /// one address, or a command to a mail program (an address that begins with `-`).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();

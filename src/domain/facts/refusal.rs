@@ -1,11 +1,57 @@
 //! A polite no: what was wrong, and the next thing to do. For the person who asked, never for a
 //! log.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why, in a few words: never content. What the desk itself acts on has a name.
+//  Warning: this type is used in stored state (the journal), as the text that it displays as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Reason {
+    /// The signature of the mail was used before: it is a copy.
+    SentTwice,
+    /// Anything else; for people.
+    Said(String),
+}
+
+impl Reason {
+    const SENT_TWICE: &'static str = "sent twice";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SentTwice => Self::SENT_TWICE,
+            Self::Said(text) => text,
+        })
+    }
+}
+
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        if text == Self::SENT_TWICE { Self::SentTwice } else { Self::Said(text) }
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
+    }
+}
+
+impl From<Reason> for String {
+    fn from(reason: Reason) -> Self {
+        reason.to_string()
+    }
+}
+
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// In a few words, for a subject that leaves sealed, and for the journal: never content.
-    pub reason: String,
+    pub reason: Reason,
     /// In a sentence.
     pub why: String,
     /// What to write or do instead; may be empty.
@@ -15,7 +61,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with its next step.
     #[must_use]
-    pub fn new(reason: impl Into<String>, why: impl Into<String>, next: impl Into<String>) -> Self {
+    pub fn new(reason: impl Into<Reason>, why: impl Into<String>, next: impl Into<String>) -> Self {
         Self { reason: reason.into(), why: why.into(), next: next.into() }
     }
 }

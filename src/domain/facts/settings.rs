@@ -40,7 +40,16 @@ pub struct Settings {
     pub acknowledgements_per_hour: u32,
 }
 
+/// Seconds: acknowledgements leave on a multiple of it.
+pub const TICK_S: u32 = 2;
+/// Unencrypted reports an hour that are passed on one by one.
+pub const PLAIN_PER_HOUR: u32 = 10;
+/// Encrypted ones.
+pub const ENCRYPTED_PER_HOUR: u32 = 10;
+/// Acknowledgements an hour that leave at once.
+pub const ACKNOWLEDGEMENTS_PER_HOUR: u32 = 60;
+
 /// What a desk does whose settings were written before there was a limit.
-pub(crate) fn encrypted_per_hour() -> u32 {
-    10
+fn encrypted_per_hour() -> u32 {
+    ENCRYPTED_PER_HOUR
 }

@@ -19,7 +19,7 @@ pub(crate) fn answer_by(work: &Work<'_>, desk: &Desk, received: Moment) -> Strin
     playbook.map_or_else(String::new, |p| work.say(p.human_answer.due.from(received, &p.calendar)))
 }
 
-/// Where an automatic answer may go; never to ourselves (FAILURES R3).
+/// Where an automatic answer may go; never to ourselves.
 pub(crate) fn answer_address(
     desk: &Desk,
     letter: &Letter,

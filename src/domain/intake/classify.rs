@@ -1,4 +1,4 @@
-//! What a mail is, and what follows from it: the order of DESIGN's "What comes in".
+//! What a mail is, and what follows from it: and in which order that is asked.
 //!
 //! Each step works on the result of the one before, and the last one takes everything: a mail that
 //! is nothing else is a report. Nothing is dropped because of a header, and nothing that goes back
@@ -7,7 +7,8 @@
 
 use serde_json::json;
 
-use crate::domain::commands::{diagnosis, grammar, reporter};
+use crate::domain::commands::grammar::{Parsed, is_ping};
+use crate::domain::commands::{diagnosis, reporter};
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::letters::{join, note};
 use crate::domain::decide::relay;
@@ -17,7 +18,7 @@ use crate::domain::facts::letter::{DeliveryReport, Fate, KeyRank, Letter, Shape}
 use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, Span, later};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::intake::acknowledge::{acknowledgement, answer_address, draw_handle};
-use crate::domain::intake::binding::{Place, place_of, signer};
+use crate::domain::intake::binding::{Binding, bind};
 use crate::domain::intake::{command_mail, copies, key_request};
 use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::Person;
@@ -45,10 +46,8 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
     if letter.shape == Shape::DeliveryReport {
         return returned(desk, arrival, now, fresh);
     }
-    let place = place_of(desk, letter);
-    if let Some(person) = signer(desk, letter)
-        && let Some(decision) = command_mail::person_mail(desk, letter, person, &place, now, &fresh)
-    {
+    let place = bind(desk, letter);
+    if let Some(decision) = command_mail::person_mail(desk, letter, &place, now, &fresh) {
         return decision;
     }
     if letter.shape == Shape::Automatic
@@ -56,7 +55,7 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
     {
         return automatic(desk, letter, handle, now, fresh);
     }
-    if let Some(first) = letter.verdict.session.and_then(|session| desk.session(session)) {
+    if let Some(first) = letter.verdict.session.and_then(|session| desk.replay.session(session)) {
         return copies::received(desk, letter, first, now, fresh);
     }
     if let Some(handle) = &place.handle {
@@ -65,9 +64,9 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
         }
         return follow_up(desk, letter, handle, &place, now, fresh);
     }
-    if only_a_ping(desk, letter) {
+    if only_a_ping(desk, letter, &place.parsed) {
         let mut work = Work::on(desk, None, now, fresh);
-        warn_if_in_a_persons_name(&mut work, letter);
+        warn_if_in_a_persons_name(&mut work, letter, &place);
         work.dispose("ping");
         return work.done();
     }
@@ -77,7 +76,7 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
     if only_a_revocation(letter) {
         return noted(desk, now, fresh, "revocation");
     }
-    report(desk, letter, now, fresh)
+    report(desk, letter, &place, now, fresh)
 }
 
 /// Whether a mail brought a revocation that counts, and nothing that was not passed on with the word
@@ -89,12 +88,11 @@ fn only_a_revocation(letter: &Letter) -> bool {
 
 /// Whether a mail under the address of somebody of the roster asks what their mail program did, and
 /// nothing else: no report, whatever the program made of it.
-fn only_a_ping(desk: &Desk, letter: &Letter) -> bool {
+fn only_a_ping(desk: &Desk, letter: &Letter, parsed: &Parsed) -> bool {
     let author = letter.author().and_then(|author| desk.roster.by_address(author));
-    let lines = grammar::commands_in(desk, letter);
-    author.is_some_and(|who| who.is_maintainer() || desk.has_joined(&who.id))
-        && grammar::is_ping(&lines)
-        && grammar::text_in(desk, letter).is_empty()
+    author.is_some_and(|who| who.is_maintainer() || desk.rota.has_joined(&who.id))
+        && is_ping(&parsed.lines)
+        && parsed.text.is_empty()
         && letter.attachments.iter().all(crate::domain::facts::letter::Attachment::tells_who_wrote)
 }
 
@@ -104,7 +102,7 @@ fn noted(desk: &Desk, now: Moment, fresh: Fresh, what: &'static str) -> Decision
     work.done()
 }
 
-/// A delivery report is evidence only: it changes no membership and no state (FAILURES D2). One
+/// A delivery report is evidence only: it changes no membership and no state. One
 /// that came to the unguessable return path of a mail of ours is told to the team.
 fn returned(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
     let known = arrival.returned.zip(arrival.letter.report.as_ref());
@@ -158,7 +156,7 @@ fn note_report(work: &mut Work<'_>, id: &MessageId, label: &Label, report: &Deli
 }
 
 /// An automatic mail in an incident's thread: kept, never answered, and passed on once an hour at
-/// most. Two machines answering each other must not fill people's mailboxes (FAILURES R3), and a
+/// most. Two machines answering each other must not fill people's mailboxes, and a
 /// person whose mail program marks their mails so must be heard.
 fn automatic(desk: &Desk, letter: &Letter, handle: &Handle, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, Some(handle), now, fresh);
@@ -185,12 +183,12 @@ fn follow_up(
     desk: &Desk,
     letter: &Letter,
     handle: &Handle,
-    place: &Place,
+    place: &Binding<'_>,
     now: Moment,
     fresh: Fresh,
 ) -> Decision {
     let mut work = Work::on(desk, Some(handle), now, fresh);
-    warn_if_in_a_persons_name(&mut work, letter);
+    warn_if_in_a_persons_name(&mut work, letter, place);
     let reporter = work.incident.as_ref().map(|incident| incident.reporter.clone());
     let key = reporter.as_ref().and_then(|reporter| reporter.key.as_ref());
     let signed_by_reporter = key
@@ -203,12 +201,12 @@ fn follow_up(
         work.add(Event::KeyProven { fingerprint: key.fingerprint.clone() });
     }
     let news = if place.by_reporter { new_key(&mut work, letter) } else { None };
-    let words = if proven { reporter::words(&work, letter) } else { Vec::new() };
-    let mut told = reporter::carry_out(&mut work, &words);
+    let words = if proven { reporter::words(letter, &place.parsed) } else { &[] };
+    let mut told = reporter::carry_out(&mut work, words);
     told.extend(news);
     // Who only asks where it stands has said nothing that anyone needs to read.
     let nothing_else = words.iter().all(|line| line.word.eq_ignore_ascii_case("status"))
-        && grammar::text_in(desk, letter).is_empty()
+        && place.parsed.text.is_empty()
         && letter.attachments.is_empty();
     if !words.is_empty() && nothing_else {
         work.dispose("status asked");
@@ -265,7 +263,7 @@ fn new_key(work: &mut Work<'_>, letter: &Letter) -> Option<String> {
 /// So many mails of unproven writers an hour are passed on one by one on one incident.
 const UNPROVEN_PER_HOUR: usize = 10;
 
-/// Whether mails of unproven writers come in heaps (FAILURES R7). Looks at the newest only.
+/// Whether mails of unproven writers come in heaps. Looks at the newest only.
 fn is_a_heap(work: &Work<'_>) -> bool {
     let hour_ago = later(work.now, Span::hours(-1));
     work.incident.as_ref().is_some_and(|incident| {
@@ -276,8 +274,8 @@ fn is_a_heap(work: &Work<'_>) -> bool {
 
 /// Tells a pinned person, sealed, that a mail with commands came in under their address and
 /// without their signature. At most once an hour, so that nobody can flood them with it.
-pub(crate) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
-    let lines = grammar::commands_in(work.desk, letter);
+fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter, place: &Binding<'_>) {
+    let lines = &place.parsed.lines;
     if lines.is_empty() {
         return;
     }
@@ -285,14 +283,13 @@ pub(crate) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
     let Some(person) = letter.author().and_then(|author| desk.roster.by_address(author)) else {
         return;
     };
-    if !person.is_maintainer() || signer(desk, letter).is_some_and(|signer| signer.id == person.id)
-    {
+    if !person.is_maintainer() || place.speaker.is_some_and(|signer| signer.id == person.id) {
         return;
     }
     // What is asked about is told apart from what comes unasked, so that neither hides the other.
-    let ping = grammar::is_ping(&lines);
+    let ping = is_ping(lines);
     let hour_ago = later(work.now, Span::hours(-1));
-    if desk.warned(&person.id, ping).is_some_and(|at| at > hour_ago) {
+    if desk.limits.warned(&person.id, ping).is_some_and(|at| at > hour_ago) {
         return;
     }
     work.add_to_desk(Event::Warned { person: person.id.clone(), ping });
@@ -308,13 +305,19 @@ pub(crate) fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter) {
 }
 
 /// A new report.
-fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
+fn report(
+    desk: &Desk,
+    letter: &Letter,
+    place: &Binding<'_>,
+    now: Moment,
+    fresh: Fresh,
+) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);
     let Some(playbook) = desk.playbooks.get(&desk.settings.playbook).cloned() else {
         work.fault("the playbook of new incidents is missing");
         return work.done();
     };
-    warn_if_in_a_persons_name(&mut work, letter);
+    warn_if_in_a_persons_name(&mut work, letter, place);
     let handle = draw_handle(&mut work);
     let encrypted = letter.verdict.openpgp.is_some();
     let person = proven_author(&mut work, letter);
@@ -327,8 +330,9 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     });
     let reporter = answer_address(desk, letter);
     let answered = reporter.is_some() && !letter.from_before;
-    let acknowledge = answered.then(|| desk.acknowledge_at(encrypted, letter.arrived, now));
-    let deferred = author.is_none() && desk.defers(encrypted, now);
+    let acknowledge = answered
+        .then(|| desk.limits.acknowledge_at(&desk.settings, encrypted, letter.arrived, now));
+    let deferred = author.is_none() && desk.limits.defers(&desk.settings, encrypted, now);
     let opening = Opening {
         playbook: playbook.digest,
         calendar: playbook.calendar_digest,
@@ -353,13 +357,12 @@ fn report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
 
 /// The person of the roster who wrote a report, if it can be nobody else who sent it: encrypted, by
 /// a signature that was not seen before. Any mail of theirs that is public could otherwise open
-/// incidents without end (FAILURES S7).
+/// incidents without end.
 fn proven_author<'a>(work: &mut Work<'a>, letter: &Letter) -> Option<&'a Person> {
     let signed = letter.verdict.signed()?;
     // Not by a key that is offered and not in force.
-    let person = work.desk.roster.by_fingerprint(&signed.fingerprint)?;
-    let person = signer(work.desk, letter).filter(|signer| signer.id == person.id)?;
-    let spent = work.desk.is_spent(&signed.fingerprint, signed.hash);
+    let person = work.desk.signer(letter)?;
+    let spent = work.desk.replay.is_used(&signed.fingerprint, signed.hash);
     if !spent {
         let (fingerprint, hash) = (signed.fingerprint.clone(), signed.hash);
         work.add_to_desk(Event::SignatureSpent { fingerprint, hash });

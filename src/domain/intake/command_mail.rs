@@ -7,9 +7,7 @@
 use serde_json::json;
 
 use crate::domain::commands::dispatch::run;
-use crate::domain::commands::grammar::{
-    Line, Parsed, check_arguments, is_misplaced, is_ping, parse,
-};
+use crate::domain::commands::grammar::{Line, Parsed, check_arguments, is_misplaced, is_ping};
 use crate::domain::commands::read::named_incident;
 use crate::domain::commands::rights::may_use;
 use crate::domain::commands::turn::{Answer, Turn};
@@ -21,10 +19,10 @@ use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Author, Event, Purpose};
 use crate::domain::facts::letter::{Letter, Signed};
 use crate::domain::facts::names::{Digest, Fresh, Handle, Moment, Span};
-use crate::domain::facts::refusal::Refusal;
-use crate::domain::intake::binding::Place;
+use crate::domain::facts::refusal::{Reason, Refusal};
+use crate::domain::intake::binding::Binding;
+use crate::domain::model::desk::Desk;
 use crate::domain::model::desk::membership::is_known;
-use crate::domain::model::desk::{Desk, SENT_TWICE};
 use crate::domain::model::roster::Person;
 use crate::domain::outgoing::texts::{clean_line, wrapped};
 use crate::domain::process::vocabulary::{
@@ -44,8 +42,8 @@ struct SignedMail<'a> {
     letter: &'a Letter,
     person: &'a Person,
     signed: &'a Signed,
-    place: &'a Place,
-    parsed: Parsed,
+    place: &'a Binding<'a>,
+    parsed: &'a Parsed,
     now: Moment,
     fresh: &'a Fresh,
 }
@@ -55,21 +53,20 @@ struct SignedMail<'a> {
 pub fn person_mail(
     desk: &Desk,
     letter: &Letter,
-    person: &Person,
-    place: &Place,
+    place: &Binding<'_>,
     now: Moment,
     fresh: &Fresh,
 ) -> Option<Decision> {
-    let signed = letter.verdict.signed()?;
-    let parsed = parse(&letter.text, &desk.settings.address);
-    let incident = place.handle.as_ref().and_then(|handle| desk.incidents.get(handle));
+    let (signed, person) = (letter.verdict.signed()?, place.speaker?);
+    let parsed = &place.parsed;
+    let incident = place.handle.as_ref().and_then(|handle| desk.incident(handle));
     // With the reference of the report that they wrote themselves they speak as its reporter.
     if place.by_reporter && place.own.is_empty() {
         return None;
     }
     let here = incident.is_some_and(|incident| incident.is_team(person));
-    let elsewhere = place.handle.is_none() && desk.has_joined(&person.id);
-    let newcomer = desk.roster.newcomers.contains_key(&signed.fingerprint);
+    let elsewhere = place.handle.is_none() && desk.rota.has_joined(&person.id);
+    let newcomer = desk.roster.pending_keys.contains_key(&signed.fingerprint);
     let steers = !newcomer && (person.is_maintainer() || here || elsewhere);
     let answers = !parsed.lines.is_empty() && is_known(desk, &person.id);
     let audience = if steers { For::Team } else { For::Members };
@@ -124,7 +121,7 @@ impl<'a> SignedMail<'a> {
     }
 
     fn is_spent(&self) -> bool {
-        self.desk.is_spent(&self.signed.fingerprint, self.signed.hash)
+        self.desk.replay.is_used(&self.signed.fingerprint, self.signed.hash)
     }
 
     fn spend(&self, work: &mut Work<'_>) {
@@ -133,9 +130,9 @@ impl<'a> SignedMail<'a> {
     }
 
     /// A word of the desk that stands where none counts: the writer meant something by it, so the
-    /// mail is not passed on as if it were talk (FAILURES L1).
+    /// mail is not passed on as if it were talk.
     fn out_of_place(&self) -> Option<Refusal> {
-        if is_misplaced(&self.parsed) {
+        if is_misplaced(self.parsed) {
             return Some(Refusal::new(
                 "a word in the wrong place",
                 "your mail begins with a word of the desk that does not stand at the beginning of its line.",
@@ -167,7 +164,7 @@ impl<'a> SignedMail<'a> {
             work.dispose("replay");
             return work.done();
         }
-        // What is quoted from another incident is not for those who are on this one only (L9).
+        // What is quoted from another incident is not for those who are on this one only.
         if self.place.named.iter().any(|named| named != handle) {
             let refusal = Refusal::new(
                 "two incidents in one mail",
@@ -249,7 +246,7 @@ impl<'a> SignedMail<'a> {
         };
         let mut work = self.work(handle.as_ref(), "commands");
         self.spend(&mut work);
-        match carry_out(work, self.letter, self.person, &self.parsed, self.audience) {
+        match carry_out(work, self.letter, self.person, self.parsed, self.audience) {
             Ok(work) => work.done(),
             Err(refusal) => self.refuse(handle.as_ref(), &refusal),
         }
@@ -299,7 +296,7 @@ impl<'a> SignedMail<'a> {
         }
         if self.is_spent() {
             return Err(Refusal::new(
-                SENT_TWICE,
+                Reason::SentTwice,
                 "a mail with this very signature was taken before, so this one is a copy.",
                 "to do it again, write a new mail. If you did not send this one, somebody has a copy of the first.",
             ));
@@ -356,7 +353,7 @@ impl<'a> SignedMail<'a> {
             (None, None) => Ok(None),
             // One that the person is not on is as good as none: that it exists is not for them.
             (None, Some(handle))
-                if !self.desk.incidents.get(&handle).is_some_and(|i| i.is_team(self.person)) =>
+                if !self.desk.incident(&handle).is_some_and(|i| i.is_team(self.person)) =>
             {
                 Err(Refusal::new(
                     "no such incident",
@@ -416,7 +413,7 @@ impl<'a> SignedMail<'a> {
             ));
         }
         // The history after the backup is lost, and with it which signatures were used up in it.
-        if self.desk.restored().is_some_and(|at| made <= at) && !only_hold {
+        if self.desk.replay.restored().is_some_and(|at| made <= at) && !only_hold {
             return Err(Refusal::new(
                 "from before the desk was restored",
                 "the desk was put back from a backup after your mail was signed, and may have carried it out before.",
@@ -437,7 +434,7 @@ impl<'a> SignedMail<'a> {
         }
         // A flood of copies is told once an hour, and fills neither the mailbox nor the journal.
         let hour_ago = crate::domain::facts::names::later(self.now, Span::hours(-1));
-        if spent && self.desk.replayed(&self.person.id).is_some_and(|at| at > hour_ago) {
+        if spent && self.desk.replay.told(&self.person.id).is_some_and(|at| at > hour_ago) {
             work.dispose("replay");
             return work.done();
         }
@@ -517,7 +514,7 @@ fn carry_out<'d>(
         })?;
         steps.push(json!({ "line": shown, "answer": wrapped(&answer) }));
     }
-    let newcomer = work.desk.roster.newcomers.contains_key(&person.fingerprint);
+    let newcomer = work.desk.roster.pending_keys.contains_key(&person.fingerprint);
     let text_left = !text_used && !parsed.text.is_empty() && !newcomer;
     let passed_on = text_left && work.incident.is_some();
     let asks = open_asks(&work) > asked_before;
@@ -591,7 +588,7 @@ fn counts_from_this_key(
 /// What the desk makes of the key that signed.
 fn key_state(work: &Work<'_>, person: &Person) -> KeyState {
     let signed = work.signed.as_ref();
-    if work.desk.roster.newcomers.contains_key(&person.fingerprint) {
+    if work.desk.roster.pending_keys.contains_key(&person.fingerprint) {
         KeyState::Offered
     } else if !person.is_maintainer() && work.distrusts(person) {
         KeyState::Distrusted

@@ -9,7 +9,7 @@ use crate::domain::facts::event::{Event, Purpose, Recipient};
 use crate::domain::facts::letter::{FoundKey, KeyRank, Letter};
 use crate::domain::facts::names::{Address, Fresh, Handle, Moment};
 use crate::domain::intake::acknowledge::{answer_address, answer_by, draw_handle, from_outside};
-use crate::domain::intake::binding::Place;
+use crate::domain::intake::binding::Binding;
 use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::Party;
 use crate::domain::outgoing::mail::{Mail, Words};
@@ -27,7 +27,7 @@ pub(super) fn received(
     let alias = draw_handle(&mut work);
     work.dispose("copy of an earlier report");
     let address = answer_address(desk, letter).filter(|_| !letter.from_before);
-    let at = desk.acknowledge_at(true, letter.arrived, now);
+    let at = desk.limits.acknowledge_at(&desk.settings, true, letter.arrived, now);
     work.add(Event::CopySeen {
         raw: letter.raw,
         alias: alias.clone(),
@@ -53,14 +53,14 @@ pub(super) fn status_asked(
     desk: &Desk,
     letter: &Letter,
     handle: &Handle,
-    place: &Place,
+    place: &Binding<'_>,
     now: Moment,
     fresh: &Fresh,
 ) -> Option<Decision> {
     let name = place.alias.as_ref()?;
-    let alias = desk.alias(name)?;
+    let alias = desk.replay.alias(name)?;
     let mut work = Work::on(desk, Some(handle), now, fresh.clone());
-    let words = reporter::words(&work, letter);
+    let words = reporter::words(letter, &place.parsed);
     if !words.iter().any(|line| line.word.eq_ignore_ascii_case("status")) {
         return None;
     }

@@ -80,7 +80,7 @@ pub(super) fn answer(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) ->
         return work.done();
     };
     // One answer per address and day: small, so that it is no way to flood a third party.
-    if desk.key_sent(&address).is_some_and(|at| later(at, Span::days(1)) > now) {
+    if desk.limits.key_sent(&address).is_some_and(|at| later(at, Span::days(1)) > now) {
         work.dispose("key request, answered before");
         return work.done();
     }
@@ -94,7 +94,7 @@ pub(super) fn answer(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) ->
                 address: address.clone(),
                 key: None,
                 purpose: Purpose::Key,
-                not_before: desk.acknowledge_at(false, letter.arrived, now),
+                not_before: desk.limits.acknowledge_at(&desk.settings, false, letter.arrived, now),
                 words: Words::Clear(text),
                 attachments: Vec::new(),
                 with_our_key: true,

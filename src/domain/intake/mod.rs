@@ -1,5 +1,6 @@
-//! A mail: what it is, where it belongs, whether it counts, and what follows. Floor 8, the top:
-//! it names every floor below it, and nobody in the domain names it.
+//! A mail: what it is bound to, what it is, whether its words count, and carrying them out.
+//!
+//! Takes a letter that the edge has opened; knows no socket, no clock and no key.
 
 pub mod acknowledge;
 pub mod binding;

@@ -119,11 +119,16 @@ pub struct OfferedKey {
 }
 
 impl OfferedKey {
+    /// How many maintainers must agree: one where the old key vouches for it.
+    #[must_use]
+    pub fn wanted(&self) -> usize {
+        if self.by_old { 1 } else { APPROVALS }
+    }
+
     /// How many more maintainers must agree.
     #[must_use]
     pub fn approvals_missing(&self) -> usize {
-        let wanted = if self.by_old { 1 } else { APPROVALS };
-        wanted.saturating_sub(self.approved.len())
+        self.wanted().saturating_sub(self.approved.len())
     }
 
     /// When it takes effect, once all that it takes is there.
@@ -138,11 +143,40 @@ impl OfferedKey {
     /// When the last of those who must agree did.
     #[must_use]
     pub fn agreed(&self) -> Option<Moment> {
-        let wanted: usize = if self.by_old { 1 } else { APPROVALS };
         let mut moments: Vec<Moment> = self.approved.values().copied().collect();
         moments.sort();
-        moments.get(wanted.saturating_sub(1)).copied()
+        moments.get(self.wanted().saturating_sub(1)).copied()
     }
+}
+
+/// What misses before somebody is active in a group. Its words are the views' business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// No playbook has the group.
+    Group,
+    /// Nobody has proposed them.
+    Proposal,
+    /// So many more members must vouch for them.
+    Vouches(usize),
+    /// This criterion was judged, and is not met.
+    NotMet(String),
+    /// Nobody has judged this criterion.
+    NotJudged(String),
+    /// They have not shown that they hold their key.
+    Proof,
+    /// They have not accepted the terms.
+    Terms,
+    /// So many more of the team must approve.
+    Approvals(usize),
+    /// They are suspended.
+    Reinstatement,
+    /// The group is full.
+    Place {
+        /// How many are in it.
+        taken: usize,
+        /// How many may be.
+        cap: usize,
+    },
 }
 
 /// Somebody who is, was or wants to be in a group.
@@ -254,41 +288,41 @@ impl Member {
         taken: usize,
         counts: impl Fn(&PersonId) -> bool,
         vouches: impl Fn(&PersonId) -> bool,
-    ) -> Vec<String> {
+    ) -> Vec<Missing> {
         let Some(membership) = self.groups.get(group) else {
-            return vec!["nobody has proposed them".to_owned()];
+            return vec![Missing::Proposal];
         };
         let mut missing = Vec::new();
         let vouched = membership.vouched.keys().filter(|id| vouches(id)).count();
         let vouches = rules.vouch.saturating_sub(vouched);
         if vouches > 0 {
-            missing.push(format!("{vouches} more member(s) must vouch for them"));
+            missing.push(Missing::Vouches(vouches));
         }
         for criterion in &rules.criteria {
             match membership.criteria.get(&criterion.id) {
                 Some(judged) if judged.met => {}
-                Some(_) => missing.push(format!("criterion `{}` is NOT met", criterion.id)),
-                None => missing.push(format!("criterion `{}` is not judged", criterion.id)),
+                Some(_) => missing.push(Missing::NotMet(criterion.id.clone())),
+                None => missing.push(Missing::NotJudged(criterion.id.clone())),
             }
         }
         if self.proven.is_none() {
-            missing.push("they must answer the challenge with their key".to_owned());
+            missing.push(Missing::Proof);
         }
         if self.terms.is_none() {
-            missing.push("they must accept the terms".to_owned());
+            missing.push(Missing::Terms);
         }
         let agreed = membership.approved.keys().filter(|id| **id != self.id && counts(id)).count();
         let more = APPROVALS.saturating_sub(agreed);
         if more > 0 {
-            missing.push(format!("{more} more of the team must approve"));
+            missing.push(Missing::Approvals(more));
         }
         if self.suspended.is_some() {
-            missing.push("they are suspended".to_owned());
+            missing.push(Missing::Reinstatement);
         }
         if let Some(cap) = rules.cap
             && taken >= cap
         {
-            missing.push(format!("the group is full ({taken} of {cap})"));
+            missing.push(Missing::Place { taken, cap });
         }
         missing
     }

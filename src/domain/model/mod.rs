@@ -1,5 +1,6 @@
-//! What the facts add up to: the roster, members, incidents, their schedule, the desk. Floor 4: it
-//! applies facts and answers questions; it decides nothing and writes no mail.
+//! What facts add up to: roster, members, incidents, the schedule, the desk.
+//!
+//! Changed by `apply` and by nothing else. Knows no mail that is to leave and no decision.
 
 pub mod desk;
 pub mod incident;

@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hmac::digest::Key;
+use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 
 use crate::domain::facts::key::PinnedKey;
 use crate::domain::facts::names::{Address, Digest, Fingerprint, Handle, PersonId, base32};
@@ -59,7 +62,7 @@ pub struct Roster {
     /// People as they are known by a key that is offered and not in force: they may answer for it,
     /// and nothing else.
     #[serde(skip)]
-    pub newcomers: BTreeMap<Fingerprint, Person>,
+    pub pending_keys: BTreeMap<Fingerprint, Person>,
 }
 
 /// The role whose holders get the desk's own alarms.
@@ -115,6 +118,27 @@ pub enum Party<'a> {
     Reporter,
 }
 
+type HmacSha256 = Hmac<Sha256>;
+
+impl<'a> Party<'a> {
+    fn bound_to(self, desk: &'a Address, handle: &'a Handle) -> [&'a [u8]; 4] {
+        let (kind, name) = match self {
+            Self::Person(id) => ("person", id.as_str()),
+            Self::Reporter => ("reporter", ""),
+        };
+        [desk.as_str(), handle.as_str(), kind, name].map(str::as_bytes)
+    }
+
+    /// 80 bits for a person, whose signature is the proof; 130 for a reporter without a key, who
+    /// proves with this and nothing else who they are.
+    fn letters(self) -> usize {
+        match self {
+            Self::Person(_) => 16,
+            Self::Reporter => 26,
+        }
+    }
+}
+
 /// The desk's key for references.
 #[derive(Clone)]
 pub struct RefKey(pub [u8; 32]);
@@ -124,26 +148,29 @@ impl RefKey {
     /// it is no authority by itself; it only says which incident a signed mail speaks about.
     #[must_use]
     pub fn token(&self, desk: &Address, handle: &Handle, party: Party<'_>) -> String {
-        let (kind, name) = match party {
-            Party::Person(id) => ("person", id.as_str()),
-            Party::Reporter => ("reporter", ""),
-        };
-        // The parts are length-prefixed and the key is hashed on both sides of them, so this is
-        // an envelope MAC over SHA-256 without length extension.
-        let inner = Digest::of_parts(&[
-            &self.0,
-            desk.as_str().as_bytes(),
-            handle.as_str().as_bytes(),
-            kind.as_bytes(),
-            name.as_bytes(),
-        ]);
-        // 80 bits for a person, whose signature is the proof; 130 for a reporter without a key, who
-        // proves with this and nothing else who they are.
-        let letters = match party {
-            Party::Person(_) => 16,
-            Party::Reporter => 26,
-        };
-        base32(&Digest::of_parts(&[&self.0, &inner.0]).0, letters)
+        // RFC 2104, 2: a key that is shorter than a block is filled up with zeros.
+        let mut block = Key::<HmacSha256>::default();
+        block.iter_mut().zip(self.0).for_each(|(to, byte)| *to = byte);
+        let mut mac = HmacSha256::new(&block);
+        for part in party.bound_to(desk, handle) {
+            // Length-prefixed, so that no two lists of parts are the same bytes.
+            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(part);
+        }
+        base32(mac.finalize().as_bytes(), party.letters())
+    }
+
+    /// Whether a token is that of this party: as it is made now, or as it was made before it was an
+    /// HMAC, since references live as long as threads do.
+    #[must_use]
+    pub fn is_token(&self, desk: &Address, handle: &Handle, party: Party<'_>, given: &str) -> bool {
+        given == self.token(desk, handle, party) || given == self.old_token(desk, handle, party)
+    }
+
+    fn old_token(&self, desk: &Address, handle: &Handle, party: Party<'_>) -> String {
+        let [desk, handle, kind, name] = party.bound_to(desk, handle);
+        let inner = Digest::of_parts(&[&self.0, desk, handle, kind, name]);
+        base32(&Digest::of_parts(&[&self.0, &inner.0]).0, party.letters())
     }
 }
 
@@ -208,6 +235,13 @@ mod tests {
             RefKey([4; 32]).token(&desk, &a, Party::Person(&mia)),
         ];
         assert!(!others.contains(&token));
+        // References of threads that began before are references still.
+        let old = key.old_token(&desk, &a, Party::Person(&mia));
+        assert_eq!(old, "K5NRHK1RNN6X2WEE");
+        for (token, fits) in [(&token, true), (&old, true), (&others[0], false)] {
+            assert_eq!(key.is_token(&desk, &a, Party::Person(&mia), token), fits);
+            assert!(!key.is_token(&desk, &a, Party::Reporter, token));
+        }
         let text = format!("hi\n> Ref: {a}/{token}\nRef: {a}/{token}. Ref: nonsense");
         let found = references_in(&text);
         assert_eq!(found.into_iter().collect::<Vec<_>>(), [Reference { handle: a, token }]);

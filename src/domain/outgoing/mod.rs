@@ -1,5 +1,6 @@
-//! What leaves: the texts, who may read which, the mail in the outbox and its ladder of attempts.
-//! Floor 2: it knows facts, and nothing of incidents or of the process that asks for a mail.
+//! What leaves: the words of mails, what may leave in clear, and the ladder of attempts.
+//!
+//! Knows facts, and neither incidents nor who is meant: it is given both as values.
 
 pub mod mail;
 pub mod texts;

@@ -366,7 +366,7 @@ impl Texts {
         let subject = head
             .strip_prefix("Subject:")
             .ok_or_else(|| wrong("must begin with a line `Subject: ...`"))?;
-        // An empty mail says nothing and looks like a success (FAILURES L11).
+        // An empty mail says nothing and looks like a success.
         if body.trim().is_empty() {
             return Err(wrong("has an empty body"));
         }

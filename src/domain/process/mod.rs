@@ -1,5 +1,6 @@
-//! A security process as data: playbooks, offsets, calendars, and the words that people use.
-//! Floor 3: it knows no incident and no desk; what a process says is the same for all of them.
+//! A process as data: playbooks, offsets and windows, calendars, and the table of words.
+//!
+//! Knows no incident: what a row needs to know of one, it asks through `Facts`.
 
 pub mod calendar;
 pub mod offset;

@@ -16,7 +16,10 @@ pub const NAME: &str = "embargo.ics";
 /// place of an earlier one (RFC 5545, 3.8.7.4).
 #[must_use]
 pub fn sequence(incident: &Incident) -> u32 {
-    let set = incident.history.iter().filter(|set| set.anchor == Anchor::T && set.moment.is_some());
+    let set = incident
+        .anchor_changes
+        .iter()
+        .filter(|set| set.anchor == Anchor::T && set.moment.is_some());
     u32::try_from(set.count().saturating_sub(1)).unwrap_or(u32::MAX)
 }
 

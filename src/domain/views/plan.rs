@@ -2,6 +2,7 @@
 //! playbook before anybody relies on it.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -195,4 +196,45 @@ pub fn preview(playbook: &Arc<Playbook>, received: Moment, t: Option<Moment>) ->
         }
     };
     playbook.tasks.iter().map(row).collect()
+}
+
+pub(crate) fn table(
+    playbook: &Playbook,
+    rows: &[Row],
+    received: Moment,
+    t: Option<Moment>,
+) -> String {
+    let calendar = &playbook.calendar;
+    let t = t.map_or_else(|| "not set".to_owned(), |t| calendar.say(t));
+    let mut out = format!(
+        "{} (version {})\nreported  {}\nT         {t}\n",
+        playbook.title,
+        playbook.version,
+        calendar.say(received)
+    );
+    let mut phase = "";
+    for row in rows {
+        if row.phase != phase {
+            phase = &row.phase;
+            let _ = writeln!(out, "\n{phase}");
+        }
+        let when = match (row.earliest, row.due) {
+            (Some(from), Some(to)) if from != to => {
+                format!("{} .. {}", calendar.say(from), calendar.say(to))
+            }
+            (_, Some(at)) => calendar.say(at),
+            (Some(from), None) => format!("from {}", calendar.say(from)),
+            (None, None) => String::new(),
+        };
+        let to = row.audience.as_ref().map_or_else(String::new, |to| format!(" -> {to}"));
+        let word = if row.word == row.id { "" } else { row.word.as_str() };
+        let _ = writeln!(out, "  {:<10}{:<18}{:<8}{}{to}", row.id, word, row.kind, row.role);
+        let _ = writeln!(out, "            {}", row.title);
+        let when = if when.is_empty() { String::new() } else { format!("  {when}") };
+        let _ = writeln!(out, "            [{}]{when}", row.rule);
+        if let Some(condition) = &row.condition {
+            let _ = writeln!(out, "            only if {condition}");
+        }
+    }
+    out
 }

@@ -1,5 +1,5 @@
 //! What machines send: delivery reports (RFC 3464) and automatic answers, known by their structure
-//! and never by their words (FAILURES D1).
+//! and never by their words.
 
 use crate::domain::facts::letter::{DeliveryReport, Fate, Shape};
 use crate::domain::facts::names::Address;

@@ -11,7 +11,7 @@ use openpgp::packet::Signature as SignaturePacket;
 use openpgp::parse::Parse;
 use openpgp::serialize::SerializeInto;
 use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message, Signer};
-use openpgp::types::HashAlgorithm;
+use openpgp::types::{Features, HashAlgorithm};
 use sequoia_openpgp as openpgp;
 
 use crate::domain::facts::names::{Fingerprint, Moment};
@@ -128,8 +128,7 @@ impl Keyring {
         Ok(Self { current, old: certs.collect(), signer: None, session_salt: [0; 32] })
     }
 
-    /// The key that signs. None once it has ended: what is signed then is bad mail to whoever checks
-    /// (FAILURES L17).
+    /// The key that signs. None once it has ended: what is signed then is bad mail to whoever checks.
     fn signer(&self, at: Moment) -> Result<openpgp::crypto::KeyPair, String> {
         match &self.signer {
             Some((_, Some(end))) if *end <= at => {
@@ -246,7 +245,7 @@ impl Keyring {
     /// A detached signature over a finished MIME entity, armored. Its hash is SHA-256.
     ///
     /// # Errors
-    /// What the library says; the mail is not sent (FAILURES L17).
+    /// What the library says; the mail is not sent.
     pub fn sign(&self, entity: &[u8], at: Moment) -> Result<Vec<u8>, String> {
         let text = |error: openpgp::anyhow::Error| root_cause(&error);
         let mut signature = Vec::new();
@@ -279,8 +278,31 @@ pub fn generate(
     years: Option<u64>,
     created: Moment,
 ) -> Result<(Vec<u8>, Vec<u8>), String> {
+    make(name, address, passphrase, years, created, Features::sequoia())
+}
+
+/// A key as GnuPG 2.2 makes one: whoever writes to it seals in a form that GnuPG opens (SEIPDv1, RFC
+/// 9580, 5.13.1), and not in the newer one that ours advertise.
+///
+/// # Errors
+/// As [`generate`].
+pub fn generate_for_gnupg(name: &str, address: &str, created: Moment) -> Result<Vec<u8>, String> {
+    let features = Features::empty().set_seipdv1();
+    make(name, address, None, None, created, features).map(|(secret, _)| secret)
+}
+
+fn make(
+    name: &str,
+    address: &str,
+    passphrase: Option<&Passphrase>,
+    years: Option<u64>,
+    created: Moment,
+    features: Features,
+) -> Result<(Vec<u8>, Vec<u8>), String> {
     let text = |error: openpgp::anyhow::Error| root_cause(&error);
     let (cert, revocation) = CertBuilder::new()
+        .set_features(features)
+        .map_err(text)?
         .set_creation_time(Some(time_of(created)))
         .set_cipher_suite(CipherSuite::Cv25519)
         .add_userid(format!("{name} <{address}>"))

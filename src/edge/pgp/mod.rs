@@ -12,7 +12,9 @@ mod policy;
 
 pub use crate::edge::pgp::certificate::Certificate;
 pub use crate::edge::pgp::directory::{Directory, Known, attached, revoked};
-pub use crate::edge::pgp::keyring::{Keyring, Passphrase, generate, secret_fingerprint};
+pub use crate::edge::pgp::keyring::{
+    Keyring, Passphrase, generate, generate_for_gnupg, secret_fingerprint,
+};
 pub use crate::edge::pgp::open::{
     HoldingSignature, LIMITS, Limits, Opened, open, verify_detached, verify_inline,
 };

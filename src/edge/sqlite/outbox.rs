@@ -148,7 +148,7 @@ mod tests {
     use crate::edge::pgp::Passphrase;
     use crate::ports::store::{Commit, Journal};
 
-    /// FAILURES L3: a store of an older version is brought to this one, and no mail that waits is lost
+    /// A store of an older version is brought to this one, and no mail that waits is lost
     /// or changed.
     #[test]
     fn a_store_of_the_first_schema_keeps_its_mails() {

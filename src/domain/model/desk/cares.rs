@@ -1,6 +1,7 @@
 //! What of members and of the desk's own key wants to be looked after, and when.
 
 use crate::domain::facts::key;
+use crate::domain::facts::mark::Mark;
 use crate::domain::facts::names::{Fingerprint, Moment, PersonId, Span, later};
 use crate::domain::model::desk::Desk;
 
@@ -26,23 +27,23 @@ pub(crate) const REVIEW_LATE: Span = Span::days(30);
 
 /// Everything that is wanted of somebody and has not been told or done, with its moment and the mark
 /// that says so afterwards.
-pub(crate) fn cares(desk: &Desk, id: &PersonId) -> Vec<(Moment, String, Care)> {
+pub(crate) fn cares(desk: &Desk, id: &PersonId) -> Vec<(Moment, Option<Mark>, Care)> {
     let mut list = Vec::new();
     let Some(person) = desk.roster.person(id) else { return list };
     let member = desk.members.get(id);
     let active = person.is_maintainer() || !person.groups.is_empty();
     for facts in person.fingerprints().filter_map(|key| desk.key_facts(key)).filter(|_| active) {
         for (at, subkey, end, days) in key::warnings(facts) {
-            let mark = format!("key:{}:{}:{days}", subkey.id, end.timestamp());
-            list.push((at, mark, Care::Key { subkey: subkey.id.clone(), end, days }));
+            let mark = Mark::Ends(subkey.id.clone(), end, days);
+            list.push((at, Some(mark), Care::Key { subkey: subkey.id.clone(), end, days }));
         }
     }
     for facts in person.fingerprints().filter_map(|key| desk.key_facts(key)).filter(|_| active) {
         for subkey in &facts.subkeys {
             let begins = subkey.spans.iter().map(|(from, _)| *from);
             for from in begins.filter(|from| *from > Moment::UNIX_EPOCH) {
-                let mark = format!("begins:{}:{}", subkey.id, from.timestamp());
-                list.push((from, mark, Care::Begins));
+                let mark = Mark::Begins(subkey.id.clone(), from);
+                list.push((from, Some(mark), Care::Begins));
             }
         }
     }
@@ -52,8 +53,8 @@ pub(crate) fn cares(desk: &Desk, id: &PersonId) -> Vec<(Moment, String, Care)> {
         && !person.is_maintainer()
         && person.fingerprints().all(|key| known(key) == Some(true))
     {
-        let mark = format!("nokey:{}", person.fingerprint);
-        list.push((Moment::UNIX_EPOCH, mark, Care::NoKey));
+        let mark = Mark::NoKey(person.fingerprint.clone());
+        list.push((Moment::UNIX_EPOCH, Some(mark), Care::NoKey));
     }
     if let Some(member) = member {
         for group in member.groups.keys() {
@@ -62,19 +63,19 @@ pub(crate) fn cares(desk: &Desk, id: &PersonId) -> Vec<(Moment, String, Care)> {
                 continue;
             };
             for (at, late) in [(due, false), (later(due, REVIEW_LATE), true)] {
-                let mark = format!("review:{group}:{}:{late}", due.timestamp());
-                list.push((at, mark, Care::Review { group: group.clone(), late }));
+                let mark = Mark::Review(group.clone(), due, late);
+                list.push((at, Some(mark), Care::Review { group: group.clone(), late }));
             }
         }
         if let Some(at) = member.offered.as_ref().and_then(|offered| offered.takes_effect()) {
-            list.push((at, String::new(), Care::KeyTakes));
+            list.push((at, None, Care::KeyTakes));
         }
         if let Some(at) = member.overlap {
-            list.push((at, String::new(), Care::OverlapEnds));
+            list.push((at, None, Care::OverlapEnds));
         }
     }
-    list.retain(|(_, mark, _)| mark.is_empty() || !desk.was_told(id, mark));
-    list.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    list.retain(|(_, mark, _)| mark.as_ref().is_none_or(|mark| !desk.was_told(id, mark)));
+    list.sort_by_key(|(at, mark, _)| (*at, mark.as_ref().map(ToString::to_string)));
     list
 }
 
@@ -85,12 +86,12 @@ pub fn next_due(desk: &Desk, id: &PersonId) -> Option<Moment> {
 }
 
 /// The warnings about the desk's own key that nobody was told, with their marks.
-pub(crate) fn own_warnings(desk: &Desk) -> Vec<(Moment, String, Moment)> {
+pub(crate) fn own_warnings(desk: &Desk) -> Vec<(Moment, Mark, Moment)> {
     let Some(facts) = desk.key_facts(&desk.settings.fingerprint) else { return Vec::new() };
     let own = PersonId::of_desk();
-    let marked = key::warnings(facts).into_iter().map(|(at, subkey, end, days)| {
-        (at, format!("key:{}:{}:{days}", subkey.id, end.timestamp()), end)
-    });
+    let marked = key::warnings(facts)
+        .into_iter()
+        .map(|(at, subkey, end, days)| (at, Mark::Ends(subkey.id.clone(), end, days), end));
     marked.filter(|(_, mark, _)| !desk.was_told(&own, mark)).collect()
 }
 

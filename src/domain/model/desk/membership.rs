@@ -4,6 +4,7 @@
 use crate::domain::facts::event::{Delivery, Event, Recipient};
 use crate::domain::facts::key::{KeyFacts, PinnedKey};
 use crate::domain::facts::letter::Fate;
+use crate::domain::facts::mark::Mark;
 use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Address, Fingerprint, Handle, Moment, PersonId};
 use crate::domain::model::desk::{Desk, cares};
@@ -191,7 +192,7 @@ impl Desk {
             }
             _ => return,
         };
-        let mail = self.incidents.get(handle).and_then(|incident| incident.mails.get(id));
+        let mail = self.incident(handle).and_then(|incident| incident.mails.get(id));
         let Some(Recipient::Person(person)) = mail.map(|mail| mail.to.clone()) else { return };
         match trouble {
             Some(trouble) => self.trouble.insert(person, trouble),
@@ -251,8 +252,8 @@ impl Desk {
 
     /// Whether somebody was told this.
     #[must_use]
-    pub fn was_told(&self, person: &PersonId, what: &str) -> bool {
-        self.told.contains(&(person.clone(), what.to_owned()))
+    pub fn was_told(&self, person: &PersonId, what: &Mark) -> bool {
+        self.told.contains(&(person.clone(), what.clone()))
     }
 
     /// Members that the config names and the journal has never heard of.
@@ -290,10 +291,10 @@ impl Desk {
         self.put_together(id);
     }
 
-    pub(super) fn note_told(&mut self, person: &PersonId, what: &str) {
-        self.told.insert((person.clone(), what.to_owned()));
+    pub(super) fn note_told(&mut self, person: &PersonId, what: &Mark) {
+        self.told.insert((person.clone(), what.clone()));
         // A key that can be used from now on: what was withheld can leave.
-        self.missed |= what.starts_with("begins:");
+        self.missed |= matches!(what, Mark::Begins(..));
         self.watch_person(person);
     }
 
@@ -301,7 +302,7 @@ impl Desk {
     fn put_together(&mut self, id: &PersonId) {
         self.roster_version = self.roster_version.saturating_add(1);
         let before = self.roster.people.remove(id);
-        self.roster.newcomers.retain(|_, person| person.id != *id);
+        self.roster.pending_keys.retain(|_, person| person.id != *id);
         let member = self.members.get(id).filter(|member| member.removed.is_none());
         let staff = self.staff.people.get(id).filter(|person| person.is_maintainer());
         let groups = member.map(Member::active_groups).unwrap_or_default();
@@ -315,7 +316,7 @@ impl Desk {
             let key = std::slice::from_ref(&offered.key);
             let newcomer = of_member(member, key, std::collections::BTreeSet::new());
             let newcomer = newcomer.map(|person| (offered.key.fingerprint.clone(), person));
-            self.roster.newcomers.extend(newcomer);
+            self.roster.pending_keys.extend(newcomer);
         }
         let had = |person: &Option<Person>| {
             person.as_ref().map(|person| {

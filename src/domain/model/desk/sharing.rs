@@ -2,6 +2,7 @@
 //! others. Derived after every fact, and the index of what is due next with it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{Handle, TaskId};
@@ -17,13 +18,13 @@ impl Desk {
                 members.push(handle.clone());
             }
         }
-        let over = self.incidents.get(handle).is_some_and(|i| !i.status.is_open());
+        let over = self.incident(handle).is_some_and(|i| !i.status.is_open());
         if matches!(event, Event::BatchLeft) || over {
             self.batches.values_mut().for_each(|members| members.retain(|m| m != handle));
             self.batches.retain(|_, members| !members.is_empty());
         }
         // Whatever happens to one of them may change what the others do in its place.
-        let shares = self.incidents.get(handle).is_some_and(|incident| incident.batch.is_some());
+        let shares = self.incident(handle).is_some_and(|incident| incident.batch.is_some());
         if shares || (!self.batches.is_empty() && (over || ends_sharing(event))) {
             self.find_first_leads();
         }
@@ -36,13 +37,13 @@ impl Desk {
             // Of those that are still to be fixed: a report that nobody has accepted, or that the
             // public knows, speaks for no other.
             let speaks = |handle: &&Handle| {
-                self.incidents.get(*handle).is_some_and(|incident| {
+                self.incident(handle).is_some_and(|incident| {
                     incident.status == Status::Accepted
                         && incident.published().is_none()
                         && incident.known_public().is_none()
                 })
             };
-            let first = members.iter().find(speaks).and_then(|first| self.incidents.get(first));
+            let first = members.iter().find(speaks).and_then(|first| self.incident(first));
             let lead = first.and_then(|incident| incident.lead.clone());
             let lead = lead.and_then(|lead| self.roster.person(&lead)).cloned();
             let done_there: BTreeSet<TaskId> = first
@@ -52,7 +53,9 @@ impl Desk {
                 .collect();
             let first = first.map(|first| first.handle.clone());
             for member in members {
-                let Some(incident) = self.incidents.get_mut(member) else { continue };
+                let Some(incident) = self.incidents.get_mut(member).map(Arc::make_mut) else {
+                    continue;
+                };
                 // Who is not on an incident gets nothing of it: its own lead speaks for it then.
                 let fits = lead.as_ref().filter(|lead| incident.is_team(lead));
                 incident.first_lead = fits.map(|lead| lead.id.clone());
@@ -70,7 +73,7 @@ impl Desk {
     /// # Errors
     /// An incident for which it does not.
     pub fn audit(&self) -> Result<(), String> {
-        match self.agenda.audit(self.incidents.values()) {
+        match self.agenda.audit(self.all()) {
             None => Ok(()),
             Some(handle) => Err(format!("what is due next on {handle} is not as noted")),
         }

@@ -74,7 +74,7 @@ impl Incident {
             Some(moment) => self.anchors.insert(anchor, moment),
             None => self.anchors.remove(&anchor),
         };
-        self.history.push(AnchorSet { anchor, moment, at, by: by.cloned() });
+        self.anchor_changes.push(AnchorSet { anchor, moment, at, by: by.cloned() });
     }
 
     /// Notes a fact that counts from its first time.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::facts::event::{Answer, Copy, Delivery, Mailed, Purpose, Recipient};
+use crate::domain::facts::anchor::Anchor;
+use crate::domain::facts::event::{Answer, Copy, Delivery, Draft, Mailed, Purpose, Recipient};
 use crate::domain::facts::letter::Fate;
 use crate::domain::facts::names::{MessageId, Moment, PersonId, TaskId};
 use crate::domain::model::incident::parts::{Entry, Release};
@@ -17,6 +18,27 @@ impl Incident {
     pub fn is_for(&self, group: &str, person: &Person) -> bool {
         let among = self.audiences.get(group).is_none_or(|few| few.contains(&person.id));
         among && person.groups.contains(group)
+    }
+
+    /// Whether somebody is meant by an audience: who gets a notice when it is frozen, when a copy is
+    /// written and when it is dialled, and nobody else.
+    #[must_use]
+    pub fn is_meant(&self, audience: &Audience, person: &Person) -> bool {
+        match audience {
+            // Only those of the group who are to know of this incident.
+            Audience::Group(group) => self.is_for(group, person),
+            Audience::Member { group, id } => *id == person.id && self.is_for(group, person),
+            Audience::Role(role) => self.holds(person, role),
+            // A reporter and a list are no people of the roster.
+            Audience::Reporter | Audience::Public(_) => false,
+        }
+    }
+
+    /// Whether a draft still speaks of the dates as they are: T, and the release where it names one.
+    #[must_use]
+    pub fn is_dated(&self, draft: &Draft) -> bool {
+        let release = self.anchor(Anchor::Release);
+        draft.t == self.t() && draft.release.is_none_or(|then| Some(then) == release)
     }
 
     /// Whether somebody is still in a group through which they had a notice. Then they hear that a date

@@ -68,7 +68,7 @@ pub struct Incident {
     /// The facts that tasks count from.
     pub anchors: BTreeMap<Anchor, Moment>,
     /// Every change of an anchor, in order.
-    pub history: Vec<AnchorSet>,
+    pub anchor_changes: Vec<AnchorSet>,
     /// When each thing in the record was last set.
     pub set_at: BTreeMap<String, Moment>,
     /// The release that it shares with others.
@@ -151,7 +151,7 @@ impl Incident {
             linked: BTreeMap::new(),
             last_word: at,
             anchors: BTreeMap::from([(Anchor::Received, received), (Anchor::Disclosed, received)]),
-            history: Vec::new(),
+            anchor_changes: Vec::new(),
             set_at: BTreeMap::new(),
             batch: None,
             first_lead: None,

@@ -1,6 +1,5 @@
 //! Whether a notice may leave.
 
-use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::names::{Moment, PersonId, Span, TaskId, later};
 use crate::domain::model::incident::{Incident, Notice};
 use crate::domain::model::schedule::moments::{planned_span, span_of};
@@ -80,8 +79,7 @@ pub(super) fn ready(incident: &Incident, task: &Task) -> Result<(), Block> {
         return Err(Block::Held);
     }
     let draft = notice.valid_draft().ok_or(Block::NoDraft)?;
-    let release = incident.anchor(Anchor::Release);
-    if draft.t != incident.t() || draft.release.is_some_and(|then| Some(then) != release) {
+    if !incident.is_dated(draft) {
         return Err(Block::OtherDate);
     }
     match approvals_missing(notice, task) {

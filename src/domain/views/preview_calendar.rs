@@ -8,7 +8,7 @@ use crate::domain::views::plan::Row;
 
 /// One entry for each row with a moment. The same preview gives the same file: ids and stamps come
 /// from the rows, and from no clock.
-pub(super) fn calendar(playbook: &Playbook, rows: &[Row], received: Moment) -> String {
+pub(crate) fn calendar(playbook: &Playbook, rows: &[Row], received: Moment) -> String {
     let mut calendar = Calendar::empty();
     calendar.append_property(("VERSION", "2.0"));
     calendar.append_property(("PRODID", "-//embargod//preview//EN"));

@@ -1,5 +1,5 @@
 //! The mail server's clock as a witness of ours: a mail to ourselves, and what its INTERNALDATE says
-//! (DESIGN, promise 2). It shows as well that mail to the published address arrives.
+//!. It shows as well that mail to the published address arrives.
 //!
 //! One is asked for at start, after a jump, and before the first notice of a day; well ahead, so that no
 //! notice waits for it. Until it has come back and agrees, no notice leaves.
@@ -23,7 +23,7 @@ const APART: Span = Span::minutes(2);
 
 /// What is known of it.
 #[derive(Debug, Default)]
-pub(super) struct Witness {
+pub(super) struct ClockProbe {
     /// Those that are on their way, and when the mail server took each.
     asked: Vec<(MessageId, Option<Moment>)>,
     /// When the last one was sent.
@@ -39,7 +39,7 @@ pub(super) struct Witness {
 /// So many are remembered at once.
 const ASKED_MAX: usize = 20;
 
-impl Witness {
+impl ClockProbe {
     /// Forgets what was said: the clock has jumped since.
     pub(super) fn forget(&mut self) {
         *self = Self { sent: self.sent, ..Self::default() };
@@ -112,32 +112,32 @@ impl Witness {
 
 impl Engine {
     /// Sends one if it is time.
-    pub(super) fn ask_witness(&mut self) -> Result<(), Fault> {
+    pub(super) fn send_clock_probe(&mut self) -> Result<(), Fault> {
         let now = self.now();
         // A clock that is wrong by its own account needs no witness.
         if self.clock.vouch(self.newest).is_err() {
             return Ok(());
         }
-        let due = self.desk.next_notice().and_then(|notice| self.witness.due(notice));
+        let due = self.desk.next_notice().and_then(|notice| self.clock_probe.due(notice));
         if due.is_none_or(|due| due > now) {
             return Ok(());
         }
-        let (decision, id) = watch::witness(&self.desk, now, self.entropy.fresh()?);
+        let (decision, id) = watch::clock_probe(&self.desk, now, self.entropy.fresh()?);
         self.carry_out(decision, Cause::Time)?;
-        self.witness.asked.extend(id.map(|id| (id, None)));
-        let more = self.witness.asked.len().saturating_sub(ASKED_MAX);
-        self.witness.asked.drain(..more);
-        self.witness.sent = Some(now);
-        self.witness.waiting.get_or_insert(now);
+        self.clock_probe.asked.extend(id.map(|id| (id, None)));
+        let more = self.clock_probe.asked.len().saturating_sub(ASKED_MAX);
+        self.clock_probe.asked.drain(..more);
+        self.clock_probe.sent = Some(now);
+        self.clock_probe.waiting.get_or_insert(now);
         Ok(())
     }
 
     /// Takes in that it came back, if this mail is it.
-    pub(super) fn hear_witness(&mut self, letter: &Letter) {
+    pub(super) fn hear_clock_probe(&mut self, letter: &Letter) {
         let now = self.now();
-        let before = self.witness.wrong.clone();
-        self.witness.came_back(letter, now);
-        if let (Some(why), true) = (&self.witness.wrong, self.witness.wrong != before) {
+        let before = self.clock_probe.wrong.clone();
+        self.clock_probe.came_back(letter, now);
+        if let (Some(why), true) = (&self.clock_probe.wrong, self.clock_probe.wrong != before) {
             tracing::error!(why, "The mail server's clock does not agree.");
         }
     }

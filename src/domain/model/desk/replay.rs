@@ -1,0 +1,101 @@
+//! What was seen before, so that it is done once: signatures, ciphertexts, and what the store was put
+//! back from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::facts::event::Event;
+use crate::domain::facts::names::{Address, Digest, Fingerprint, Handle, Moment, PersonId};
+use crate::domain::facts::record::Record;
+use crate::domain::facts::refusal::Reason;
+
+/// The name that the copy of a known ciphertext was acknowledged under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// The incident that the ciphertext opened.
+    pub incident: Handle,
+    /// Where the acknowledgement went.
+    pub address: Option<Address>,
+    /// When somebody last asked under that name where it stands.
+    pub asked: Option<Moment>,
+}
+
+/// What was seen before.
+#[derive(Debug, Clone, Default)]
+pub struct Replay {
+    used_signatures: BTreeSet<(Fingerprint, Digest)>,
+    sessions: BTreeMap<Digest, Handle>,
+    aliases: BTreeMap<Handle, Alias>,
+    told: BTreeMap<PersonId, Moment>,
+    restored: Option<Moment>,
+}
+
+impl Replay {
+    /// Whether this signature was used before.
+    #[must_use]
+    pub fn is_used(&self, fingerprint: &Fingerprint, hash: Digest) -> bool {
+        self.used_signatures.contains(&(fingerprint.clone(), hash))
+    }
+
+    /// The incident that a ciphertext with this session key opened.
+    #[must_use]
+    pub fn session(&self, session: Digest) -> Option<&Handle> {
+        self.sessions.get(&session)
+    }
+
+    /// The name that a copy was acknowledged under.
+    #[must_use]
+    pub fn alias(&self, handle: &Handle) -> Option<&Alias> {
+        self.aliases.get(handle)
+    }
+
+    /// When a person was last told that a copy of a mail of theirs came in.
+    #[must_use]
+    pub fn told(&self, person: &PersonId) -> Option<Moment> {
+        self.told.get(person).copied()
+    }
+
+    /// When the store was last put back from a backup.
+    #[must_use]
+    pub fn restored(&self) -> Option<Moment> {
+        self.restored
+    }
+
+    pub(super) fn apply(&mut self, record: &Record) {
+        if let (Event::Refused { why: Reason::SentTwice, .. }, Some(person)) =
+            (&record.event, &record.by)
+        {
+            self.told.insert(person.clone(), record.at);
+        }
+        if let Event::SignatureSpent { fingerprint, hash } = &record.event {
+            self.used_signatures.insert((fingerprint.clone(), *hash));
+        }
+        if let Event::Restored = &record.event {
+            self.restored = Some(record.at);
+        }
+        if let (Some(handle), event) = (&record.incident, &record.event) {
+            self.apply_about(handle, event, record.at);
+        }
+    }
+
+    fn apply_about(&mut self, handle: &Handle, event: &Event, at: Moment) {
+        if let Event::Opened(opening) = event
+            && let Some(session) = opening.session
+        {
+            self.sessions.entry(session).or_insert_with(|| handle.clone());
+        }
+        if let Event::Joined { letter } = event
+            && let Some(session) = letter.session
+        {
+            self.sessions.entry(session).or_insert_with(|| handle.clone());
+        }
+        if let Event::CopySeen { alias, address, .. } = event {
+            let known = Alias { incident: handle.clone(), address: address.clone(), asked: None };
+            self.aliases.insert(alias.clone(), known);
+        }
+        if let Event::StatusAsked { alias: Some(alias) } = event
+            && let Some(alias) = self.aliases.get_mut(alias)
+        {
+            alias.asked = Some(at);
+        }
+    }
+}
