@@ -9,10 +9,11 @@ use std::time::Duration;
 use shape::{DeskPart, File, PersonPart, Tls};
 use toml::Spanned;
 
-use crate::config::shape::LimitsPart;
+use crate::config::shape::{ImapPart, KeysPart, LimitsPart};
 use crate::domain::facts::names::{Address, Moment, PersonId, is_id, is_prefix};
 use crate::domain::facts::settings::Settings;
 use crate::domain::model::roster::{Person, Roster};
+use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::Texts;
 use crate::domain::process::calendar::Calendars;
 use crate::domain::process::offset::parse_zone;
@@ -323,7 +324,7 @@ impl Reader<'_> {
         }
         Some(Person {
             id: id?,
-            name: crate::domain::outgoing::texts::clean_line(&part.name, 80),
+            name: texts::clean_line(&part.name, 80),
             address: address?,
             fingerprint,
             certificate: certificate.armored(),
@@ -391,13 +392,14 @@ pub fn read(path: &Path, now: Moment) -> Result<Config, Vec<Finding>> {
 }
 
 impl Reader<'_> {
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one step for each section, in the order of the file"
-    )]
-    fn config(&mut self, file: File, now: Moment) -> Option<Config> {
-        let keys_at = file.keys.span().start;
-        let keys = file.keys.into_inner();
+    /// The passphrase, the desk's secret keys, and both together.
+    fn keys(
+        &mut self,
+        part: Spanned<KeysPart>,
+        now: Moment,
+    ) -> (Option<Passphrase>, Vec<Vec<u8>>, Option<Keyring>) {
+        let keys_at = part.span().start;
+        let keys = part.into_inner();
         let passphrase = self
             .secret(keys_at, "passphrase_file", &keys.passphrase_file)
             .map(|text| Passphrase::new(&text));
@@ -433,6 +435,34 @@ impl Reader<'_> {
             }
             _ => None,
         };
+        (passphrase, secret_keys, keyring)
+    }
+
+    fn mailbox(&mut self, part: Spanned<ImapPart>) -> Option<Mailbox> {
+        let at = part.span().start;
+        let imap = part.into_inner();
+        self.within(at, "full_look_s", imap.full_look_s, shape::FULL_LOOK_S);
+        self.within(at, "letter_bytes_max", imap.letter_bytes_max.into(), shape::LETTER_BYTES);
+        let server = self.server(
+            at,
+            imap.host,
+            imap.port,
+            imap.tls,
+            imap.user,
+            &imap.password_file,
+            imap.ca_file.as_ref(),
+        );
+        Some(Mailbox {
+            server: server?,
+            folder: imap.folder,
+            full_look: Duration::from_secs(imap.full_look_s),
+            size_max: imap.letter_bytes_max,
+            since: None,
+        })
+    }
+
+    fn config(&mut self, file: File, now: Moment) -> Option<Config> {
+        let (passphrase, secret_keys, keyring) = self.keys(file.keys, now);
         let calendars = self.calendars(file.files.calendars.as_ref());
         let playbooks = self.playbooks(file.files.playbooks.as_ref(), &calendars);
         let templates = self.folder(file.files.templates.as_ref(), ".txt");
@@ -453,20 +483,7 @@ impl Reader<'_> {
         drop(loaded);
         let address = self.address(desk_at, &desk.address);
         let zone = parse_zone(desk.zone.as_deref().unwrap_or("UTC")).ok();
-        let imap_at = file.imap.span().start;
-        let imap = file.imap.into_inner();
-        self.within(imap_at, "full_look_s", imap.full_look_s, shape::FULL_LOOK_S);
-        let size = imap.letter_bytes_max.into();
-        self.within(imap_at, "letter_bytes_max", size, shape::LETTER_BYTES);
-        let server = self.server(
-            imap_at,
-            imap.host,
-            imap.port,
-            imap.tls,
-            imap.user,
-            &imap.password_file,
-            imap.ca_file.as_ref(),
-        );
+        let mailbox = self.mailbox(file.imap);
         let smtp_at = file.smtp.span().start;
         let smtp = file.smtp.into_inner();
         let connections = smtp.connections;
@@ -484,7 +501,7 @@ impl Reader<'_> {
         let limits = self.limits(file.limits);
         let certificate = keyring?.certificate();
         let settings = Settings {
-            name: crate::domain::outgoing::texts::clean_line(&desk.name, 80),
+            name: texts::clean_line(&desk.name, 80),
             address: address?,
             prefix: desk.prefix,
             zone: zone?,
@@ -502,13 +519,7 @@ impl Reader<'_> {
             keys: secret_keys,
             passphrase: passphrase?,
             store,
-            mailbox: Mailbox {
-                server: server?,
-                folder: imap.folder,
-                full_look: Duration::from_secs(imap.full_look_s),
-                size_max: imap.letter_bytes_max,
-                since: None,
-            },
+            mailbox: mailbox?,
             smtp: smtp?,
             connections: connections.into(),
             publish: file.publish.folder.as_ref().map(|folder| self.full(folder)),

@@ -9,18 +9,21 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
 use crate::config;
+use crate::domain::facts::event::Event;
 use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Address, Moment, PersonId};
 use crate::domain::model::desk::Desk;
 use crate::domain::model::member::Member;
 use crate::domain::model::roster::Person;
 use crate::domain::outgoing::texts::clean_line;
+use crate::domain::views::history;
 use crate::edge::SystemEntropy;
 use crate::edge::clock::WallClock;
 use crate::edge::pgp::Certificate;
 use crate::edge::sqlite::Sqlite;
 use crate::engine::Engine;
 use crate::error::{Fault, Place};
+use crate::ports::store;
 use crate::ports::store::Journal;
 
 use super::{Done, json, say};
@@ -252,10 +255,9 @@ fn show(path: &Path, now: Moment, who: &str) -> Done {
         let _ = writeln!(out, "  {group}: {standing}");
     }
     out.push_str("\nHistory\n");
-    crate::ports::store::read_journal(&store, |record, _| {
-        if matches!(&record.event, crate::domain::facts::event::Event::Member { member: id, .. } if *id == member.id)
-        {
-            let line = crate::domain::views::history::line(&record).unwrap_or_default();
+    store::read_journal(&store, |record, _| {
+        if matches!(&record.event, Event::Member { member: id, .. } if *id == member.id) {
+            let line = history::line(&record).unwrap_or_default();
             let cause =
                 record.cause.map_or_else(String::new, |raw| format!("  mail {}", raw.short()));
             let _ = writeln!(out, "{line}{cause}");

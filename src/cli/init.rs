@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::config::SAMPLE;
 use crate::domain::facts::names::{Address, Moment, base32, is_prefix};
-use crate::edge::pgp::{Certificate, Passphrase, generate, secret_fingerprint};
+use crate::edge::pgp::{Certificate, Keyring, Passphrase, generate, secret_fingerprint};
 use crate::edge::sqlite::Sqlite;
 use crate::edge::{random, write_private};
 use crate::error::{Fault, Place};
@@ -105,13 +105,8 @@ impl Init {
     ) -> Result<bool, Fault> {
         if let Some(path) = &self.key {
             let bytes = std::fs::read(path).at(|| path.display().to_string())?;
-            crate::edge::pgp::Keyring::open(
-                std::slice::from_ref(&bytes),
-                Some(passphrase),
-                [0; 32],
-                now,
-            )
-            .at(|| path.display().to_string())?;
+            Keyring::open(std::slice::from_ref(&bytes), Some(passphrase), [0; 32], now)
+                .at(|| path.display().to_string())?;
             write_private(secret, &bytes)?;
             return Ok(false);
         }

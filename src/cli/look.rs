@@ -8,15 +8,19 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::config;
+use crate::domain::decide::{delivery_table, relay};
 use crate::domain::facts::anchor::{ANCHORS, Anchor};
+use crate::domain::facts::event::Delivery;
+use crate::domain::facts::letter::Fate;
 use crate::domain::facts::names::{Digest, Handle, Moment, Span, later};
 use crate::domain::model::desk::Desk;
-use crate::domain::model::incident::Incident;
+use crate::domain::model::incident::{AnchorSet, Incident};
 use crate::domain::model::schedule;
 use crate::domain::process::offset::Calendar;
 use crate::domain::process::playbook::field::Score;
 use crate::edge::pgp::Certificate;
 use crate::edge::sqlite::Sqlite;
+use crate::edge::wkd;
 use crate::engine::replay;
 use crate::error::Fault;
 use crate::ports::store::{Alarms as _, Counts, Inbox as _, Journal as _, read_journal};
@@ -106,7 +110,7 @@ impl Status {
         let settings = &config.sources.settings;
         if let Some(folder) = &config.publish
             && let Ok(own) = Certificate::read(settings.certificate.as_bytes())
-            && let Some(trouble) = crate::edge::wkd::trouble(folder, &settings.address, &own, now)
+            && let Some(trouble) = wkd::trouble(folder, &settings.address, &own, now)
         {
             alarms.push(format!("{trouble}; run `embargod key publish`"));
         }
@@ -222,11 +226,11 @@ struct NoticeReport {
 #[derive(Serialize)]
 struct CopyReport {
     who: String,
-    delivery: crate::domain::facts::event::Delivery,
+    delivery: Delivery,
     state: String,
     since: Moment,
     server_said: String,
-    report: Option<crate::domain::facts::letter::Fate>,
+    report: Option<Fate>,
     received: Option<Moment>,
     ready: Option<Moment>,
 }
@@ -302,7 +306,7 @@ fn anchors(incident: &Incident) -> Vec<AnchorReport> {
 }
 
 fn history(incident: &Incident) -> Vec<AnchorReport> {
-    let report = |change: &crate::domain::model::incident::AnchorSet| AnchorReport {
+    let report = |change: &AnchorSet| AnchorReport {
         anchor: change.anchor.to_string(),
         planned: change.anchor.is_planned(),
         moment: change.moment,
@@ -316,7 +320,7 @@ fn notices(desk: &Desk, incident: &Incident) -> Vec<NoticeReport> {
     let mut list = Vec::new();
     for (id, notice) in &incident.notices {
         for (number, release) in &notice.releases {
-            let who = |to| crate::domain::decide::relay::who(desk, to);
+            let who = |to| relay::who(desk, to);
             list.push(NoticeReport {
                 notice: id.to_string(),
                 number: *number,
@@ -328,7 +332,7 @@ fn notices(desk: &Desk, incident: &Incident) -> Vec<NoticeReport> {
                     .map(|(to, entry)| CopyReport {
                         who: who(to),
                         delivery: entry.delivery,
-                        state: crate::domain::decide::delivery_table::state(entry),
+                        state: delivery_table::state(entry),
                         since: entry.since,
                         server_said: entry.reply.clone(),
                         report: entry.report.as_ref().map(|(_, fate, _)| *fate),

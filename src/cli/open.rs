@@ -7,8 +7,10 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::config;
-use crate::domain::facts::letter::{Failure, Letter, Protection, Shape, Signature};
-use crate::domain::facts::names::{Digest, Moment};
+use crate::domain::facts::letter::{Failure, KeyRank, Letter, Protection, Shape, Signature};
+use crate::domain::facts::names::{Address, Digest, Moment};
+use crate::domain::intake::key_request;
+use crate::domain::outgoing::texts;
 use crate::edge::opening::Opener;
 use crate::edge::pgp::{Certificate, Directory, Keyring, LIMITS, Passphrase};
 use crate::error::{Fault, Place};
@@ -71,7 +73,7 @@ struct Part<'a> {
 
 #[derive(Serialize)]
 struct Key<'a> {
-    rank: crate::domain::facts::letter::KeyRank,
+    rank: KeyRank,
     fingerprint: &'a str,
 }
 
@@ -150,7 +152,7 @@ fn kind(letter: &Letter) -> &'static str {
     match letter.shape {
         Shape::DeliveryReport => "bounce",
         Shape::Automatic => "auto",
-        Shape::Mail if crate::domain::intake::key_request::is_one(letter) => "key_request",
+        Shape::Mail if key_request::is_one(letter) => "key_request",
         Shape::Mail if !letter.answers.is_empty() => "reply",
         Shape::Mail => "report",
     }
@@ -174,7 +176,7 @@ fn report<'a>(file: &'a Path, letter: &'a Letter, known: &Directory) -> Opened<'
         failure: verdict.failure,
         subject: &letter.subject,
         subject_protected: letter.subject_protected,
-        from: letter.from.iter().map(crate::domain::facts::names::Address::as_str).collect(),
+        from: letter.from.iter().map(Address::as_str).collect(),
         malformed: letter.malformed,
         text: &letter.text,
         html_only: letter.html_only,
@@ -239,6 +241,6 @@ fn text(file: &Path, letter: &Letter) -> String {
             ),
         );
     }
-    let _ = write!(out, "\n{}", crate::domain::outgoing::texts::quote(&letter.text));
+    let _ = write!(out, "\n{}", texts::quote(&letter.text));
     out
 }

@@ -9,14 +9,13 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::config;
 use crate::config::OwnFiles;
 use crate::domain::facts::names::Moment;
 use crate::domain::model::desk::Desk;
 use crate::domain::process::calendar;
 use crate::domain::process::calendar::Calendars;
 use crate::domain::process::offset::parse_moment;
-use crate::domain::process::playbook::{BUILTIN, Playbook, load};
+use crate::domain::process::playbook::{BUILTIN, Playbook, Problem, load};
 use crate::domain::views::compare::Change;
 use crate::domain::views::formats::{Subject, View, names};
 use crate::domain::views::{compare, plan};
@@ -26,6 +25,7 @@ use crate::edge::sqlite::Sqlite;
 use crate::engine::Engine;
 use crate::error::{Fault, Place};
 use crate::ports::store::Journal;
+use crate::{config, engine};
 
 use super::{Done, json, look, say, say_error};
 
@@ -163,7 +163,7 @@ impl PlaybookCommand {
                 Fault::new(format!("{name}: {error}"), next)
             })?,
         };
-        let mistake = |problem: crate::domain::process::playbook::Problem| Mistake {
+        let mistake = |problem: Problem| Mistake {
             file: name.to_owned(),
             line: problem.line,
             message: problem.message,
@@ -320,7 +320,7 @@ impl Migrate {
         }
         let config = config::read_or_fault(path, now)?;
         let store = Sqlite::open(&config.store, &config.passphrase)?;
-        let (mut desk, _) = crate::engine::replay(&store, config.sources.settings)?;
+        let (mut desk, _) = engine::replay(&store, config.sources.settings)?;
         // What the files say now, which a running desk has read at its start.
         for (name, text) in &config.sources.playbooks {
             if let Ok(playbook) = load(text, &config.sources.calendars) {

@@ -5,11 +5,11 @@ use crate::domain::facts::letter::{
     Failure, FoundKey, KeyRank, Letter, Protection, Shape, Signature, Verdict,
 };
 use crate::domain::facts::names::{Address, Digest, Moment};
-use crate::ports::store::RawMail;
-
+use crate::domain::outgoing::texts;
 use crate::edge::mime::{Mime, Part, TooComplex};
-use crate::edge::pgp;
 use crate::edge::pgp::{Certificate, Keyring, Known, Limits};
+use crate::edge::{mime, pgp};
+use crate::ports::store::RawMail;
 
 /// Opens mails. Holds no state, so mails are opened in parallel.
 #[derive(Clone, Copy)]
@@ -93,7 +93,7 @@ impl Opener<'_> {
         let inner = inner.filter(|i| i.as_ref().map_or(true, |i| i.count("Content-Type") > 0));
         let inner = match inner {
             None => {
-                let text = crate::edge::mime::decode(&bytes, content.charset.as_deref());
+                let text = mime::decode(&bytes, content.charset.as_deref());
                 return self.letter(raw, &outer, None, content, Some(text), found);
             }
             Some(Err(TooComplex)) => {
@@ -401,10 +401,7 @@ impl Opener<'_> {
             report: outer.delivery_report(),
             malformed: outer.is_malformed(),
             verdict,
-            text: text.map_or_else(
-                || body.plain.join("\n"),
-                |text| crate::domain::outgoing::texts::clean(&text),
-            ),
+            text: text.map_or_else(|| body.plain.join("\n"), |text| texts::clean(&text)),
             html_only: body.html_only,
             text_cut: body.cut,
             attachments: body.attachments,
@@ -559,7 +556,7 @@ fn autocrypt(mime: &Mime<'_>, rank: KeyRank) -> Option<Found> {
     }
     let same =
         mime.from().0.first().zip(address.as_ref()).is_some_and(|(from, addr)| from.same_box(addr));
-    let bytes = crate::edge::mime::base64(data?.as_bytes())?;
+    let bytes = mime::base64(data?.as_bytes())?;
     let certificate =
         Certificate::read(&bytes).ok().filter(|_| same && bytes.len() <= CERTIFICATE_MAX)?;
     Some(Found { rank, certificate })

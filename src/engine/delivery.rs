@@ -4,8 +4,10 @@ use crate::domain::decide::decision::Decision;
 use crate::domain::decide::watch;
 use crate::domain::decide::watch::Leave;
 use crate::domain::facts::event::{Delivery, Purpose};
-use crate::domain::facts::names::{MessageId, Moment};
+use crate::domain::facts::names;
+use crate::domain::facts::names::{MessageId, Moment, Span};
 use crate::domain::outgoing::mail::{Next, Outcome, after, next_attempt};
+use crate::domain::outgoing::texts;
 use crate::engine::commit::Cause;
 use crate::engine::{Engine, SharedStore, lock};
 use crate::error::Fault;
@@ -58,8 +60,7 @@ impl Engine {
 
     /// A held mail is looked at again soon; `/resume` has no need to know where it lies.
     pub(super) fn postpone(&self, row: &Outgoing, now: Moment) -> Result<(), Fault> {
-        let soon =
-            crate::domain::facts::names::later(now, crate::domain::facts::names::Span::seconds(2));
+        let soon = names::later(now, Span::seconds(2));
         let settled = Settled {
             id: row.id,
             state: "waiting",
@@ -169,7 +170,7 @@ impl Engine {
             };
         let reply = match outcome {
             Outcome::Accepted(reply) | Outcome::Later(reply) | Outcome::Refused(reply) => {
-                crate::domain::outgoing::texts::clean_line(reply, 200)
+                texts::clean_line(reply, 200)
             }
             Outcome::Unknown => String::new(),
         };

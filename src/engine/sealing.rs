@@ -10,6 +10,7 @@ use crate::domain::facts::record::Body;
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{Written, fill_blobs, fill_history};
 use crate::domain::views::history;
+use crate::edge;
 use crate::edge::compose::Unsealed;
 use crate::edge::pgp::Certificate;
 use crate::edge::{compose, pool};
@@ -93,7 +94,7 @@ impl Engine {
             Some(body) => body.text.clone(),
             None => lock(&self.store).body(enclosure.bytes)?.ok_or_else(gone)?,
         };
-        let bytes = crate::edge::unhex(&hex).ok_or_else(gone)?;
+        let bytes = edge::unhex(&hex).ok_or_else(gone)?;
         if Digest::of(&bytes) != enclosure.sha256 {
             return Err(gone());
         }

@@ -1,7 +1,8 @@
 //! What time brings: looked at in full whatever woke the desk.
 
 use crate::domain::decide::{catch_up, membership, watch};
-use crate::domain::facts::names::{Handle, Moment};
+use crate::domain::facts::names;
+use crate::domain::facts::names::{Handle, Moment, Span};
 use crate::domain::model::desk::cares;
 use crate::domain::outgoing::mail::Words;
 use crate::engine::commit::Cause;
@@ -14,10 +15,7 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read.
     pub fn next_due(&self) -> Result<Option<Moment>, Fault> {
-        let soon = crate::domain::facts::names::later(
-            self.now(),
-            crate::domain::facts::names::Span::seconds(1),
-        );
+        let soon = names::later(self.now(), Span::seconds(1));
         let mail = lock(&self.store).next_mail()?;
         // A row that a courier still has in hand may be due again by the clock; it is no reason to
         // hurry. Nor is a notice that waits for the clock to be right.

@@ -4,7 +4,8 @@ use lettre::message::Body;
 use lettre::message::header::ContentTransferEncoding;
 
 use crate::domain::facts::letter::Protection;
-use crate::domain::facts::names::MessageId;
+use crate::domain::facts::names::{Handle, MessageId};
+use crate::domain::outgoing::texts;
 use crate::edge::mime::Mime;
 use crate::error::{Fault, Place};
 
@@ -64,7 +65,7 @@ impl Draft {
     /// The answer to a mail: its reference quoted, as every mail program does.
     #[must_use]
     pub fn answer(to: &Read, text: &str) -> Self {
-        let quoted = crate::domain::outgoing::texts::quote(&to.text);
+        let quoted = texts::quote(&to.text);
         let mut draft =
             Self::sealed(&format!("{text}\n\nOn 2026-12-01 10:00 the desk wrote:\n{quoted}\n"));
         draft.answers.clone_from(&to.message_id);
@@ -225,7 +226,7 @@ impl Read {
     #[must_use]
     pub fn handle(&self) -> Option<String> {
         let inside = self.subject.split_once('[')?.1.split_once(']')?.0;
-        crate::domain::facts::names::Handle::parse(inside).map(|handle| handle.to_string())
+        Handle::parse(inside).map(|handle| handle.to_string())
     }
 
     /// The nonce of a `/confirm` that the desk asks for.

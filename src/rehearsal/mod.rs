@@ -12,6 +12,7 @@ pub mod story;
 
 use std::path::Path;
 
+use crate::domain::facts::names::Span;
 use crate::error::Fault;
 
 /// The people of the story.
@@ -166,7 +167,7 @@ pub trait Stage {
     ///
     /// # Errors
     /// When the desk stopped.
-    fn pass(&mut self, span: crate::domain::facts::names::Span) -> Result<(), Fault>;
+    fn pass(&mut self, span: Span) -> Result<(), Fault>;
 }
 
 /// How to read a mail of the rehearsal with GnuPG: lines that can be pasted into a shell.

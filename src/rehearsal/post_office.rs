@@ -6,19 +6,23 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::decide::decision::Decision;
 use crate::domain::facts::letter::Letter;
-use crate::domain::facts::names::{Address, Moment, PersonId, Span, later};
+use crate::domain::facts::names::{Address, Handle, Moment, PersonId, Span, later};
 use crate::domain::facts::settings::Settings;
+use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::{Person, Roster};
 use crate::domain::outgoing::mail::Outcome;
+use crate::domain::process::calendar;
 use crate::domain::process::offset::{Calendar, Snap, WeekDays};
 use crate::domain::process::playbook::BUILTIN;
 use crate::edge::SystemEntropy;
 use crate::edge::clock::SetClock;
+use crate::edge::mime::Mime;
 use crate::edge::opening::Opener;
 use crate::edge::pgp::{
     Certificate, Directory, Keyring, LIMITS, Passphrase, generate, generate_for_gnupg,
 };
 use crate::edge::sqlite::Sqlite;
+use crate::engine;
 use crate::engine::{Engine, Sources};
 use crate::error::{Fault, Place};
 use crate::ports::entropy::Entropy;
@@ -129,7 +133,7 @@ impl PostOffice {
             roster,
             templates: BTreeMap::new(),
             playbooks: BUILTIN.iter().map(|(n, t)| ((*n).to_owned(), (*t).to_owned())).collect(),
-            calendars: crate::domain::process::calendar::builtin(),
+            calendars: calendar::builtin(),
         };
         adjust(&mut sources);
         let engine = Engine::start(
@@ -215,11 +219,11 @@ impl PostOffice {
     ///
     /// # Errors
     /// When the journal is not in order.
-    pub fn replayed(&self) -> Result<crate::domain::model::desk::Desk, Fault> {
+    pub fn replayed(&self) -> Result<Desk, Fault> {
         let store = self.engine()?.store();
         let settings = self.engine()?.desk().settings.clone();
-        let store = crate::engine::lock(&store);
-        crate::engine::replay(&**store, settings).map(|(desk, _)| desk)
+        let store = engine::lock(&store);
+        engine::replay(&**store, settings).map(|(desk, _)| desk)
     }
 
     /// The present moment on this stage.
@@ -280,7 +284,7 @@ impl PostOffice {
     /// As [`Engine::migrate`].
     pub fn migrate(
         &mut self,
-        handle: &crate::domain::facts::names::Handle,
+        handle: &Handle,
         name: &str,
         text: Option<String>,
     ) -> Result<(), Fault> {
@@ -421,8 +425,7 @@ impl PostOffice {
         let now = self.now();
         let raw = RawMail { bytes: bytes.to_vec(), received: now, arrived: now, oversize: false };
         let letter = opener.open(&raw);
-        let outer = crate::edge::mime::Mime::parse(bytes)
-            .map_err(|_| Fault::new("a mail is too complex", ""))?;
+        let outer = Mime::parse(bytes).map_err(|_| Fault::new("a mail is too complex", ""))?;
         Ok(Read {
             message_id: letter.message_id.as_ref().map(ToString::to_string),
             subject: letter.subject.clone(),

@@ -7,9 +7,10 @@ use crate::domain::decide::notice::{Enclosed, freeze, render};
 use crate::domain::facts::event::Event;
 use crate::domain::facts::names::TaskId;
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::model::incident::Notice;
+use crate::domain::model::incident::{Incident, Notice};
 use crate::domain::model::schedule;
 use crate::domain::process::playbook::{Audience, Task, Truth};
+use crate::domain::process::vocabulary;
 
 /// `/known-public`: unsent notices that announce a date lose their meaning; one immediate draft
 /// for each of their audiences takes their place; other open work is due now. Nothing leaves
@@ -68,7 +69,7 @@ pub(super) fn end_embargo(turn: &mut Turn<'_, '_>) -> Result<Vec<String>, Refusa
 }
 
 /// Notices to groups that announce a date and have not left.
-fn unsent(incident: &crate::domain::model::incident::Incident) -> Vec<Task> {
+fn unsent(incident: &Incident) -> Vec<Task> {
     let waits = |task: &&Task| {
         task.announces()
             && !incident.notices.get(&task.id).is_some_and(Notice::has_left)
@@ -83,7 +84,7 @@ fn unsent(incident: &crate::domain::model::incident::Incident) -> Vec<Task> {
 fn replacement(turn: &mut Turn<'_, '_>, group: &str, approvals: usize) -> Result<String, Refusal> {
     let count = turn.incident()?.own.len().saturating_add(1);
     let id = TaskId::parse(&format!("public-{count}"))
-        .ok_or_else(|| crate::domain::process::vocabulary::unknown("known-public"))?;
+        .ok_or_else(|| vocabulary::unknown("known-public"))?;
     turn.work.add(Event::NoticeAdded {
         notice: id.clone(),
         title: "It is public: the word that takes the place of the advance notices".to_owned(),

@@ -1,9 +1,10 @@
 //! What recipients say about a notice: that they have it, that they are ready, that they object, that
 //! it got out. It adds to the ledger and to the record, and changes nothing else.
 
+use crate::domain::commands::talk;
 use crate::domain::commands::turn::{Answer, Turn};
 use crate::domain::facts::event::{Answer as Said, Event, Recipient};
-use crate::domain::facts::names::TaskId;
+use crate::domain::facts::names::{Moment, TaskId};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Incident;
 use crate::domain::outgoing::texts::{clean, quote};
@@ -20,7 +21,7 @@ fn theirs(turn: &Turn<'_, '_>, named: &str) -> Result<Vec<(TaskId, u32)>, Refusa
     let incident = turn.incident().map_err(|_| nothing())?;
     let me = Recipient::Person(turn.person.id.clone());
     let word = named.trim().split('@').next().unwrap_or("");
-    let mut found: Vec<(crate::domain::facts::names::Moment, TaskId, u32)> = Vec::new();
+    let mut found: Vec<(Moment, TaskId, u32)> = Vec::new();
     for (id, notice) in &incident.notices {
         let called = word.is_empty()
             || id.as_str().eq_ignore_ascii_case(word)
@@ -79,7 +80,7 @@ pub fn ready(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 /// What somebody wrote, on the line and below it.
 fn words(turn: &mut Turn<'_, '_>, arguments: &str) -> Result<String, Refusal> {
     let text = clean(&[arguments, turn.text].join("\n")).trim().to_owned();
-    crate::domain::commands::talk::take_text(turn)?;
+    talk::take_text(turn)?;
     if text.is_empty() {
         return Err(Refusal::new(
             "say what",

@@ -10,7 +10,7 @@ use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{Handle, Moment, is_id};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::{Incident, Status};
-use crate::domain::process::playbook::Action;
+use crate::domain::process::playbook::{Action, Task};
 
 /// `/batch NAME`, `/batch leave`, `/batch final`
 pub fn batch(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
@@ -151,8 +151,7 @@ fn set_is_final(turn: &mut Turn<'_, '_>) -> Answer {
     for handle in &others {
         turn.work.on_other(handle, |work| work.add(said.clone()));
     }
-    let lists =
-        |task: &&crate::domain::process::playbook::Task| task.action == Some(Action::ListBatch);
+    let lists = |task: &&Task| task.action == Some(Action::ListBatch);
     let roles: std::collections::BTreeSet<String> =
         turn.incident()?.tasks().filter(lists).map(|task| task.role.clone()).collect();
     for role in &roles {

@@ -3,17 +3,19 @@
 use serde_json::json;
 
 use crate::domain::commands::turn::{Answer, Turn, broken, needs};
-use crate::domain::decide::notice;
 use crate::domain::decide::notice::{Enclosed, freeze, render};
 use crate::domain::decide::work::Work;
+use crate::domain::decide::{lint, membership, notice, reminders};
 use crate::domain::facts::event::{Event, Purpose};
-use crate::domain::facts::names::PersonId;
+use crate::domain::facts::names::{Digest, PersonId};
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::model::roster::Person;
+use crate::domain::model::incident::Notice;
+use crate::domain::model::roster::{Party, Person};
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::approvals_missing;
+use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::Written;
-use crate::domain::process::playbook::{Task, Truth};
+use crate::domain::process::playbook::{Audience, Task, Truth};
 
 fn notice_task(turn: &Turn<'_, '_>, word: &str) -> Result<Task, Refusal> {
     let (task, _) = turn.task(word)?;
@@ -50,8 +52,7 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let task = notice_task(turn, arguments)?;
     let incident = turn.incident()?;
     let word = task.word().to_string();
-    if incident.notices.get(&task.id).is_some_and(crate::domain::model::incident::Notice::has_left)
-    {
+    if incident.notices.get(&task.id).is_some_and(Notice::has_left) {
         return Err(Refusal::new(
             "it has left",
             format!("the notice `{word}` has left already."),
@@ -70,7 +71,7 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         return Err(Refusal::new(
             "the record is incomplete",
             format!("the notice `{word}` needs these in the record first: {}.", missing.join(", ")),
-            crate::domain::decide::reminders::field_words(&missing),
+            reminders::field_words(&missing),
         ));
     }
     let template = task.template.clone().unwrap_or_default();
@@ -124,7 +125,7 @@ pub(super) fn freeze_and_show(
         task.approvals,
         attached_words(&enclosed),
         shown.subject,
-        crate::domain::outgoing::texts::quote(&shown.body),
+        texts::quote(&shown.body),
     ))
 }
 
@@ -132,7 +133,7 @@ pub(super) fn freeze_and_show(
 fn attached_words(enclosed: &Enclosed) -> String {
     let mut out = String::new();
     for part in &enclosed.attachments {
-        let hash = crate::domain::facts::names::Digest::of(&part.bytes);
+        let hash = Digest::of(&part.bytes);
         out.push_str(&format!(
             "Attached: {} ({} bytes, SHA-256 {})\n",
             part.name,
@@ -161,8 +162,7 @@ fn enclosed(
         .filter(|part| !part.is_text_of_mail() && !part.tells_who_wrote())
         .cloned()
         .collect();
-    let public =
-        matches!(task.audience, Some(crate::domain::process::playbook::Audience::Public(_)));
+    let public = matches!(task.audience, Some(Audience::Public(_)));
     if public && !given.is_empty() {
         return Err(Refusal::new(
             "attachments do not go to the public",
@@ -179,7 +179,7 @@ fn enclosed(
         ));
     }
     let incident = turn.incident()?;
-    let away = crate::domain::decide::lint::given_away(incident, template, written);
+    let away = lint::given_away(incident, template, written);
     if !away.is_empty() {
         return Err(Refusal::new(
             "it gives the hole away",
@@ -190,10 +190,10 @@ fn enclosed(
             "change the record or the template; then write the word again.",
         ));
     }
-    let mut doubts = crate::domain::decide::lint::doubts(turn.work, task, template, written);
+    let mut doubts = lint::doubts(turn.work, task, template, written);
     let sealed = task.audience.as_ref().is_some_and(|to| to.under_embargo().is_some());
     if sealed {
-        let keys = crate::domain::decide::membership::keys_in_the_way(turn.work);
+        let keys = membership::keys_in_the_way(turn.work);
         doubts.extend(keys.into_iter().filter(|line| line.contains(&format!("`{}`", task.word()))));
     }
     let enclosed = Enclosed { attachments: given, doubts };
@@ -223,13 +223,13 @@ pub(super) fn show_draft(
         "notice": task.word(), "number": number,
         "moment": notice::moment(work, task), "audience": audience, "recipients": recipients,
         "approvals": task.approvals, "subject": shown.subject,
-        "body": crate::domain::outgoing::texts::quote(&shown.body),
-        "notes": enclosed.doubts.iter().map(|doubt| crate::domain::outgoing::texts::wrapped(doubt)).collect::<Vec<_>>(),
+        "body": texts::quote(&shown.body),
+        "notes": enclosed.doubts.iter().map(|doubt| texts::wrapped(doubt)).collect::<Vec<_>>(),
         "parts": attached_words(enclosed).lines().collect::<Vec<_>>(),
     });
     for person in approvers(work, task, by.map(|by| &by.id)) {
         let mut facts = facts.clone();
-        let reference = work.reference(crate::domain::model::roster::Party::Person(&person.id));
+        let reference = work.reference(Party::Person(&person.id));
         if let serde_json::Value::Object(map) = &mut facts {
             map.insert("ref".to_owned(), reference.into());
         }
@@ -239,7 +239,7 @@ pub(super) fn show_draft(
     }
 }
 
-fn label(turn: &Turn<'_, '_>, audience: &crate::domain::process::playbook::Audience) -> String {
+fn label(turn: &Turn<'_, '_>, audience: &Audience) -> String {
     turn.work
         .incident
         .as_ref()

@@ -1,14 +1,16 @@
 //! The words that set the date, hold notices, and end the embargo.
 
+use crate::domain::commands::date;
 use crate::domain::commands::turn::{Answer, Turn, broken, needs};
-use crate::domain::decide::notice;
 use crate::domain::decide::notice::render;
 use crate::domain::decide::work::Work;
+use crate::domain::decide::{membership, notice};
 use crate::domain::facts::event::Event;
-use crate::domain::facts::names::{Handle, Moment, TaskId, later};
+use crate::domain::facts::names::{Handle, Moment, Span, TaskId, later};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Status;
 use crate::domain::model::schedule;
+use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::Written;
 use crate::domain::process::offset::{WeekDays, parse_moment};
 use crate::domain::process::playbook::{Cap, Playbook};
@@ -49,9 +51,9 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         return Err(Refusal::new("the same date", "T is that moment already.", ""));
     }
     turn.line = format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"));
-    let others = crate::domain::commands::date::others(turn)?;
+    let others = date::others(turn)?;
     let doubts = all_doubts(turn, &others, t, old)?;
-    let two = !crate::domain::commands::date::second_for(turn, &others).is_empty();
+    let two = !date::second_for(turn, &others).is_empty();
     if doubts.is_empty() && !two && !turn.needs_second(Word::Disclose) {
         turn.work.add(Event::TSet { t });
         return Ok(format!("T is {}.\n{}{}", turn.work.say(t), plan(turn), keys_note(turn)));
@@ -67,13 +69,13 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         .collect();
     let basis = format!("{old:?} {holders:?} {others:?} {theirs:?}");
     // The process of each of them may ask for a second person.
-    turn.also_holds = crate::domain::commands::date::second_for(turn, &others);
+    turn.also_holds = date::second_for(turn, &others);
     let ask = ask_with_notice(turn, t, &what, &basis, &others);
     turn.also_holds.clear();
     if let Some(ask) = ask? {
         return Ok(ask);
     }
-    let told = match crate::domain::commands::date::set_t_of_all(turn, t, &others)? {
+    let told = match date::set_t_of_all(turn, t, &others)? {
         0 => String::new(),
         count => format!("Those who had the old date ({count}) are told now.\n"),
     };
@@ -197,7 +199,7 @@ fn ask_with_notice(
         let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
         what.push_str(&format!(
             "Those who have the old date ({count}) get this, which your confirmation approves:\n\n{}\n",
-            crate::domain::outgoing::texts::quote(&shown.body)
+            texts::quote(&shown.body)
         ));
         all.push_str(&format!("{}\n{}\n", written.subject, written.body));
     }
@@ -223,7 +225,7 @@ fn changed_text(work: &Work<'_>, t: Moment) -> Result<Option<(usize, Written)>, 
 
 /// Those whose key ends before a notice that they are to get.
 fn keys_note(turn: &Turn<'_, '_>) -> String {
-    match crate::domain::decide::membership::keys_in_the_way(turn.work).as_slice() {
+    match membership::keys_in_the_way(turn.work).as_slice() {
         [] => String::new(),
         lines => format!("\nKEYS that end too early:\n  - {}\n", lines.join("\n  - ")),
     }
@@ -318,9 +320,7 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     if incident.published().is_some() {
         return Err(Refusal::new("public already", "that it is public was recorded before.", ""));
     }
-    let early = incident
-        .t()
-        .is_none_or(|t| t > later(turn.work.now, crate::domain::facts::names::Span::zero()));
+    let early = incident.t().is_none_or(|t| t > later(turn.work.now, Span::zero()));
     let when =
         if early { " T has not come: this says that it is public all the same." } else { "" };
     let what = format!("This records that it is public and ends the embargo.{when}");

@@ -13,6 +13,7 @@ use crate::domain::commands::joining::myself;
 use crate::domain::commands::member::{attached, check_key, suspend_member};
 use crate::domain::commands::turn::{Answer, Turn, needs};
 use crate::domain::commands::who::{find, first};
+use crate::domain::decide::membership;
 use crate::domain::decide::membership::{
     as_known_by, challenge, settle, settle_key, stewards_but, tell_at_desk, tell_in_clear,
     tell_keys,
@@ -21,9 +22,11 @@ use crate::domain::facts::event::Purpose;
 use crate::domain::facts::key::PinnedKey;
 use crate::domain::facts::letter::AttachedKey;
 use crate::domain::facts::member_fact::MemberFact;
-use crate::domain::facts::names::{Fingerprint, Moment, nonce_hash};
+use crate::domain::facts::names;
+use crate::domain::facts::names::{Fingerprint, Moment, PersonId, nonce_hash};
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::model::member::Member;
+use crate::domain::model::member::{KEY_WAITS, Member};
+use crate::domain::model::roster::Person;
 
 fn unknown_word(words: &str) -> Refusal {
     Refusal::new(
@@ -48,9 +51,9 @@ pub fn of_team(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         ));
     }
     let who = first(rest).0.split('@').next().unwrap_or("");
-    let staff = crate::domain::facts::names::PersonId::parse(who)
+    let staff = PersonId::parse(who)
         .and_then(|id| turn.work.desk.roster.person(&id))
-        .is_some_and(crate::domain::model::roster::Person::is_maintainer);
+        .is_some_and(Person::is_maintainer);
     if staff && what != "show" {
         return Err(Refusal::new(
             "their key stands in the config",
@@ -287,10 +290,7 @@ fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let offered = find(turn, id.as_str())?.offered;
     let Some(offered) = offered else { return Ok("Approved.".to_owned()) };
     if !offered.by_old && offered.approvals_missing() == 0 {
-        let from = crate::domain::facts::names::later(
-            turn.work.now,
-            crate::domain::model::member::KEY_WAITS,
-        );
+        let from = names::later(turn.work.now, KEY_WAITS);
         let lines = [
             format!("The team has put a new key in for you: {}.", offered.key.fingerprint.spaced()),
             format!("It takes effect on {} at the earliest.", turn.work.say(from)),
@@ -373,7 +373,7 @@ fn cancel_by_team(turn: &mut Turn<'_, '_>, who: &str) -> Answer {
 //------------ Revoking ---------------------------------------------------------------------------
 
 fn distrust(turn: &mut Turn<'_, '_>, member: &Member) {
-    crate::domain::decide::membership::call_off_offer(turn.work, member);
+    membership::call_off_offer(turn.work, member);
     for key in &member.keys {
         let fingerprint = key.fingerprint.clone();
         turn.work.add_member(&member.id, MemberFact::KeyDistrusted { fingerprint });

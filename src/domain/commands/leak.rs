@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::commands::alarm;
 use crate::domain::commands::member::suspend_member;
 use crate::domain::commands::turn::{Answer, Turn, needs};
 use crate::domain::commands::who::{find, first};
+use crate::domain::commands::{alarm, turn};
 use crate::domain::decide::notice::{Enclosed, freeze, render};
 use crate::domain::decide::relay;
 use crate::domain::facts::event::{Event, Recipient};
 use crate::domain::facts::names::TaskId;
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::member::Member;
-use crate::domain::outgoing::texts::{clean, clean_line, quote};
+use crate::domain::outgoing::texts::{Written, clean, clean_line, quote};
 
 /// `/leak WHO [suspend] WHAT AND HOW`: one proposes, a second person confirms; then everyone who had
 /// a notice is told at once, and open work is due now.
@@ -134,8 +134,8 @@ fn recipients(turn: &Turn<'_, '_>, without: Option<&Member>) -> (BTreeSet<Recipi
     (told, out)
 }
 
-fn notice_text(turn: &Turn<'_, '_>) -> Result<crate::domain::outgoing::texts::Written, Refusal> {
-    let written = render(turn.work, "leak", None).map_err(crate::domain::commands::turn::broken)?;
+fn notice_text(turn: &Turn<'_, '_>) -> Result<Written, Refusal> {
+    let written = render(turn.work, "leak", None).map_err(turn::broken)?;
     Ok(written.for_recipient("(each recipient)", "Ref: (theirs)", None))
 }
 
@@ -144,7 +144,7 @@ fn send(turn: &mut Turn<'_, '_>, to: BTreeSet<Recipient>) -> Result<(), Refusal>
     if to.is_empty() {
         return Ok(());
     }
-    let written = render(turn.work, "leak", None).map_err(crate::domain::commands::turn::broken)?;
+    let written = render(turn.work, "leak", None).map_err(turn::broken)?;
     let id = TaskId::leaked();
     let by = Some(turn.person.id.clone());
     let enclosed = Enclosed::default().with_entry_taken_back(turn.work);

@@ -9,6 +9,7 @@ use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::names::Handle;
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::{Incident, Status};
+use crate::domain::model::roster::Person;
 use crate::domain::outgoing::texts::SealedFacts;
 use crate::domain::process::vocabulary::Word;
 
@@ -58,10 +59,7 @@ fn other(turn: &Turn<'_, '_>, arguments: &str, word: &str) -> Result<Handle, Ref
 }
 
 /// Everybody who is on both incidents.
-fn on_both<'d>(
-    turn: &Turn<'_, 'd>,
-    other: &Handle,
-) -> Vec<&'d crate::domain::model::roster::Person> {
+fn on_both<'d>(turn: &Turn<'_, 'd>, other: &Handle) -> Vec<&'d Person> {
     let other = turn.work.desk.incident(other);
     let team = turn.work.team().into_iter();
     team.filter(|person| other.is_some_and(|other| other.is_team(person))).collect()

@@ -18,6 +18,7 @@ use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Address, PersonId};
 use crate::domain::facts::refusal::{Refusal, nearest};
 use crate::domain::model::member::{Member, Suspension};
+use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::clean_line;
 use crate::domain::process::playbook::{Criterion, Group};
 use crate::domain::views;
@@ -199,7 +200,7 @@ fn address_of(
         return Err(Refusal::new("the desk's own address", "that is the desk's own address.", ""));
     }
     let name = if name.is_empty() { key.facts.name.as_str() } else { name };
-    let name = crate::domain::outgoing::texts::without_references(&clean_line(name, 80));
+    let name = texts::without_references(&clean_line(name, 80));
     Ok((address.clone(), name))
 }
 

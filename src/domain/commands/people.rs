@@ -4,8 +4,9 @@
 //! keeps it. Everyone whom a word touches is told.
 
 use crate::domain::commands::turn::{Answer, Turn, needs};
+use crate::domain::decide::{rotation, silence};
 use crate::domain::facts::event::Event;
-use crate::domain::facts::names::{Span, later};
+use crate::domain::facts::names::{PersonId, Span, later};
 use crate::domain::facts::refusal::{Refusal, nearest};
 use crate::domain::model::roster::Person;
 use crate::domain::process::offset::Calendar;
@@ -95,9 +96,8 @@ fn take_it(turn: &mut Turn<'_, '_>) -> Answer {
     let usable = offered.filter(|offer| turn.work.now <= offer.until);
     let deputy = incident.deputy.as_ref() == Some(me);
     // A lead who is not on it any more leads nothing.
-    let on_it = |id: &&crate::domain::facts::names::PersonId| {
-        turn.work.person(id).is_some_and(|person| incident.is_team(person))
-    };
+    let on_it =
+        |id: &&PersonId| turn.work.person(id).is_some_and(|person| incident.is_team(person));
     let before = incident.lead.as_ref().filter(on_it).map(|id| turn.work.name(id));
     match (&before, usable, deputy) {
         (None, _, _) | (Some(_), Some(_), _) => {}
@@ -141,12 +141,12 @@ pub fn decline(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     turn.work.add(Event::LeadDeclined { person: turn.person.id.clone(), silent: false });
     if let Some(by) = offer.by.as_ref().and_then(|by| turn.work.person(by)) {
         let lead = turn.incident()?.lead.clone().map(|id| turn.work.name(&id));
-        let (still, next) = crate::domain::decide::silence::who_leads(lead.as_deref());
+        let (still, next) = silence::who_leads(lead.as_deref());
         let lines = [format!("{} declined to lead. {still}", turn.person.name)];
         turn.tell_concerned(&[by], "The lead was declined", &lines, next);
     }
     if offer.turn {
-        let next = match crate::domain::decide::rotation::next(turn.work) {
+        let next = match rotation::next(turn.work) {
             Some(_) => "the next is asked",
             None => "nobody is left to be asked",
         };

@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 use crate::domain::commands::diagnosis;
 use crate::domain::commands::rights::may_use;
 use crate::domain::commands::turn::{Answer, Turn};
+use crate::domain::decide::delivery_table;
 use crate::domain::facts::event::{Delivery, Recipient};
-use crate::domain::facts::names::Handle;
+use crate::domain::facts::names::{Handle, PersonId, TaskId};
 use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::incident::Incident;
 use crate::domain::model::incident::facts::cves;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::State;
 use crate::domain::outgoing::texts::{blob_place, history_place, indented, wrapped};
+use crate::domain::process::playbook::field::Score;
 use crate::domain::process::vocabulary::{For, Row, WORDS, unknown_to, word_for};
 
 fn explain(row: &Row, more: &str) -> String {
@@ -127,13 +130,7 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         ("state", incident.status.word().to_owned()),
         ("reporter", answered),
         ("lead", lead(turn, incident)),
-        (
-            "severity",
-            or(
-                incident.score.as_ref().map(crate::domain::process::playbook::field::Score::say),
-                "not scored",
-            ),
-        ),
+        ("severity", or(incident.score.as_ref().map(Score::say), "not scored")),
         ("CVE", or((!incident.cves.is_empty()).then(|| cves(incident)), "none")),
         ("T", or(incident.t().map(say), "not set")),
         ("public", public(turn, incident)),
@@ -149,8 +146,8 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     Ok(out)
 }
 
-fn lead(turn: &Turn<'_, '_>, incident: &crate::domain::model::incident::Incident) -> String {
-    let name = |id: &crate::domain::facts::names::PersonId| id.to_string();
+fn lead(turn: &Turn<'_, '_>, incident: &Incident) -> String {
+    let name = |id: &PersonId| id.to_string();
     let mut out = incident.lead.as_ref().map_or_else(|| "nobody".to_owned(), name);
     if let Some(deputy) = &incident.deputy {
         out.push_str(&format!(", deputy {deputy}"));
@@ -161,7 +158,7 @@ fn lead(turn: &Turn<'_, '_>, incident: &crate::domain::model::incident::Incident
     out
 }
 
-fn public(turn: &Turn<'_, '_>, incident: &crate::domain::model::incident::Incident) -> String {
+fn public(turn: &Turn<'_, '_>, incident: &Incident) -> String {
     match (incident.published(), incident.known_public()) {
         (Some(at), _) => turn.work.say(at),
         (None, Some(at)) => format!("not by us; known to the public since {}", turn.work.say(at)),
@@ -170,8 +167,8 @@ fn public(turn: &Turn<'_, '_>, incident: &crate::domain::model::incident::Incide
 }
 
 /// Which notices are held.
-fn held(incident: &crate::domain::model::incident::Incident) -> String {
-    let word = |notice: &Option<crate::domain::facts::names::TaskId>| match notice {
+fn held(incident: &Incident) -> String {
+    let word = |notice: &Option<TaskId>| match notice {
         None => "all notices".to_owned(),
         Some(id) => incident.task(id).map_or_else(|| id.to_string(), |t| t.word().to_string()),
     };
@@ -221,11 +218,7 @@ pub fn show(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
                 if entry.delivery != Delivery::Accepted
                     && let Recipient::Person(person) = to
                 {
-                    let _ = writeln!(
-                        out,
-                        "  {person}: {}",
-                        crate::domain::decide::delivery_table::state(entry)
-                    );
+                    let _ = writeln!(out, "  {person}: {}", delivery_table::state(entry));
                 }
             }
         }

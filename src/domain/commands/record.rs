@@ -1,11 +1,13 @@
 //! The words that keep the record.
 
+use crate::domain::commands::talk;
 use crate::domain::commands::turn::{Answer, Turn, needs};
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{Moment, TaskId};
 use crate::domain::facts::refusal::{Refusal, nearest};
 use crate::domain::model::incident::Incident;
+use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::clean_line;
 use crate::domain::process::playbook::field::{FieldType, Score};
 use crate::domain::process::playbook::{Kind, Truth, field};
@@ -209,13 +211,13 @@ pub fn cve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 pub fn note(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.incident()?;
     let text = if arguments.is_empty() {
-        crate::domain::commands::talk::take_text(turn)?;
+        talk::take_text(turn)?;
         turn.text
     } else {
         arguments
     };
     needs(text, "note", "TEXT")?;
-    let note = turn.work.keep(crate::domain::outgoing::texts::clean(text));
+    let note = turn.work.keep(texts::clean(text));
     turn.work.add(Event::Noted { note });
     Ok("Noted.".to_owned())
 }

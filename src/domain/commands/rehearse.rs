@@ -10,7 +10,7 @@ use crate::domain::decide::{catch_up, delivery_table, notice, relay};
 use crate::domain::facts::event::{Event, Recipient};
 use crate::domain::facts::names::{Moment, PersonId, TaskId};
 use crate::domain::facts::refusal::{Refusal, nearest};
-use crate::domain::model::incident::Incident;
+use crate::domain::model::incident::{Incident, Notice};
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::approvals_missing;
 use crate::domain::process::playbook::{Audience, Task};
@@ -58,8 +58,7 @@ pub fn rehearse(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     needs(arguments, "rehearse", "NOTICE")?;
     let task = notice_named(turn, arguments)?;
     let incident = turn.incident()?.clone();
-    if incident.notices.get(&task.id).is_some_and(crate::domain::model::incident::Notice::has_left)
-    {
+    if incident.notices.get(&task.id).is_some_and(Notice::has_left) {
         let next = format!("see `| /ledger {}`, without the bar.", task.word());
         return Err(Refusal::new("it has left", "the notice has left already.", next));
     }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::domain::commands::turn::{Answer, Turn, needs};
+use crate::domain::commands::{drafts, turn};
 use crate::domain::decide::letters::settle_answer;
 use crate::domain::decide::notice;
 use crate::domain::decide::post::ToReporter;
@@ -17,6 +18,7 @@ use crate::domain::outgoing::texts::{
     Class, PREPARED, SealedFacts, Texts, clean, holds_reference, quote,
 };
 use crate::domain::process::playbook::Audience;
+use crate::domain::process::vocabulary;
 
 /// What must not leave in an answer: what the desk itself wrote to the team, quoted by a mail
 /// program that marks no quotes.
@@ -184,10 +186,7 @@ pub fn answer(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         let (facts, now) = (turn.work.clear_facts(), turn.work.now);
         turn.work.write_reporter(Purpose::Answer, name, &facts, &SealedFacts::default(), now);
         settle_answer(turn.work, name);
-        return Ok(format!(
-            "`{name}` was sent. {}",
-            crate::domain::commands::turn::told(turn.work)
-        ));
+        return Ok(format!("`{name}` was sent. {}", turn::told(turn.work)));
     }
     let answered = content_for_reporter(turn.work, name, &json!({ "text": text }), Vec::new());
     tell_what_was_answered(turn, &answered, &format!("This left, as `{name}`:"), &text);
@@ -205,8 +204,7 @@ pub fn tell(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let count = turn.incident()?.own.len().saturating_add(1);
     let text = own_text(turn, "")?;
     needs(&text, "tell", "GROUP|MEMBER, and below it your text")?;
-    let id = TaskId::parse(&format!("tell-{count}"))
-        .ok_or_else(|| crate::domain::process::vocabulary::unknown("tell"))?;
+    let id = TaskId::parse(&format!("tell-{count}")).ok_or_else(|| vocabulary::unknown("tell"))?;
     turn.work.add(Event::NoticeAdded {
         notice: id.clone(),
         title: format!("A word to {label}"),
@@ -215,11 +213,10 @@ pub fn tell(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         member,
         approvals: 1,
     });
-    let written = notice::render_words(turn.work, &audience, &text)
-        .map_err(crate::domain::commands::turn::broken)?;
+    let written = notice::render_words(turn.work, &audience, &text).map_err(turn::broken)?;
     let task = turn.incident()?.task(&id).cloned();
-    let task = task.ok_or_else(|| crate::domain::process::vocabulary::unknown("tell"))?;
-    crate::domain::commands::drafts::freeze_and_show(turn, &task, "tell", &written)
+    let task = task.ok_or_else(|| vocabulary::unknown("tell"))?;
+    drafts::freeze_and_show(turn, &task, "tell", &written)
 }
 
 type Addressees = (String, Option<PersonId>, String);

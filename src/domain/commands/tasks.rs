@@ -2,12 +2,13 @@
 
 use crate::domain::commands::record::VALUE_MAX;
 use crate::domain::commands::turn::{Answer, Turn, needs};
-use crate::domain::decide::auto;
+use crate::domain::decide::{auto, reminders};
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::Event;
 use crate::domain::facts::names::TaskId;
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::model::schedule;
+use crate::domain::model::incident::Notice;
+use crate::domain::model::{incident, schedule};
 use crate::domain::outgoing::texts::clean_line;
 use crate::domain::process::playbook::{Action, Audience, FieldType, Kind, Task, Truth};
 use crate::domain::process::vocabulary::Word;
@@ -109,7 +110,7 @@ fn may_be_done(turn: &Turn<'_, '_>, task: &Task, id: &TaskId) -> Result<(), Refu
             return refuse("not asked for here", why, "see `| /agenda`, without the bar.");
         }
         Truth::Unknown(missing) => {
-            let names = crate::domain::model::incident::names(&missing);
+            let names = incident::names(&missing);
             let why = format!("whether the process asks for `{word}` depends on: {names}.");
             return refuse(
                 "not known yet",
@@ -151,11 +152,7 @@ fn may_be_done(turn: &Turn<'_, '_>, task: &Task, id: &TaskId) -> Result<(), Refu
     let missing: Vec<_> = schedule::missing(incident, task).map(ToOwned::to_owned).collect();
     if !missing.is_empty() {
         let why = format!("`{word}` needs these in the record first: {}.", missing.join(", "));
-        return refuse(
-            "the record is incomplete",
-            why,
-            &crate::domain::decide::reminders::field_words(&missing),
-        );
+        return refuse("the record is incomplete", why, &reminders::field_words(&missing));
     }
     let before: Vec<_> = schedule::open_before(incident, task).map(ToString::to_string).collect();
     if !before.is_empty() {
@@ -312,10 +309,7 @@ pub fn skip(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     needs(reason, "skip", "TASK REASON")?;
     let incident = turn.incident()?;
     let word = task.word().to_string();
-    let left = incident
-        .notices
-        .get(&task.id)
-        .is_some_and(crate::domain::model::incident::Notice::has_left);
+    let left = incident.notices.get(&task.id).is_some_and(Notice::has_left);
     // What left for the public and was taken by nobody can be given up.
     let public = matches!(task.audience, Some(Audience::Public(_)));
     let done = schedule::done_at(incident, &task).is_some() || incident.done.contains_key(&id);

@@ -14,6 +14,8 @@ use crate::domain::facts::names::{
 use crate::domain::facts::refusal::{Refusal, nearest};
 use crate::domain::model::incident::{Incident, Status};
 use crate::domain::model::roster::Person;
+use crate::domain::outgoing::texts;
+use crate::domain::outgoing::texts::Problem;
 use crate::domain::process::playbook::Task;
 use crate::domain::process::vocabulary::{Row, Second, Word, row_of, team_word, unknown};
 
@@ -297,7 +299,7 @@ impl<'d> Turn<'_, 'd> {
         for other in &others {
             let (person, by, line) = (other.id.clone(), by.clone(), self.line.clone());
             let nonce = self.ask(Ask { person, by, line, basis, until });
-            let what = crate::domain::outgoing::texts::wrapped(what);
+            let what = texts::wrapped(what);
             let facts = json!({
                 "by": self.person.name, "line": self.line, "what": what, "nonce": nonce,
                 "until": self.work.say(until),
@@ -373,7 +375,7 @@ pub(crate) fn told(work: &Work<'_>) -> &'static str {
     }
 }
 
-pub(crate) fn broken(problem: crate::domain::outgoing::texts::Problem) -> Refusal {
+pub(crate) fn broken(problem: Problem) -> Refusal {
     Refusal::new(
         "a template is broken",
         format!("{problem}."),

@@ -10,7 +10,7 @@ use crate::domain::decide::{notice, relay};
 use crate::domain::facts::event::{Delivery, Event, Recipient};
 use crate::domain::facts::names::{Digest, Fresh, Handle, Moment, TaskId};
 use crate::domain::model::desk::Desk;
-use crate::domain::model::incident::{Incident, Status};
+use crate::domain::model::incident::{Entry, Incident, Status};
 use crate::domain::model::schedule;
 use crate::domain::process::playbook::Task;
 
@@ -70,7 +70,7 @@ fn not_tried(
     to: &Recipient,
     notice: &TaskId,
     number: u32,
-    line: Option<&(u32, crate::domain::model::incident::Entry)>,
+    line: Option<&(u32, Entry)>,
 ) -> bool {
     let withheld = line.is_some_and(|(_, entry)| entry.delivery == Delivery::Withheld);
     let Recipient::Person(id) = to else { return true };
@@ -92,11 +92,7 @@ fn not_tried(
 
 /// Whether somebody never got a copy, and could get one now. What a mail server refused for good is
 /// not tried again: the address is what is wrong.
-fn is_without(
-    work: &Work<'_>,
-    to: &Recipient,
-    line: Option<&(u32, crate::domain::model::incident::Entry)>,
-) -> bool {
+fn is_without(work: &Work<'_>, to: &Recipient, line: Option<&(u32, Entry)>) -> bool {
     let Recipient::Person(id) = to else { return false };
     let usable = work.person(id).is_some_and(|person| work.desk.can_seal(person, work.now));
     let without = line.is_none_or(|(_, entry)| {

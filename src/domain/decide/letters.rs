@@ -3,7 +3,9 @@
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Author, Event, LetterNote};
 use crate::domain::facts::letter::Letter;
+use crate::domain::model::schedule;
 use crate::domain::outgoing::texts::clean;
+use crate::domain::process::playbook::{Task, Truth};
 
 /// How the incident remembers a mail; its text becomes a sealed body.
 pub(crate) fn note(work: &mut Work<'_>, letter: &Letter, author: Author) -> LetterNote {
@@ -28,10 +30,10 @@ pub(crate) fn join(work: &mut Work<'_>, letter: &Letter, author: Author) {
 /// Notes that a prepared answer went to the reporter, for the rows that ask for it.
 pub(crate) fn settle_answer(work: &mut Work<'_>, name: &str) {
     let Some(incident) = &work.incident else { return };
-    let open = |task: &&crate::domain::process::playbook::Task| {
+    let open = |task: &&Task| {
         task.answer.as_deref() == Some(name)
-            && crate::domain::model::schedule::done_at(incident, task).is_none()
-            && incident.applies(task) != crate::domain::process::playbook::Truth::No
+            && schedule::done_at(incident, task).is_none()
+            && incident.applies(task) != Truth::No
     };
     let tasks: Vec<_> = incident.tasks().filter(open).map(|t| (t.id.clone(), t.sets)).collect();
     for (task, sets) in tasks {

@@ -8,6 +8,7 @@
 use crate::domain::decide::work::Work;
 use crate::domain::facts::names::Handle;
 use crate::domain::model::incident::Incident;
+use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::{Class, Texts, Written};
 use crate::domain::process::playbook::{Audience, FieldType, Task};
 
@@ -32,10 +33,7 @@ pub fn doubts(work: &Work<'_>, task: &Task, template: &str, written: &Written) -
     let gap = |line: &&str| HOLES.iter().any(|hole| line.contains(hole));
     let gaps: Vec<&str> = text.lines().filter(gap).map(str::trim).collect();
     for line in gaps {
-        doubts.push(format!(
-            "the record has a gap: \"{}\"",
-            crate::domain::outgoing::texts::clean_line(line, 60)
-        ));
+        doubts.push(format!("the record has a gap: \"{}\"", texts::clean_line(line, 60)));
     }
     doubts
 }

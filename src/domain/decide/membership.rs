@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::domain::decide::decision::Decision;
+use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose, Recipient};
 use crate::domain::facts::key::PinnedKey;
@@ -17,13 +18,14 @@ use crate::domain::facts::names::{
 };
 use crate::domain::model::desk::Desk;
 use crate::domain::model::desk::cares::{Care, cares, own_warnings};
-use crate::domain::model::incident::Incident;
-use crate::domain::model::member::{Member, Missing};
+use crate::domain::model::incident::{Incident, Notice};
+use crate::domain::model::member::{Member, Missing, OfferedKey};
 use crate::domain::model::roster::Person;
 use crate::domain::model::schedule;
 use crate::domain::outgoing::mail::{Mail, Words};
+use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::wrapped;
-use crate::domain::process::playbook::Audience;
+use crate::domain::process::playbook::{Audience, Task, Truth};
 
 /// Does what is due for somebody's keys and memberships.
 pub fn due(desk: &Desk, id: &PersonId, now: Moment, fresh: Fresh) -> Decision {
@@ -123,13 +125,10 @@ pub fn conflicts(
 /// The notices of an incident that have not left and are for somebody, with their moments.
 fn notices_for(incident: &Incident, person: &Person) -> Vec<(String, Moment)> {
     let theirs = |audience: &Audience| incident.is_meant(audience, person);
-    let waits = |task: &&crate::domain::process::playbook::Task| {
+    let waits = |task: &&Task| {
         task.audience.as_ref().is_some_and(theirs)
-            && !incident
-                .notices
-                .get(&task.id)
-                .is_some_and(crate::domain::model::incident::Notice::has_left)
-            && incident.applies(task) != crate::domain::process::playbook::Truth::No
+            && !incident.notices.get(&task.id).is_some_and(Notice::has_left)
+            && incident.applies(task) != Truth::No
             && !schedule::is_moot(incident, task)
     };
     let moments = incident.notice_tasks().filter(waits);
@@ -194,7 +193,7 @@ fn review(work: &mut Work<'_>, id: &PersonId, group: &str, late: bool) {
 //------------ Keys that change -------------------------------------------------------------------
 
 /// Whether those who agreed to a key still may, and it can be used.
-fn still_stands(work: &Work<'_>, offered: &crate::domain::model::member::OfferedKey) -> bool {
+fn still_stands(work: &Work<'_>, offered: &OfferedKey) -> bool {
     let agreed = offered.approved.keys().filter(|id| work.desk.is_steward(id)).count();
     let facts = work.desk.key_facts(&offered.key.fingerprint);
     agreed >= offered.wanted() && facts.is_none_or(|facts| facts.is_usable(work.now))
@@ -359,12 +358,9 @@ pub fn revoked(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decis
             lines.push("The new key that it had offered was called off.".to_owned());
         }
         if !letter.text.trim().is_empty() {
-            let text: String =
-                crate::domain::outgoing::texts::clean(&letter.text).chars().take(4_000).collect();
+            let text: String = texts::clean(&letter.text).chars().take(4_000).collect();
             lines.push("The mail that brought it says:".to_owned());
-            lines.push(crate::domain::outgoing::texts::quote(
-                &crate::domain::outgoing::texts::without_references(&text),
-            ));
+            lines.push(texts::quote(&texts::without_references(&text)));
         }
         let mut people = stewards_but(&work, &person.id);
         people.extend(desk.roster.operators().into_iter().filter(|o| o.id != person.id));
@@ -386,7 +382,7 @@ pub fn own_key(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
         "After that nobody can write to it sealed, and it can send nothing.".to_owned(),
     ];
     let next = "run `embargod key rotate` on the machine, publish the new certificate, and restart the desk.";
-    crate::domain::decide::relay::alert(&mut work, None, "The desk's own key ends", &lines, next);
+    relay::alert(&mut work, None, "The desk's own key ends", &lines, next);
     for (_, mark, _) in due {
         work.add_to_desk(Event::Told { person: PersonId::of_desk(), what: mark });
     }

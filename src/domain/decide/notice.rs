@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::decide::batch;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{Draft, Enclosure, Recipient};
 use crate::domain::facts::letter::Attachment;
-use crate::domain::facts::names::{Digest, PersonId, TaskId};
+use crate::domain::facts::names::{Digest, Moment, PersonId, TaskId};
 use crate::domain::model::incident::Incident;
 use crate::domain::model::incident::facts::cves;
 use crate::domain::model::schedule;
 use crate::domain::outgoing::texts::{
-    Class, ForecastFacts, ForthcomingFacts, NoticeFacts, PublicFacts, Texts, Written,
+    Class, ForecastFacts, ForthcomingFacts, NoticeFacts, Problem, PublicFacts, Texts, Written,
 };
 use crate::domain::process::playbook::field::Score;
 use crate::domain::process::playbook::{Audience, Task};
+use crate::domain::views::calendar_entry;
 
 /// The line that a late copy carries.
 pub const LATE: &str = "This notice is LATE: it should have reached you earlier.";
@@ -109,7 +111,7 @@ fn public_facts(work: &Work<'_>, incident: &Incident) -> PublicFacts {
 /// are and how severe the worst is.
 fn forthcoming_facts(work: &Work<'_>, incident: &Incident) -> ForthcomingFacts {
     let public = public_facts(work, incident);
-    let others = crate::domain::decide::batch::others(work.desk, incident);
+    let others = batch::others(work.desk, incident);
     let scores = others.iter().map(|other| &other.score).chain([&incident.score]);
     let worst = scores.flatten().max_by_key(|score| score.tenths);
     let forecast = ForecastFacts {
@@ -152,14 +154,14 @@ fn notice_facts(work: &Work<'_>, incident: &Incident, audience: Option<&Audience
 }
 
 /// A moment for a subject: the hour is never dropped, nor are seconds where there are any.
-fn short(moment: crate::domain::facts::names::Moment) -> String {
+fn short(moment: Moment) -> String {
     let whole = moment.timestamp() % 60 == 0;
     moment.format(if whole { "%Y-%m-%d %H:%M UTC" } else { "%Y-%m-%d %H:%M:%S UTC" }).to_string()
 }
 
 /// What was done when, for the retrospective.
 fn timeline(work: &Work<'_>, incident: &Incident) -> Vec<String> {
-    let mut rows: Vec<(crate::domain::facts::names::Moment, String)> = incident
+    let mut rows: Vec<(Moment, String)> = incident
         .done
         .iter()
         .map(|(id, done)| {
@@ -183,11 +185,7 @@ fn timeline(work: &Work<'_>, incident: &Incident) -> Vec<String> {
 ///
 /// # Errors
 /// The template's problem.
-pub fn render_words(
-    work: &Work<'_>,
-    audience: &Audience,
-    text: &str,
-) -> Result<Written, crate::domain::outgoing::texts::Problem> {
+pub fn render_words(work: &Work<'_>, audience: &Audience, text: &str) -> Result<Written, Problem> {
     let Some(incident) = &work.incident else {
         return Ok(Written { subject: String::new(), body: String::new() });
     };
@@ -203,7 +201,7 @@ pub fn render(
     work: &Work<'_>,
     template: &str,
     audience: Option<&Audience>,
-) -> Result<Written, crate::domain::outgoing::texts::Problem> {
+) -> Result<Written, Problem> {
     let Some(incident) = &work.incident else {
         return Ok(Written { subject: String::new(), body: String::new() });
     };
@@ -259,12 +257,7 @@ impl Enclosed {
             && incident.published().is_none()
         {
             let tlp = tlp(incident, audience);
-            let entry = crate::domain::views::calendar_entry::of(
-                incident,
-                &work.desk.ref_key,
-                &tlp,
-                work.now,
-            );
+            let entry = calendar_entry::of(incident, &work.desk.ref_key, &tlp, work.now);
             self.attachments.extend(entry);
         }
         self
@@ -275,12 +268,7 @@ impl Enclosed {
     pub fn with_entry_taken_back(mut self, work: &Work<'_>) -> Self {
         if let Some(incident) = &work.incident {
             let key = &work.desk.ref_key;
-            let entry = crate::domain::views::calendar_entry::cancelled(
-                incident,
-                key,
-                "AMBER+STRICT",
-                work.now,
-            );
+            let entry = calendar_entry::cancelled(incident, key, "AMBER+STRICT", work.now);
             self.attachments.extend(entry);
         }
         self

@@ -7,6 +7,7 @@ use crate::domain::facts::event::{Purpose, Recipient};
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Address, Fingerprint, MessageId, Moment, PersonId};
 use crate::domain::model::roster::{Party, Person};
+use crate::domain::model::schedule;
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{ClearFacts, SealedFacts, Written, wrapped};
 
@@ -251,9 +252,7 @@ impl Work<'_> {
             received: incident
                 .and_then(|incident| incident.letters.first())
                 .map_or_else(String::new, |letter| self.say(letter.received)),
-            answer_by: incident.map_or_else(String::new, |i| {
-                self.say(crate::domain::model::schedule::human_due(i))
-            }),
+            answer_by: incident.map_or_else(String::new, |i| self.say(schedule::human_due(i))),
             ask: incident
                 .and_then(|i| i.playbook.ask.clone())
                 .unwrap_or_else(|| "all that helps".into()),

@@ -6,9 +6,11 @@ use serde_json::json;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Purpose, Recipient};
 use crate::domain::facts::letter::{Attachment, Failure, Letter, Protection, Signature, Verdict};
+use crate::domain::facts::names::Handle;
 use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::{Party, Person};
 use crate::domain::model::schedule;
+use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::{
     Written, clean, clean_line, quote, without_references, wrapped,
 };
@@ -78,7 +80,7 @@ pub fn bare_subject(subject: &str, otherwise: &str) -> String {
             rest = tail.trim();
         }
         if let Some((inside, tail)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'))
-            && crate::domain::facts::names::Handle::parse(inside).is_some()
+            && Handle::parse(inside).is_some()
         {
             rest = tail.trim();
         }
@@ -154,9 +156,7 @@ fn pass_on(
 /// reporter is.
 fn holds_reference(attachment: &Attachment) -> bool {
     let html = attachment.is_text_of_mail();
-    html && crate::domain::outgoing::texts::holds_reference(&String::from_utf8_lossy(
-        &attachment.bytes,
-    ))
+    html && texts::holds_reference(&String::from_utf8_lossy(&attachment.bytes))
 }
 
 fn part(attachment: &Attachment) -> String {

@@ -2,10 +2,12 @@
 //! that has gone quiet, to those further up, and the regular word to the reporter.
 
 use crate::domain::decide::letters::settle_answer;
+use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::names::{PersonId, TaskId};
 use crate::domain::model::roster::Person;
+use crate::domain::model::schedule;
 use crate::domain::model::schedule::Duty;
 use crate::domain::outgoing::texts::SealedFacts;
 use crate::domain::process::playbook::Rung;
@@ -114,7 +116,7 @@ pub fn escalate(work: &mut Work<'_>, id: &TaskId, step: usize) {
     if people.is_empty() {
         people = further_up(work);
     }
-    let due = match crate::domain::model::schedule::span_of(&incident, task) {
+    let due = match schedule::span_of(&incident, task) {
         Some((_, Some(due))) => format!("It is due {}.", work.say(due)),
         Some((_, None)) | None => "It is to be done as soon as possible.".to_owned(),
     };
@@ -132,7 +134,7 @@ pub fn escalate(work: &mut Work<'_>, id: &TaskId, step: usize) {
         people.into_iter().partition(|person| incident.is_team(person));
     work.inform(&team, heading, &lines, &next);
     let lines = [format!("A task on {} is not done, long after its time.", incident.handle)];
-    crate::domain::decide::relay::tell_outside(work, &others, heading, &lines, "ask the team.");
+    relay::tell_outside(work, &others, heading, &lines, "ask the team.");
 }
 
 /// The regular word to the reporter that it is still worked on: without content, so that it may

@@ -9,15 +9,18 @@ use crate::domain::decide::decision::{Decision, Entry};
 use crate::domain::decide::notice::LATE;
 use crate::domain::decide::work::Work;
 use crate::domain::decide::{auto, notice, relay, reminders, rotation, silence};
-use crate::domain::facts::event::{Copy, Delivery, Event, Purpose, Recipient};
-use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, TaskId};
+use crate::domain::facts::event::{Copy, Delivery, Draft, Event, Purpose, Recipient};
+use crate::domain::facts::names::{Address, Fingerprint, Fresh, Handle, MessageId, Moment, TaskId};
 use crate::domain::model::desk::Desk;
 use crate::domain::model::incident::{Incident, Status};
 use crate::domain::model::roster::{Party, Person};
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::{Block, Duty, may_leave};
 use crate::domain::outgoing::mail::{GateOpen, Label, Mail, Words};
+use crate::domain::outgoing::texts;
 use crate::domain::process::playbook::{Audience, Playbook, Task};
+use crate::domain::views::calendar_entry::NAME;
+use crate::domain::views::compare;
 
 /// The most copies of a notice that one transaction puts in the outbox.
 const COPIES_MAX: usize = 50;
@@ -166,7 +169,7 @@ pub fn migrated(
 ) -> Decision {
     let mut work = Work::on(desk, Some(handle), now, fresh);
     let Some(incident) = work.incident.clone() else { return work.done() };
-    let changes = crate::domain::views::compare::consequences(&incident, playbook, now);
+    let changes = compare::consequences(&incident, playbook, now);
     let shown = 40;
     let mut lines = vec![format!(
         "From now on it follows `{}`, version {}. It was `{}`, version {}.",
@@ -364,14 +367,13 @@ fn copies(work: &mut Work<'_>) {
 }
 
 /// How many copies of a draft are sealed together: all of them are in memory at once.
-fn copies_at_once(draft: &crate::domain::facts::event::Draft) -> usize {
+fn copies_at_once(draft: &Draft) -> usize {
     let each: u64 = draft.attachments.iter().map(|enclosure| enclosure.size).sum();
     let fit = COPIES_BYTES_MAX.checked_div(each).unwrap_or(u64::MAX);
     usize::try_from(fit).unwrap_or(usize::MAX).clamp(2, COPIES_MAX)
 }
 
-type Posting =
-    (crate::domain::facts::names::Address, Option<crate::domain::facts::names::Fingerprint>, Words);
+type Posting = (Address, Option<Fingerprint>, Words);
 
 /// The words for one recipient, if they are still entitled to them.
 fn copy_for(
@@ -379,7 +381,7 @@ fn copy_for(
     incident: &Incident,
     to: &Recipient,
     task: Option<&Task>,
-    draft: &crate::domain::facts::event::Draft,
+    draft: &Draft,
     late: Option<String>,
 ) -> Option<Posting> {
     match to {
@@ -392,9 +394,7 @@ fn copy_for(
             let mut enclosures = draft.attachments.clone();
             // An entry for a day that has moved would be the last that a calendar hears of.
             if !incident.is_dated(draft) {
-                enclosures.retain(|enclosure| {
-                    enclosure.name != crate::domain::views::calendar_entry::NAME
-                });
+                enclosures.retain(|enclosure| enclosure.name != NAME);
             }
             let (draft, name) = (draft.body, person.name.clone());
             let words = Words::Frozen { draft, name, reference, late, enclosures };
@@ -533,7 +533,7 @@ pub fn delivered(
     if let (Delivery::Accepted, Purpose::Notice { .. }, Some(about)) =
         (outcome, &label.purpose, &label.about)
     {
-        let reply = crate::domain::outgoing::texts::clean_line(reply, 120);
+        let reply = texts::clean_line(reply, 120);
         let event = Event::Delivered { message_id: message_id.clone(), outcome, reply };
         let entry = Entry { incident: Some(about.clone()), by: None, event };
         return Decision { entries: vec![entry], ..Decision::default() };
@@ -541,7 +541,7 @@ pub fn delivered(
     let mut work = Work::on(desk, label.about.as_ref(), now, fresh);
     let matters = matters(&label.purpose);
     if work.incident.is_some() && (matters || outcome != Delivery::Accepted) {
-        let reply = crate::domain::outgoing::texts::clean_line(reply, 120);
+        let reply = texts::clean_line(reply, 120);
         work.add(Event::Delivered { message_id: message_id.clone(), outcome, reply });
     }
     // An alert that cannot be delivered must not make another one; and an answer to an address that
@@ -552,7 +552,7 @@ pub fn delivered(
         return work.done();
     }
     let who = relay::who(desk, &label.to);
-    let reply = crate::domain::outgoing::texts::clean_line(reply, 200);
+    let reply = texts::clean_line(reply, 200);
     match outcome {
         Delivery::Dead => {
             let lines =
@@ -594,7 +594,7 @@ pub fn withheld(desk: &Desk, mail: &Mail, why: &str, now: Moment, fresh: Fresh) 
     let mut work = Work::on(desk, mail.about.as_ref(), now, fresh);
     if work.incident.is_some() {
         let message_id = mail.message_id.clone();
-        let reply = crate::domain::outgoing::texts::clean_line(why, 120);
+        let reply = texts::clean_line(why, 120);
         work.add(Event::Delivered { message_id, outcome: Delivery::Withheld, reply });
     }
     work.fault(format!(

@@ -7,14 +7,15 @@
 use std::sync::Arc;
 
 use crate::domain::decide::decision::{Decision, Entry};
-use crate::domain::facts::event::{Blob, Event, Mailed, Purpose};
+use crate::domain::facts::event::{Blob, Event, Mailed, Opening, Purpose};
 use crate::domain::facts::member_fact::MemberFact;
-use crate::domain::facts::names::{Fingerprint, Fresh, Handle, Moment, PersonId};
+use crate::domain::facts::names::{Digest, Fingerprint, Fresh, Handle, Moment, PersonId};
 use crate::domain::facts::record::Body;
 use crate::domain::model::desk::Desk;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::member::Members;
 use crate::domain::model::roster::Person;
+use crate::domain::process::offset::Calendar;
 use crate::domain::process::playbook::Playbook;
 
 /// A decision in the making.
@@ -100,12 +101,7 @@ impl<'a> Work<'a> {
     }
 
     /// Adds the fact that opens an incident, and goes on with it.
-    pub fn open(
-        &mut self,
-        handle: Handle,
-        opening: crate::domain::facts::event::Opening,
-        playbook: Arc<Playbook>,
-    ) {
+    pub fn open(&mut self, handle: Handle, opening: Opening, playbook: Arc<Playbook>) {
         self.incident =
             Some(Arc::new(Incident::open(handle.clone(), self.now, &opening, playbook)));
         let event = Event::Opened(Box::new(opening));
@@ -125,7 +121,7 @@ impl<'a> Work<'a> {
     /// Keeps a body and returns the name by which facts speak of it.
     pub fn keep(&mut self, text: impl Into<String>) -> Blob {
         let (salt, text) = (self.fresh.draw(), text.into());
-        let name = crate::domain::facts::names::Digest::of_parts(&[&salt, text.as_bytes()]);
+        let name = Digest::of_parts(&[&salt, text.as_bytes()]);
         self.decision.bodies.push(Body { name, salt, text });
         name
     }
@@ -139,7 +135,7 @@ impl<'a> Work<'a> {
     /// A moment with date, hour and zone: the incident's zone, or the desk's.
     #[must_use]
     pub fn say(&self, moment: Moment) -> String {
-        let desk = crate::domain::process::offset::Calendar::plain(self.desk.settings.zone);
+        let desk = Calendar::plain(self.desk.settings.zone);
         desk.say(moment)
     }
 

@@ -3,7 +3,7 @@
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::Purpose;
 use crate::domain::facts::letter::{Failure, FoundKey, KeyRank, Letter};
-use crate::domain::facts::names::{Handle, Moment};
+use crate::domain::facts::names::{Address, Handle, Moment};
 use crate::domain::model::desk::Desk;
 use crate::domain::outgoing::texts::SealedFacts;
 
@@ -20,12 +20,9 @@ pub(crate) fn answer_by(work: &Work<'_>, desk: &Desk, received: Moment) -> Strin
 }
 
 /// Where an automatic answer may go; never to ourselves.
-pub(crate) fn answer_address(
-    desk: &Desk,
-    letter: &Letter,
-) -> Option<crate::domain::facts::names::Address> {
+pub(crate) fn answer_address(desk: &Desk, letter: &Letter) -> Option<Address> {
     let ours = &desk.settings.address;
-    let to_us = |address: &crate::domain::facts::names::Address| {
+    let to_us = |address: &Address| {
         let local = address.local().split('+').next().unwrap_or("");
         address.domain() == ours.domain() && local.eq_ignore_ascii_case(ours.local())
     };

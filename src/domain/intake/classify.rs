@@ -14,7 +14,7 @@ use crate::domain::decide::letters::{join, note};
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Author, Event, Opening, Purpose, ReporterKey};
-use crate::domain::facts::letter::{DeliveryReport, Fate, KeyRank, Letter, Shape};
+use crate::domain::facts::letter::{Attachment, DeliveryReport, Fate, KeyRank, Letter, Shape};
 use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, Span, later};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::intake::acknowledge::{acknowledgement, answer_address, draw_handle};
@@ -23,6 +23,7 @@ use crate::domain::intake::{command_mail, copies, key_request};
 use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::Person;
 use crate::domain::outgoing::mail::Label;
+use crate::domain::outgoing::texts;
 
 /// A mail, with what the store knows about it.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +83,7 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
 /// Whether a mail brought a revocation that counts, and nothing that was not passed on with the word
 /// about it.
 fn only_a_revocation(letter: &Letter) -> bool {
-    let key = |part: &crate::domain::facts::letter::Attachment| part.tells_who_wrote();
+    let key = |part: &Attachment| part.tells_who_wrote();
     !letter.revoked.is_empty() && letter.attachments.iter().all(key) && letter.text.len() < 4_000
 }
 
@@ -93,7 +94,7 @@ fn only_a_ping(desk: &Desk, letter: &Letter, parsed: &Parsed) -> bool {
     author.is_some_and(|who| who.is_maintainer() || desk.rota.has_joined(&who.id))
         && is_ping(&parsed.lines)
         && parsed.text.is_empty()
-        && letter.attachments.iter().all(crate::domain::facts::letter::Attachment::tells_who_wrote)
+        && letter.attachments.iter().all(Attachment::tells_who_wrote)
 }
 
 fn noted(desk: &Desk, now: Moment, fresh: Fresh, what: &'static str) -> Decision {
@@ -298,7 +299,7 @@ fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter, place: &Bindi
     let facts = json!({
         "received": work.say(letter.received),
         "why": refusal.why,
-        "program": crate::domain::outgoing::texts::wrapped(&diagnosis::tell(letter, None, None, Some(&refusal))),
+        "program": texts::wrapped(&diagnosis::tell(letter, None, None, Some(&refusal))),
         "pinned": person.fingerprint.spaced(),
     });
     work.tell(person, Purpose::Refusal, "warning", facts);

@@ -14,16 +14,19 @@ use crate::domain::commands::turn::{Answer, Turn};
 use crate::domain::commands::{confirm, diagnosis};
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::letters::join;
-use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
+use crate::domain::decide::{membership, relay};
 use crate::domain::facts::event::{Author, Event, Purpose};
 use crate::domain::facts::letter::{Letter, Signed};
+use crate::domain::facts::names;
 use crate::domain::facts::names::{Digest, Fresh, Handle, Moment, Span};
 use crate::domain::facts::refusal::{Reason, Refusal};
 use crate::domain::intake::binding::Binding;
 use crate::domain::model::desk::Desk;
 use crate::domain::model::desk::membership::is_known;
-use crate::domain::model::roster::Person;
+use crate::domain::model::incident::Incident;
+use crate::domain::model::roster::{Party, Person};
+use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::{clean_line, wrapped};
 use crate::domain::process::vocabulary::{
     For, Group, KeyState, Row, Scope, Word, member_word, team_word, unknown_to,
@@ -199,24 +202,15 @@ impl<'a> SignedMail<'a> {
             return work.done();
         }
         self.spend(&mut work);
-        let text: String =
-            crate::domain::outgoing::texts::clean(&self.parsed.text).chars().take(20_000).collect();
-        let text = crate::domain::outgoing::texts::quote(
-            &crate::domain::outgoing::texts::without_references(&text),
-        );
+        let text: String = texts::clean(&self.parsed.text).chars().take(20_000).collect();
+        let text = texts::quote(&texts::without_references(&text));
         let mut lines = vec![format!("{} ({}) writes:", self.person.name, self.person.id), text];
         if !self.letter.attachments.is_empty() {
             lines.push("Attachments are kept with the mail, and were not passed on.".to_owned());
         }
-        let people = crate::domain::decide::membership::stewards_but(&work, &self.person.id);
+        let people = membership::stewards_but(&work, &self.person.id);
         let next = format!("answer them from your own address: {}.", self.person.address);
-        crate::domain::decide::membership::tell_at_desk(
-            &mut work,
-            &people,
-            "A member writes",
-            &lines,
-            &next,
-        );
+        membership::tell_at_desk(&mut work, &people, "A member writes", &lines, &next);
         work.done()
     }
 
@@ -433,7 +427,7 @@ impl<'a> SignedMail<'a> {
             self.spend(&mut work);
         }
         // A flood of copies is told once an hour, and fills neither the mailbox nor the journal.
-        let hour_ago = crate::domain::facts::names::later(self.now, Span::hours(-1));
+        let hour_ago = names::later(self.now, Span::hours(-1));
         if spent && self.desk.replay.told(&self.person.id).is_some_and(|at| at > hour_ago) {
             work.dispose("replay");
             return work.done();
@@ -625,10 +619,8 @@ fn answer(
         .as_ref()
         .map_or_else(|| work.desk.settings.name.clone(), |i| i.handle.to_string());
     // Whoever has left gets the answer to their mail, and no reference to go on with.
-    let on_it = |incident: &crate::domain::model::incident::Incident| {
-        incident.is_team(person) || incident.is_for_any_group(person)
-    };
-    let party = crate::domain::model::roster::Party::Person(&person.id);
+    let on_it = |incident: &Incident| incident.is_team(person) || incident.is_for_any_group(person);
+    let party = Party::Person(&person.id);
     let reference = match &work.incident {
         Some(incident) if on_it(incident) => work.reference(party),
         Some(_) => String::new(),

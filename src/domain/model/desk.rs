@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::facts::event::Event;
+use crate::domain::facts::event::{Delivery, Event, LetterNote};
 use crate::domain::facts::key::KeyFacts;
 use crate::domain::facts::mark::Mark;
 use crate::domain::facts::names::{Digest, Fingerprint, Handle, MessageId, Moment, PersonId};
@@ -21,6 +21,7 @@ use crate::domain::model::member::Members;
 use crate::domain::model::roster::{RefKey, Roster};
 use crate::domain::outgoing::texts::Texts;
 use crate::domain::process::calendar::Calendars;
+use crate::domain::process::playbook;
 use crate::domain::process::playbook::{Playbook, common_fields};
 
 mod agenda;
@@ -311,10 +312,7 @@ impl Desk {
             Event::AudienceSet { .. }
                 | Event::Resumed { .. }
                 | Event::Reopened
-                | Event::Delivered {
-                    outcome: crate::domain::facts::event::Delivery::Withdrawn,
-                    ..
-                }
+                | Event::Delivered { outcome: Delivery::Withdrawn, .. }
         );
         self.remember_trouble(handle, &record.event);
         self.remember_batches(handle, &record.event);
@@ -331,7 +329,7 @@ impl Desk {
 
     /// Takes note of the ids by which later mails find this incident.
     fn remember_threads(&mut self, handle: &Handle, event: &Event) {
-        let mut theirs = |letter: &crate::domain::facts::event::LetterNote| {
+        let mut theirs = |letter: &LetterNote| {
             if let Some(id) = &letter.message_id {
                 self.threads.entry(id.clone()).or_insert_with(|| handle.clone());
             }
@@ -364,14 +362,14 @@ impl Desk {
             return Some(Arc::clone(&incident.playbook));
         }
         let text = self.texts_by_hash.get(&digest)?;
-        let name = crate::domain::process::playbook::calendar_of(text);
+        let name = playbook::calendar_of(text);
         let calendars = match (name, calendar) {
             (Some(name), Some(calendar)) => {
                 Calendars::from([(name, self.texts_by_hash.get(&calendar)?.to_string())])
             }
             _ => Calendars::new(),
         };
-        crate::domain::process::playbook::load_stored(text, &calendars).ok().map(Arc::new)
+        playbook::load_stored(text, &calendars).ok().map(Arc::new)
     }
 
     fn configure(
@@ -399,11 +397,10 @@ impl Desk {
         let mut loaded = BTreeMap::new();
         for (name, digest) in playbooks {
             let playbook =
-                crate::domain::process::playbook::load_stored(&text(digest, name)?, &days)
-                    .map_err(|problems| {
-                        let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-                        format!("playbook `{name}`: {}", lines.join("; "))
-                    })?;
+                playbook::load_stored(&text(digest, name)?, &days).map_err(|problems| {
+                    let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                    format!("playbook `{name}`: {}", lines.join("; "))
+                })?;
             loaded.insert(name.clone(), Arc::new(playbook));
         }
         let fields = loaded.values().flat_map(|playbook| playbook.fields.keys().cloned()).collect();

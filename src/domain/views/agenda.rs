@@ -10,6 +10,7 @@ use crate::domain::model::incident::Incident;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::{Item, State};
 use crate::domain::process::offset::Calendar;
+use crate::domain::views::plan;
 
 /// A row, for machines.
 #[derive(Serialize)]
@@ -53,7 +54,7 @@ pub(crate) fn row<'a>(incident: &'a Incident, item: &Item<'a>) -> Row<'a> {
         due: item.due,
         done,
         waiting_for,
-        source: crate::domain::views::plan::source(item.task),
+        source: plan::source(item.task),
     }
 }
 

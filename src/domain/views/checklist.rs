@@ -7,11 +7,12 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::domain::facts::names::Moment;
+use crate::domain::facts::names::{Moment, PersonId};
 use crate::domain::model::incident::Incident;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::State;
 use crate::domain::outgoing::texts::clean;
+use crate::domain::process::playbook::field::Score;
 use crate::domain::process::playbook::form::render;
 
 /// The form for a playbook that has none of its own.
@@ -87,16 +88,14 @@ fn facts(incident: &Incident, now: Moment) -> Value {
         .keys()
         .map(|id| (id.clone(), flat(incident.fields.get(id).map_or("", String::as_str)).into()))
         .collect();
-    let person = |id: &Option<crate::domain::facts::names::PersonId>| {
-        id.as_ref().map_or_else(String::new, ToString::to_string)
-    };
+    let person = |id: &Option<PersonId>| id.as_ref().map_or_else(String::new, ToString::to_string);
     json!({
         "handle": incident.handle, "process": incident.playbook.title,
         "version": incident.playbook.version,
         "title": flat(incident.title.as_deref().unwrap_or_default()),
         "state": incident.status.word(), "lead": person(&incident.lead),
         "deputy": person(&incident.deputy), "batch": incident.batch.clone().unwrap_or_default(),
-        "cvss": incident.score.as_ref().map_or_else(String::new, crate::domain::process::playbook::field::Score::say),
+        "cvss": incident.score.as_ref().map_or_else(String::new, Score::say),
         "score": incident.score.as_ref().map_or_else(String::new, |score| {
             format!("{}.{}", score.tenths / 10, score.tenths % 10)
         }),

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::domain::facts::names::Moment;
+use crate::domain::facts::anchor::Anchor;
+use crate::domain::facts::names::{Moment, TaskId};
 use crate::domain::model::incident::Incident;
 use crate::domain::model::schedule;
 use crate::domain::process::offset::Offset;
-use crate::domain::process::playbook::{Effect, HeldBy, Playbook, Rung, Step, Task};
+use crate::domain::process::playbook::{Effect, FieldType, HeldBy, Playbook, Rung, Step, Task};
 use crate::domain::views::plan;
 
 /// A difference.
@@ -46,12 +47,9 @@ impl Change {
 
 /// Everything that a row says, by what it is called.
 fn told(task: &Task) -> Vec<(&'static str, String)> {
-    let ids = |ids: &[crate::domain::facts::names::TaskId]| {
-        ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    };
-    let anchors = |anchors: &[crate::domain::facts::anchor::Anchor]| {
-        anchors.iter().map(ToString::to_string).collect::<Vec<_>>().join("|")
-    };
+    let ids = |ids: &[TaskId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let anchors =
+        |anchors: &[Anchor]| anchors.iter().map(ToString::to_string).collect::<Vec<_>>().join("|");
     let some = |text: Option<String>| text.unwrap_or_default();
     vec![
         ("title", task.title.clone()),
@@ -78,10 +76,7 @@ fn told(task: &Task) -> Vec<(&'static str, String)> {
         ("same_as", some(task.same_as.as_ref().map(ToString::to_string))),
         ("after", ids(&task.after)),
         ("sets", some(task.sets.map(|anchor| anchor.to_string()))),
-        (
-            "evidence",
-            some(task.evidence.as_ref().map(crate::domain::process::playbook::FieldType::example)),
-        ),
+        ("evidence", some(task.evidence.as_ref().map(FieldType::example))),
         ("needs", task.needs.join(", ")),
         ("template", some(task.template.clone())),
         ("audience", some(plan::audience(task))),

@@ -113,9 +113,9 @@ fn json(view: &View<'_>) -> Result<String, Fault> {
     let place = || "writing JSON".to_owned();
     match *view {
         View::Agenda { incidents, now, .. } => {
-            serde_json::to_string_pretty(&agenda::rows(incidents, now)).at(place)
+            serde_json::to_string(&agenda::rows(incidents, now)).at(place)
         }
-        View::Preview { rows, .. } => serde_json::to_string_pretty(rows).at(place),
+        View::Preview { rows, .. } => serde_json::to_string(rows).at(place),
     }
 }
 

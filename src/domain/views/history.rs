@@ -3,6 +3,7 @@
 //! Says what happened and never what was written: bodies are named in the journal, not quoted.
 
 use crate::domain::facts::event::{Author, Delivery, Event, Purpose, Recipient};
+use crate::domain::facts::names::TaskId;
 use crate::domain::facts::record::Record;
 
 /// A line of the history: when, who, what. `None` for facts that are no news to anyone: what the
@@ -150,6 +151,6 @@ fn words(event: &Event) -> Option<String> {
     }
 }
 
-fn name(notice: Option<&crate::domain::facts::names::TaskId>) -> &str {
+fn name(notice: Option<&TaskId>) -> &str {
     notice.map_or("all notices", |notice| notice.as_str())
 }

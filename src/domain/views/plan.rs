@@ -13,7 +13,7 @@ use crate::domain::facts::letter::Protection;
 use crate::domain::facts::names::{Digest, Handle, Moment};
 use crate::domain::model::incident::Incident;
 use crate::domain::model::schedule;
-use crate::domain::process::playbook::{Audience, Kind, Playbook, Task};
+use crate::domain::process::playbook::{Audience, Kind, Origin, Playbook, Task};
 
 /// A row of a preview.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -99,7 +99,7 @@ pub fn audience(task: &Task) -> Option<String> {
 pub fn source(task: &Task) -> String {
     match (&task.src, task.origin) {
         (Some(lines), _) => lines.clone(),
-        (None, Some(crate::domain::process::playbook::Origin::Upstream)) => "upstream".to_owned(),
+        (None, Some(Origin::Upstream)) => "upstream".to_owned(),
         (None, _) => "local".to_owned(),
     }
 }

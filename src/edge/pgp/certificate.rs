@@ -15,6 +15,7 @@ use sequoia_openpgp as openpgp;
 
 use crate::domain::facts::key::{KeyFacts, Subkey};
 use crate::domain::facts::names::{Address, Fingerprint, Moment};
+use crate::domain::outgoing::texts;
 use crate::edge::pgp::policy::{policy, root_cause, time_of};
 
 /// A certificate, parsed and checked once.
@@ -118,7 +119,7 @@ impl Certificate {
             }
             if facts.name.is_empty() {
                 let name = user.userid().name().ok().flatten().unwrap_or_default();
-                facts.name = crate::domain::outgoing::texts::clean_line(name, 80);
+                facts.name = texts::clean_line(name, 80);
             }
         }
         let changes: Vec<Moment> = self.changes(from).into_iter().collect();

@@ -3,7 +3,8 @@
 use openpgp::policy::StandardPolicy;
 use sequoia_openpgp as openpgp;
 
-use crate::domain::facts::names::Moment;
+use crate::domain::facts::names;
+use crate::domain::facts::names::{Moment, Span};
 
 /// What is accepted as secure. Sequoia's standard, unchanged: what it refuses (SHA-1, short RSA,
 /// messages without integrity protection) is refused here.
@@ -19,10 +20,7 @@ pub(crate) fn time_of(moment: Moment) -> std::time::SystemTime {
 /// at the time of the signature in any case; this only lets a signature from a clock that runs
 /// ahead be seen for what it is, so that the refusal can name the skew instead of calling it bad.
 pub(crate) fn time_to_verify(moment: Moment) -> std::time::SystemTime {
-    time_of(crate::domain::facts::names::later(
-        moment,
-        crate::domain::facts::names::Span::hours(25),
-    ))
+    time_of(names::later(moment, Span::hours(25)))
 }
 
 pub(crate) fn root_cause(error: &openpgp::anyhow::Error) -> String {

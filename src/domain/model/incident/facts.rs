@@ -9,7 +9,7 @@ use crate::domain::facts::names::{Moment, PersonId, TaskId};
 use crate::domain::model::incident::parts::AnchorSet;
 use crate::domain::model::incident::state::Incident;
 use crate::domain::process::offset::Offset;
-use crate::domain::process::playbook::{Branch, Effect, Facts, FanOut, Task, Truth};
+use crate::domain::process::playbook::{Branch, Effect, Facts, FanOut, Task, Truth, field};
 
 impl Incident {
     /// When an anchor is or was, if that is known.
@@ -180,7 +180,7 @@ impl Incident {
     pub fn parts(&self, fan_out: FanOut) -> Option<Vec<String>> {
         if fan_out == FanOut::Cves {
             let mut cves: Vec<String> = self.cves.iter().cloned().collect();
-            cves.sort_by_key(|cve| crate::domain::process::playbook::field::cve_order(cve));
+            cves.sort_by_key(|cve| field::cve_order(cve));
             return (!cves.is_empty()).then_some(cves);
         }
         let list = self.fields.get(fan_out.field())?;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Moment, PersonId, later};
-use crate::domain::model::member::{Judged, Member, Membership, OfferedKey, Suspension};
+use crate::domain::model::member::{
+    Judged, KEY_OVERLAP, Member, Membership, OfferedKey, Suspension,
+};
 
 /// Takes a fact in.
 pub(super) fn apply(
@@ -216,7 +218,7 @@ fn take(member: &mut Member, at: Moment) {
     if offered.by_old {
         // One goes on counting beside it for a while: mails are on their way.
         member.keys.truncate(1);
-        member.overlap = Some(later(at, crate::domain::model::member::KEY_OVERLAP));
+        member.overlap = Some(later(at, KEY_OVERLAP));
     } else {
         member.keys.clear();
         member.overlap = None;

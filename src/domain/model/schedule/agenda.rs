@@ -1,10 +1,11 @@
 //! Where each task of an incident stands, for people.
 
 use crate::domain::facts::names::{Moment, TaskId};
+use crate::domain::model::incident;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::schedule::moments::span_of;
 use crate::domain::model::schedule::progress::{done_at, is_moot, missing, open_before};
-use crate::domain::process::playbook::{Action, Task, Truth};
+use crate::domain::process::playbook::{Action, Effect, Task, Truth, When};
 
 /// Where a task stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +126,7 @@ fn state_of(incident: &Incident, task: &Task, part: Option<&str>, now: Moment) -
         Truth::Yes => {}
         Truth::No => return State::NotHere(why_not(incident, task)),
         Truth::Unknown(missing) => {
-            return State::WaitingFor(crate::domain::model::incident::names(&missing));
+            return State::WaitingFor(incident::names(&missing));
         }
     }
     if let (Some(fan_out), None) = (task.fan_out, part) {
@@ -157,9 +158,7 @@ fn state_of(incident: &Incident, task: &Task, part: Option<&str>, now: Moment) -
 /// Whether a row is not done at a moment but holds all the time: rules, what the desk does whenever
 /// it is asked, and what is about the list and not about the incident.
 fn is_always(task: &Task) -> bool {
-    let of_the_list = |when: &crate::domain::process::playbook::When| {
-        when.anchors.iter().all(|anchor| anchor.is_of_the_list())
-    };
+    let of_the_list = |when: &When| when.anchors.iter().all(|anchor| anchor.is_of_the_list());
     task.is_standing()
         || matches!(task.action, Some(Action::SendKey | Action::Link))
         || task.when.as_ref().is_some_and(of_the_list)
@@ -167,9 +166,8 @@ fn is_always(task: &Task) -> bool {
 
 fn why_not(incident: &Incident, task: &Task) -> String {
     let dropped = incident.branches().find(|branch| match &branch.effect {
-        crate::domain::process::playbook::Effect::Drop(rows) => rows.contains(&task.id),
-        crate::domain::process::playbook::Effect::Asap
-        | crate::domain::process::playbook::Effect::Stretch(_) => false,
+        Effect::Drop(rows) => rows.contains(&task.id),
+        Effect::Asap | Effect::Stretch(_) => false,
     });
     match (dropped, &task.applies) {
         (Some(branch), _) => branch.title.clone(),

@@ -1,11 +1,12 @@
 //! Whether a notice may leave.
 
 use crate::domain::facts::names::{Moment, PersonId, Span, TaskId, later};
+use crate::domain::model::incident;
 use crate::domain::model::incident::{Incident, Notice};
 use crate::domain::model::schedule::moments::{planned_span, span_of};
 use crate::domain::model::schedule::progress::{a_gate_is_open, is_moot, open_before};
 use crate::domain::process::offset::Window;
-use crate::domain::process::playbook::{Audience, Task, Truth};
+use crate::domain::process::playbook::{Audience, Task, Truth, When};
 
 /// Why a notice does not leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +73,7 @@ pub(super) fn ready(incident: &Incident, task: &Task) -> Result<(), Block> {
         Truth::Yes => {}
         Truth::No => return Err(Block::Over),
         Truth::Unknown(missing) => {
-            return Err(Block::Unknown(crate::domain::model::incident::names(&missing)));
+            return Err(Block::Unknown(incident::names(&missing)));
         }
     }
     if incident.is_held(&task.id) {
@@ -128,9 +129,7 @@ pub fn is_late(incident: &Incident, task: &Task, now: Moment) -> bool {
     let limit = if on_the_day { later(due, grace) } else { due };
     let was_not_ready = approved.is_some_and(|at| at > limit)
         || task.after.iter().any(|id| incident.done.get(id).is_some_and(|done| done.at > limit));
-    let planned = |when: &crate::domain::process::playbook::When| {
-        when.anchors.iter().any(|anchor| anchor.is_planned())
-    };
+    let planned = |when: &When| when.anchors.iter().any(|anchor| anchor.is_planned());
     let counts_from_t = task.when.as_ref().is_some_and(planned);
     let moved_past = counts_from_t && incident.t_set.is_some_and(|set| set > due);
     was_not_ready || moved_past || now > later(due, grace)

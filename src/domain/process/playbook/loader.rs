@@ -8,9 +8,9 @@ use crate::domain::facts::names::{Digest, Span, TaskId, is_id};
 use crate::domain::process::calendar;
 use crate::domain::process::calendar::Calendars;
 use crate::domain::process::offset::{Calendar, Offset, parse_zone};
-use crate::domain::process::playbook::file;
 use crate::domain::process::playbook::predicate::Predicate;
 use crate::domain::process::playbook::rules::{Playbook, Problem};
+use crate::domain::process::playbook::{file, form};
 
 /// The longest text of a playbook, in bytes, and the most rows, fields and branches.
 const TEXT_MAX: usize = 512 * 1024;
@@ -278,9 +278,7 @@ impl Loader<'_> {
         if text.len() > 20_000 {
             self.wrong_if_new(at, "the checklist's text has more than 20000 bytes");
         }
-        if let Err((line, message)) =
-            crate::domain::process::playbook::form::try_template(&text, playbook)
-        {
+        if let Err((line, message)) = form::try_template(&text, playbook) {
             self.wrong_if_new(at, format!("the checklist's text, line {line}: {message}"));
         }
         text

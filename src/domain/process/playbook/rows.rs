@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::facts::anchor::{ANCHORS, Anchor, SetBy};
 use crate::domain::facts::names::{Span, TaskId};
+use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::{Class, PREPARED, Texts};
 use crate::domain::process::offset::{Offset, WeekDays, Window, parse_time};
 use crate::domain::process::playbook::field::FieldType;
@@ -260,7 +261,7 @@ impl Loader<'_> {
         if row.template.is_some() && row.when.as_ref().is_some_and(late) {
             self.wrong_if_new(at, format!("task `{id}`: nothing leaves any more after that"));
         }
-        let plain = |text: &String| crate::domain::outgoing::texts::clean_line(text, 200) == *text;
+        let plain = |text: &String| texts::clean_line(text, 200) == *text;
         if row.phase.is_empty() || row.title.is_empty() || !plain(&row.phase) || !plain(&row.title)
         {
             self.wrong_if_new(at, format!("task `{id}` needs a phase and a title, each a plain line of at most 200 letters"));

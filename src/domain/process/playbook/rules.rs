@@ -7,7 +7,7 @@ use chrono::NaiveTime;
 use serde::Deserialize;
 
 use crate::domain::facts::anchor::Anchor;
-use crate::domain::facts::names::{Digest, TaskId};
+use crate::domain::facts::names::{Address, Digest, TaskId};
 use crate::domain::process::offset::{Calendar, Offset, Snap, WeekDays};
 use crate::domain::process::playbook::field::{Field, FieldType};
 use crate::domain::process::playbook::predicate::Predicate;
@@ -32,7 +32,7 @@ pub struct Group {
     /// The TLP label of what it gets.
     pub tlp: String,
     /// Addresses of public lists; empty for an embargoed group, whose members the journal has.
-    pub public: Vec<crate::domain::facts::names::Address>,
+    pub public: Vec<Address>,
     /// How many members must vouch for somebody new.
     pub vouch: usize,
     /// How often each member is looked at again.
