@@ -25,7 +25,7 @@
 //! ## Where things are
 //!
 //! A floor names itself and what stands below it, and nothing above; no two files name each other,
-//! directly or round a corner. `tests/tidy.rs` holds both.
+//! directly or round a corner. `tests/floors.rs` holds both.
 //!
 //! | floor | what it is | it must not know |
 //! | --- | --- | --- |

@@ -2,7 +2,7 @@
 //! random number, no key.
 //!
 //! It stands on eight floors, and a file names only what stands on its own floor or below. Ordered
-//! here as they stand, from the ground up; `tests/tidy.rs` holds it to both.
+//! here as they stand, from the ground up; `tests/floors.rs` holds it to both.
 
 pub mod facts;
 

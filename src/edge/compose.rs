@@ -14,8 +14,8 @@ use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Moment, base32};
 use crate::domain::outgoing::mail::{Label, Mail, Words};
 use crate::domain::outgoing::texts::Written;
-use crate::edge;
 use crate::edge::pgp::{Certificate, Keyring};
+use crate::edge::random;
 use crate::error::{Fault, Place};
 use crate::ports::store::Sealed;
 
@@ -80,7 +80,7 @@ pub fn make(
             purpose: mail.purpose.clone(),
             key: mail.key.clone(),
         },
-        return_token: base32(&edge::random::<20>()?, 32).to_ascii_lowercase(),
+        return_token: base32(&random::<20>()?, 32).to_ascii_lowercase(),
         recipient: mail.address.to_string(),
         bytes,
         not_before: mail.not_before,
@@ -174,7 +174,7 @@ fn entity(
         SinglePart::builder().header(kind).body(body).formatted()
     } else {
         let text = SinglePart::builder().header(kind("text/plain; charset=utf-8")?).body(body);
-        let boundary = base32(&edge::random::<20>()?, 32);
+        let boundary = base32(&random::<20>()?, 32);
         let kind = kind(&format!("multipart/mixed; boundary=\"{boundary}\"; {root}"))?;
         let parts = MultiPart::mixed().header(kind).singlepart(text);
         attachments.into_iter().fold(parts, MultiPart::singlepart).formatted()
@@ -228,7 +228,7 @@ fn encrypted(
     };
     let message = message.map_err(Unsealed::Key)?;
     let message = String::from_utf8(message).at(|| "sealing".to_owned())?;
-    let boundary = base32(&edge::random::<20>()?, 32);
+    let boundary = base32(&random::<20>()?, 32);
     let mut mail = block(&outer);
     mail.push_str(&format!(
         "MIME-Version: 1.0\r\nContent-Type: multipart/encrypted; \
@@ -264,7 +264,7 @@ fn signed(
         .at(|| "signing".to_owned())?
         .replace("\r\n", "\n")
         .replace('\n', "\r\n");
-    let boundary = base32(&edge::random::<20>()?, 32);
+    let boundary = base32(&random::<20>()?, 32);
     let head = format!(
         "{headers}MIME-Version: 1.0\r\nContent-Type: multipart/signed; \
          protocol=\"application/pgp-signature\";\r\n micalg=pgp-sha256; boundary=\"{boundary}\"\r\n\r\n\

@@ -10,9 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use crate::domain::facts::event::Blob;
 use crate::domain::facts::names::{Digest, Handle, Moment};
 use crate::domain::facts::record::{Head, Line, Record};
-use crate::edge;
 use crate::edge::pgp::Passphrase;
 use crate::edge::sqlite::keyfile::hex;
+use crate::edge::{random, write_private};
 use crate::error::{Fault, Place};
 use crate::ports::store::{Alarms, Commit, Counts, Journal, Secrets};
 
@@ -51,16 +51,16 @@ impl Sqlite {
                 return Err(Fault::new(format!("{} exists already", file.display()), next));
             }
         }
-        let key = edge::random::<32>()?;
+        let key = random::<32>()?;
         let text = keyfile::wrap(&key, passphrase)?;
-        edge::write_private(&key_file, text.as_bytes())?;
-        edge::write_private(path, b"")?;
+        write_private(&key_file, text.as_bytes())?;
+        write_private(path, b"")?;
         let store = Self::connect(path, &key)?;
         let place = || format!("making {}", path.display());
         store.db.execute_batch(include_str!("sqlite/schema.sql")).at(place)?;
         store.put_meta("schema", SCHEMA.to_string().as_bytes())?;
-        store.put_meta("ref_key", &edge::random::<32>()?)?;
-        store.put_meta("session_salt", &edge::random::<32>()?)?;
+        store.put_meta("ref_key", &random::<32>()?)?;
+        store.put_meta("session_salt", &random::<32>()?)?;
         store.put_meta("made", &millis(now).to_be_bytes())?;
         Ok(store)
     }

@@ -10,10 +10,9 @@ use crate::domain::facts::record::Body;
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{Written, fill_blobs, fill_history};
 use crate::domain::views::history;
-use crate::edge;
 use crate::edge::compose::Unsealed;
 use crate::edge::pgp::Certificate;
-use crate::edge::{compose, pool};
+use crate::edge::{compose, pool, unhex};
 use crate::error::{Fault, Place};
 use crate::ports::store::Sealed;
 
@@ -94,7 +93,7 @@ impl Engine {
             Some(body) => body.text.clone(),
             None => lock(&self.store).body(enclosure.bytes)?.ok_or_else(gone)?,
         };
-        let bytes = edge::unhex(&hex).ok_or_else(gone)?;
+        let bytes = unhex(&hex).ok_or_else(gone)?;
         if Digest::of(&bytes) != enclosure.sha256 {
             return Err(gone());
         }

@@ -12,10 +12,10 @@ use lettre::{SmtpTransport, Transport};
 
 use crate::domain::facts::letter::Protection;
 use crate::domain::facts::names::{Moment, Span, base32, later};
-use crate::edge;
 use crate::edge::clock::WallClock;
 use crate::edge::mime::Mime;
 use crate::edge::opening::crlf;
+use crate::edge::random;
 use crate::error::{Fault, Place};
 use crate::ports::clock::Clock;
 
@@ -233,7 +233,7 @@ impl Live {
         };
         let protected = self.protect(who, mail.guard, &mail.entity(key.as_deref()))?;
         self.sent = self.sent.saturating_add(1);
-        let random = base32(&edge::random::<10>()?, 16).to_ascii_lowercase();
+        let random = base32(&random::<10>()?, 16).to_ascii_lowercase();
         let id = format!("{}.{random}@people.test", self.sent);
         let date = self.clock.now().to_rfc2822();
         Ok(mail.whole(&who.address(), &id, &date, &protected))

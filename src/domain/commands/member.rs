@@ -21,7 +21,7 @@ use crate::domain::model::member::{Member, Suspension};
 use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::clean_line;
 use crate::domain::process::playbook::{Criterion, Group};
-use crate::domain::views;
+use crate::domain::views::member_words;
 
 type Run = fn(&mut Turn<'_, '_>, &str) -> Answer;
 
@@ -356,7 +356,7 @@ fn proposal(turn: &Turn<'_, '_>, member: &Member, group: &str, rules: &Group) ->
     };
     lines.push(format!("  {words}"));
     for what in missing(turn.work, member, group) {
-        let what = views::membership::missing(&what);
+        let what = member_words::missing(&what);
         lines.push(format!("  missing   {what}"));
     }
     lines
@@ -433,7 +433,7 @@ pub(super) fn outcome(turn: &mut Turn<'_, '_>, id: &PersonId) -> Answer {
         if membership.active.is_none() {
             let _ = writeln!(out, "{id} is not active in {group} yet:");
             for what in missing(turn.work, &member, group) {
-                let what = views::membership::missing(&what);
+                let what = member_words::missing(&what);
                 let _ = writeln!(out, "  - {what}");
             }
         }
@@ -519,7 +519,7 @@ fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
                 "not everything is there",
                 format!(
                     "before `{id}` can be approved: {}.",
-                    missing.iter().map(views::membership::missing).collect::<Vec<_>>().join("; ")
+                    missing.iter().map(member_words::missing).collect::<Vec<_>>().join("; ")
                 ),
                 "you are asked once it is.",
             ));

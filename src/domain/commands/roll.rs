@@ -9,7 +9,7 @@ use crate::domain::decide::membership::missing;
 use crate::domain::facts::names::Moment;
 use crate::domain::model::member::Member;
 use crate::domain::outgoing::texts::clean_line;
-use crate::domain::views;
+use crate::domain::views::member_words;
 
 /// Until when mails can be sealed to a member, in a few words.
 pub(super) fn key_words(turn: &Turn<'_, '_>, member: &Member) -> String {
@@ -102,7 +102,7 @@ pub(super) fn show(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         }
         if membership.active.is_none() {
             for what in missing(turn.work, &member, group) {
-                let what = views::membership::missing(&what);
+                let what = member_words::missing(&what);
                 let _ = writeln!(out, "  missing   {what}");
             }
         } else if let Some(due) = rules.and_then(|rules| member.review_due(group, rules)) {

@@ -8,7 +8,7 @@ pub mod checklist;
 pub mod compare;
 pub mod formats;
 pub mod history;
-pub mod membership;
+pub mod member_words;
 pub mod plan;
 pub mod preview_calendar;
 pub mod statistics;

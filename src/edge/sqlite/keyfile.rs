@@ -8,9 +8,8 @@ use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 
-use crate::edge;
 use crate::edge::pgp::Passphrase;
-use crate::edge::unhex;
+use crate::edge::{random, unhex};
 use crate::error::{Fault, Place};
 
 /// The database's key, wrapped; what the key file holds.
@@ -65,7 +64,7 @@ pub(super) fn path(database: &Path) -> PathBuf {
 /// # Errors
 /// When there is no randomness.
 pub(super) fn wrap(key: &[u8; 32], passphrase: &Passphrase) -> Result<String, Fault> {
-    let (salt, nonce) = (edge::random::<16>()?, edge::random::<24>()?);
+    let (salt, nonce) = (random::<16>()?, random::<24>()?);
     let wrapping = derive(passphrase, &salt, MEMORY_KIB, PASSES)?;
     let cipher = XChaCha20Poly1305::new(&wrapping.into());
     let wrapped = cipher
