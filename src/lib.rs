@@ -53,7 +53,7 @@
 //!   addresses it, [`domain::outgoing::texts`] has the words and decides what may leave in clear,
 //!   [`edge::compose`] is the only maker of sealed bytes, [`edge::smtp`] the courier.
 //! * Time: [`domain::process::playbook`] is a process as data, [`domain::model::schedule`] what is due
-//!   when, [`domain::decide::watch`] what the desk does about it, [`domain::decide::silence`] what comes
+//!   when, [`domain::decide::time`] what the desk does about it, [`domain::decide::silence`] what comes
 //!   of people saying nothing, [`domain::decide::rotation`] whose turn it is.
 //!
 //! One rule, one place: who signed a mail is [`Desk::signer`](domain::model::desk::Desk::signer); who may

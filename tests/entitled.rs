@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bare::World;
 use embargod::domain::decide::decision::Decision;
-use embargod::domain::decide::watch::Leave;
-use embargod::domain::decide::{catch_up, watch};
+use embargod::domain::decide::delivery::Leave;
+use embargod::domain::decide::{catch_up, delivery, time};
 use embargod::domain::facts::event::{Delivery, Event, Purpose, Recipient};
 use embargod::domain::facts::key::{KeyFacts, PinnedKey, Subkey};
 use embargod::domain::facts::member_fact::MemberFact;
@@ -209,7 +209,7 @@ impl List {
                         self.take(decision);
                     }
                     let (handle, fresh) = (self.world.handle.clone(), self.fresh());
-                    let decision = watch::due(&self.world.desk, &handle, true, now, fresh);
+                    let decision = time::due(&self.world.desk, &handle, true, now, fresh);
                     self.take(decision);
                 }
                 None => {
@@ -235,7 +235,7 @@ impl List {
             else {
                 continue;
             };
-            let outcome = match watch::leaves(&self.world.desk, &label) {
+            let outcome = match delivery::leaves(&self.world.desk, &label) {
                 Leave::Held => {
                     self.outbox.push(mail);
                     continue;

@@ -4,7 +4,7 @@
 //! One is asked for at start, after a jump, and before the first notice of a day; well ahead, so that no
 //! notice waits for it. Until it has come back and agrees, no notice leaves.
 
-use crate::domain::decide::watch;
+use crate::domain::decide::time;
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{MessageId, Moment, Span, later};
 use crate::engine::commit::Cause;
@@ -122,7 +122,7 @@ impl Engine {
         if due.is_none_or(|due| due > now) {
             return Ok(());
         }
-        let (decision, id) = watch::clock_probe(&self.desk, now, self.entropy.fresh()?);
+        let (decision, id) = time::clock_probe(&self.desk, now, self.entropy.fresh()?);
         self.carry_out(decision, Cause::Time)?;
         self.clock_probe.asked.extend(id.map(|id| (id, None)));
         let more = self.clock_probe.asked.len().saturating_sub(ASKED_MAX);

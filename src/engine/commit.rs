@@ -1,8 +1,8 @@
 //! Carrying out: a decision taken in, its mails sealed, and all of it written in one transaction.
 
 use crate::domain::decide::decision::{Decision, Entry};
-use crate::domain::decide::watch;
-use crate::domain::decide::watch::Leave;
+use crate::domain::decide::delivery;
+use crate::domain::decide::delivery::Leave;
 use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{Digest, Moment};
 use crate::domain::facts::record::{Line, Record};
@@ -94,7 +94,7 @@ impl Engine {
             sealed.extend(made);
             let mut follow_up = Decision::default();
             for (mail, why) in withheld {
-                let more = watch::withheld(&self.desk, &mail, &why, now, self.entropy.fresh()?);
+                let more = delivery::withheld(&self.desk, &mail, &why, now, self.entropy.fresh()?);
                 follow_up.merge(more);
             }
             if !follow_up.entries.is_empty() || !follow_up.mails.is_empty() {
@@ -105,7 +105,7 @@ impl Engine {
         let commit =
             Commit { lines: &lines, bodies: &bodies, texts: &[], mails: &sealed, inbox, outbox };
         // What couriers have in hand may be for somebody who is out by what was just taken in.
-        let out = |label: &Label| watch::leaves(&self.desk, label) != Leave::Now;
+        let out = |label: &Label| delivery::leaves(&self.desk, label) != Leave::Now;
         let gone = self.busy.iter().filter(|(_, label)| out(label));
         let gone: Vec<i64> = gone.map(|(id, _)| *id).collect();
         let mut store = lock(&self.store);

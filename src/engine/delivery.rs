@@ -1,8 +1,8 @@
 //! What leaves: handed to couriers, and what became of it.
 
 use crate::domain::decide::decision::Decision;
-use crate::domain::decide::watch;
-use crate::domain::decide::watch::Leave;
+use crate::domain::decide::delivery;
+use crate::domain::decide::delivery::Leave;
 use crate::domain::facts::event::{Delivery, Purpose};
 use crate::domain::facts::names;
 use crate::domain::facts::names::{MessageId, Moment, Span};
@@ -44,7 +44,7 @@ impl Engine {
                 continue;
             }
             let next = next_attempt(row.attempts.saturating_add(1), now);
-            match watch::leaves(&self.desk, &row.label) {
+            match delivery::leaves(&self.desk, &row.label) {
                 Leave::Now => {
                     attempts.push((row.id, next));
                     self.busy.insert(row.id, row.label.clone());
@@ -133,7 +133,7 @@ impl Engine {
             let id = Self::id_of(row)?;
             let label = &row.label;
             let accepted = Delivery::Accepted;
-            let more = watch::delivered(
+            let more = delivery::delivered(
                 &self.desk,
                 &id,
                 label,
@@ -195,7 +195,7 @@ impl Engine {
         now: Moment,
     ) -> Result<(), Fault> {
         let id = Self::id_of(row)?;
-        let decision = watch::delivered(
+        let decision = delivery::delivered(
             &self.desk,
             &id,
             &row.label,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::domain::decide::watch;
+use crate::domain::decide::time::{migrated, restored};
 use crate::domain::facts::event::{Delivery, Event};
 use crate::domain::facts::names::{Digest, Fingerprint, Handle, Moment};
 use crate::domain::facts::settings::Settings;
@@ -250,7 +250,7 @@ impl Engine {
             };
             self.delivered(row, Delivery::Unknown, "", &settled, now)?;
         }
-        let decision = watch::restored(&self.desk, now, self.entropy.fresh()?);
+        let decision = restored(&self.desk, now, self.entropy.fresh()?);
         let held = decision.entries.len().saturating_sub(1);
         self.carry_out(decision, Cause::Time)?;
         Ok((rows.len(), held))
@@ -265,7 +265,7 @@ impl Engine {
         let playbook = self.desk.playbooks.get(name).cloned();
         let playbook =
             playbook.ok_or_else(|| Fault::new(format!("there is no playbook `{name}`"), ""))?;
-        let decision = watch::migrated(&self.desk, handle, &playbook, now, self.entropy.fresh()?);
+        let decision = migrated(&self.desk, handle, &playbook, now, self.entropy.fresh()?);
         self.carry_out(decision, Cause::Time)
     }
 

@@ -1,6 +1,6 @@
 //! What time brings: looked at in full whatever woke the desk.
 
-use crate::domain::decide::{catch_up, membership, watch};
+use crate::domain::decide::{catch_up, membership, time};
 use crate::domain::facts::names;
 use crate::domain::facts::names::{Handle, Moment, Span};
 use crate::domain::model::desk::cares;
@@ -44,12 +44,12 @@ impl Engine {
         if self.unvouched != before {
             lock(&self.store).set_alarm("clock", self.unvouched.as_deref())?;
             if let Some(why) = self.unvouched.clone() {
-                let decision = watch::clock_alarm(&self.desk, &why, now, self.entropy.fresh()?);
+                let decision = time::clock_alarm(&self.desk, &why, now, self.entropy.fresh()?);
                 self.carry_out(decision, Cause::Time)?;
             }
         }
         if self.desk.limits.digest().is_some_and(|(at, _)| at <= now) {
-            let decision = watch::digest(&self.desk, now, self.entropy.fresh()?);
+            let decision = time::digest(&self.desk, now, self.entropy.fresh()?);
             self.carry_out(decision, Cause::Time)?;
         }
         for id in self.desk.people_due(now) {
@@ -64,7 +64,7 @@ impl Engine {
         for handle in self.desk.due(now) {
             // A bound, since a rule that never rests must not stop the others.
             for _ in 0..10_000 {
-                let decision = watch::due(&self.desk, &handle, vouched, now, self.entropy.fresh()?);
+                let decision = time::due(&self.desk, &handle, vouched, now, self.entropy.fresh()?);
                 if decision.entries.is_empty() {
                     break;
                 }

@@ -14,7 +14,7 @@
 use std::collections::BTreeSet;
 
 use embargod::domain::decide::decision::Decision;
-use embargod::domain::decide::watch;
+use embargod::domain::decide::time;
 use embargod::domain::facts::anchor::Anchor;
 use embargod::domain::facts::event::{Author, Draft, Event, LetterNote, Opening, Recipient};
 use embargod::domain::facts::letter::Protection;
@@ -224,7 +224,7 @@ impl World {
                     self.draws += 1;
                     let mut seed = [0; 32];
                     seed[..8].copy_from_slice(&self.draws.to_be_bytes());
-                    let decision = watch::due(
+                    let decision = time::due(
                         &self.desk,
                         &self.handle.clone(),
                         true,

@@ -6,7 +6,9 @@
 pub mod auto;
 pub mod batch;
 pub mod catch_up;
+pub mod copies;
 pub mod decision;
+pub mod delivery;
 pub mod delivery_table;
 pub mod letters;
 pub mod lint;
@@ -17,5 +19,5 @@ pub mod relay;
 pub mod reminders;
 pub mod rotation;
 pub mod silence;
-pub mod watch;
+pub mod time;
 pub mod work;

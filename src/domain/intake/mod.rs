@@ -3,6 +3,7 @@
 //! Takes a letter that the edge has opened; knows no socket, no clock and no key.
 
 pub mod acknowledge;
+pub mod admission;
 pub mod binding;
 pub mod classify;
 pub mod command_mail;

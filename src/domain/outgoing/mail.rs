@@ -12,7 +12,7 @@ use crate::domain::facts::names::{Address, Fingerprint, Handle, MessageId, Momen
 use crate::domain::outgoing::texts::{ClearText, Written};
 
 /// Proof that the gates before a public notice were open when it was released. Only
-/// [`crate::domain::decide::watch`] makes one.
+/// [`crate::domain::decide::time`] makes one.
 #[derive(Debug, Clone)]
 pub struct GateOpen {
     pub(crate) _proof: (),

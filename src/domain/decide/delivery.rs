@@ -1,0 +1,194 @@
+//! Mails on their way: whether one may still leave, and what follows from how that ended.
+
+use crate::domain::decide::copies::is_entitled;
+use crate::domain::decide::decision::{Decision, Entry};
+use crate::domain::decide::relay;
+use crate::domain::decide::work::Work;
+use crate::domain::facts::event::{Delivery, Event, Purpose, Recipient};
+use crate::domain::facts::names::{Fresh, MessageId, Moment, TaskId};
+use crate::domain::model::desk::Desk;
+use crate::domain::outgoing::mail::{Label, Mail, Words};
+use crate::domain::outgoing::texts;
+
+/// Whether a mail in the outbox may be handed over now: looked at again before each dialling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// It may.
+    Now,
+    /// It is held; look again when something changes.
+    Held,
+    /// Its recipient is no longer entitled; it must not.
+    Never,
+}
+
+/// Looks again at a mail before it is handed over: is its recipient still who they were, is its
+/// notice held?
+#[must_use]
+pub fn leaves(desk: &Desk, label: &Label) -> Leave {
+    let Some(incident) = label.about.as_ref().and_then(|handle| desk.incident(handle)) else {
+        return Leave::Now;
+    };
+    // Sealed to a key that was revoked, or that another one has taken the place of since.
+    if let (Recipient::Person(id), Some(key)) = (&label.to, &label.key)
+        && let Some(person) = desk.roster.person(id)
+        && !person.fingerprints().any(|own| own == key && !desk.is_revoked(own))
+    {
+        return Leave::Never;
+    }
+    let talk = matches!(label.purpose, Purpose::Relay | Purpose::Reminder | Purpose::Alert);
+    if let (true, Recipient::Person(id)) = (talk, &label.to) {
+        // Who has left since it was written.
+        let on_it = desk.roster.person(id).is_some_and(|person| incident.is_team(person));
+        return if on_it { Leave::Now } else { Leave::Never };
+    }
+    if let (Purpose::Nudge, Recipient::Person(id)) = (&label.purpose, &label.to) {
+        let person = desk.roster.person(id);
+        let entitled = person.is_some_and(|person| incident.is_for_what_they_had(person));
+        return if entitled { Leave::Now } else { Leave::Never };
+    }
+    let Purpose::Notice { notice, number } = &label.purpose else {
+        return Leave::Now;
+    };
+    // A word about the date that a newer one has taken the place of.
+    let newest = incident.notices.get(notice).and_then(|n| n.releases.keys().next_back());
+    if *notice == TaskId::date_changed() && newest.is_some_and(|newest| newest > number) {
+        return Leave::Never;
+    }
+    if incident.is_held(notice) {
+        return Leave::Held;
+    }
+    let task = incident.task(notice);
+    match &label.to {
+        Recipient::Person(id) => {
+            let person = desk.roster.person(id);
+            let entitled = person.is_some_and(|person| is_entitled(incident, person, task));
+            if entitled { Leave::Now } else { Leave::Never }
+        }
+        Recipient::List(_) | Recipient::Reporter | Recipient::Outsider(_) => Leave::Now,
+    }
+}
+
+/// Takes in what became of a mail for good. `reply` is the server's answer, for the team.
+pub fn delivered(
+    desk: &Desk,
+    message_id: &MessageId,
+    label: &Label,
+    outcome: Delivery,
+    reply: &str,
+    now: Moment,
+    fresh: Fresh,
+) -> Decision {
+    // The way of a thousand copies: no copy of the incident is made for each.
+    if let (Delivery::Accepted, Purpose::Notice { .. }, Some(about)) =
+        (outcome, &label.purpose, &label.about)
+    {
+        let reply = texts::clean_line(reply, 120);
+        let event = Event::Delivered { message_id: message_id.clone(), outcome, reply };
+        let entry = Entry { incident: Some(about.clone()), by: None, event };
+        return Decision { entries: vec![entry], ..Decision::default() };
+    }
+    let mut work = Work::on(desk, label.about.as_ref(), now, fresh);
+    let matters = matters(&label.purpose);
+    if work.incident.is_some() && (matters || outcome != Delivery::Accepted) {
+        let reply = texts::clean_line(reply, 120);
+        work.add(Event::Delivered { message_id: message_id.clone(), outcome, reply });
+    }
+    // An alert that cannot be delivered must not make another one; and an answer to an address that
+    // a stranger made up is nobody's trouble.
+    let unproven = matches!(label.to, Recipient::Outsider(_))
+        || matches!(label.purpose, Purpose::Acknowledgement | Purpose::Key);
+    if label.purpose == Purpose::Alert || unproven {
+        return work.done();
+    }
+    let who = relay::who(desk, &label.to);
+    let reply = texts::clean_line(reply, 200);
+    match outcome {
+        Delivery::Dead => {
+            let lines =
+                [format!("Our mail to {who} was refused for good. The server said: {reply}")];
+            relay::alert(
+                &mut work,
+                Some(&label.to),
+                "A mail could not be delivered",
+                &lines,
+                "check the address, and reach them by another way.",
+            );
+        }
+        Delivery::Unknown => {
+            let lines = [format!(
+                "Twice the connection broke after our mail to {who} was handed over. They may have it twice, or not."
+            )];
+            relay::alert(
+                &mut work,
+                Some(&label.to),
+                "It is not known whether a mail left",
+                &lines,
+                "ask them.",
+            );
+        }
+        Delivery::Queued | Delivery::Accepted | Delivery::Withheld | Delivery::Withdrawn => {}
+    }
+    work.done()
+}
+
+/// Whether being taken by the mail server is part of the history: notices, for the ledger, and
+/// what ends the human clock.
+pub(crate) fn matters(purpose: &Purpose) -> bool {
+    matches!(purpose, Purpose::Notice { .. } | Purpose::Answer)
+}
+
+/// Takes in that a mail could not be sealed to its recipient's key: the copy is withheld, the
+/// recipient gets a content-free word in clear, and the team is told.
+pub fn withheld(desk: &Desk, mail: &Mail, why: &str, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, mail.about.as_ref(), now, fresh);
+    if work.incident.is_some() {
+        let message_id = mail.message_id.clone();
+        let reply = texts::clean_line(why, 120);
+        work.add(Event::Delivered { message_id, outcome: Delivery::Withheld, reply });
+    }
+    work.fault(format!(
+        "a mail for {} was withheld: {why}",
+        match &mail.to {
+            Recipient::Person(id) => id.as_str(),
+            Recipient::Reporter => "a reporter",
+            Recipient::List(_) => "a list",
+            Recipient::Outsider(_) => "an outsider",
+        }
+    ));
+    let mut facts = work.clear_facts();
+    facts.key_known = false;
+    match desk.texts.clear("waiting", &facts) {
+        Ok(text) => {
+            let message_id = work.message_id();
+            work.post(Mail {
+                message_id,
+                about: mail.about.clone(),
+                to: mail.to.clone(),
+                address: mail.address.clone(),
+                key: None,
+                purpose: Purpose::Waiting,
+                not_before: mail.not_before,
+                words: Words::Clear(text),
+                attachments: Vec::new(),
+                with_our_key: true,
+                answers: None,
+            });
+        }
+        Err(problem) => work.fault(problem.to_string()),
+    }
+    // Those who are told must not be the one whose key is broken, or this would go on for ever.
+    if mail.purpose != Purpose::Alert {
+        let lines = [format!(
+            "A mail for {} could not be encrypted: {why}. It was not sent.",
+            relay::who(desk, &mail.to)
+        )];
+        relay::alert(
+            &mut work,
+            Some(&mail.to),
+            "A mail was withheld",
+            &lines,
+            "ask them for a usable key.",
+        );
+    }
+    work.done()
+}

@@ -1,0 +1,331 @@
+//! What happens because time passes, or because a mail server answered.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::domain::decide::copies::copies;
+use crate::domain::decide::decision::Decision;
+use crate::domain::decide::work::Work;
+use crate::domain::decide::{auto, notice, relay, reminders, rotation, silence};
+use crate::domain::facts::event::{Event, Purpose, Recipient};
+use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, TaskId};
+use crate::domain::model::desk::Desk;
+use crate::domain::model::incident::{Incident, Status};
+use crate::domain::model::roster::{Party, Person};
+use crate::domain::model::schedule;
+use crate::domain::model::schedule::{Block, Duty, may_leave};
+use crate::domain::outgoing::mail::{Mail, Words};
+use crate::domain::process::playbook::Playbook;
+use crate::domain::views::compare;
+
+/// Does what is due for an incident. `vouched` says whether the clock may be trusted: notices
+/// leave on a vouched clock only, everything else goes on.
+pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, Some(handle), now, fresh);
+    let Some(incident) = work.incident.clone() else {
+        return work.done();
+    };
+    let due: Vec<_> =
+        schedule::duties(&incident).into_iter().filter(|(at, _)| *at <= now).collect();
+    let mut tasks = Vec::new();
+    let mut overdue = Vec::new();
+    let mut drafts: Vec<(TaskId, u32)> = Vec::new();
+    let mut told = BTreeSet::new();
+    // The highest reminder speaks for those below it, so that a desk that was down says a thing
+    // once.
+    for (at, duty) in due.iter().rev() {
+        let mark = duty.mark(*at);
+        match duty {
+            Duty::Copies(..) => {}
+            Duty::Leave(task) => {
+                if vouched {
+                    leave(&mut work, task, *at);
+                }
+            }
+            Duty::HumanReminder(_) | Duty::HumanLapsed => {
+                if told.insert("human".to_owned()) {
+                    reminders::human(&mut work, *duty == Duty::HumanLapsed);
+                }
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::DraftReminder(task, percent) => {
+                if told.insert(format!("draft {task}")) {
+                    drafts.push((task.clone(), *percent));
+                }
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::TaskDue(task) => {
+                tasks.push(task.clone());
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::TaskOverdue(task) => {
+                overdue.push(task.clone());
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::OfferReminder(_) | Duty::Silence => {
+                silence::remind(&mut work, duty);
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::Act(task) => auto::act(&mut work, task, mark),
+            Duty::Escalate(task, step) => {
+                silence::escalate(&mut work, task, *step);
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::AskNext => rotation::offer_turn(&mut work),
+            Duty::OfferLapsed(person) => silence::lapsed(&mut work, person),
+            Duty::ReporterUpdate => {
+                silence::word_to_reporter(&mut work);
+                work.add(Event::Reminded { what: mark });
+            }
+            Duty::Slipped => {
+                slipped(&mut work);
+                work.add(Event::Reminded { what: mark });
+            }
+        }
+    }
+    drafts.reverse();
+    reminders::drafts(&mut work, &drafts);
+    tasks.reverse();
+    reminders::tasks(&mut work, &tasks);
+    overdue.reverse();
+    silence::overdue(&mut work, &overdue);
+    // Copies come from the state as it is now, so that a notice released a moment ago begins to
+    // leave in the same transaction.
+    if vouched {
+        copies(&mut work);
+    }
+    work.done()
+}
+
+/// A mail to ourselves, by which the clock is compared with the mail server's; gives its id.
+pub fn clock_probe(desk: &Desk, now: Moment, fresh: Fresh) -> (Decision, Option<MessageId>) {
+    let mut work = Work::on(desk, None, now, fresh);
+    let message_id = work.message_id();
+    let facts = work.clear_facts();
+    match desk.texts.clear("witness", &facts) {
+        Ok(text) => {
+            let address = desk.settings.address.clone();
+            work.post(Mail {
+                message_id: message_id.clone(),
+                about: None,
+                to: Recipient::Outsider(address.clone()),
+                address,
+                key: None,
+                purpose: Purpose::ClockProbe,
+                not_before: now,
+                words: Words::Clear(text),
+                attachments: Vec::new(),
+                with_our_key: false,
+                answers: None,
+            });
+            (work.done(), Some(message_id))
+        }
+        Err(problem) => {
+            work.fault(problem.to_string());
+            (work.done(), None)
+        }
+    }
+}
+
+/// Tells the operators that notices are held, because the clock cannot be trusted.
+pub fn clock_alarm(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let lines = [
+        format!("The clock of the desk cannot be trusted: {why}."),
+        "No notice leaves until it can. Reports and answers go on.".to_owned(),
+    ];
+    let next = "set the clock of the machine right and restart the desk; or see why mail to the desk's own address does not arrive.";
+    relay::alert(&mut work, None, "Notices are held: the clock", &lines, next);
+    work.done()
+}
+
+/// Takes in that the store was put back from a backup: all notices of open incidents are held.
+pub fn restored(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    work.add_to_desk(Event::Restored);
+    for incident in desk.open() {
+        work.add_about(&incident.handle, Event::Held { notice: None });
+    }
+    work.done()
+}
+
+/// Puts an incident on another version of its playbook. What was done stays done; who is on it is
+/// told what is different.
+pub fn migrated(
+    desk: &Desk,
+    handle: &Handle,
+    playbook: &Arc<Playbook>,
+    now: Moment,
+    fresh: Fresh,
+) -> Decision {
+    let mut work = Work::on(desk, Some(handle), now, fresh);
+    let Some(incident) = work.incident.clone() else { return work.done() };
+    let changes = compare::consequences(&incident, playbook, now);
+    let shown = 40;
+    let mut lines = vec![format!(
+        "From now on it follows `{}`, version {}. It was `{}`, version {}.",
+        playbook.id, playbook.version, incident.playbook.id, incident.playbook.version
+    )];
+    lines.extend(changes.iter().take(shown).map(|change| format!("  {}", change.say())));
+    if changes.len() > shown {
+        lines.push(format!("  and {} more", changes.len().saturating_sub(shown)));
+    }
+    let team = work.team();
+    let next = "see `| /agenda` for what is to be done now, without the bar.";
+    work.inform(&team, "It follows another version of the process", &lines, next);
+    let calendar = playbook.calendar_digest;
+    work.add(Event::Migrated { playbook: playbook.digest, calendar });
+    work.done()
+}
+
+/// What is known of a waiting report, in a few words.
+fn how(incident: &Incident) -> &'static str {
+    match incident.letters.first() {
+        Some(letter) if letter.failure.is_some() => "could not be opened",
+        Some(letter) if letter.protection.is_encrypted() => "encrypted",
+        Some(_) | None => "not encrypted",
+    }
+}
+
+/// Sends the waiting reports to the maintainers in one mail, and tells the operators once.
+pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let Some((_, handles)) = desk.limits.digest() else {
+        return work.done();
+    };
+    let handles: Vec<Handle> = handles.into_iter().cloned().collect();
+    let mut people: Vec<&Person> = Vec::new();
+    let mut rows = Vec::new();
+    for incident in handles.iter().filter_map(|handle| desk.incident(handle)) {
+        for person in desk.roster.holders(&incident.playbook.intake) {
+            if !people.iter().any(|known| known.id == person.id) {
+                people.push(person);
+            }
+        }
+        let from = incident
+            .reporter
+            .address
+            .as_ref()
+            .map_or_else(|| "(no address)".to_owned(), ToString::to_string);
+        rows.push((
+            incident.handle.clone(),
+            json!({
+            "handle": incident.handle,
+            "received": work.say(incident.opened),
+            "from": from,
+            "how": how(incident),
+            }),
+        ));
+    }
+    for person in &people {
+        let own: Vec<_> = rows
+            .iter()
+            .map(|(handle, row)| {
+                let token =
+                    desk.ref_key.token(&desk.settings.address, handle, Party::Person(&person.id));
+                let mut row = row.clone();
+                if let Value::Object(fields) = &mut row {
+                    fields.insert("ref".to_owned(), format!("Ref: {handle}/{token}").into());
+                }
+                row
+            })
+            .collect();
+        let facts = json!({ "count": own.len(), "rows": own });
+        work.tell(person, Purpose::Alert, "digest", facts);
+    }
+    let lines = [format!(
+        "{} reports by nobody known came in a heap and were sent on in one list.",
+        rows.len()
+    )];
+    relay::alert(
+        &mut work,
+        None,
+        "Reports come in heaps",
+        &lines,
+        "look whether somebody floods the mailbox.",
+    );
+    work.add_to_desk(Event::Digested { handles });
+    work.done()
+}
+
+fn leave(work: &mut Work<'_>, id: &TaskId, moment: Moment) {
+    let Some(incident) = work.incident.clone() else {
+        return;
+    };
+    let Some(task) = incident.task(id) else {
+        return;
+    };
+    match may_leave(&incident, task, work.now) {
+        Ok(()) => {}
+        Err(Block::Stale) => {
+            let lines = [format!(
+                "`{}` should have left on {} and could not. So long after, it leaves only if somebody approves it again.",
+                task.word(),
+                work.say(moment)
+            )];
+            reminders::remind(
+                work,
+                &task.role,
+                "A notice is too old to leave by itself",
+                &lines,
+                &format!(
+                    "| /approve {}@N, or | /preview {} for a new draft",
+                    task.word(),
+                    task.word()
+                ),
+            );
+            work.add(Event::Reminded { what: schedule::stale_mark(id, moment) });
+            return;
+        }
+        Err(_) => return,
+    }
+    let Some(number) = incident.notices.get(id).and_then(|n| n.draft()).map(|draft| draft.number)
+    else {
+        return;
+    };
+    let recipients = task
+        .audience
+        .as_ref()
+        .map(|audience| notice::recipients(work, audience))
+        .unwrap_or_default();
+    let late = schedule::is_late(&incident, task, work.now);
+    work.add(Event::Released { notice: id.clone(), number, late, recipients });
+}
+
+//------------ T has passed ------------------------------------------------------------------------
+
+/// T has passed and nobody said that it is public: the team is told, and everyone who had the
+/// date. That passing makes nothing public.
+fn slipped(work: &mut Work<'_>) {
+    let Some(incident) = work.incident.clone() else {
+        return;
+    };
+    if incident.status != Status::Accepted {
+        return;
+    }
+    let t = incident.t().map_or_else(String::new, |t| work.say(t));
+    let lines =
+        [format!("T was {t}, and nobody has said that it is public. The embargo stays in force.")];
+    let next = "reply with `| /published` if it is public, or `| /disclose WHEN` for a new date.";
+    reminders::remind(work, &incident.playbook.intake.clone(), "T has passed", &lines, next);
+    let holders: BTreeSet<Recipient> = incident.holders_of_a_date().into_keys().collect();
+    if holders.is_empty() {
+        return;
+    }
+    match notice::render(work, "slipped", None) {
+        Ok(written) => {
+            let id = TaskId::slipped();
+            let enclosed = notice::Enclosed::default();
+            let draft =
+                notice::freeze(work, &id, "slipped", &written, holders.clone(), None, enclosed);
+            let number = draft.number;
+            work.add(Event::Frozen(Box::new(draft)));
+            work.add(Event::Released { notice: id, number, late: false, recipients: holders });
+        }
+        Err(problem) => work.fault(problem.to_string()),
+    }
+}
+
+//------------ Outcomes ---------------------------------------------------------------------------
