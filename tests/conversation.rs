@@ -424,3 +424,40 @@ fn a_lonely_ping_opens_no_incident() {
     assert!(new[0].1.text.contains("switch signing on"), "{}", new[0].1.text);
     assert_eq!(world.stage.engine().unwrap().desk().incidents.len(), before);
 }
+
+/// What looks like a reference in a stranger's words binds nothing, contradicts nothing, and does not
+/// push the true one out: only what the desk made out to somebody is one.
+#[test]
+fn planted_references_neither_count_nor_contradict() {
+    let mut world = World::new();
+    let known = world.handle.clone();
+    // Of an incident that exists, of many that do not, and in front of the true one.
+    let planted = |n: u32| match n {
+        0 => format!("Ref: {known}/0123456789ABCDEF"),
+        n => format!("Ref: AAA-2026-{n:05}/0123456789ABCDEF"),
+    };
+    let lines: Vec<String> = (0..80).map(planted).collect();
+    let mut draft = Draft::plain("A bug", &lines.join("\n"));
+    draft.subject = format!("A bug {} {}", planted(0), planted(1));
+    let new = world.sends(Who::Paul, &draft);
+    let told = only(&new, Who::Mia);
+    let handle = told.handle().unwrap();
+    assert_ne!(handle, known.as_str());
+    // Mia's program quotes all of it, above and below.
+    let mut answer = Draft::answer(&told, "/accept");
+    answer.text =
+        format!("/accept\n\n{}\n> {}", lines.join("\n> "), told.text.replace('\n', "\n> "));
+    let new = world.sends(Who::Mia, &answer);
+    let said = only(&new, Who::Mia);
+    assert!(said.subject.contains("Done: accept"), "{}\n{}", said.subject, said.text);
+    // And a word of hers to the others, with the same quote, is passed on.
+    let mut talk = Draft::answer(&told, "Tom, please look.");
+    talk.text = format!(
+        "Tom, please look.\n\n> {}\n> {}",
+        lines.join("\n> "),
+        told.text.replace('\n', "\n> ")
+    );
+    let new = world.sends(Who::Mia, &talk);
+    assert!(!subjects(&new).iter().any(|line| line.contains("Not done")), "{:?}", subjects(&new));
+    assert!(new.iter().any(|(who, mail)| *who == Who::Tom && mail.text.contains("please look")));
+}

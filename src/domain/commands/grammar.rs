@@ -119,7 +119,8 @@ pub fn parse(text: &str, desk: &Address) -> Parsed {
             break;
         }
         // A reference is for the desk; passed on, it would make another's answer look forged.
-        let reference = line.trim_start().starts_with("Ref:") && !references_in(line).is_empty();
+        let reference =
+            line.trim_start().starts_with("Ref:") && references_in(line).next().is_some();
         // The last line of one that is broken over several names nothing by itself.
         let introduces = is_attribution(&lines, n, (!in_block && !said) || introduced);
         introduced = introduces;

@@ -84,14 +84,17 @@ impl SignedMail<'_> {
         }
         self.check_age()?;
         // What is quoted from elsewhere may hold anything; it counts only where nothing of ours does.
-        if self.place.foreign && self.place.own.is_empty() && !self.place.to_desk {
+        let named = lines.iter().find(|line| line.word.eq_ignore_ascii_case("incident"));
+        // One that was broken on the way is told as what it is, where nothing else says which is meant.
+        let lost = self.place.mangled && named.is_none() && self.is_about_an_incident();
+        let none_of_ours = self.place.own.is_empty() && !self.place.to_desk;
+        if none_of_ours && (self.place.foreign || lost) {
             return Err(Refusal::new(
                 "a reference that is not yours",
                 "your mail holds a `Ref:` that was not made out to you for that incident.",
                 "answer the mail that you got from us yourself.",
             ));
         }
-        let named = lines.iter().find(|line| line.word.eq_ignore_ascii_case("incident"));
         let named = named.map(|line| named_incident(&line.arguments)).transpose()?;
         self.bound(named)
     }
@@ -151,6 +154,12 @@ impl SignedMail<'_> {
                 "answer a mail of ours on that incident and keep its `Ref:` line.",
             )),
         }
+    }
+
+    /// Whether a word is about an incident.
+    fn is_about_an_incident(&self) -> bool {
+        let mut rows = self.parsed.lines.iter().filter_map(|line| self.row(&line.word));
+        rows.any(|row| row.scope == Scope::Incident)
     }
 
     /// Whether a word changes what the desk knows, and not only asks.

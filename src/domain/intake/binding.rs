@@ -1,6 +1,8 @@
 //! What a mail is tied to: its incident by the references in it, its person by the signature, and the
 //! words that it holds. Found once, and handed on.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::domain::commands::grammar::{Parsed, parse};
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::Handle;
@@ -20,12 +22,15 @@ pub struct Binding<'a> {
     pub by_reporter: bool,
     /// The name of a copy, if it holds the reference that its sender was given.
     pub alias: Option<Handle>,
-    /// References in its text whose token nobody was given.
+    /// Whether it holds a reference of ours that was made out to somebody else.
     pub foreign: bool,
+    /// Whether it holds what looks like a reference to something of ours, and was made out to nobody:
+    /// planted, or a true one that was broken on the way.
+    pub mangled: bool,
     /// The incident that its headers speak of.
     pub by_headers: Option<Handle>,
     /// Every incident that a reference in its text names, whoever it was made out to.
-    pub named: std::collections::BTreeSet<Handle>,
+    pub named: BTreeSet<Handle>,
     /// Whether it holds the reference that binds it to this desk, and that the signer was given.
     pub to_desk: bool,
     /// References that are made out to the signer, if a person signed.
@@ -46,9 +51,10 @@ pub(crate) fn bind<'a>(desk: &'a Desk, letter: &Letter) -> Binding<'a> {
     let author = letter.author().and_then(|author| desk.roster.by_address(author));
     let mut of_reporter = None;
     let mut unsigned = None;
-    let references = references_in(&letter.text);
-    for reference in references {
-        let address = &desk.settings.address;
+    let address = &desk.settings.address;
+    let (issued, mangled) = issued_in(desk, &letter.text);
+    place.mangled = mangled;
+    for reference in issued {
         let is_of = |party: Party<'_>| {
             desk.ref_key.is_token(address, &reference.handle, party, &reference.token)
         };
@@ -60,10 +66,7 @@ pub(crate) fn bind<'a>(desk: &'a Desk, letter: &Letter) -> Binding<'a> {
         }
         let alias = desk.replay.alias(&reference.handle);
         let named = alias.map_or(&reference.handle, |alias| &alias.incident);
-        let Some(incident) = desk.incident(named) else {
-            place.foreign = true;
-            continue;
-        };
+        let Some(incident) = desk.incident(named) else { continue };
         place.named.insert(named.clone());
         let theirs = |who: Option<&Person>| who.is_some_and(|who| is_of(Party::Person(&who.id)));
         // Somebody of the roster may be the reporter of an incident.
@@ -89,4 +92,36 @@ pub(crate) fn bind<'a>(desk: &'a Desk, letter: &Letter) -> Binding<'a> {
     let own = place.own.first().map(|reference| reference.handle.clone());
     place.handle = own.or(of_reporter).or(unsigned).or_else(|| place.by_headers.clone());
     place
+}
+
+/// So many references of ours are looked at in one mail.
+const REFERENCES_MAX: usize = 64;
+
+/// The references in a text that the desk has made out to somebody, and whether there is one to something
+/// of ours that it has not. What only looks like one is a
+/// stranger's: it counts for nothing, contradicts nothing and pushes none of ours out.
+fn issued_in(desk: &Desk, text: &str) -> (BTreeSet<Reference>, bool) {
+    // Made once for each handle, so that a mail full of guesses costs no more than one.
+    let mut tokens: BTreeMap<Handle, BTreeSet<String>> = BTreeMap::new();
+    let (mut found, mut mangled) = (BTreeSet::new(), false);
+    for reference in references_in(text) {
+        let own = reference.handle == desk.own_handle();
+        if !own && !desk.is_taken(&reference.handle) {
+            continue;
+        }
+        let issued = tokens.entry(reference.handle.clone()).or_insert_with(|| {
+            let roster = &desk.roster;
+            let people = roster.people.values().chain(roster.pending_keys.values());
+            let people = people.map(|person| Party::Person(&person.id));
+            let parties = people.chain(std::iter::once(Party::Reporter));
+            let of = |party| desk.ref_key.tokens(&desk.settings.address, &reference.handle, party);
+            parties.flat_map(of).collect()
+        });
+        if !issued.contains(&reference.token) {
+            mangled = true;
+        } else if found.len() < REFERENCES_MAX {
+            found.insert(reference);
+        }
+    }
+    (found, mangled)
 }

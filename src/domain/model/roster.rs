@@ -160,11 +160,17 @@ impl RefKey {
         base32(mac.finalize().as_bytes(), party.letters())
     }
 
-    /// Whether a token is that of this party: as it is made now, or as it was made before it was an
+    /// The tokens that count for this party: as it is made now, and as it was made before it was an
     /// HMAC, since references live as long as threads do.
     #[must_use]
+    pub fn tokens(&self, desk: &Address, handle: &Handle, party: Party<'_>) -> [String; 2] {
+        [self.token(desk, handle, party), self.old_token(desk, handle, party)]
+    }
+
+    /// Whether a token is that of this party.
+    #[must_use]
     pub fn is_token(&self, desk: &Address, handle: &Handle, party: Party<'_>, given: &str) -> bool {
-        given == self.token(desk, handle, party) || given == self.old_token(desk, handle, party)
+        self.tokens(desk, handle, party).iter().any(|token| token == given)
     }
 
     fn old_token(&self, desk: &Address, handle: &Handle, party: Party<'_>) -> String {
@@ -189,28 +195,16 @@ pub struct Reference {
     pub token: String,
 }
 
-/// Finds every distinct reference in a text, quoted or not. At most 16 are looked at: nobody
-/// writes more, and a hostile mail may hold a million.
-#[must_use]
-pub fn references_in(text: &str) -> BTreeSet<Reference> {
-    let mut found = BTreeSet::new();
-    for (at, _) in text.match_indices("Ref:").take(64) {
-        let Some(rest) = text.get(at.saturating_add(4)..) else {
-            continue;
-        };
-        let word = rest.split_whitespace().next().unwrap_or("");
-        let Some((handle, token)) = word.split_once('/') else {
-            continue;
-        };
+/// What has the form of a reference in a text, in the order in which it stands there; whether it is one
+/// that the desk has made is another question. Anybody can write such a line.
+pub fn references_in(text: &str) -> impl Iterator<Item = Reference> {
+    text.split("Ref:").skip(1).filter_map(|rest| {
+        let word = rest.split_whitespace().next()?;
+        let (handle, token) = word.split_once('/')?;
         let token = token.trim_end_matches(['.', ',', ';', ')', '>']).to_ascii_uppercase();
-        if let Some(handle) = Handle::parse(handle)
-            && matches!(token.len(), 16 | 26)
-            && found.len() < 16
-        {
-            found.insert(Reference { handle, token });
-        }
-    }
-    found
+        let handle = Handle::parse(handle)?;
+        matches!(token.len(), 16 | 26).then_some(Reference { handle, token })
+    })
 }
 
 #[cfg(test)]
@@ -244,6 +238,7 @@ mod tests {
         }
         let text = format!("hi\n> Ref: {a}/{token}\nRef: {a}/{token}. Ref: nonsense");
         let found = references_in(&text);
+        let found: BTreeSet<Reference> = found.collect();
         assert_eq!(found.into_iter().collect::<Vec<_>>(), [Reference { handle: a, token }]);
     }
 }
