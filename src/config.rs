@@ -25,6 +25,7 @@ use crate::edge::server::Server;
 use crate::engine::Sources;
 use crate::error::{Fault, Place};
 
+mod people;
 mod shape;
 
 /// The documented sample, which `init` writes and a test holds against the fields below.
@@ -513,6 +514,7 @@ impl Reader<'_> {
             plain_per_hour: limits.plain_per_hour,
             encrypted_per_hour: limits.encrypted_per_hour,
             acknowledgements_per_hour: limits.acknowledgements_per_hour,
+            alone_minutes: desk.alone.then_some(desk.alone_minutes),
         };
         Some(Config {
             sources: Sources { settings, roster, templates, playbooks, calendars },
@@ -574,81 +576,9 @@ impl Reader<'_> {
             );
             self.wrong(place.clone(), what, "give it to somebody: add a [[person]] with that role");
         }
+        self.two_people(at, desk, playbook, roster);
         self.nobody(&place, playbook, roster);
         self.people_fit(playbook, roster);
-    }
-
-    /// Refuses roles and groups that the playbook does not know.
-    fn people_fit(&mut self, playbook: &playbook::Playbook, roster: &Roster) {
-        let known: Vec<&String> = playbook
-            .roles
-            .iter()
-            .filter(|(_, role)| role.held_by.is_none())
-            .map(|(id, _)| id)
-            .collect();
-        for person in roster.people.values() {
-            for role in
-                person.roles.iter().filter(|role| !known.contains(role) && *role != "operator")
-            {
-                let what = format!(
-                    "`{}` has the role `{role}`, which playbook `{}` does not give by name",
-                    person.id, playbook.id
-                );
-                let known: Vec<_> = known.iter().map(|role| role.as_str()).collect();
-                self.wrong(
-                    self.path.display().to_string(),
-                    what,
-                    format!("write one of {}", known.join(", ")),
-                );
-            }
-            for group in person.groups.iter().filter(|group| !playbook.groups.contains_key(*group))
-            {
-                let what = format!(
-                    "`{}` is in the group `{group}`, which playbook `{}` does not know",
-                    person.id, playbook.id
-                );
-                let known: Vec<_> = playbook.groups.keys().cloned().collect();
-                self.wrong(
-                    self.path.display().to_string(),
-                    what,
-                    format!("write one of {}", known.join(", ")),
-                );
-            }
-        }
-    }
-
-    /// Notes the roles that nobody has and the groups that nobody is in, where rows are for them.
-    fn nobody(&mut self, place: &str, playbook: &playbook::Playbook, roster: &Roster) {
-        use crate::domain::process::playbook::Audience;
-        let mut note = |what: String, next: &str| {
-            let (place, next) = (place.to_owned(), next.to_owned());
-            self.notes.push(Finding { place, what, next, fatal: false });
-        };
-        let asked = |id: &String| {
-            playbook.tasks.iter().filter(|task| task.roles().any(|role| role == id)).count()
-        };
-        for (id, role) in &playbook.roles {
-            let rows = asked(id);
-            let held = role.held_by.is_some() || roster.holders(id).next().is_some();
-            if rows > 0 && !held {
-                let what = format!(
-                    "nobody has the role `{id}`, and {rows} rows of playbook `{}` are for it",
-                    playbook.id
-                );
-                note(what, "give it to somebody; until then the whole team is reminded of them");
-            }
-        }
-        for id in playbook.groups.keys() {
-            let audience = Some(Audience::Group(id.clone()));
-            let notices = playbook.tasks.iter().filter(|task| task.audience == audience).count();
-            if notices > 0 && roster.members(id).next().is_none() {
-                let what = format!(
-                    "nobody is in the group `{id}`, which gets {notices} notices of playbook `{}`",
-                    playbook.id
-                );
-                note(what, "give it members, or they go to nobody");
-            }
-        }
     }
 
     fn templates(

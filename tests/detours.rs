@@ -32,7 +32,7 @@ fn approved() -> World {
     world.does(Who::Mia, RECORD);
     world.does(Who::Mia, "/disclose 2026-03-19");
     world.does(Who::Tom, "/done fix-ready\n/done agree-day");
-    world.does(Who::Mia, "/done agree-day\n/done plan\n/done binaries");
+    world.seconds(Who::Mia, "/done agree-day\n/done plan\n/done binaries", Who::Tom);
     world.does(Who::Mia, "/preview advance\n/preview final\n/preview announce");
     world.does(Who::Tom, "/approve advance@1\n/approve final@1\n/approve announce@1");
     world
@@ -64,10 +64,11 @@ fn gates_of_the_day_lapse_when_the_day_moves() {
     let asked = world.does(Who::Mia, "/disclose 2026-03-23");
     assert!(asked.text.contains("to be opened again: binaries"), "{}", asked.text);
     world.does(Who::Mia, &format!("/confirm {}", asked.nonce().unwrap()));
-    world.does(Who::Mia, "/preview announce\n/approve announce@2");
+    world.does(Who::Mia, "/preview announce");
+    world.does(Who::Tom, "/approve announce@2");
     let new = world.waits(Span::days(22));
     assert!(!to(&new).contains(&Who::List), "cleared for another day");
-    let new = world.says(Who::Mia, "/done binaries");
+    let new = world.seconds(Who::Mia, "/done binaries", Who::Tom);
     assert_eq!(new.iter().filter(|(who, _)| *who == Who::List).count(), 1);
 }
 
@@ -80,7 +81,8 @@ fn nothing_becomes_public_by_a_gate_that_was_skipped() {
     // Some hours past T: not yet so late that it must be approved again.
     let new = world.waits(Span::hours(17 * 24 + 10));
     assert!(!to(&new).contains(&Who::List));
-    assert!(to(&world.says(Who::Mia, "/undo binaries\n/done binaries")).contains(&Who::List));
+    let new = world.seconds(Who::Mia, "/undo binaries\n/done binaries", Who::Tom);
+    assert!(to(&new).contains(&Who::List));
 }
 
 #[test]

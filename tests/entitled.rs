@@ -268,7 +268,7 @@ impl List {
                 self.member(MEMBERS[n], MemberFact::Suspended { reason: "x".to_owned() });
             }
             Step::Reinstate(n) if standing(self, MEMBERS[n]) == Some(true) => {
-                self.member(MEMBERS[n], MemberFact::Reinstated);
+                self.member(MEMBERS[n], MemberFact::Reinstated { seconded: None });
             }
             Step::Remove(n) if standing(self, MEMBERS[n]).is_some() => {
                 let fact = MemberFact::Removed { group: None, reason: "x".to_owned() };
@@ -302,11 +302,14 @@ impl List {
                 }
             }
             Step::Hold => self.world.apply(Some("mia"), Event::Held { notice: None }),
-            Step::Resume => self.world.apply(Some("mia"), Event::Resumed { notice: None }),
+            Step::Resume => self
+                .world
+                .apply(Some("mia"), Event::Resumed { notice: None, seconded: bare::two() }),
             Step::HandOver => self.hand_over(),
             Step::Leak => {
                 let words = Digest::of(b"words");
-                self.world.apply(Some("mia"), Event::Leaked { who: None, words });
+                self.world
+                    .apply(Some("mia"), Event::Leaked { who: None, words, seconded: bare::two() });
                 self.world.apply(Some("mia"), Event::KnownPublic);
             }
             Step::Suspend(_) | Step::Reinstate(_) | Step::Remove(_) | Step::NewKey(..) => {}

@@ -21,9 +21,24 @@ use embargod::domain::facts::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId,
 };
 use embargod::domain::facts::record::Record;
+use embargod::domain::facts::seconded::{Footing, Seconded};
 
 fn at() -> Moment {
     "2026-12-01T09:00:00Z".parse().unwrap()
+}
+
+/// What a line said before two people were asked for.
+fn of_old() -> Seconded {
+    let Event::Published { seconded, .. } =
+        old(r#"{"event":"published","at":"2026-12-01T09:00:00Z"}"#)
+    else {
+        panic!()
+    };
+    seconded
+}
+
+fn old(json: &str) -> Event {
+    serde_json::from_str(json).unwrap()
 }
 
 fn samples() -> Vec<Event> {
@@ -87,8 +102,14 @@ fn samples() -> Vec<Event> {
         doubts: vec!["x".into()],
         ..draft.clone()
     };
-    let ask =
-        Ask { person: person.clone(), by: None, line: "/close".into(), basis: digest, until: at() };
+    let ask = Ask {
+        person: person.clone(),
+        by: None,
+        line: "/close".into(),
+        basis: digest,
+        said: None,
+        until: at(),
+    };
     let purpose = Purpose::Notice { notice: notice.clone(), number: 1 };
     let mailed = Mailed { message_id: message_id.clone(), to: to.clone(), purpose };
     let copy = Copy { to: to.clone(), message_id: message_id.clone(), state: Delivery::Queued };
@@ -137,20 +158,22 @@ fn samples() -> Vec<Event> {
             task: notice.clone(),
             evidence: Some("x".into()),
             sets: Some(Anchor::FixReady),
+            seconded: None,
         },
         Event::Agreed { task: notice.clone(), role: "fix_team".into() },
         Event::Noted { note: digest },
         Event::TSet { t: at() },
-        Event::Published { at: at() },
+        old(r#"{"event":"published","at":"2026-12-01T09:00:00Z"}"#),
         Event::Frozen(Box::new(draft)),
         Event::Approved { notice: notice.clone(), number: 1 },
         Event::Held { notice: None },
-        Event::Resumed { notice: Some(notice.clone()) },
+        old(r#"{"event":"resumed","notice":"MI-3.1"}"#),
         Event::Released {
             notice: notice.clone(),
             number: 1,
             late: true,
-            recipients: BTreeSet::from([to]),
+            recipients: BTreeSet::from([to.clone()]),
+            seconded: Some(of_old()),
         },
         Event::Sent { notice, number: 1, copies: vec![copy] },
         Event::ConfirmAsked { nonce: digest, ask },
@@ -161,7 +184,7 @@ fn samples() -> Vec<Event> {
         Event::LeadOffered { to: person.clone(), until: at(), turn: true },
         Event::LeadDeclined { person: person.clone(), silent: true },
         Event::DeputySet { person: person.clone() },
-        Event::MemberJoined { person: person.clone(), role: "fix_team".into() },
+        Event::MemberJoined { person: person.clone(), role: "fix_team".into(), seconded: None },
         Event::MemberLeft { person: person.clone() },
         Event::AwaySet { person, until: Some(at()) },
         Event::Duplicated { of: handle.clone() },
@@ -201,6 +224,7 @@ fn samples() -> Vec<Event> {
     ]
     .into_iter()
     .chain(of_the_list(digest, with_patch))
+    .chain(by_two(digest, to))
     .collect()
 }
 
@@ -241,10 +265,10 @@ fn of_the_list(digest: Digest, draft: Draft) -> Vec<Event> {
             evidence: "x".into(),
         },
         MemberFact::Approved { group: group(), number: 1 },
-        MemberFact::Activated { group: group() },
+        serde_json::from_str(r#"{"what":"activated","group":"private_distributors"}"#).unwrap(),
         MemberFact::Suspended { reason: "x".into() },
         MemberFact::ReinstatementAsked,
-        MemberFact::Reinstated,
+        MemberFact::Reinstated { seconded: None },
         MemberFact::Removed { group: Some(group()), reason: "x".into() },
         MemberFact::Removed { group: None, reason: "x".into() },
         MemberFact::Reviewed { group: group(), note: "x".into() },
@@ -273,7 +297,7 @@ fn of_the_list(digest: Digest, draft: Draft) -> Vec<Event> {
         Event::Answered { notice, number: 1, answer: Answer::Ready },
         Event::Objected { words: digest },
         Event::AudienceSet { group: group(), members: Some(BTreeSet::from([ann.clone()])) },
-        Event::Leaked { who: Some(ann.clone()), words: digest },
+        Event::Leaked { who: Some(ann.clone()), words: digest, seconded: of_old() },
         Event::Member { member: ann.clone(), fact: MemberFact::KeyDistrusted { fingerprint } },
         Event::Frozen(Box::new(marked)),
         Event::NoticeAdded {
@@ -286,6 +310,43 @@ fn of_the_list(digest: Digest, draft: Draft) -> Vec<Event> {
         },
     ]);
     events
+}
+
+/// What two people stand behind.
+fn by_two(digest: Digest, to: Recipient) -> Vec<Event> {
+    let person = |id: &str| PersonId::parse(id).unwrap();
+    let of_config = |id: &str| Footing { person: person(id), given_by: None };
+    let two = || Seconded::of(&of_config("mia"), &of_config("tom")).unwrap();
+    let (ann, notice) = (person("ann"), TaskId::parse("MI-3.1").unwrap());
+    let ask = Ask {
+        person: person("mia"),
+        by: None,
+        line: "/published".into(),
+        basis: digest,
+        said: Some(at()),
+        until: at(),
+    };
+    let activated = MemberFact::Activated { group: "private_distributors".into(), seconded: two() };
+    let reinstated = MemberFact::Reinstated { seconded: Some(two()) };
+    let released = |seconded| Event::Released {
+        notice: notice.clone(),
+        number: 1,
+        late: false,
+        recipients: BTreeSet::from([to.clone()]),
+        seconded,
+    };
+    vec![
+        Event::Published { at: at(), seconded: two() },
+        Event::Resumed { notice: None, seconded: two() },
+        released(Some(two())),
+        released(None),
+        Event::MemberJoined { person: ann.clone(), role: "x".into(), seconded: Some(two()) },
+        Event::Leaked { who: None, words: digest, seconded: two() },
+        Event::Member { member: ann.clone(), fact: activated },
+        Event::Member { member: ann, fact: reinstated },
+        Event::ConfirmAsked { nonce: digest, ask },
+        Event::TaskDone { task: notice, evidence: None, sets: None, seconded: Some(two()) },
+    ]
 }
 
 /// A playbook is stored with the incidents that began with it: its first text must still load, and

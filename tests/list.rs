@@ -161,8 +161,7 @@ fn a_member_who_is_taken_out_between_release_and_dialling_gets_nothing() {
     world.waits(Span::days(11));
     at_desk(&mut world, Who::Mia, "/member suspend bob late");
     world.does(Who::Mia, "/audience private_distributors ann");
-    let asked = world.does(Who::Mia, "/resume ALL").nonce().unwrap();
-    let new = world.says(Who::Mia, &format!("/confirm {asked}"));
+    let new = world.seconds(Who::Mia, "/resume ALL", Who::Tom);
     let outside: Vec<Who> =
         to(&new).into_iter().filter(|w| Who::DISTRIBUTORS.contains(w)).collect();
     assert_eq!(outside, [Who::Ann], "{:?}", subjects(&new));
@@ -217,8 +216,7 @@ fn a_date_that_moves_twice_is_told_once_each_and_the_entry_takes_the_place_of_th
     assert!(!first.contains('T') || !first.contains("Overflow"), "{first}");
     let dates = [("2026-03-24", "20260324T160000Z"), ("2026-03-26", "20260326T160000Z")];
     for ((day, start), moved) in dates.into_iter().zip(1_u32..) {
-        let nonce = world.does(Who::Mia, &format!("/disclose {day}")).nonce().unwrap();
-        let new = world.says(Who::Mia, &format!("/confirm {nonce}"));
+        let new = world.seconds(Who::Mia, &format!("/disclose {day}"), Who::Tom);
         for who in Who::DISTRIBUTORS {
             let told = only(&new, who);
             assert!(told.subject.contains("Date changed"), "{}", told.subject);

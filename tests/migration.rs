@@ -86,7 +86,7 @@ fn live_embargoes_are_left_out_of_the_figures() {
     let (all, live) = figures(&world);
     assert_eq!((all[0].incidents, live), (0, 1), "it is secret still");
     world.waits(Span::days(7));
-    world.confirms(Who::Mia, "/published");
+    world.seconds(Who::Mia, "/published", Who::Tom);
     let (all, live) = figures(&world);
     assert_eq!((all.len(), all[0].incidents, all[0].vulnerabilities, live), (2, 1, 1, 0));
     assert_eq!(all[1].playbook.as_deref(), Some("minder"));

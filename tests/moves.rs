@@ -52,11 +52,11 @@ proptest! {
                 Step::Pass(hours) => world.pass(hours),
                 Step::Draft => world.draft(),
                 Step::Hold => world.apply(Some("mia"), Event::Held { notice: None }),
-                Step::Resume => world.apply(Some("mia"), Event::Resumed { notice: None }),
+                Step::Resume => world.apply(Some("mia"), Event::Resumed { notice: None, seconded: bare::two() }),
             }
         }
         // In the end everything is let go and approved once more, and time goes by.
-        world.apply(Some("mia"), Event::Resumed { notice: None });
+        world.apply(Some("mia"), Event::Resumed { notice: None, seconded: bare::two() });
         world.draft();
         world.pass(2_000);
         let incident = &world.desk.incidents[&world.handle];

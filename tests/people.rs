@@ -355,7 +355,7 @@ fn somebody_of_the_roster_who_reports_is_answered_as_a_reporter() {
 #[test]
 fn who_has_joined_uses_the_words_of_the_desk_without_a_role_in_the_roster() {
     let mut world = World::new();
-    world.confirms(Who::Mia, "/join ann fix_team");
+    world.seconds(Who::Mia, "/join ann fix_team", Who::Tom);
     let before = world.stage.engine().unwrap().desk().incidents.len();
     let handle = world.handle.clone();
     for text in ["/list".to_owned(), "/ping".to_owned(), format!("/incident {handle}\n/status")] {

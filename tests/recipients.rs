@@ -57,8 +57,7 @@ fn l13_each_notice_is_for_one_member_and_says_nothing_of_the_others() {
     let mut world = planned();
     approve(&mut world, "advance");
     let new = world.waits(Span::days(11));
-    let nonce = world.does(Who::Mia, "/disclose 2026-03-24").nonce().unwrap();
-    let more = world.says(Who::Mia, &format!("/confirm {nonce}"));
+    let more = world.seconds(Who::Mia, "/disclose 2026-03-24", Who::Tom);
     let people: Vec<(Who, String, String)> = Who::DISTRIBUTORS
         .iter()
         .map(|who| {

@@ -159,9 +159,12 @@ fn exploitation_alarms_the_team_and_takes_the_slack_out() {
         after < before && after >= world.incident().opened + Span::hours(23),
         "{before} {after}"
     );
-    // A date within the usual lead time needs no defence now.
-    let asked = world.does(Who::Mia, "/disclose 2026-03-03 16:00 UTC");
-    assert!(asked.text.contains("T is "), "{}", asked.text);
+    // A date within the usual lead time takes two people, whatever one of them says is going on.
+    let new = world.seconds(Who::Mia, "/disclose 2026-03-03 16:00 UTC", Who::Tom);
+    let question = new.iter().find(|(who, mail)| *who == Who::Tom && mail.nonce().is_some());
+    let text = question.unwrap().1.text.replace('\n', " ");
+    assert!(text.contains("It is exploited, and less than 7d is left until then"), "{text}");
+    assert!(world.incident().t().is_some());
     golden.check("exploited");
 }
 

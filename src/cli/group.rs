@@ -121,9 +121,11 @@ impl Group {
                 })
             }
             What::Reinstate { who } => {
-                order(path, now, who, MemberFact::Reinstated, |member| match member.suspended {
-                    Some(_) => Ok(()),
-                    None => Err("is not suspended"),
+                order(path, now, who, MemberFact::Reinstated { seconded: None }, |member| {
+                    match member.suspended {
+                        Some(_) => Ok(()),
+                        None => Err("is not suspended"),
+                    }
                 })
             }
             What::Remove { who, reason } => {

@@ -12,6 +12,8 @@ use crate::domain::facts::settings;
 pub(super) const TICK_S: RangeInclusive<u64> = 1..=60;
 /// At least one: a desk that acknowledges nothing breaks its first promise.
 pub(super) const ACKNOWLEDGEMENTS_PER_HOUR: RangeInclusive<u64> = 1..=100_000;
+/// Time enough to see it and call it off; no more than a week.
+pub(super) const ALONE_MINUTES: RangeInclusive<u64> = 10..=10_080;
 pub(super) const FULL_LOOK_S: RangeInclusive<u64> = 5..=3_600;
 pub(super) const LETTER_BYTES: RangeInclusive<u64> = 64 * 1024..=200 * 1024 * 1024;
 pub(super) const CONNECTIONS: RangeInclusive<u64> = 1..=20;
@@ -44,6 +46,10 @@ pub(super) struct DeskPart {
     pub(super) playbook: String,
     #[serde(default)]
     pub(super) threads_outside: bool,
+    #[serde(default)]
+    pub(super) alone: bool,
+    #[serde(default = "alone_minutes")]
+    pub(super) alone_minutes: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -145,6 +151,9 @@ pub(super) struct PersonPart {
     pub(super) groups: Vec<String>,
 }
 
+fn alone_minutes() -> u32 {
+    settings::ALONE_MINUTES
+}
 fn inbox() -> String {
     "INBOX".to_owned()
 }

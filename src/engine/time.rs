@@ -1,8 +1,10 @@
 //! What time brings: looked at in full whatever woke the desk.
 
+use crate::domain::decide::decision::Decision;
 use crate::domain::decide::{catch_up, membership, time};
 use crate::domain::facts::names;
 use crate::domain::facts::names::{Handle, Moment, Span};
+use crate::domain::intake::command_mail;
 use crate::domain::model::desk::cares;
 use crate::domain::outgoing::mail::Words;
 use crate::engine::commit::Cause;
@@ -64,6 +66,8 @@ impl Engine {
         for handle in self.desk.due(now) {
             // A bound, since a rule that never rests must not stop the others.
             for _ in 0..10_000 {
+                let waited = command_mail::waited(&self.desk, &handle, now, self.entropy.fresh()?);
+                self.carry_out_if_any(waited)?;
                 let decision = time::due(&self.desk, &handle, vouched, now, self.entropy.fresh()?);
                 if decision.entries.is_empty() {
                     break;
@@ -79,6 +83,13 @@ impl Engine {
         Ok(false)
     }
 
+    fn carry_out_if_any(&mut self, decision: Decision) -> Result<(), Fault> {
+        if decision.entries.is_empty() {
+            return Ok(());
+        }
+        self.carry_out(decision, Cause::Time)
+    }
+
     /// Looks who has missed what, whenever somebody may have.
     pub(super) fn let_catch_up(&mut self, now: Moment) -> Result<(), Fault> {
         if !self.desk.may_have_missed() {
@@ -88,9 +99,7 @@ impl Engine {
         let open: Vec<Handle> = self.desk.open().map(|open| open.handle.clone()).collect();
         for handle in open {
             let decision = catch_up::look(&self.desk, &handle, now, self.entropy.fresh()?);
-            if !decision.entries.is_empty() {
-                self.carry_out(decision, Cause::Time)?;
-            }
+            self.carry_out_if_any(decision)?;
         }
         Ok(())
     }

@@ -483,6 +483,7 @@ fn settings(desk: &Certificate) -> Result<Settings, Fault> {
         plain_per_hour: 10,
         encrypted_per_hour: 10,
         acknowledgements_per_hour: 60,
+        alone_minutes: None,
     })
 }
 

@@ -130,6 +130,19 @@ impl Story<'_> {
         self.command(who, &asked, &format!("/confirm {nonce}"))
     }
 
+    /// Sends a command that takes two people; Tom is asked, and confirms it.
+    fn seconded(&mut self, to: &Read, text: &str) -> Told {
+        let told = self.command(Who::Mia, to, text)?;
+        if told.nonce().is_some() {
+            return fail(format!("`{text}` was left to one person: {}", told.text));
+        }
+        let asked =
+            self.expect(Who::Tom, "the question", |mail| mail.subject.contains("asks you to"))?;
+        let Some(nonce) = asked.nonce() else { return fail("the question names no nonce") };
+        self.command(Who::Tom, &asked, &format!("/confirm {nonce}"))?;
+        Ok(())
+    }
+
     //-------- Scenes -----------------------------------------------------------------------------
 
     fn report(&mut self) -> Result<(Read, String), Fault> {
@@ -264,7 +277,7 @@ impl Story<'_> {
         self.stage.pass(past)?;
         self.none(&Who::DISTRIBUTORS, "a held notice", |_| true)?;
         let mia = self.latest(Who::Mia, handle)?;
-        self.confirmed(Who::Mia, &mia, "/resume advance")?;
+        self.seconded(&mia, "/resume advance")?;
         for who in Who::DISTRIBUTORS {
             let notice = self.expect(who, "the advance notice", |mail| {
                 mail.subject.contains("Advance notice")
@@ -285,7 +298,7 @@ impl Story<'_> {
         self.stage.say("T moves; everyone who had the old date is told.");
         let mia = self.latest(Who::Mia, handle)?;
         let t = self.stage.pace().t_moved.clone();
-        self.confirmed(Who::Mia, &mia, &format!("/disclose {t}"))?;
+        self.seconded(&mia, &format!("/disclose {t}"))?;
         for who in Who::DISTRIBUTORS {
             let told =
                 self.expect(who, "the new date", |mail| mail.subject.contains("Date changed"))?;
@@ -325,7 +338,7 @@ impl Story<'_> {
             .say("The day: the gate opens, the announcement leaves, it is recorded as public.");
         self.none(&[Who::List], "an announcement before the gate", |_| true)?;
         let mia = self.latest(Who::Mia, handle)?;
-        self.command(Who::Mia, &mia, "/done binaries")?;
+        self.seconded(&mia, "/done binaries")?;
         if self.stage.pace().t_is_ahead {
             self.none(&[Who::List], "an approved announcement before its moment", |_| true)?;
         }

@@ -22,6 +22,7 @@ use embargod::domain::facts::names::{
     Address, Digest, Fingerprint, Fresh, Handle, Moment, PersonId, Span, TaskId,
 };
 use embargod::domain::facts::record::Record;
+use embargod::domain::facts::seconded::{Footing, Seconded};
 use embargod::domain::facts::settings::Settings;
 use embargod::domain::model::desk::Desk;
 use embargod::domain::model::roster::{Person, RefKey, Roster};
@@ -40,6 +41,14 @@ pub(crate) struct World {
     gates: Vec<TaskId>,
 }
 
+const TEAM: &[&str] = &["security_team", "lead", "handlers", "support", "qa", "sweng"];
+
+/// Two people, as an effect that nobody takes back asks for.
+pub(crate) fn two() -> Seconded {
+    let of_config = |id: &str| Footing { person: PersonId::parse(id).unwrap(), given_by: None };
+    Seconded::of(&of_config("mia"), &of_config("tom")).unwrap()
+}
+
 pub(crate) fn person(id: &str, roles: &[&str], groups: &[&str]) -> Person {
     let digest = Digest::of(id.as_bytes()).to_string().to_uppercase();
     let set = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
@@ -52,6 +61,30 @@ pub(crate) fn person(id: &str, roles: &[&str], groups: &[&str]) -> Person {
         roles: set(roles),
         groups: set(groups),
         further: Vec::new(),
+    }
+}
+
+/// A report, as it opens an incident.
+pub(crate) fn opening(playbook: (Digest, Option<Digest>), received: Moment) -> Opening {
+    Opening {
+        playbook: playbook.0,
+        calendar: playbook.1,
+        letter: LetterNote {
+            raw: Digest::of(b"raw"),
+            received,
+            message_id: None,
+            author: Author::Unproven,
+            protection: Protection::Both,
+            failure: None,
+            text: Digest::of(b"text"),
+            session: None,
+        },
+        reporter: None,
+        key: None,
+        session: None,
+        acknowledge: None,
+        deferred: false,
+        looks_encrypted: true,
     }
 }
 
@@ -88,10 +121,12 @@ impl World {
             plain_per_hour: 10,
             encrypted_per_hour: 10,
             acknowledgements_per_hour: 60,
+            alone_minutes: None,
         };
         let mut desk = Desk::new(RefKey([7; 32]), settings.clone()).unwrap();
         let people = [
-            person("mia", &["security_team", "lead", "handlers", "support", "qa", "sweng"], &[]),
+            person("mia", TEAM, &[]),
+            person("tom", TEAM, &[]),
             person(
                 "ann",
                 &[],
@@ -126,26 +161,7 @@ impl World {
         assert!(world.desk.faults.is_empty(), "{:?}", world.desk.faults);
         world.take_members_over();
         let loaded = &world.desk.playbooks[playbook];
-        let opening = Opening {
-            playbook: loaded.digest,
-            calendar: loaded.calendar_digest,
-            letter: LetterNote {
-                raw: Digest::of(b"raw"),
-                received: now,
-                message_id: None,
-                author: Author::Unproven,
-                protection: Protection::Both,
-                failure: None,
-                text: Digest::of(b"text"),
-                session: None,
-            },
-            reporter: None,
-            key: None,
-            session: None,
-            acknowledge: None,
-            deferred: false,
-            looks_encrypted: true,
-        };
+        let opening = opening((loaded.digest, loaded.calendar_digest), now);
         let gates: Vec<TaskId> = loaded
             .tasks
             .iter()
@@ -164,18 +180,25 @@ impl World {
     /// What people do before a notice may leave; gates of the day lapse when T moves.
     pub(crate) fn open_gates(&mut self) {
         for task in self.gates.clone() {
-            self.apply(Some("mia"), Event::TaskDone { task, evidence: None, sets: None });
+            let (evidence, sets, seconded) = (None, None, Some(two()));
+            self.apply(Some("mia"), Event::TaskDone { task, evidence, sets, seconded });
         }
         let at = self.now;
         self.apply(Some("mia"), Event::AnchorSet { anchor: Anchor::FixReady, moment: at });
     }
 
     pub(crate) fn apply(&mut self, by: Option<&str>, event: Event) {
+        let incident = (!matches!(event, Event::Configured { .. })).then(|| self.handle.clone());
+        self.apply_about(incident, by, event);
+    }
+
+    /// The same about an incident, or about the desk.
+    pub(crate) fn apply_about(&mut self, incident: Option<Handle>, by: Option<&str>, event: Event) {
         self.number += 1;
         let record = Record {
             number: self.number,
             at: self.now,
-            incident: (!matches!(event, Event::Configured { .. })).then(|| self.handle.clone()),
+            incident,
             by: by.map(|by| PersonId::parse(by).unwrap()),
             cause: None,
             event,
@@ -247,7 +270,7 @@ impl World {
         self.apply(Some("mia"), Event::TSet { t });
     }
 
-    /// A new draft of everything that has not left, approved by somebody.
+    /// A new draft of everything that has not left, approved by two people.
     pub(crate) fn draft(&mut self) {
         self.open_gates();
         for notice in self.notices() {
@@ -271,7 +294,8 @@ impl World {
                 doubts: Vec::new(),
             };
             self.apply(None, Event::Frozen(Box::new(draft)));
-            self.apply(Some("mia"), Event::Approved { notice, number });
+            self.apply(Some("mia"), Event::Approved { notice: notice.clone(), number });
+            self.apply(Some("tom"), Event::Approved { notice, number });
         }
     }
 }

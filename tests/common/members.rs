@@ -19,7 +19,7 @@ pub(crate) fn planned() -> World {
     world.does(Who::Mia, RECORD);
     world.does(Who::Mia, "/disclose 2026-03-19");
     world.does(Who::Tom, "/done fix-ready\n/done agree-day");
-    world.does(Who::Mia, "/done agree-day\n/done plan\n/done binaries");
+    world.seconds(Who::Mia, "/done agree-day\n/done plan\n/done binaries", Who::Tom);
     world
 }
 

@@ -231,6 +231,41 @@ impl World {
         self.does(who, &format!("/confirm {nonce}"))
     }
 
+    /// A command that takes two people: the other is asked and confirms it; gives everybody's mails.
+    pub(crate) fn seconds(&mut self, who: Who, text: &str, other: Who) -> Vec<(Who, Read)> {
+        self.seconds_and(who, text, other, "")
+    }
+
+    /// The same on another incident.
+    pub(crate) fn seconds_on(&mut self, who: Who, handle: &Handle, text: &str, other: Who) {
+        let own = std::mem::replace(&mut self.handle, handle.clone());
+        self.seconds(who, text, other);
+        self.handle = own;
+    }
+
+    /// The same, with more lines in the mail of the other.
+    pub(crate) fn seconds_and(
+        &mut self,
+        who: Who,
+        text: &str,
+        other: Who,
+        more: &str,
+    ) -> Vec<(Who, Read)> {
+        let mut new = self.says(who, text);
+        let asked = new.iter().find(|(to, mail)| *to == other && mail.nonce().is_some());
+        let Some((_, question)) = asked else {
+            panic!("`{text}`: {:?}", new.iter().map(|(w, m)| (w, &m.text)).collect::<Vec<_>>())
+        };
+        let own = new.iter().find(|(to, mail)| *to == who && mail.nonce().is_some());
+        assert!(own.is_none(), "`{text}` was left to one person");
+        let confirm = format!("/confirm {}{more}", question.nonce().unwrap());
+        let confirmed = self.says(other, &confirm);
+        let done = |(to, mail): &(Who, Read)| *to == other && mail.subject.contains("] Done:");
+        assert!(confirmed.iter().any(done), "`{text}`: {:?}", subjects(&confirmed));
+        new.extend(confirmed);
+        new
+    }
+
     /// A command that must be refused with these words; gives the refusal.
     pub(crate) fn is_refused(&mut self, who: Who, text: &str, why: &str) -> Read {
         let handle = self.handle.clone();

@@ -48,7 +48,12 @@ fn apereo_with_a_grace_before_the_details() {
     tale.refused(Who::Mia, "/done tickets", "waits for `public`");
     tale.scene("The announcement");
     tale.until("2026-03-30T15:00:00Z");
-    tale.does(Who::Mia, "/done clearance\n/preview announce\n/approve announce@1");
+    tale.second_and(
+        Who::Mia,
+        "/done clearance\n/preview announce",
+        Who::Tom,
+        "\n/approve announce@1",
+    );
     tale.until("2026-03-31T14:59:00Z");
     assert_eq!(tale.count(Who::List, "Security release"), 0);
     tale.until("2026-03-31T15:00:30Z");

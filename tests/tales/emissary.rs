@@ -33,20 +33,27 @@ fn emissary_from_disclosure_to_retrospective() {
     tale.does(Who::Uma, "/done develop");
     tale.does(Who::Uma, "/done fix-ready 0123456789abcdef0123, fedcba9876543210fedc");
     tale.scene("The forthcoming fix, with a date and a time");
-    tale.does(Who::Mia, "/done plan");
     tale.refused(Who::Mia, "/done actionable", "needs these in the record first: t");
-    tale.does(Who::Mia, "/disclose 2026-03-12 17:00 UTC\n/done actionable\n/preview forthcoming\n/approve forthcoming@1");
+    tale.second_and(
+        Who::Mia,
+        "/disclose 2026-03-12 17:00 UTC\n/done actionable\n/done plan\n/preview forthcoming",
+        Who::Tom,
+        "\n/approve forthcoming@1",
+    );
     tale.waits(Span::minutes(1));
     assert_eq!(tale.count(Who::List, "Security fix on 2026-03-12 17:00 UTC"), 1);
     tale.does(Who::Mia, "/preview cve\n/approve cve@1\n/done pull-request");
     tale.scene("Fix release day");
     tale.until("2026-03-12T17:00:30Z");
-    tale.does(Who::Mia, "/cve CVE-2026-41235\n/preview announce\n/approve announce@1");
+    tale.does(Who::Mia, "/cve CVE-2026-41235\n/preview announce");
     assert_eq!(tale.count(Who::List, "Security release"), 0, "not merged yet");
     let asked = tale.does(Who::Tom, "/done merge 0123456789abcdef0123, aaaabbbbccccddddeeee");
     assert!(asked.text.contains("New: aaaabbbbccccddddeeee"), "{}", asked.text);
     assert_eq!(tale.count(Who::Mia, "ALARM: the commits"), 1);
-    tale.does(Who::Tom, "/done merge fedcba9876543210fedc, 0123456789abcdef0123");
+    tale.does(
+        Who::Tom,
+        "/approve announce@1\n/done merge fedcba9876543210fedc, 0123456789abcdef0123",
+    );
     tale.waits(Span::minutes(1));
     assert_eq!(tale.count(Who::List, "Security release"), 1);
     assert_eq!(tale.count(Who::Uma, "The Fix Team has ended"), 1);

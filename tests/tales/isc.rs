@@ -67,18 +67,23 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.scene("\"Earliest\" notification");
     tale.does(Who::Mia, "/preview earliest\n/preview asn");
     tale.refused(Who::Mia, "/approve earliest@1", "your own approval does not count");
-    // Support of this incident is Mia alone, so somebody joins to be the second pair of eyes.
+    // Support of this incident is Mia alone. Whom she lets join is no second pair of eyes of hers: then
+    // everybody on the incident may.
     tale.confirms(Who::Mia, "/join uma support");
-    tale.does(Who::Uma, "/approve earliest@1\n/approve asn@1");
+    tale.does(Who::Tom, "/approve earliest@1\n/approve asn@1");
     tale.refused(Who::Mia, "/preview pre-announcement", "does not ask for `pre-announcement`");
     tale.scene("The pre-announcement is one for the release: on its first incident");
     tale.on(&second);
     tale.does(Who::Tom, "/set fix_link https://gitlab.example/3\n/done fix\n/done reviewed");
     tale.does(Who::Uma, "/done reviewed");
-    tale.does(Who::Tom, "/done merge\n/done asn-releases");
-    tale.does(Who::Mia, "/preview pre-announcement");
+    tale.second_and(
+        Who::Tom,
+        "/done merge\n/done asn-releases",
+        Who::Mia,
+        "\n/preview pre-announcement",
+    );
     tale.confirms(Who::Mia, "/join uma support");
-    tale.does(Who::Uma, "/approve pre-announcement@1");
+    tale.does(Who::Tom, "/approve pre-announcement@1");
     tale.on(&first);
     tale.scene("T-5, T-4, T-1");
     tale.until("2026-03-19T14:59:00Z");
@@ -118,11 +123,12 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     );
     tale.refused(Who::Mia, "/done publish", "before `publish` come ISC-5.1");
     tale.until("2026-03-26T15:00:30Z");
-    tale.does(Who::Mia, "/done clearance\n/done publish\n/done matrix");
+    tale.second(Who::Mia, "/done clearance", Who::Tom);
+    tale.does(Who::Mia, "/done publish\n/done matrix");
     tale.does(Who::Tom, "/done merge-advisory");
     tale.confirms(Who::Mia, "/published");
     tale.does(Who::Mia, "/preview customers");
-    tale.does(Who::Uma, "/approve customers@1");
+    tale.does(Who::Tom, "/approve customers@1");
     tale.does(Who::Tom, "/preview mitre\n/approve mitre@1");
     tale.does(Who::Mia, "/answer complete");
     tale.waits(Span::days(1));

@@ -39,15 +39,15 @@ fn stalwart_through_its_phases() {
     tale.scene("Phase 4: before the release");
     tale.does(Who::Mia, "/disclose 2026-03-20 12:00 UTC\n/set credit Rita\n/set binaries https://example.org/0.11.3\n/set mitigation none\n/set notify_distributors yes\n/cve CVE-2026-31337");
     tale.does(Who::Mia, "/preview advance\n/preview release-notes\n/approve release-notes@1\n/preview forum-draft\n/approve forum-draft@1\n/preview github-draft\n/approve github-draft@1");
-    tale.does(Who::Mia, "/preview advisory-final\n/approve advisory-final@1\n/preview advisory-content\n/approve advisory-content@1\n/preview announce\n/approve announce@1");
-    tale.does(Who::Tom, "/approve advance@1\n/done final-patch\n/done docs");
+    tale.does(Who::Mia, "/preview advisory-final\n/approve advisory-final@1\n/preview advisory-content\n/approve advisory-content@1\n/preview announce");
+    tale.does(Who::Tom, "/approve advance@1\n/approve announce@1\n/done final-patch\n/done docs");
     tale.does(Who::Mia, "/done update-test");
     tale.until("2026-03-17T12:01:00Z");
     assert_eq!(tale.count(Who::Ann, "Advance notice"), 1);
     tale.scene("Phase 4: the release");
     tale.until("2026-03-20T12:01:00Z");
     assert_eq!(tale.count(Who::List, "Security release"), 0, "no gate is open");
-    tale.does(Who::Mia, "/done clearance");
+    tale.second(Who::Mia, "/done clearance", Who::Tom);
     tale.does(Who::Mia, "/done publish\n/done docker\n/done publish-advisory");
     tale.waits(Span::minutes(1));
     assert_eq!(tale.count(Who::List, "Security release"), 1);

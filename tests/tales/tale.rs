@@ -140,11 +140,13 @@ impl Tale {
 
     /// A second person confirms what the first asked for.
     pub(crate) fn second(&mut self, who: Who, text: &str, other: Who) {
-        self.writes(who, &format!("{text}; {} confirms it", other.id()));
-        let new = self.world.says(who, text);
-        let asked = new.iter().find(|(to, mail)| *to == other && mail.nonce().is_some()).unwrap();
-        let nonce = asked.1.nonce().unwrap();
-        self.world.does(other, &format!("/confirm {nonce}"));
+        self.second_and(who, text, other, "");
+    }
+
+    /// The same, with more lines in the mail of the second.
+    pub(crate) fn second_and(&mut self, who: Who, text: &str, other: Who, more: &str) {
+        self.writes(who, &format!("{text}; {} confirms it{more}", other.id()));
+        self.world.seconds_and(who, text, other, more);
         self.flush();
     }
 

@@ -122,7 +122,7 @@ pub fn exploited(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
             "T is {t}. Open work that does not count from T is due as early as the process allows."
         ),
     ];
-    let next = "agree on an early T and set it with `| /disclose +1d` or another moment, without the bar; the process's usual lead time is not asked for.";
+    let next = "agree on an early T and set it with `| /disclose +1d` or another moment, without the bar; sooner than the process asks for, a second person agrees to it.";
     turn.tell_concerned(&people, "EXPLOITED", &lines, next);
     Ok(format!(
         "Recorded: it is exploited. The team is told.\nT is {t}. To bring it forward:\n\n  | /disclose +1d\n"

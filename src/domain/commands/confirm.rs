@@ -42,6 +42,29 @@ pub struct Order<'d> {
 pub fn resolve<'d>(turn: &mut Turn<'_, 'd>, nonce: &str) -> Result<Order<'d>, Refusal> {
     needs(nonce, "confirm", "NONCE")?;
     let (hash, ask) = find(turn, nonce)?;
+    ordered(turn, hash, ask)
+}
+
+/// The order that somebody confirms by giving the same command themselves, having been asked about it.
+pub fn answered_by<'d>(turn: &mut Turn<'_, 'd>) -> Option<Result<Order<'d>, Refusal>> {
+    let (me, now) = (&turn.person.id, turn.work.now);
+    let same = |ask: &Ask| {
+        ask.person == *me
+            && ask.by.as_ref().is_some_and(|by| by != me)
+            && ask.line == turn.line
+            && now <= ask.until
+    };
+    let asks = &turn.work.incident.as_ref()?.asks;
+    let (hash, ask) = asks.iter().find(|(_, ask)| same(ask))?;
+    let (hash, ask) = (*hash, ask.clone());
+    Some(ordered(turn, hash, ask))
+}
+
+/// Uses a question up, and says what it stands for.
+///
+/// # Errors
+/// When it stands for nothing that this person may confirm now.
+pub fn ordered<'d>(turn: &mut Turn<'_, 'd>, hash: Digest, ask: Ask) -> Result<Order<'d>, Refusal> {
     if turn.work.now > ask.until {
         return Err(Refusal::new(
             "too late to confirm",

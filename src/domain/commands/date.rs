@@ -7,6 +7,7 @@ use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Recipient};
 use crate::domain::facts::names::{Handle, Moment, TaskId};
 use crate::domain::facts::refusal::Refusal;
+use crate::domain::facts::seconded::Seconded;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::roster::Person;
 use crate::domain::process::vocabulary::{team_word, unknown};
@@ -25,8 +26,10 @@ pub(crate) fn set_t(work: &mut Work<'_>, person: &Person, t: Moment) -> Result<u
         .collect();
     let count = holders.len();
     work.add(Event::TSet { t });
-    if count > 0 {
-        tell_new_date(work, person, holders)?;
+    if count > 0
+        && let Some(seconded) = work.two()
+    {
+        tell_new_date(work, person, holders, seconded)?;
     }
     Ok(count)
 }
@@ -36,6 +39,7 @@ pub(crate) fn tell_new_date(
     work: &mut Work<'_>,
     person: &Person,
     to: std::collections::BTreeSet<Recipient>,
+    seconded: Seconded,
 ) -> Result<(), Refusal> {
     let written = render(work, "date-changed", None).map_err(broken)?;
     let id = TaskId::date_changed();
@@ -45,7 +49,8 @@ pub(crate) fn tell_new_date(
     let number = draft.number;
     work.add(Event::Frozen(Box::new(draft)));
     work.add(Event::Approved { notice: id.clone(), number });
-    work.add(Event::Released { notice: id, number, late: false, recipients: to });
+    let (late, seconded) = (false, Some(seconded));
+    work.add(Event::Released { notice: id, number, late, recipients: to, seconded });
     Ok(())
 }
 

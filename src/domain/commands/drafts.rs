@@ -31,18 +31,30 @@ fn notice_task(turn: &Turn<'_, '_>, word: &str) -> Result<Task, Refusal> {
 
 /// The notice of that name, if this person may approve it.
 fn approved_task(turn: &Turn<'_, '_>, word: &str) -> Result<Task, Refusal> {
-    let refused = match notice_task(turn, word) {
-        Ok(task) => return Ok(task),
-        Err(refused) => refused,
-    };
-    let Ok(task) = turn.find_task(word) else { return Err(refused) };
-    let draft = turn.incident()?.notices.get(&task.id).and_then(|notice| notice.draft());
+    let task = turn.find_task(word)?;
+    let incident = turn.incident()?;
+    let draft = incident.notices.get(&task.id).and_then(|notice| notice.draft());
     let editor = draft.and_then(|draft| draft.by.as_ref());
+    let own = notice_task(turn, word);
     let mut may = approvers(turn.work, &task, editor).into_iter();
-    if task.is_notice() && may.any(|person| person.id == turn.person.id) {
+    if !task.is_notice() {
+        return own;
+    }
+    if may.any(|person| person.id == turn.person.id) {
         return Ok(task);
     }
-    Err(refused)
+    let outside = task.audience.as_ref().is_some_and(Audience::is_outside);
+    let given = incident.joined.get(&turn.person.id).into_iter().flat_map(|roles| roles.values());
+    let by_editor = given.flatten().any(|by| Some(by) == editor);
+    if outside && by_editor && incident.alone.is_none() {
+        let editor = editor.map(|id| turn.work.name(id)).unwrap_or_default();
+        return Err(Refusal::new(
+            "not a second person",
+            format!("{editor} froze `{word}` and gave you your role, so you two count as one."),
+            "another of the team must approve it.",
+        ));
+    }
+    own
 }
 
 /// `/preview NOTICE`
@@ -105,7 +117,8 @@ pub(super) fn freeze_and_show(
     let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
     let audience = task.audience.as_ref().map_or_else(String::new, |a| label(turn, a));
     show_draft(turn.work, task, number, written, Some(turn.person), &enclosed);
-    let editor = if schedule::excludes_editor(task) {
+    let wanted = schedule::approvals_wanted(turn.incident()?, task).max(1);
+    let editor = if schedule::excludes_editor(turn.incident()?, task) {
         " You changed it last, so you do not count among them."
     } else {
         ""
@@ -122,7 +135,7 @@ pub(super) fn freeze_and_show(
     Ok(format!(
         "Frozen as {word}@{number}, for: {audience} ({} now). It leaves\n{leaves}once it has {} approval(s).{editor}\n{doubts}{}\n  | /approve {word}@{number}\n  | /rehearse {word}\n\n> Subject: {}\n>\n{}",
         to.len(),
-        task.approvals,
+        wanted,
         attached_words(&enclosed),
         shown.subject,
         texts::quote(&shown.body),
@@ -156,8 +169,7 @@ fn enclosed(
     written: &Written,
 ) -> Result<Enclosed, Refusal> {
     let given: Vec<_> = turn
-        .letter
-        .attachments
+        .attachments()
         .iter()
         .filter(|part| !part.is_text_of_mail() && !part.tells_who_wrote())
         .cloned()
@@ -249,6 +261,12 @@ fn label(turn: &Turn<'_, '_>, audience: &Audience) -> String {
 /// Who may approve a draft that somebody froze: those who hold a role of its task; where they are too
 /// few without the one who does not count, everybody on the incident.
 fn approvers<'d>(work: &Work<'d>, task: &Task, editor: Option<&PersonId>) -> Vec<&'d Person> {
+    let Some(incident) = work.incident.as_ref() else { return Vec::new() };
+    let outside = task.audience.as_ref().is_some_and(Audience::is_outside);
+    if outside && incident.alone.is_none() {
+        let may = schedule::approvers(incident, task, editor);
+        return may.iter().filter_map(|id| work.person(id)).collect();
+    }
     let counts = |person: &&Person| Some(&person.id) != editor;
     let mut people: Vec<&Person> = Vec::new();
     for person in task.roles().flat_map(|role| work.holders(role)).filter(counts) {
@@ -256,7 +274,7 @@ fn approvers<'d>(work: &Work<'d>, task: &Task, editor: Option<&PersonId>) -> Vec
             people.push(person);
         }
     }
-    if schedule::excludes_editor(task) && people.len() < task.approvals {
+    if schedule::excludes_editor(incident, task) && people.len() < task.approvals {
         people = work.team().into_iter().filter(counts).collect();
     }
     people
@@ -280,7 +298,7 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     };
     let incident = turn.incident()?;
     let notice = incident.notices.get(&task.id);
-    let missing = notice.map_or(0, |notice| approvals_missing(notice, &task));
+    let missing = notice.map_or(0, |notice| approvals_missing(incident, notice, &task));
     if missing > 0 {
         return Ok(format!("You approve {word}@{number}. {missing} more must.{stale}"));
     }
@@ -292,6 +310,15 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let held =
         if incident.is_held(&task.id) { "\nIt is held; `| /resume` lets it go." } else { "" };
     let moment = notice::moment(turn.work, &task);
+    let outside = task.audience.as_ref().is_some_and(Audience::is_outside);
+    if let Some(alone) = turn.incident()?.alone.filter(|_| outside) {
+        let from = alone.from(turn.work.now);
+        turn.tell_operators(from);
+        return Ok(format!(
+            "{word}@{number} is approved. You are alone at this desk, so it does not leave before {}, and `| /hold {word}` stops it. It leaves\n{moment}.{blocked}{held}{stale}",
+            turn.work.say(from)
+        ));
+    }
     Ok(format!("{word}@{number} is approved. It leaves\n{moment}.{blocked}{held}{stale}"))
 }
 
@@ -335,7 +362,7 @@ fn approvable(turn: &Turn<'_, '_>, task: &Task, number: &str) -> Result<u32, Ref
         let why = format!("{word}@{n} speaks of a date that has moved since.");
         return Err(Refusal::new("the draft has another date", why, next));
     }
-    if schedule::excludes_editor(task) && newest.by.as_ref() == Some(&turn.person.id) {
+    if schedule::excludes_editor(incident, task) && newest.by.as_ref() == Some(&turn.person.id) {
         let why = format!("you froze {word}@{n}, so your own approval does not count.");
         return Err(Refusal::new("you changed it last", why, "others must approve it."));
     }

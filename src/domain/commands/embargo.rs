@@ -53,7 +53,7 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.line = format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"));
     let others = date::others(turn)?;
     let doubts = all_doubts(turn, &others, t, old)?;
-    let two = !date::second_for(turn, &others).is_empty();
+    let two = turn.must_second || !date::second_for(turn, &others).is_empty();
     if doubts.is_empty() && !two && !turn.needs_second(Word::Disclose) {
         turn.work.add(Event::TSet { t });
         return Ok(format!("T is {}.\n{}{}", turn.work.say(t), plan(turn), keys_note(turn)));
@@ -70,6 +70,7 @@ pub fn disclose(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let basis = format!("{old:?} {holders:?} {others:?} {theirs:?}");
     // The process of each of them may ask for a second person.
     turn.also_holds = date::second_for(turn, &others);
+    turn.also_on.clone_from(&others);
     let ask = ask_with_notice(turn, t, &what, &basis, &others);
     turn.also_holds.clear();
     if let Some(ask) = ask? {
@@ -150,13 +151,11 @@ fn doubts(work: &Work<'_>, playbook: &Playbook, t: Moment, old: Option<Moment>) 
     {
         doubts.push(format!("the process asks for {} {}", at.format("%H:%M"), calendar.zone));
     }
-    // Once it is exploited there is nothing to wait for.
     let hurry = work.incident.as_ref().is_some_and(|incident| incident.exploited().is_some());
-    if !hurry && t < playbook.t.min_lead.from(work.now, calendar) {
-        doubts.push(format!(
-            "less than {} is left until then",
-            playbook.t.min_lead.to_string().trim_start_matches('+')
-        ));
+    if t < playbook.t.min_lead.from(work.now, calendar) {
+        let lead = playbook.t.min_lead.to_string();
+        let why = if hurry { "It is exploited, and less" } else { "less" };
+        doubts.push(format!("{why} than {} is left until then", lead.trim_start_matches('+')));
     }
     doubts
 }
@@ -310,7 +309,8 @@ pub fn resume(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     {
         return Ok(ask);
     }
-    turn.work.add(Event::Resumed { notice });
+    let Some(seconded) = turn.work.two() else { return Ok(String::new()) };
+    turn.work.add(Event::Resumed { notice, seconded });
     Ok(format!("Let go: {name}."))
 }
 
@@ -328,7 +328,12 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     if let Some(ask) = turn.confirmed(&what, &[&basis])? {
         return Ok(ask);
     }
-    turn.work.add(Event::Published { at: turn.work.now });
+    // Two people have made it public by the notice that the list has: this only writes it down.
+    if turn.work.seconded.is_none() {
+        turn.work.seconded = turn.incident()?.made_public_by(turn.work.now);
+    }
+    let Some(seconded) = turn.work.two() else { return Ok(String::new()) };
+    turn.work.add(Event::Published { at: turn.work.now, seconded });
     let linked = all_linked(turn)?;
     let others = match linked.as_slice() {
         [] => String::new(),

@@ -159,7 +159,7 @@ fn pinned(key: &AttachedKey) -> PinnedKey {
 fn renewed<'t>(turn: &Turn<'t, '_>, member: &Member) -> Option<&'t AttachedKey> {
     let theirs =
         |key: &&AttachedKey| member.keys.iter().any(|known| known.fingerprint == key.fingerprint);
-    turn.letter.certificates.iter().find(theirs)
+    turn.certificates().iter().find(theirs)
 }
 
 fn renew(turn: &mut Turn<'_, '_>, member: &Member, key: &AttachedKey) -> Answer {
@@ -188,7 +188,7 @@ fn replace(turn: &mut Turn<'_, '_>) -> Answer {
     check_key(turn, key)?;
     // Only the key in force gives way to another one: not one that it took the place of, nor one that
     // somebody has said may be in other hands.
-    let signed = turn.letter.verdict.signed().map(|signed| &signed.fingerprint);
+    let signed = turn.work.signed.as_ref();
     let first = member.keys.first().map(|key| &key.fingerprint);
     let by_old = signed.is_some()
         && signed == first
@@ -316,7 +316,7 @@ fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 fn confirm(turn: &mut Turn<'_, '_>, nonce: &str) -> Answer {
     needs(nonce, "key confirm", "NONCE")?;
     let member = myself(turn)?;
-    let signed = turn.letter.verdict.signed().map(|signed| signed.fingerprint.clone());
+    let signed = turn.work.signed.clone();
     let fits = member.challenge.as_ref().is_some_and(|(hash, fingerprint)| {
         *hash == nonce_hash(nonce) && signed.as_ref() == Some(fingerprint)
     });

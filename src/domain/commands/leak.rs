@@ -11,6 +11,7 @@ use crate::domain::decide::relay;
 use crate::domain::facts::event::{Event, Recipient};
 use crate::domain::facts::names::TaskId;
 use crate::domain::facts::refusal::Refusal;
+use crate::domain::facts::seconded::Seconded;
 use crate::domain::model::member::Member;
 use crate::domain::outgoing::texts::{Written, clean, clean_line, quote};
 
@@ -48,15 +49,16 @@ pub fn leak(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     if let Some(ask) = turn.confirmed(&question, &[&basis])? {
         return Ok(ask);
     }
+    let Some(seconded) = turn.work.two() else { return Ok(String::new()) };
     let kept = turn.work.keep(what.clone());
     let by = suspected.as_ref().map(|member| member.id.clone());
-    turn.work.add(Event::Leaked { who: by, words: kept });
+    turn.work.add(Event::Leaked { who: by, words: kept, seconded: seconded.clone() });
     if turn.incident()?.playbook.fields.contains_key("leaked") {
         let value = clean_line(&what, 300);
         turn.work.add(Event::FieldSet { field: "leaked".to_owned(), value });
     }
     let count = to.len();
-    send(turn, to)?;
+    send(turn, to, seconded)?;
     let drafts = if turn.incident()?.known_public().is_none() {
         alarm::end_embargo(turn)?
     } else {
@@ -140,7 +142,11 @@ fn notice_text(turn: &Turn<'_, '_>) -> Result<Written, Refusal> {
 }
 
 /// Freezes and releases the word that it has got out.
-fn send(turn: &mut Turn<'_, '_>, to: BTreeSet<Recipient>) -> Result<(), Refusal> {
+fn send(
+    turn: &mut Turn<'_, '_>,
+    to: BTreeSet<Recipient>,
+    seconded: Seconded,
+) -> Result<(), Refusal> {
     if to.is_empty() {
         return Ok(());
     }
@@ -152,6 +158,7 @@ fn send(turn: &mut Turn<'_, '_>, to: BTreeSet<Recipient>) -> Result<(), Refusal>
     let number = draft.number;
     turn.work.add(Event::Frozen(Box::new(draft)));
     turn.work.add(Event::Approved { notice: id.clone(), number });
-    turn.work.add(Event::Released { notice: id, number, late: false, recipients: to });
+    let (late, seconded) = (false, Some(seconded));
+    turn.work.add(Event::Released { notice: id, number, late, recipients: to, seconded });
     Ok(())
 }

@@ -69,7 +69,7 @@ fn on_both<'d>(turn: &Turn<'_, 'd>, other: &Handle) -> Vec<&'d Person> {
 pub fn duplicate(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     let of = other(turn, arguments, "duplicate")?;
-    turn.also_on = Some(of.clone());
+    turn.also_on = vec![of.clone()];
     let incident = turn.incident()?;
     let own = incident.handle.clone();
     if incident.status == Status::Accepted || turn.needs_second(Word::Duplicate) {
@@ -93,7 +93,7 @@ pub fn duplicate(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 pub fn merge(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     let into = other(turn, arguments, "merge")?;
-    turn.also_on = Some(into.clone());
+    turn.also_on = vec![into.clone()];
     let (open, basis) = still_open(turn)?;
     let what = format!(
         "This incident goes on as {into}, and its own agenda ends. Its reporter is told nothing, and is still answered here.{open}"

@@ -102,9 +102,8 @@ fn group_of<'a>(
 
 /// The one certificate that came inside the encryption, besides the writer's own.
 pub(super) fn attached<'t>(turn: &Turn<'t, '_>) -> Result<&'t AttachedKey, Refusal> {
-    let letter = turn.letter;
     let own = |key: &&AttachedKey| !turn.person.fingerprints().any(|f| *f == key.fingerprint);
-    let others: Vec<&AttachedKey> = letter.certificates.iter().filter(own).collect();
+    let others: Vec<&AttachedKey> = turn.certificates().iter().filter(own).collect();
     match others.as_slice() {
         [one] => Ok(one),
         [] => Err(Refusal::new(
@@ -345,8 +344,7 @@ fn proposal(turn: &Turn<'_, '_>, member: &Member, group: &str, rules: &Group) ->
     lines
         .extend(member.keys.first().map(|key| format!("  key       {}", key.fingerprint.spaced())));
     let attached = turn
-        .letter
-        .certificates
+        .certificates()
         .iter()
         .find(|key| member.keys.first().is_some_and(|own| own.fingerprint == key.fingerprint));
     let words = match attached.map(|key| key.facts.usable_until(turn.work.now)) {
@@ -461,7 +459,12 @@ fn let_in(turn: &mut Turn<'_, '_>, member: &Member) -> Result<Option<String>, Re
             return Err(twice());
         }
         turn.work.add_member(&id, MemberFact::ReinstatementAsked);
-        turn.work.add_member(&id, MemberFact::Reinstated);
+        let agreed = suspension.lifting.keys().chain([&me]);
+        let seconded = turn.work.desk.two_of_stewards(agreed, &id);
+        if seconded.is_none() {
+            return Err(twice());
+        }
+        turn.work.add_member(&id, MemberFact::Reinstated { seconded });
         let lines = [format!("{} ({id}) is let in again.", member.name)];
         let others = stewards_but(turn.work, &me);
         let next = "nothing; what they missed is sent to them while the embargo lasts.";

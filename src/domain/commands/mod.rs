@@ -25,6 +25,7 @@ pub mod rehearse;
 pub mod reporter;
 pub mod rights;
 pub mod roll;
+pub mod second;
 pub mod talk;
 pub mod tasks;
 pub mod triage;

@@ -250,13 +250,16 @@ pub fn join(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     }
     let label = playbook.role_label(&role).to_owned();
     let what = format!("{} would see everything of this incident, as: {label}.", person.name);
+    // Not who else has joined: several may be asked about in one mail.
     let incident = turn.incident()?;
-    let basis = format!("{:?} {:?} {}", incident.joined, incident.left, incident.status.word());
+    let (roles, left) = (incident.joined.get(&person.id), incident.left.contains(&person.id));
+    let basis = format!("{} {role} {roles:?} {left} {}", person.id, incident.status.word());
     if let Some(ask) = turn.confirmed(&what, &[&basis])? {
         return Ok(ask);
     }
     let team = turn.work.circle();
-    turn.work.add(Event::MemberJoined { person: person.id.clone(), role });
+    let seconded = turn.work.seconded.clone();
+    turn.work.add(Event::MemberJoined { person: person.id.clone(), role, seconded });
     let lines = [
         format!("{} let you join this incident, as: {label}.", turn.person.name),
         "It is under embargo: nothing of it leaves this circle.".to_owned(),

@@ -54,7 +54,8 @@ pub fn help(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 /// `/ping`
 pub fn ping(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let about = turn.work.incident.as_ref().map(|incident| &incident.handle);
-    Ok(diagnosis::tell(turn.letter, Some(turn.person), about, None))
+    let Some(letter) = turn.letter else { return Ok(String::new()) };
+    Ok(diagnosis::tell(letter, Some(turn.person), about, None))
 }
 
 /// `/whoami`

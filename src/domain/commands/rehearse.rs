@@ -71,10 +71,11 @@ pub fn rehearse(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let draft = found.and_then(|notice| notice.valid_draft());
     match (found, draft) {
         (Some(found), Some(draft)) => {
-            let missing = approvals_missing(found, &task);
-            let have = task.approvals.saturating_sub(missing);
+            let missing = approvals_missing(&incident, found, &task);
+            let wanted = schedule::approvals_wanted(&incident, &task).max(1);
+            let have = wanted.saturating_sub(missing);
             let _ = writeln!(out, "  draft     {}@{}", task.word(), draft.number);
-            let _ = writeln!(out, "  approvals {have} of {}", task.approvals);
+            let _ = writeln!(out, "  approvals {have} of {wanted}");
             if !incident.is_dated(draft) {
                 out.push_str("  date      it speaks of ANOTHER DATE: freeze a new one\n");
             }

@@ -103,7 +103,7 @@ fn own_text(turn: &mut Turn<'_, '_>, before: &str) -> Result<String, Refusal> {
 /// When something is attached that holds what is not for the reporter.
 fn for_reporter(turn: &Turn<'_, '_>) -> Result<(Vec<Attachment>, Vec<String>), Refusal> {
     let (mut leave, mut stay) = (Vec::new(), Vec::new());
-    for attachment in &turn.letter.attachments {
+    for attachment in turn.attachments() {
         if attachment.is_text_of_mail() || attachment.tells_who_wrote() {
             if !attachment.is_text_of_mail() {
                 stay.push(attachment.name.clone());

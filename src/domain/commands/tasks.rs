@@ -5,7 +5,7 @@ use crate::domain::commands::turn::{Answer, Turn, needs};
 use crate::domain::decide::{auto, reminders};
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::Event;
-use crate::domain::facts::names::TaskId;
+use crate::domain::facts::names::{PersonId, TaskId};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Notice;
 use crate::domain::model::{incident, schedule};
@@ -44,7 +44,8 @@ pub fn done(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         }
     };
     let sets = task.sets.filter(|_| last);
-    turn.work.add(Event::TaskDone { task: id, evidence, sets });
+    let seconded = turn.work.seconded.clone();
+    turn.work.add(Event::TaskDone { task: id, evidence, sets, seconded });
     Ok(format!("Done: {}", task.title))
 }
 
@@ -262,13 +263,21 @@ fn agree(turn: &mut Turn<'_, '_>, task: &Task) -> Answer {
         ));
     };
     turn.work.add(Event::Agreed { task: task.id.clone(), role });
-    let agreed = turn.incident()?.agreed.get(&task.id).map_or(0, std::collections::BTreeMap::len);
+    let people = turn.incident()?.agreed.get(&task.id).cloned().unwrap_or_default();
+    let agreed = people.len();
+    // Those who agree are the two, where they are two.
+    let people: Vec<&PersonId> = people.values().collect();
+    let two = turn.incident()?.two_of(&people);
     let missing = task.agree.len().max(task.people).saturating_sub(agreed);
     if missing > 0 {
         let who = if task.people > 1 { "person" } else { "role" };
         return Ok(format!("You agree. {missing} more {who} must."));
     }
-    turn.work.add(Event::TaskDone { task: task.id.clone(), evidence: None, sets: task.sets });
+    if two.is_some() {
+        turn.work.seconded = two;
+    }
+    let (id, sets, seconded) = (task.id.clone(), task.sets, turn.work.seconded.clone());
+    turn.work.add(Event::TaskDone { task: id, evidence: None, sets, seconded });
     Ok(format!("All agree: {}", task.title))
 }
 
@@ -340,7 +349,7 @@ pub fn skip(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         if let Some(ask) = skip_gate(turn, &task)? {
             return Ok(ask);
         }
-    } else if turn.needs_second(Word::Skip) {
+    } else if turn.must_second || turn.needs_second(Word::Skip) {
         let what = format!("`{word}` would not be done: {}", task.title);
         if let Some(ask) = turn.confirmed(&what, &[])? {
             return Ok(ask);

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::domain::commands::rights;
-use crate::domain::decide::work::Work;
-use crate::domain::facts::event::{Ask, Event, Purpose};
-use crate::domain::facts::letter::Letter;
+use crate::domain::decide::relay;
+use crate::domain::decide::work::{Question, Work};
+use crate::domain::facts::event::{Ask, Event};
+use crate::domain::facts::letter::{AttachedKey, Attachment, Letter};
 use crate::domain::facts::names::{
     Digest, Handle, Moment, PersonId, Span, TaskId, base32, later, nonce_hash,
 };
 use crate::domain::facts::refusal::{Refusal, nearest};
+use crate::domain::facts::seconded::{Alone, Seconded};
 use crate::domain::model::incident::{Incident, Status};
 use crate::domain::model::roster::Person;
-use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::Problem;
 use crate::domain::process::playbook::Task;
 use crate::domain::process::vocabulary::{Row, Second, Word, row_of, team_word, unknown};
@@ -23,11 +22,20 @@ use crate::domain::process::vocabulary::{Row, Second, Word, row_of, team_word, u
 pub type Answer = Result<String, Refusal>;
 
 /// What somebody was asked to confirm, and did.
+#[derive(Clone)]
 pub struct Confirmed<'d> {
     /// What they were asked.
     pub ask: Ask,
     /// Who confirms it.
     pub by: &'d Person,
+}
+
+impl Confirmed<'_> {
+    /// Whether whoever gave the command confirms it.
+    #[must_use]
+    pub fn own(&self) -> bool {
+        self.ask.by.is_none()
+    }
 }
 
 /// One line of a command mail being carried out.
@@ -36,8 +44,9 @@ pub struct Turn<'w, 'd> {
     pub work: &'w mut Work<'d>,
     /// Who gave the order.
     pub person: &'d Person,
-    /// The mail that it stands in; of one that was confirmed, the mail of the confirmation.
-    pub letter: &'w Letter,
+    /// The mail that it stands in; of one that was confirmed, the mail of the confirmation; none where
+    /// time confirms it.
+    pub letter: Option<&'w Letter>,
     /// The writer's own words below the commands; nothing where something is confirmed.
     pub text: &'w str,
     /// Whether a command took the text, so that it is not passed on to the team as well.
@@ -46,28 +55,46 @@ pub struct Turn<'w, 'd> {
     pub line: String,
     /// That it was confirmed, and by whom.
     pub confirmed: Option<Confirmed<'d>>,
-    /// What a second person must be besides: on this other incident as well.
-    pub also_on: Option<Handle>,
+    /// What a second person must be besides: on these other incidents as well.
+    pub also_on: Vec<Handle>,
     /// What a second person must be besides: a holder of one of these roles. Where some stand here, a
     /// second person is asked whatever the playbook says.
     pub also_holds: Vec<String>,
+    /// That this only finds out what the line would bring: nobody is asked, and nothing comes of it.
+    pub trial: bool,
+    /// That the line takes a second person, by what it would bring.
+    pub must_second: bool,
+    /// What it would bring that nobody takes back, for whoever is asked.
+    pub brings: String,
 }
 
 impl<'w, 'd> Turn<'w, 'd> {
     /// A line that nobody has confirmed yet.
     pub fn new(
         work: &'w mut Work<'d>,
-        letter: &'w Letter,
+        letter: Option<&'w Letter>,
         person: &'d Person,
         line: String,
         text: &'w str,
     ) -> Self {
-        let (confirmed, also_on, also_holds) = (None, None, Vec::new());
-        Self { work, person, letter, text, text_used: false, line, confirmed, also_on, also_holds }
+        Self {
+            work,
+            person,
+            letter,
+            text,
+            text_used: false,
+            line,
+            confirmed: None,
+            also_on: Vec::new(),
+            also_holds: Vec::new(),
+            trial: false,
+            must_second: false,
+            brings: String::new(),
+        }
     }
 }
 
-impl<'d> Turn<'_, 'd> {
+impl<'w, 'd> Turn<'w, 'd> {
     /// The incident as it is after the commands so far.
     ///
     /// # Errors
@@ -200,13 +227,17 @@ impl<'d> Turn<'_, 'd> {
     }
 
     /// Goes on if this was confirmed; otherwise asks for it: the person themselves, or where the
-    /// playbook says so everybody else who may use the word. `basis` is everything that the
-    /// confirmation rests on: should any of it change, the confirmation is dead.
+    /// playbook says so, or where it lets something happen that nobody takes back, everybody else who
+    /// may use the word. `basis` is everything that the confirmation rests on: should any of it
+    /// change, the confirmation is dead.
     ///
     /// # Errors
     /// When what was confirmed has changed since, or when there is no second person.
     /// `Ok(Some(text))` is the question.
     pub fn confirmed(&mut self, what: &str, basis: &[&str]) -> Result<Option<String>, Refusal> {
+        if self.trial {
+            return Ok(None);
+        }
         let incident = self.incident()?;
         let mut parts = vec![incident.handle.as_str(), self.person.id.as_str(), self.line.as_str()];
         parts.extend(basis);
@@ -214,11 +245,12 @@ impl<'d> Turn<'_, 'd> {
         let basis = Digest::of_parts(&parts);
         let word = self.line.trim_start_matches('/').split(' ').next().unwrap_or("");
         let row = team_word(word).ok_or_else(|| unknown(word))?;
+        let two = self.must_second || self.needs_second(row.word);
         if let Some(confirmed) = &self.confirmed {
             // Who was asked may have lost what made them the one to ask.
-            let own = confirmed.by.id == self.person.id;
-            let fits = own || self.can_second(confirmed.by, row);
-            if confirmed.ask.basis == basis && fits {
+            let seconded = self.seconded_by(confirmed, row);
+            if confirmed.ask.basis == basis && (seconded.is_some() || (confirmed.own() && !two)) {
+                self.work.seconded = seconded;
                 return Ok(None);
             }
             return Err(Refusal::new(
@@ -227,12 +259,12 @@ impl<'d> Turn<'_, 'd> {
                 format!("send the command again: `| {}`, without the bar.", self.line),
             ));
         }
-        let until = later(self.work.now, Span::hours(24));
-        if self.needs_second(row.word) {
-            return self.ask_others(row, what, basis, until).map(Some);
+        if two {
+            return self.ask_others(row, what, basis).map(Some);
         }
-        let person = self.person.id.clone();
-        let nonce = self.ask(Ask { person, by: None, line: self.line.clone(), basis, until });
+        let until = later(self.work.now, Span::hours(24));
+        let (person, line) = (self.person.id.clone(), self.line.clone());
+        let nonce = self.ask(Ask { person, by: None, line, basis, said: None, until });
         Ok(Some(format!(
             "Not done yet. {what}\nTo do it, reply by {} with:\n\n  | /confirm {nonce}\n\nTo call it off:\n\n  | /cancel {nonce}\n",
             self.work.say(until)
@@ -254,14 +286,38 @@ impl<'d> Turn<'_, 'd> {
         says(row.name) || always || !self.also_holds.is_empty()
     }
 
-    /// Whether somebody may be the second person for a word.
+    /// Two people, or at a desk with one person the time, if that is what confirms this.
+    fn seconded_by(&self, confirmed: &Confirmed<'_>, row: &Row) -> Option<Seconded> {
+        let incident = self.work.incident.as_ref()?;
+        if let (true, Some(said), Some(alone)) =
+            (confirmed.own(), confirmed.ask.said, incident.alone)
+        {
+            return Seconded::waited(alone, &self.person.id, said, self.work.now);
+        }
+        let other = confirmed.by;
+        let roles = rights::entitling(self.work, row);
+        let entitles =
+            |role: &str| roles.as_ref().is_none_or(|roles| roles.iter().any(|r| r == role));
+        let two = incident.two_by(&[&self.person.id, &other.id], &entitles)?;
+        self.can_second(other, row).then_some(two)
+    }
+
+    /// Whether somebody may be the second person for a word: who may use it, here and on every other
+    /// incident that it touches, and was not brought in by the first alone, nor the first by them.
     fn can_second(&self, other: &Person, row: &Row) -> bool {
         let Some(incident) = &self.work.incident else { return false };
-        let elsewhere = self.also_on.as_ref().and_then(|handle| self.work.desk.incident(handle));
+        let roles = rights::entitling(self.work, row);
+        let entitles =
+            |role: &str| roles.as_ref().is_none_or(|roles| roles.iter().any(|r| r == role));
+        let two = |incident: &Incident| {
+            incident.two_by(&[&self.person.id, &other.id], &entitles).is_some()
+        };
+        let elsewhere = self.also_on.iter().filter_map(|handle| self.work.desk.incident(handle));
         let holds = self.also_holds.is_empty()
             || self.also_holds.iter().any(|role| incident.holds(other, role));
         rights::may_use(self.work, other, row).is_ok()
-            && elsewhere.is_none_or(|incident| incident.is_team(other))
+            && two(incident)
+            && elsewhere.into_iter().all(|incident| incident.is_team(other) && two(incident))
             && holds
     }
 
@@ -274,13 +330,12 @@ impl<'d> Turn<'_, 'd> {
 
     /// Asks everybody else who may use the word: two people, since two keys of one person prove no
     /// more than one does.
-    fn ask_others(
-        &mut self,
-        row: &Row,
-        what: &str,
-        basis: Digest,
-        until: Moment,
-    ) -> Result<String, Refusal> {
+    fn ask_others(&mut self, row: &Row, what: &str, basis: Digest) -> Answer {
+        let what = [what.trim_end(), &self.brings].into_iter().filter(|part| !part.is_empty());
+        let what = what.collect::<Vec<_>>().join("\n");
+        if let Some(alone) = self.incident()?.alone {
+            return Ok(self.ask_time(alone, &what, basis));
+        }
         let others: Vec<&Person> = self
             .work
             .team()
@@ -291,23 +346,30 @@ impl<'d> Turn<'_, 'd> {
         if others.is_empty() {
             return Err(Refusal::new(
                 "nobody could confirm it",
-                format!("`/{}` needs a second person, and nobody else may use it.", row.name),
-                "let somebody join with the role: `| /join WHO ROLE`, without the bar.",
+                format!(
+                    "`/{}` needs a second person, and nobody else may use it who was not brought in by you, or you by them.",
+                    row.name
+                ),
+                "ask the operator to give the role to another person in the config.",
             ));
         }
+        let until = later(self.work.now, Span::hours(24));
         let by = Some(self.person.id.clone());
+        let mut asked = Vec::new();
         for other in &others {
             let (person, by, line) = (other.id.clone(), by.clone(), self.line.clone());
-            let nonce = self.ask(Ask { person, by, line, basis, until });
-            let what = texts::wrapped(what);
-            let facts = json!({
-                "by": self.person.name, "line": self.line, "what": what, "nonce": nonce,
-                "until": self.work.say(until),
-            });
-            self.work.tell(other, Purpose::Reminder, "confirm", facts);
+            let nonce = self.ask(Ask { person, by, line, basis, said: None, until });
+            asked.push((other.id.clone(), nonce));
         }
         let (person, line) = (self.person.id.clone(), self.line.clone());
-        let own = self.ask(Ask { person, by, line, basis, until });
+        self.work.questions.push(Question {
+            by: person.clone(),
+            line: line.clone(),
+            what: what.clone(),
+            until,
+            asked,
+        });
+        let own = self.ask(Ask { person, by, line, basis, said: None, until });
         let names: Vec<&str> = others.iter().map(|other| other.name.as_str()).collect();
         Ok(format!(
             "Not done yet. {what}\nA second person must confirm it by {}. Asked: {}.\nTo call it off:\n\n  | /cancel {own}\n",
@@ -316,7 +378,51 @@ impl<'d> Turn<'_, 'd> {
         ))
     }
 
-    /// Tells people that a command touched them; never the one who gave it.
+    /// At a desk with one person it is done when the time has passed in which anybody can call it off.
+    /// The operators are told, so that a stolen key does not do it unseen.
+    fn ask_time(&mut self, alone: Alone, what: &str, basis: Digest) -> String {
+        let now = self.work.now;
+        let at = alone.from(now);
+        let until = later(at, Span::hours(24));
+        let (person, line) = (self.person.id.clone(), self.line.clone());
+        let own = self.ask(Ask { person, by: None, line, basis, said: Some(now), until });
+        self.tell_operators(at);
+        format!(
+            "Not done yet. {what}\nYou are alone at this desk, so it is done at {} unless it is called off. To call it off:\n\n  | /cancel {own}\n",
+            self.work.say(at)
+        )
+    }
+
+    /// Tells the operators that what takes two people was said by one, and how they stop it.
+    pub fn tell_operators(&mut self, at: Moment) {
+        let Some(incident) = &self.work.incident else { return };
+        let handle = incident.handle.clone();
+        let lines = [
+            format!("{} said on {handle} what takes two people, and is alone.", self.person.name),
+            format!("It happens on {}, unless somebody stops it.", self.work.say(at)),
+        ];
+        let next = format!(
+            "if they did not write that, send these two lines, without the bars:\n\n  | /incident {handle}\n  | /hold ALL"
+        );
+        let operators = self.work.desk.roster.operators();
+        let others: Vec<&Person> =
+            operators.into_iter().filter(|person| person.id != self.person.id).collect();
+        relay::tell_outside(self.work, &others, "What takes two was said by one", &lines, &next);
+    }
+
+    /// The attachments of the mail that it stands in.
+    #[must_use]
+    pub fn attachments(&self) -> &'w [Attachment] {
+        self.letter.map_or(&[], |letter| &letter.attachments)
+    }
+
+    /// The certificates that came inside it.
+    #[must_use]
+    pub fn certificates(&self) -> &'w [AttachedKey] {
+        self.letter.map_or(&[], |letter| &letter.certificates)
+    }
+
+    /// Tells people that a command touched them; never those who gave or confirmed it.
     pub fn tell_concerned(
         &mut self,
         people: &[&Person],
@@ -324,8 +430,9 @@ impl<'d> Turn<'_, 'd> {
         lines: &[String],
         next: &str,
     ) {
-        let others: Vec<&Person> =
-            people.iter().copied().filter(|person| person.id != self.person.id).collect();
+        let confirmer = self.confirmed.as_ref().map(|confirmed| &confirmed.by.id);
+        let acts = |person: &Person| person.id == self.person.id || Some(&person.id) == confirmer;
+        let others: Vec<&Person> = people.iter().copied().filter(|person| !acts(person)).collect();
         self.work.inform(&others, heading, lines, next);
     }
 

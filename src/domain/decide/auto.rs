@@ -35,7 +35,8 @@ pub fn act(work: &mut Work<'_>, id: &TaskId, mark: String) {
     if task.action.is_some_and(Action::is_closed_by_a_person) {
         work.add(Event::Reminded { what: mark });
     } else {
-        work.add(Event::TaskDone { task: id.clone(), evidence: None, sets: task.sets });
+        let (task, sets) = (id.clone(), task.sets);
+        work.add(Event::TaskDone { task, evidence: None, sets, seconded: None });
     }
 }
 

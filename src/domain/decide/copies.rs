@@ -5,7 +5,7 @@ use crate::domain::decide::notice::LATE;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Copy, Delivery, Draft, Event, Purpose, Recipient};
 use crate::domain::facts::names::{Address, Fingerprint, TaskId};
-use crate::domain::model::incident::Incident;
+use crate::domain::model::incident::{Incident, Release};
 use crate::domain::model::roster::{Party, Person};
 use crate::domain::model::schedule;
 use crate::domain::outgoing::mail::{GateOpen, Mail, Words};
@@ -50,7 +50,7 @@ pub(crate) fn copies(work: &mut Work<'_>) {
                     };
                     let message_id = work.message_id();
                     let purpose = Purpose::Notice { notice: id.clone(), number: *number };
-                    let posted = copy_for(work, &incident, &to, task, draft, late)
+                    let posted = copy_for(work, &incident, &to, task, (draft, release), late)
                         .map(|(address, key, words)| {
                             let answers = incident.root_mails.get(&to).cloned();
                             work.post(Mail {
@@ -92,13 +92,15 @@ pub(crate) fn copy_for(
     incident: &Incident,
     to: &Recipient,
     task: Option<&Task>,
-    draft: &Draft,
+    (draft, release): (&Draft, &Release),
     late: Option<String>,
 ) -> Option<Posting> {
     match to {
         Recipient::Person(id) => {
             let person = work.desk.roster.person(id)?;
-            if !is_entitled(incident, person, task) {
+            // Nobody outside the team gets a word that two people do not stand behind.
+            let backed = release.seconded.is_some() || incident.is_team(person);
+            if !is_entitled(incident, person, task) || !backed {
                 return None;
             }
             let reference = work.reference(Party::Person(id));
@@ -115,7 +117,7 @@ pub(crate) fn copy_for(
         Recipient::List(address) => {
             let task = task?;
             // The gates are looked at where the text becomes public, not where it was approved.
-            let gate = gate_open(incident, task)?;
+            let gate = gate_open(incident, task, release)?;
             Some((address.clone(), None, Words::Public { draft: draft.body, late, gate }))
         }
         Recipient::Reporter | Recipient::Outsider(_) => None,
@@ -130,7 +132,8 @@ pub(crate) fn is_entitled(incident: &Incident, person: &Person, task: Option<&Ta
     }
 }
 
-pub(crate) fn gate_open(incident: &Incident, task: &Task) -> Option<GateOpen> {
+pub(crate) fn gate_open(incident: &Incident, task: &Task, release: &Release) -> Option<GateOpen> {
+    release.seconded.as_ref()?;
     let open = schedule::open_before(incident, task).next().is_none();
     let open = open && schedule::a_gate_is_open(incident, task);
     (open && matches!(task.audience, Some(Audience::Public(_)))).then_some(GateOpen { _proof: () })

@@ -37,6 +37,6 @@ pub(crate) fn settle_answer(work: &mut Work<'_>, name: &str) {
     };
     let tasks: Vec<_> = incident.tasks().filter(open).map(|t| (t.id.clone(), t.sets)).collect();
     for (task, sets) in tasks {
-        work.add(Event::TaskDone { task, evidence: None, sets });
+        work.add(Event::TaskDone { task, evidence: None, sets, seconded: None });
     }
 }

@@ -550,7 +550,9 @@ pub fn settle(work: &mut Work<'_>, id: &PersonId) -> Vec<String> {
         ask_approval(work, &member);
     }
     for group in &ready {
-        work.add_member(id, MemberFact::Activated { group: group.clone() });
+        let agreed = member.groups.get(group).into_iter().flat_map(|m| m.approved.keys());
+        let Some(seconded) = work.desk.two_of_stewards(agreed, id) else { continue };
+        work.add_member(id, MemberFact::Activated { group: group.clone(), seconded });
         let rules = work.desk.group(group);
         let label = rules.map_or_else(|| group.clone(), |rules| rules.label.clone());
         let Some(key) = member.keys.first() else { continue };

@@ -15,7 +15,7 @@ use crate::domain::model::desk::Desk;
 use crate::domain::model::incident::{Incident, Status};
 use crate::domain::model::roster::{Party, Person};
 use crate::domain::model::schedule;
-use crate::domain::model::schedule::{Block, Duty, may_leave};
+use crate::domain::model::schedule::{Block, Duty, Reach, Wider, may_leave};
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::process::playbook::Playbook;
 use crate::domain::views::compare;
@@ -38,7 +38,8 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
     for (at, duty) in due.iter().rev() {
         let mark = duty.mark(*at);
         match duty {
-            Duty::Copies(..) => {}
+            // Carried out as the command that it is: see `waited` of the intake.
+            Duty::Copies(..) | Duty::Waited(_) => {}
             Duty::Leave(task) => {
                 if vouched {
                     leave(&mut work, task, *at);
@@ -177,7 +178,35 @@ pub fn migrated(
     work.inform(&team, "It follows another version of the process", &lines, next);
     let calendar = playbook.calendar_digest;
     work.add(Event::Migrated { playbook: playbook.digest, calendar });
+    hold_what_goes_further(&mut work, &incident, playbook);
     work.done()
+}
+
+/// What the other process would send sooner than two people approved it, or past a gate that it does
+/// not have, is held until two people let it go.
+fn hold_what_goes_further(work: &mut Work<'_>, before: &Incident, playbook: &Arc<Playbook>) {
+    let roster = &work.desk.roster;
+    let after = before.under(playbook, work.now);
+    let wider = Reach::of(&after, roster).wider(&Reach::of(before, roster), &after, work.now);
+    let notice = |wider: Wider| match wider {
+        Wider::GateOpen(notice) | Wider::Sooner(notice, _) => Some(notice),
+        Wider::Date(_) | Wider::Public | Wider::Word | Wider::Reader(_) | Wider::Audience(_) => {
+            None
+        }
+    };
+    let held: BTreeSet<TaskId> = wider.into_iter().filter_map(notice).collect();
+    for notice in &held {
+        work.add(Event::Held { notice: Some(notice.clone()) });
+    }
+    if held.is_empty() {
+        return;
+    }
+    let words: Vec<String> = held.iter().map(ToString::to_string).collect();
+    let lines =
+        [format!("Held, since the other process lets them go sooner: {}.", words.join(", "))];
+    let team = work.team();
+    let next = "look at them; two of you let them go with `| /resume NOTICE`, without the bar.";
+    work.inform(&team, "Notices are held", &lines, next);
 }
 
 /// What is known of a waiting report, in a few words.
@@ -291,7 +320,8 @@ fn leave(work: &mut Work<'_>, id: &TaskId, moment: Moment) {
         .map(|audience| notice::recipients(work, audience))
         .unwrap_or_default();
     let late = schedule::is_late(&incident, task, work.now);
-    work.add(Event::Released { notice: id.clone(), number, late, recipients });
+    let Ok(seconded) = schedule::behind(&incident, task, work.now) else { return };
+    work.add(Event::Released { notice: id.clone(), number, late, recipients, seconded });
 }
 
 //------------ T has passed ------------------------------------------------------------------------
@@ -322,7 +352,10 @@ fn slipped(work: &mut Work<'_>) {
                 notice::freeze(work, &id, "slipped", &written, holders.clone(), None, enclosed);
             let number = draft.number;
             work.add(Event::Frozen(Box::new(draft)));
-            work.add(Event::Released { notice: id, number, late: false, recipients: holders });
+            // They have the date from notices that two people stand behind.
+            let seconded = incident.date_seconded();
+            let late = false;
+            work.add(Event::Released { notice: id, number, late, recipients: holders, seconded });
         }
         Err(problem) => work.fault(problem.to_string()),
     }

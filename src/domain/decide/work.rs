@@ -11,14 +11,17 @@ use crate::domain::facts::event::{Blob, Event, Mailed, Opening, Purpose};
 use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Digest, Fingerprint, Fresh, Handle, Moment, PersonId};
 use crate::domain::facts::record::Body;
+use crate::domain::facts::seconded::Seconded;
 use crate::domain::model::desk::Desk;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::member::Members;
 use crate::domain::model::roster::Person;
+use crate::domain::model::schedule::{Reach, Wider};
 use crate::domain::process::offset::Calendar;
 use crate::domain::process::playbook::Playbook;
 
 /// A decision in the making.
+#[derive(Clone)]
 pub struct Work<'a> {
     /// The desk as it is.
     pub desk: &'a Desk,
@@ -32,6 +35,12 @@ pub struct Work<'a> {
     pub by: Option<PersonId>,
     /// The key that signed it.
     pub signed: Option<Fingerprint>,
+    /// Who stands behind what is being carried out, where two people do.
+    pub seconded: Option<Seconded>,
+    /// What it lets happen that nobody takes back, and that one person alone must not.
+    pub wider: Vec<Wider>,
+    /// What people are asked to second, one mail to each in the end.
+    pub questions: Vec<Question>,
     pub(super) decision: Decision,
     /// The members, once this decision has changed one of them.
     members: Option<Members>,
@@ -45,16 +54,45 @@ impl<'a> Work<'a> {
     pub fn on(desk: &'a Desk, handle: Option<&Handle>, now: Moment, fresh: Fresh) -> Self {
         let incident = handle.and_then(|handle| desk.incidents.get(handle)).cloned();
         let (decision, others) = (Decision::default(), std::collections::BTreeMap::new());
-        Self { desk, now, fresh, incident, by: None, signed: None, decision, members: None, others }
+        Self {
+            desk,
+            now,
+            fresh,
+            incident,
+            by: None,
+            signed: None,
+            seconded: None,
+            wider: Vec::new(),
+            questions: Vec::new(),
+            decision,
+            members: None,
+            others,
+        }
     }
 
-    /// Adds a fact about the incident.
+    /// Adds a fact about the incident. Every fact passes here, so here it is seen whether it lets
+    /// something happen that two people must want.
     pub fn add(&mut self, event: Event) {
         if let Some(incident) = &mut self.incident {
+            let looks = self.seconded.is_none() && may_widen(&event);
+            let before = looks.then(|| Reach::of(incident, &self.desk.roster));
             Arc::make_mut(incident).apply(self.now, self.by.as_ref(), &event);
+            if let Some(before) = before {
+                let after = Reach::of(incident, &self.desk.roster);
+                self.wider.extend(after.wider(&before, incident, self.now));
+            }
         }
         let incident = self.incident.as_ref().map(|incident| incident.handle.clone());
         self.decision.entries.push(Entry { incident, by: self.by.clone(), event });
+    }
+
+    /// Who stands behind a word to people outside the team, or behind the end of an embargo; where
+    /// nobody does yet, that it takes two is noted, and the fact cannot be made.
+    pub fn two(&mut self) -> Option<Seconded> {
+        if self.seconded.is_none() {
+            self.wider.push(Wider::Word);
+        }
+        self.seconded.clone()
     }
 
     /// Goes on for a while with another incident, in the same decision.
@@ -71,6 +109,9 @@ impl<'a> Work<'a> {
 
     /// Adds a fact about another incident than the one that is worked on.
     pub fn add_about(&mut self, handle: &Handle, event: Event) {
+        if may_widen(&event) && self.desk.incidents.contains_key(handle) {
+            return self.on_other(handle, |work| work.add(event));
+        }
         let (incident, by) = (Some(handle.clone()), self.by.clone());
         self.decision.entries.push(Entry { incident, by, event });
     }
@@ -171,6 +212,7 @@ impl<'a> Work<'a> {
 
     /// The finished decision, with the mails on the incident as a fact of their own.
     pub fn done(mut self) -> Decision {
+        self.hold_what_nobody_seconded();
         let mut by_incident: std::collections::BTreeMap<Handle, Vec<Mailed>> =
             std::collections::BTreeMap::new();
         for mail in &self.decision.mails {
@@ -194,4 +236,69 @@ impl<'a> Work<'a> {
         }
         self.decision
     }
+
+    /// What people do is asked about before it is done. What else lets a notice go further (time, or
+    /// a reporter's word) has nobody to ask: the notice is held until two people look at it.
+    fn hold_what_nobody_seconded(&mut self) {
+        for wider in std::mem::take(&mut self.wider) {
+            let (Wider::GateOpen(notice) | Wider::Sooner(notice, _)) = wider else {
+                self.fault(
+                    "something that takes two people was about to be done by none; it was not",
+                );
+                self.decision = Decision {
+                    faults: std::mem::take(&mut self.decision.faults),
+                    ..Decision::default()
+                };
+                return;
+            };
+            self.fault(format!(
+                "a notice would have left sooner than was agreed, and is held: {notice}"
+            ));
+            self.add(Event::Held { notice: Some(notice) });
+        }
+    }
+}
+
+/// Something that a second person is asked to agree to.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Who gave the command.
+    pub by: PersonId,
+    /// The command, as it was understood.
+    pub line: String,
+    /// What will happen, to whom and when.
+    pub what: String,
+    /// Until when it can be confirmed.
+    pub until: Moment,
+    /// Who is asked, and the nonce that each answers with.
+    pub asked: Vec<(PersonId, String)>,
+}
+
+/// Whether a fact may let something happen that could not before: all but those that only say what
+/// was written, sent or read.
+fn may_widen(event: &Event) -> bool {
+    !matches!(
+        event,
+        Event::Joined { .. }
+            | Event::KeyPinned { .. }
+            | Event::KeyProven { .. }
+            | Event::Mailed { .. }
+            | Event::Reported { .. }
+            | Event::Commanded { .. }
+            | Event::Refused { .. }
+            | Event::StatusAsked { .. }
+            | Event::Noted { .. }
+            | Event::Released { .. }
+            | Event::Sent { .. }
+            | Event::CaughtUp { .. }
+            | Event::Answered { .. }
+            | Event::Objected { .. }
+            | Event::ConfirmAsked { .. }
+            | Event::Confirmed { .. }
+            | Event::Cancelled { .. }
+            | Event::Reminded { .. }
+            | Event::Held { .. }
+            | Event::Frozen(_)
+            | Event::NoticeAdded { .. }
+    )
 }

@@ -15,6 +15,7 @@ use crate::domain::facts::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId,
 };
 use crate::domain::facts::refusal::Reason;
+use crate::domain::facts::seconded::Seconded;
 
 /// The name of a sealed blob: a salted hash, so that the journal does not confirm a guess at what
 /// an erased body said.
@@ -154,13 +155,26 @@ pub enum Event {
     /// Somebody stands in for the lead.
     DeputySet { person: PersonId },
     /// Somebody has a role on this incident, and on no other.
-    MemberJoined { person: PersonId, role: String },
+    MemberJoined {
+        person: PersonId,
+        role: String,
+        /// That two people let them in; none where one brought in a maintainer of the config.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconded: Option<Seconded>,
+    },
     /// Somebody has nothing to do with this incident any more, whatever roles they hold.
     MemberLeft { person: PersonId },
     /// Somebody is away until then; `None` means that they are back.
     AwaySet { person: PersonId, until: Option<Moment> },
     /// A task was done.
-    TaskDone { task: TaskId, evidence: Option<String>, sets: Option<Anchor> },
+    TaskDone {
+        task: TaskId,
+        evidence: Option<String>,
+        sets: Option<Anchor>,
+        /// The two people who opened it, where it is a gate before something public.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconded: Option<Seconded>,
+    },
     /// A task is open again, whatever was said before.
     TaskUndone { task: TaskId },
     /// A task will not be done, and why.
@@ -172,7 +186,14 @@ pub enum Event {
     /// T was set or moved.
     TSet { t: Moment },
     /// It is public.
-    Published { at: Moment },
+    Published {
+        at: Moment,
+        #[serde(
+            default = "Seconded::before_it_was_asked",
+            skip_serializing_if = "Seconded::is_of_before"
+        )]
+        seconded: Seconded,
+    },
 
     /// A notice that the playbook does not have: a word to a group or to one member of it, or what
     /// takes the place of notices that public knowledge made pointless.
@@ -192,9 +213,25 @@ pub enum Event {
     /// Notices are held; `None` means all.
     Held { notice: Option<TaskId> },
     /// Notices go on; `None` means all.
-    Resumed { notice: Option<TaskId> },
+    Resumed {
+        notice: Option<TaskId>,
+        #[serde(
+            default = "Seconded::before_it_was_asked",
+            skip_serializing_if = "Seconded::is_of_before"
+        )]
+        seconded: Seconded,
+    },
     /// A notice leaves: this draft, to these people.
-    Released { notice: TaskId, number: u32, late: bool, recipients: BTreeSet<Recipient> },
+    Released {
+        notice: TaskId,
+        number: u32,
+        late: bool,
+        recipients: BTreeSet<Recipient>,
+        /// Who stands behind it; none where it stays within the team. No copy goes to anybody else
+        /// without.
+        #[serde(default = "seconded_of_old", skip_serializing_if = "is_of_old")]
+        seconded: Option<Seconded>,
+    },
     /// Copies of a notice were put in the outbox or withheld.
     Sent { notice: TaskId, number: u32, copies: Vec<Copy> },
 
@@ -212,6 +249,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         who: Option<PersonId>,
         words: Blob,
+        #[serde(
+            default = "Seconded::before_it_was_asked",
+            skip_serializing_if = "Seconded::is_of_before"
+        )]
+        seconded: Seconded,
     },
 
     /// Something about a member of a group.
@@ -240,6 +282,17 @@ pub enum Event {
     /// The store was put back from a backup: what was signed before may have been carried out in
     /// the history that was lost.
     Restored,
+}
+
+/// What left before two people were asked for is on its way, and goes on.
+#[expect(clippy::unnecessary_wraps, reason = "the shape that serde asks for")]
+fn seconded_of_old() -> Option<Seconded> {
+    Some(Seconded::before_it_was_asked())
+}
+
+#[expect(clippy::ref_option, reason = "the shape that serde asks for")]
+fn is_of_old(seconded: &Option<Seconded>) -> bool {
+    seconded.as_ref().is_some_and(Seconded::is_of_before)
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
@@ -476,6 +529,10 @@ pub struct Ask {
     pub line: String,
     /// The hash of what the confirmation rests on; when that changes, it is dead.
     pub basis: Digest,
+    /// When it was said, where time stands for the second person: the desk does it by itself then,
+    /// unless somebody calls it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Moment>,
     /// Until when.
     pub until: Moment,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::facts::key::PinnedKey;
 use crate::domain::facts::names::{Address, Digest, Fingerprint};
+use crate::domain::facts::seconded::Seconded;
 
 /// A fact about a member. Stored for ever, in the words of the day on which it happened.
 //  Warning: this type is used in stored state. Variants and fields may be added with a default;
@@ -42,13 +43,23 @@ pub enum MemberFact {
     /// One of the team approved the proposal as it stands.
     Approved { group: String, number: u32 },
     /// They get what the group gets from here on.
-    Activated { group: String },
+    Activated {
+        group: String,
+        #[serde(
+            default = "Seconded::before_it_was_asked",
+            skip_serializing_if = "Seconded::is_of_before"
+        )]
+        seconded: Seconded,
+    },
     /// They get nothing for now.
     Suspended { reason: String },
     /// One of the team wants to let them in again.
     ReinstatementAsked,
-    /// They get what their groups get again.
-    Reinstated,
+    /// They get what their groups get again; by the operator where nobody stands behind it.
+    Reinstated {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconded: Option<Seconded>,
+    },
     /// They are out of a group, or of all; with the last one their key is dropped.
     Removed {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,10 +114,10 @@ impl MemberFact {
                 format!("criterion {criterion} {met}: {evidence}")
             }
             Self::Approved { group, number } => format!("approved for {group}, @{number}"),
-            Self::Activated { group } => format!("is active in {group}"),
+            Self::Activated { group, .. } => format!("is active in {group}"),
             Self::Suspended { reason } => format!("suspended: {reason}"),
             Self::ReinstatementAsked => "is to be let in again".to_owned(),
-            Self::Reinstated => "is let in again".to_owned(),
+            Self::Reinstated { .. } => "is let in again".to_owned(),
             Self::Removed { group, reason } => {
                 let from = group.as_deref().unwrap_or("all groups");
                 format!("removed from {from}: {reason}")

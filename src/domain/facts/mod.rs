@@ -12,4 +12,5 @@ pub mod member_fact;
 pub mod names;
 pub mod record;
 pub mod refusal;
+pub mod seconded;
 pub mod settings;

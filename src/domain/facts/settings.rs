@@ -38,8 +38,13 @@ pub struct Settings {
     /// So many acknowledgements an hour leave at once; the rest wait their turn. Counted apart
     /// for encrypted and plain mails.
     pub acknowledgements_per_hour: u32,
+    /// That the desk has one maintainer: so many minutes it waits where others ask a second person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone_minutes: Option<u32>,
 }
 
+/// Minutes that a desk with one maintainer waits.
+pub const ALONE_MINUTES: u32 = 60;
 /// Seconds: acknowledgements leave on a multiple of it.
 pub const TICK_S: u32 = 2;
 /// Unencrypted reports an hour that are passed on one by one.

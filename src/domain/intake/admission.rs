@@ -11,7 +11,7 @@ use crate::domain::model::desk::Desk;
 use crate::domain::model::desk::membership::is_known;
 use crate::domain::model::roster::Person;
 use crate::domain::outgoing::texts::clean_line;
-use crate::domain::process::vocabulary::{For, Group, Row, Scope, member_word, team_word};
+use crate::domain::process::vocabulary::{For, Group, Row, Scope, Word, member_word, team_word};
 
 impl SignedMail<'_> {
     /// A word of the desk that stands where none counts: the writer meant something by it, so the
@@ -137,7 +137,8 @@ impl SignedMail<'_> {
             (None, None) => Ok(None),
             // One that the person is not on is as good as none: that it exists is not for them.
             (None, Some(handle))
-                if !self.desk.incident(&handle).is_some_and(|i| i.is_team(self.person)) =>
+                if !self.desk.incident(&handle).is_some_and(|i| i.is_team(self.person))
+                    && !self.only_holds() =>
             {
                 Err(Refusal::new(
                     "no such incident",
@@ -154,6 +155,16 @@ impl SignedMail<'_> {
                 "answer a mail of ours on that incident and keep its `Ref:` line.",
             )),
         }
+    }
+
+    /// Whether somebody whom the config names a maintainer only holds things back: where time stands for
+    /// the second person, that they may do on every incident.
+    fn only_holds(&self) -> bool {
+        let holds = |line: &Line| {
+            self.row(&line.word).is_some_and(|row| matches!(row.word, Word::Hold | Word::Incident))
+        };
+        let alone = self.desk.settings.alone_minutes.is_some();
+        alone && self.person.is_maintainer() && self.parsed.lines.iter().all(holds)
     }
 
     /// Whether a word is about an incident.

@@ -6,11 +6,11 @@
 
 use serde_json::json;
 
-use crate::domain::commands::dispatch::run;
+use crate::domain::commands::confirm::Order;
 use crate::domain::commands::grammar::{Line, Parsed, check_arguments, is_ping};
 use crate::domain::commands::rights::may_use;
 use crate::domain::commands::turn::{Answer, Turn};
-use crate::domain::commands::{confirm, diagnosis};
+use crate::domain::commands::{confirm, diagnosis, second};
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::letters::join;
 use crate::domain::decide::work::Work;
@@ -26,6 +26,8 @@ use crate::domain::model::desk::Desk;
 use crate::domain::model::desk::membership::is_known;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::roster::{Party, Person};
+use crate::domain::model::schedule;
+use crate::domain::model::schedule::Duty;
 use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::{clean_line, wrapped};
 use crate::domain::process::vocabulary::{For, KeyState, Row, Word, unknown_to};
@@ -228,8 +230,6 @@ fn after(before: &str, sentence: &str) -> String {
     whole.strip_prefix(before).unwrap_or(sentence).to_owned()
 }
 
-//------------ Rights -----------------------------------------------------------------------------
-
 //------------ Carrying out -----------------------------------------------------------------------
 
 /// Carries out all lines on the copy, or none.
@@ -257,12 +257,15 @@ fn carry_out<'d>(
     let mut text_used = false;
     for (row, line) in &rows {
         let shown = line.text();
-        let mut turn = Turn::new(&mut work, letter, person, shown.clone(), &parsed.text);
+        let mut turn = Turn::new(&mut work, Some(letter), person, shown.clone(), &parsed.text);
         turn.text_used = text_used;
         let answer = if row.word == Word::Confirm {
-            confirmed(&mut turn, &line.arguments)
+            let order = confirm::resolve(&mut turn, &line.arguments);
+            order.and_then(|order| confirmed(&mut turn, order))
+        } else if let Some(order) = confirm::answered_by(&mut turn) {
+            order.and_then(|order| confirmed(&mut turn, order))
         } else {
-            run(&mut turn, row, &line.arguments)
+            second::carry_out(&mut turn, row, &line.arguments)
         };
         text_used = turn.text_used;
         let answer = answer.map_err(|mut refusal| {
@@ -277,6 +280,7 @@ fn carry_out<'d>(
     let text_left = !text_used && !parsed.text.is_empty() && !newcomer;
     let passed_on = text_left && work.incident.is_some();
     let asks = open_asks(&work) > asked_before;
+    second::send_questions(&mut work);
     if passed_on {
         pass_text_on(&mut work, letter, person, &parsed.text);
     }
@@ -296,15 +300,56 @@ fn carry_out<'d>(
     Ok(work)
 }
 
+/// Carries out what one person said at a desk that has no other, once the time has passed in which it
+/// could be called off: one command at a time. Nothing, where none is due.
+pub fn waited(desk: &Desk, handle: &Handle, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, Some(handle), now, fresh);
+    let duties = work.incident.as_deref().map(schedule::duties);
+    let nonce = |(at, duty): (Moment, Duty)| {
+        if let (Duty::Waited(nonce), true) = (duty, at <= now) { Some(nonce) } else { None }
+    };
+    let due = duties.into_iter().flatten().find_map(nonce);
+    let ask =
+        due.and_then(|nonce| Some((nonce, work.incident.as_ref()?.asks.get(&nonce)?.clone())));
+    let Some((nonce, ask)) = ask else { return work.done() };
+    let person = work.person(&ask.person);
+    let before = work.clone();
+    let line = ask.line.trim_start_matches('/').to_owned();
+    work.by = Some(ask.person.clone());
+    let done = person.ok_or_else(|| unknown_to(&line, For::Team)).and_then(|person| {
+        let mut turn = Turn::new(&mut work, None, person, ask.line.clone(), "");
+        let order = confirm::ordered(&mut turn, nonce, ask)?;
+        confirmed(&mut turn, order)
+    });
+    let (heading, lines, next) = match done {
+        Ok(answer) => {
+            ("Done, as you said", vec![format!("Nobody called off `{line}`."), answer], "")
+        }
+        Err(refusal) => {
+            work = before;
+            work.add(Event::Cancelled { nonce });
+            let lines = vec![format!("`{line}` was NOT done: {}", refusal.why)];
+            (
+                "Not done after all",
+                lines,
+                "look with `| /status`, and send it again if it is still meant.",
+            )
+        }
+    };
+    let people: Vec<&Person> = person.into_iter().collect();
+    let next = if next.is_empty() { "nothing more; it is done." } else { next };
+    work.inform(&people, heading, &lines, next);
+    work.done()
+}
+
 /// Carries out what a line confirms, on behalf of who gave the command. What stands below the
 /// confirmation was not there when it was asked about: it is a word to the team, and never a part of
 /// what is confirmed.
-fn confirmed(turn: &mut Turn<'_, '_>, nonce: &str) -> Answer {
-    let order = confirm::resolve(turn, nonce)?;
+fn confirmed<'d>(turn: &mut Turn<'_, 'd>, order: Order<'d>) -> Answer {
     let (by, line) = (order.by, order.line.clone());
     let mut inner = Turn::new(turn.work, turn.letter, by, order.line, "");
     inner.confirmed = Some(order.confirmed);
-    let answer = run(&mut inner, order.row, &order.arguments)?;
+    let answer = second::carry_out(&mut inner, order.row, &order.arguments)?;
     if by.id != turn.person.id {
         let lines = [format!("{} confirmed `{}`.", turn.person.name, line.trim_start_matches('/'))];
         turn.work.inform(&[by], "Confirmed, and done", &lines, "nothing more; it is done.");

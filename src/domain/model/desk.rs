@@ -12,6 +12,7 @@ use crate::domain::facts::key::KeyFacts;
 use crate::domain::facts::mark::Mark;
 use crate::domain::facts::names::{Digest, Fingerprint, Handle, MessageId, Moment, PersonId};
 use crate::domain::facts::record::{Head, Record};
+use crate::domain::facts::seconded::Alone;
 use crate::domain::facts::settings::Settings;
 use crate::domain::model::desk::limits::Limits;
 use crate::domain::model::desk::replay::Replay;
@@ -81,6 +82,7 @@ pub struct Desk {
     watched: BTreeMap<PersonId, Moment>,
     roster_version: u64,
     missed: bool,
+    alone: Option<Alone>,
     texts_by_hash: TextsByHash,
     agenda: agenda::Agenda,
     threads: BTreeMap<MessageId, Handle>,
@@ -121,6 +123,7 @@ impl Desk {
             roster_version: 0,
             // Looked at once at start: the desk may have stopped between a fact and what follows.
             missed: true,
+            alone: None,
             texts_by_hash: TextsByHash::new(),
             agenda: agenda::Agenda::default(),
             threads: BTreeMap::new(),
@@ -193,7 +196,7 @@ impl Desk {
             Event::Configured { settings, roster, templates, playbooks, calendars } => {
                 self.configured = Some(record.event.clone());
                 let texts = [*settings, *roster, *templates];
-                if let Err(fault) = self.configure(texts, playbooks, calendars) {
+                if let Err(fault) = self.configure(record.at, texts, playbooks, calendars) {
                     self.faults.push(format!("journal record {}: {fault}", record.number));
                 }
             }
@@ -293,7 +296,7 @@ impl Desk {
         self.remember_threads(handle, &record.event);
         if let Event::Migrated { playbook, calendar } = &record.event {
             match self.playbook_of(*playbook, *calendar) {
-                Some(playbook) => self.migrate(handle, playbook, record.at),
+                Some(playbook) => self.migrate(handle, &playbook, record.at),
                 None => {
                     let fault =
                         format!("journal record {}: its playbook is missing", record.number);
@@ -305,6 +308,9 @@ impl Desk {
             return;
         };
         incident.apply(record.at, record.by.as_ref(), &record.event);
+        if matches!(record.event, Event::Opened(_) | Event::Migrated { .. } | Event::Reopened) {
+            incident.know_team(&self.roster, self.alone);
+        }
         // Only this incident's place in the agenda can have changed.
         self.agenda.put(incident);
         self.missed |= matches!(
@@ -318,12 +324,10 @@ impl Desk {
         self.remember_batches(handle, &record.event);
     }
 
-    fn migrate(&mut self, handle: &Handle, playbook: Arc<Playbook>, at: Moment) {
-        if let Some(incident) = self.incidents.get_mut(handle).map(Arc::make_mut) {
-            let before = std::mem::replace(&mut incident.playbook, playbook);
-            incident.forget_what_changed(&before);
+    fn migrate(&mut self, handle: &Handle, playbook: &Arc<Playbook>, at: Moment) {
+        if let Some(incident) = self.incidents.get_mut(handle) {
             // Its place in the agenda is looked up below, as after every fact.
-            incident.note_branches(at);
+            *incident = Arc::new(incident.under(playbook, at));
         }
     }
 
@@ -374,6 +378,7 @@ impl Desk {
 
     fn configure(
         &mut self,
+        at: Moment,
         [settings, roster, templates]: [Digest; 3],
         playbooks: &BTreeMap<String, Digest>,
         calendars: &BTreeMap<String, Digest>,
@@ -412,6 +417,8 @@ impl Desk {
         }
         (self.settings, self.texts, self.playbooks) = (settings, texts, loaded);
         self.calendars = days;
+        let since = self.alone.map_or(at, |alone| alone.since);
+        self.alone = self.settings.alone_minutes.map(|minutes| Alone { minutes, since });
         self.take_staff(roster);
         self.forget_who_is_gone();
         Ok(())
@@ -423,6 +430,7 @@ impl Desk {
         let open = self.incidents.values_mut().filter(|incident| incident.status.is_open());
         for incident in open {
             let incident = Arc::make_mut(incident);
+            incident.know_team(&self.roster, self.alone);
             let asked = incident.offer.as_ref().map(|offer| offer.to.clone());
             incident.forget_who_is_gone(&self.roster);
             if asked.is_some() && incident.offer.is_none() {

@@ -530,7 +530,13 @@ fn sealed_sample() -> Value {
     add(NUMBERS, json!(1));
     add("text_kept cut", json!(true));
     add("steps", json!([{ "line": "x", "answer": "x" }]));
-    add("rows", json!([{ "handle": "x", "received": "x", "from": "x", "how": "x", "ref": "x" }]));
+    add(
+        "rows",
+        json!([{
+            "handle": "x", "received": "x", "from": "x", "how": "x", "ref": "x",
+            "line": "x", "what": "x", "nonce": "x",
+        }]),
+    );
     Value::from_serialize(all)
 }
 

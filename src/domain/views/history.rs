@@ -113,7 +113,7 @@ fn words(event: &Event) -> Option<String> {
         }
         Event::LeadDeclined { person, silent: false } => Some(format!("{person} declined to lead")),
         Event::DeputySet { person } => Some(format!("{person} stands in for the lead")),
-        Event::MemberJoined { person, role } => Some(format!("{person} joined as {role}")),
+        Event::MemberJoined { person, role, .. } => Some(format!("{person} joined as {role}")),
         Event::MemberLeft { person } => Some(format!("{person} left")),
         Event::TaskDone { task, evidence, .. } => {
             let by = evidence.as_ref().map_or_else(String::new, |by| format!(", by {by}"));
@@ -129,8 +129,8 @@ fn words(event: &Event) -> Option<String> {
         Event::Frozen(draft) => Some(format!("{}@{} frozen", draft.notice, draft.number)),
         Event::Approved { notice, number } => Some(format!("{notice}@{number} approved")),
         Event::Held { notice } => Some(format!("held: {}", name(notice.as_ref()))),
-        Event::Resumed { notice } => Some(format!("let go: {}", name(notice.as_ref()))),
-        Event::Released { notice, number, late, recipients } => {
+        Event::Resumed { notice, .. } => Some(format!("let go: {}", name(notice.as_ref()))),
+        Event::Released { notice, number, late, recipients, .. } => {
             let late = if *late { ", late" } else { "" };
             Some(format!("{notice}@{number} leaves, to {}{late}", recipients.len()))
         }

@@ -135,7 +135,8 @@ pub fn supposed(playbook: &Arc<Playbook>, received: Moment, t: Option<Moment>) -
         let release = incident.anchor(Anchor::Release).unwrap_or(t);
         let released = Event::AnchorSet { anchor: Anchor::Released, moment: release };
         incident.apply(received, None, &released);
-        incident.apply(received, None, &Event::Published { at: t });
+        let public = Event::AnchorSet { anchor: Anchor::Public, moment: t };
+        incident.apply(received, None, &public);
     }
     incident
 }

@@ -7,6 +7,7 @@ use crate::domain::facts::letter::Fate;
 use crate::domain::facts::mark::Mark;
 use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Address, Fingerprint, Handle, Moment, PersonId};
+use crate::domain::facts::seconded::{Footing, Seconded};
 use crate::domain::model::desk::{Desk, cares};
 use crate::domain::model::member::{Member, Standing};
 use crate::domain::model::roster::{Person, Roster};
@@ -53,6 +54,19 @@ impl Desk {
     #[must_use]
     pub fn is_steward(&self, id: &PersonId) -> bool {
         self.stewards().any(|person| person.id == *id)
+    }
+
+    /// Two of those who look after the members, out of some who agree to one. The config has made them
+    /// so, and nobody agrees to themselves.
+    pub fn two_of_stewards<'a>(
+        &self,
+        agreed: impl Iterator<Item = &'a PersonId>,
+        member: &PersonId,
+    ) -> Option<Seconded> {
+        let agreed = agreed.filter(|id| self.is_steward(id) && *id != member);
+        let all: Vec<Footing> =
+            agreed.map(|id| Footing { person: id.clone(), given_by: None }).collect();
+        all.iter().find_map(|first| all.iter().find_map(|s| Seconded::of(first, s)))
     }
 
     /// What is known of a key.

@@ -1,20 +1,71 @@
 //! What becomes of an incident when people leave it, or lose their role.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::Recipient;
 use crate::domain::facts::names::{Moment, PersonId, TaskId};
+use crate::domain::facts::seconded::{Alone, Footing, Seconded};
 use crate::domain::model::incident::state::Incident;
-use crate::domain::model::roster::Roster;
+use crate::domain::model::roster::{Person, Roster};
 use crate::domain::process::playbook::{Action, Audience, Kind, Playbook, Task};
 
 impl Incident {
     pub(super) fn leave(&mut self, person: &PersonId) {
         self.joined.remove(person);
         self.left.insert(person.clone());
-        self.parked.retain(|(parked, _)| parked != person);
+        self.parked.retain(|(parked, _), _| parked != person);
         self.forget(&|id| id == person);
+    }
+
+    /// Takes note of whom the config has made one of those who work on it, and of how the desk is
+    /// staffed. Whoever joined by a person's word alone is none of them.
+    pub fn know_team(&mut self, roster: &Roster, alone: Option<Alone>) {
+        let known = |role: &&String| {
+            self.playbook.roles.get(*role).is_some_and(|role| role.held_by.is_none())
+        };
+        let theirs = |person: &Person| person.roles.iter().filter(known).cloned().collect();
+        let all = roster.people.values().map(|person| (person.id.clone(), theirs(person)));
+        self.of_config = all.filter(|(_, roles): &(_, BTreeSet<_>)| !roles.is_empty()).collect();
+        self.alone = alone;
+    }
+
+    /// How somebody comes to have a say on it by one of some roles; none where they hold none of them,
+    /// or not any more.
+    #[must_use]
+    pub fn footing(&self, person: &PersonId, entitles: &dyn Fn(&str) -> bool) -> Option<Footing> {
+        let counts = |role: &&String| entitles(role) && !self.ended.contains(*role);
+        let of_config = self.of_config.get(person).filter(|_| !self.left.contains(person));
+        let by_config = of_config.is_some_and(|roles| roles.iter().any(|role| counts(&role)));
+        let given = self.joined.get(person).into_iter().flatten();
+        let mut given = given.filter(|(role, _)| entitles(role)).map(|(_, given_by)| given_by);
+        let given_by = match given.next() {
+            _ if by_config => None,
+            None => return None,
+            // Who has roles by two people, each alone, owes none of them everything.
+            Some(first) => first.clone().filter(|by| given.all(|other| other.as_ref() == Some(by))),
+        };
+        Some(Footing { person: person.clone(), given_by })
+    }
+
+    /// Two of these people neither of whom made the other, if there are two, by any role that they
+    /// hold.
+    #[must_use]
+    pub fn two_of(&self, people: &[&PersonId]) -> Option<Seconded> {
+        self.two_by(people, &|_| true)
+    }
+
+    /// The same by one of some roles.
+    #[must_use]
+    pub fn two_by(
+        &self,
+        people: &[&PersonId],
+        entitles: &dyn Fn(&str) -> bool,
+    ) -> Option<Seconded> {
+        let all: Vec<Footing> = people.iter().filter_map(|id| self.footing(id, entitles)).collect();
+        let (mut firsts, seconds) = (all.iter(), &all);
+        firsts.find_map(|first| seconds.iter().find_map(|second| Seconded::of(first, second)))
     }
 
     /// Takes back what people did who are not in the roster any more, or have lost the role for it.
@@ -80,8 +131,8 @@ impl Incident {
     pub(super) fn end_role(&mut self, role: &str) {
         self.ended.insert(role.to_owned());
         for (person, roles) in &mut self.joined {
-            if roles.remove(role) {
-                self.parked.insert((person.clone(), role.to_owned()));
+            if let Some(given_by) = roles.remove(role) {
+                self.parked.insert((person.clone(), role.to_owned()), given_by);
             }
         }
         self.joined.retain(|_, roles| !roles.is_empty());
@@ -146,13 +197,26 @@ impl Incident {
             self.done.remove(&row);
             self.ended.remove(&role);
             let (back, stay) =
-                std::mem::take(&mut self.parked).into_iter().partition(|(_, r)| *r == role);
+                std::mem::take(&mut self.parked).into_iter().partition(|((_, r), _)| *r == role);
             self.parked = stay;
-            let back: BTreeSet<(PersonId, String)> = back;
-            for (person, role) in back.into_iter().filter(|(id, _)| !self.left.contains(id)) {
-                self.joined.entry(person).or_default().insert(role);
+            let back: BTreeMap<(PersonId, String), Option<PersonId>> = back;
+            for ((person, role), given_by) in back {
+                if self.left.contains(&person) {
+                    continue;
+                }
+                self.joined.entry(person).or_default().insert(role, given_by);
             }
         }
+    }
+
+    /// The same incident under another playbook.
+    #[must_use]
+    pub fn under(&self, playbook: &Arc<Playbook>, at: Moment) -> Self {
+        let mut after = self.clone();
+        let before = std::mem::replace(&mut after.playbook, Arc::clone(playbook));
+        after.forget_what_changed(&before);
+        after.note_branches(at);
+        after
     }
 
     /// Its playbook is another from here on: what was frozen or agreed for a row that says something
@@ -184,6 +248,12 @@ impl Incident {
                 notice.void = notice.draft().map(|draft| draft.number);
             }
         }
+        // What one person did is not a gate that two have opened, whatever the row is now.
+        let is_gate = |playbook: &Playbook, id: &TaskId| {
+            playbook.tasks.iter().any(|task| task.id == *id && task.kind == Kind::Gate)
+        };
+        let became = |id: &TaskId| is_gate(&self.playbook, id) && !is_gate(before, id);
+        self.done.retain(|id, _| !became(id));
         let done: BTreeSet<TaskId> = self.done.keys().cloned().collect();
         self.agreed.retain(|id, _| kept.contains(id) || done.contains(id));
     }

@@ -6,10 +6,12 @@ use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{Answer, Copy, Delivery, Draft, Mailed, Purpose, Recipient};
 use crate::domain::facts::letter::Fate;
 use crate::domain::facts::names::{MessageId, Moment, PersonId, TaskId};
+use crate::domain::facts::seconded::Seconded;
 use crate::domain::model::incident::parts::{Entry, Release};
 use crate::domain::model::incident::state::Incident;
 use crate::domain::model::roster::{Person, Roster};
-use crate::domain::process::playbook::Audience;
+use crate::domain::outgoing::texts::{Class, Texts};
+use crate::domain::process::playbook::{Audience, Task};
 
 impl Incident {
     /// Whether somebody gets what this incident sends to a group: they are in it, and among those of
@@ -89,6 +91,43 @@ impl Incident {
             }
         }
         last.into_iter().map(|(to, (_, t))| (to, t)).collect()
+    }
+
+    /// Who stands behind the newest notice that told people outside the team a date: also behind what
+    /// the desk itself has to say of that date.
+    #[must_use]
+    pub fn date_seconded(&self) -> Option<Seconded> {
+        let releases = self.notices.values().flat_map(|notice| notice.releases.values());
+        let told = releases.filter(|release| release.t.is_some() && release.seconded.is_some());
+        told.max_by_key(|release| release.at)?.seconded.clone()
+    }
+
+    /// Who stands behind the act by which it became public, and not before T: a notice that the public
+    /// list's server has taken, or a row by which people publish.
+    #[must_use]
+    pub fn made_public_by(&self, now: Moment) -> Option<Seconded> {
+        if self.t().is_none_or(|t| now < t) {
+            return None;
+        }
+        let full = |task: &&Task| {
+            matches!(task.audience, Some(Audience::Public(_)))
+                && task.template.as_deref().and_then(Texts::class) == Some(Class::Public)
+        };
+        let notices =
+            self.notice_tasks().filter(full).filter_map(|task| self.notices.get(&task.id));
+        let releases = notices.flat_map(|notice| notice.releases.values());
+        let taken = releases.filter(|release| release.accepted.is_some());
+        let by_notice = taken.filter_map(|release| release.seconded.clone()).next();
+        // Or by people's hands, after a gate that two have opened.
+        let by_hand = || {
+            let rows = self.tasks().filter(|task| {
+                matches!(task.sets, Some(Anchor::Released | Anchor::Public))
+                    && self.done.contains_key(&task.id)
+            });
+            let gates = rows.flat_map(|task| &task.after);
+            gates.filter_map(|gate| self.done.get(gate)?.seconded.clone()).next()
+        };
+        by_notice.or_else(by_hand)
     }
 
     /// Everybody to whom a copy of a sealed notice went out.

@@ -8,6 +8,7 @@ use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{Answer, Delivery, Draft, Recipient, ReporterKey};
 use crate::domain::facts::letter::Fate;
 use crate::domain::facts::names::{Address, Moment, PersonId};
+use crate::domain::facts::seconded::Seconded;
 use crate::domain::process::playbook::Task;
 
 /// Where an incident stands.
@@ -120,6 +121,8 @@ pub struct Release {
     pub t: Option<Moment>,
     /// When the mail server first took a copy.
     pub accepted: Option<Moment>,
+    /// Who stands behind it; none where it stays within the team.
+    pub seconded: Option<Seconded>,
 }
 
 /// A notice of the playbook, or one of the desk's own, in all its drafts.
@@ -164,6 +167,8 @@ pub struct Done {
     pub by: Option<PersonId>,
     /// By what.
     pub evidence: Option<String>,
+    /// The two people who opened it, where it is a gate before something public.
+    pub seconded: Option<Seconded>,
 }
 
 /// Somebody who was asked to lead.

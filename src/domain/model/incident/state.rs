@@ -9,6 +9,7 @@ use crate::domain::facts::event::{
 };
 use crate::domain::facts::letter::KeyRank;
 use crate::domain::facts::names::{Digest, Handle, MessageId, Moment, PersonId, TaskId};
+use crate::domain::facts::seconded::Alone;
 use crate::domain::model::incident::parts::{
     AnchorSet, Done, Notice, Offer, OwnNotice, Release, Reporter, Status,
 };
@@ -55,8 +56,12 @@ pub struct Incident {
     pub offer: Option<Offer>,
     /// Who did not want to lead it.
     pub declined: BTreeSet<PersonId>,
-    /// Roles that people have on this incident only.
-    pub joined: BTreeMap<PersonId, BTreeSet<String>>,
+    /// Roles that people have on this incident only, and who alone gave each; none where two did.
+    pub joined: BTreeMap<PersonId, BTreeMap<String, Option<PersonId>>>,
+    /// Whom the config has given which roles of the playbook, left or not.
+    pub of_config: BTreeMap<PersonId, BTreeSet<String>>,
+    /// That the desk has one maintainer, as its config says.
+    pub alone: Option<Alone>,
     /// Who has nothing to do with it any more.
     pub left: BTreeSet<PersonId>,
     /// The incident that it is a duplicate of, or that it was merged into.
@@ -82,7 +87,7 @@ pub struct Incident {
     /// Roles that have ended on this incident.
     pub ended: BTreeSet<String>,
     /// Who had joined with them: what is taken back brings them back.
-    pub parked: BTreeSet<(PersonId, String)>,
+    pub parked: BTreeMap<(PersonId, String), Option<PersonId>>,
     /// When T was last set: what was due before that is late by no one's fault.
     pub t_set: Option<Moment>,
     /// Tasks done.
@@ -146,6 +151,8 @@ impl Incident {
             offer: None,
             declined: BTreeSet::new(),
             joined: BTreeMap::new(),
+            of_config: BTreeMap::new(),
+            alone: None,
             left: BTreeSet::new(),
             same_as: None,
             linked: BTreeMap::new(),
@@ -158,7 +165,7 @@ impl Incident {
             done_elsewhere: BTreeSet::new(),
             taken: BTreeMap::new(),
             ended: BTreeSet::new(),
-            parked: BTreeSet::new(),
+            parked: BTreeMap::new(),
             t_set: None,
             done: BTreeMap::new(),
             skipped: BTreeMap::new(),
@@ -210,7 +217,7 @@ impl Incident {
             None => {}
         }
         // Who joins after a role has ended was asked to; the roster alone gives it no more.
-        let joined = self.joined.get(&person.id).is_some_and(|roles| roles.contains(role));
+        let joined = self.joined.get(&person.id).is_some_and(|roles| roles.contains_key(role));
         let off = self.left.contains(&person.id) || self.ended.contains(role);
         joined || (!off && person.roles.contains(role))
     }
@@ -399,12 +406,14 @@ impl Incident {
                 self.deputy = Some(person.clone());
                 self.set_at.insert("deputy".to_owned(), at);
             }
-            Event::MemberJoined { person, role } => {
-                self.joined.entry(person.clone()).or_default().insert(role.clone());
+            Event::MemberJoined { person, role, seconded } => {
+                let given_by = if seconded.is_some() { None } else { by.cloned() };
+                self.joined.entry(person.clone()).or_default().insert(role.clone(), given_by);
             }
             Event::MemberLeft { person } => self.leave(person),
-            Event::TaskDone { task, evidence, sets } => {
-                let done = Done { at, by: by.cloned(), evidence: evidence.clone() };
+            Event::TaskDone { task, evidence, sets, seconded } => {
+                let (evidence, seconded) = (evidence.clone(), seconded.clone());
+                let done = Done { at, by: by.cloned(), evidence, seconded };
                 self.done.insert(task.clone(), done);
                 if let Some(anchor) = sets {
                     self.mark(*anchor, Some(at), at, by);
@@ -412,7 +421,8 @@ impl Incident {
             }
             Event::TaskUndone { task } => self.undo(task, at, by),
             Event::TaskSkipped { task, reason } => {
-                let done = Done { at, by: by.cloned(), evidence: Some(reason.clone()) };
+                let evidence = Some(reason.clone());
+                let done = Done { at, by: by.cloned(), evidence, seconded: None };
                 self.skipped.insert(task.clone(), done);
             }
             Event::NoticeAdded { notice, title, template, group, member, approvals } => {
@@ -446,7 +456,7 @@ impl Incident {
                 self.t_set = Some(at);
                 self.set_at.insert("t".to_owned(), at);
             }
-            Event::Published { at: public } => {
+            Event::Published { at: public, .. } => {
                 // What is public was released, whether or not somebody has said so.
                 if !self.anchors.contains_key(&Anchor::Released) {
                     self.mark(Anchor::Released, Some(*public), at, by);
@@ -467,13 +477,13 @@ impl Incident {
             Event::Held { notice } => {
                 self.held.insert(notice.clone());
             }
-            Event::Resumed { notice } => match notice {
+            Event::Resumed { notice, .. } => match notice {
                 Some(_) => {
                     self.held.remove(notice);
                 }
                 None => self.held.clear(),
             },
-            Event::Released { notice, number, late, recipients } => {
+            Event::Released { notice, number, late, recipients, seconded } => {
                 let to_group = self.task(notice).is_some_and(|task| {
                     matches!(task.audience, Some(Audience::Group(_))) && !recipients.is_empty()
                 });
@@ -492,6 +502,7 @@ impl Incident {
                     complete: recipients.is_empty().then_some(at),
                     t,
                     accepted: None,
+                    seconded: seconded.clone(),
                 };
                 notice.releases.insert(*number, release);
             }

@@ -51,7 +51,7 @@ pub(super) fn apply(
         | MemberFact::Activated { .. }
         | MemberFact::Suspended { .. }
         | MemberFact::ReinstatementAsked
-        | MemberFact::Reinstated
+        | MemberFact::Reinstated { .. }
         | MemberFact::Removed { .. }
         | MemberFact::Reviewed { .. }
         | MemberFact::KeyOffered { .. }
@@ -112,7 +112,7 @@ fn change(member: &mut Member, at: Moment, by: Option<&PersonId>, fact: &MemberF
                 membership.approved.insert(by.clone(), at);
             }
         }
-        MemberFact::Activated { group } => {
+        MemberFact::Activated { group, .. } => {
             if let Some(membership) = member.groups.get_mut(group) {
                 membership.active = Some(at);
             }
@@ -127,7 +127,7 @@ fn change(member: &mut Member, at: Moment, by: Option<&PersonId>, fact: &MemberF
                 suspension.lifting.insert(by.clone(), at);
             }
         }
-        MemberFact::Reinstated => member.suspended = None,
+        MemberFact::Reinstated { .. } => member.suspended = None,
         MemberFact::Removed { group, .. } => remove(member, group.as_deref(), at),
         MemberFact::Reviewed { group, .. } => {
             if let Some(membership) = member.groups.get_mut(group) {

@@ -1,9 +1,11 @@
 //! What the desk itself has to do, and when.
 
 use crate::domain::facts::anchor::Anchor;
-use crate::domain::facts::names::{Moment, PersonId, Span, TaskId, later};
+use crate::domain::facts::names::{Digest, Moment, PersonId, Span, TaskId, later};
 use crate::domain::model::incident::{Incident, Status};
-use crate::domain::model::schedule::leaving::{Block, approved_after, ready, stale_after};
+use crate::domain::model::schedule::leaving::{
+    Block, approved_after, leaves_from, ready, stale_after,
+};
 use crate::domain::model::schedule::moments::{anchor_of, span_of};
 use crate::domain::model::schedule::progress::{done_at, is_moot, open_before};
 use crate::domain::process::offset::Window;
@@ -42,6 +44,9 @@ pub enum Duty {
     ReporterUpdate,
     /// Tell everyone who knows the date that it passed and nothing was published.
     Slipped,
+    /// Do what one person said at a desk that has no other, now that the time has passed in which it
+    /// could be called off; by the hash of its nonce.
+    Waited(Digest),
 }
 
 impl Duty {
@@ -66,6 +71,7 @@ impl Duty {
             Self::Silence => format!("silence:{at}"),
             Self::ReporterUpdate => format!("update:{at}"),
             Self::Slipped => format!("slipped:{at}"),
+            Self::Waited(nonce) => format!("waited:{nonce}"),
         }
     }
 }
@@ -85,6 +91,7 @@ pub fn duties(incident: &Incident) -> Vec<(Moment, Duty)> {
             }
         }
     }
+    waited_duties(incident, &mut list);
     if !incident.status.is_open() {
         return list;
     }
@@ -102,6 +109,22 @@ pub fn duties(incident: &Incident) -> Vec<(Moment, Duty)> {
     });
     list.sort();
     list
+}
+
+/// What waits instead of a second person. A hold on everything stops it, but for the word that ends the
+/// hold.
+fn waited_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
+    let Some(alone) = incident.alone else { return };
+    let held = incident.held.contains(&None);
+    for (nonce, ask) in &incident.asks {
+        let Some(said) = ask.said.filter(|_| !held || ask.line.starts_with("/resume")) else {
+            continue;
+        };
+        let at = alone.from(said);
+        if at <= ask.until {
+            list.push((at, Duty::Waited(*nonce)));
+        }
+    }
 }
 
 /// By when a person must have answered the reporter.
@@ -268,7 +291,10 @@ fn notice_duties(
 ) {
     match ready(incident, task) {
         Ok(()) if is_given_up(incident, task, earliest) => {}
-        Ok(()) => list.push((earliest, Duty::Leave(task.id.clone()))),
+        Ok(()) => {
+            let from = leaves_from(incident, task).unwrap_or(earliest);
+            list.push((from, Duty::Leave(task.id.clone())));
+        }
         Err(Block::Over) => {}
         Err(_) if task.optional => {}
         Err(_) => {

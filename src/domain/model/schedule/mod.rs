@@ -9,15 +9,18 @@ mod duties;
 mod leaving;
 mod moments;
 mod progress;
+mod reach;
 
 pub use crate::domain::model::schedule::agenda::{Item, State, agenda};
 pub use crate::domain::model::schedule::duties::{
     Duty, NOBODY_LEFT, Next, duties, human_due, next, stale_mark,
 };
 pub use crate::domain::model::schedule::leaving::{
-    Block, approvals_missing, excludes_editor, is_late, may_leave,
+    Block, approvals_missing, approvals_wanted, approvers, behind, excludes_editor, is_late,
+    may_leave,
 };
 pub use crate::domain::model::schedule::moments::{planned_span, span_of};
 pub use crate::domain::model::schedule::progress::{
     a_gate_is_open, done_at, is_moot, missing, open_before,
 };
+pub use crate::domain::model::schedule::reach::{Reach, Wider};

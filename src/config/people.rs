@@ -1,0 +1,117 @@
+//! Whether the people of a config fit its playbook: roles, groups, and whether there are two.
+
+use crate::config::shape::DeskPart;
+use crate::config::{Finding, Reader, shape};
+use crate::domain::model::roster::{Person, Roster};
+use crate::domain::process::playbook;
+use crate::domain::process::playbook::Audience;
+
+impl Reader<'_> {
+    /// What cannot be taken back takes two people: says so where there is one, and refuses that time
+    /// stands for the second where there are two.
+    pub(super) fn two_people(
+        &mut self,
+        at: usize,
+        desk: &DeskPart,
+        playbook: &playbook::Playbook,
+        roster: &Roster,
+    ) {
+        let minutes = desk.alone_minutes.into();
+        self.within(at, "alone_minutes", minutes, shape::ALONE_MINUTES);
+        let works = |person: &&Person| {
+            person.roles.iter().any(|role| playbook.roles.contains_key(role.as_str()))
+        };
+        let count = roster.people.values().filter(works).count();
+        let place = self.key_place(at, if desk.alone { "alone" } else { "playbook" });
+        if desk.alone && count > 1 {
+            let what = format!("`alone` is true, and {count} people have a role of the playbook");
+            self.wrong(place, what, "take the line out: the second person is asked, then");
+        } else if desk.alone {
+            let what = format!(
+                "the desk has one maintainer: whoever has that one key makes things public, moves dates and \
+                 lets people in, {minutes} minutes after the word"
+            );
+            let next = "find a second person; anybody's `/hold ALL` stops it meanwhile".to_owned();
+            self.notes.push(Finding { place, what, next, fatal: false });
+        } else if count < 2 {
+            let what = "fewer than two people have a role of the playbook, so nothing that takes two can be \
+                        done: no notice to a group or the public, no earlier date, no `/published`"
+                .to_owned();
+            let next =
+                "add a second [[person]]; or write `alone = true` in [desk], which waits instead";
+            self.notes.push(Finding { place, what, next: next.to_owned(), fatal: false });
+        }
+    }
+
+    /// Refuses roles and groups that the playbook does not know.
+    pub(super) fn people_fit(&mut self, playbook: &playbook::Playbook, roster: &Roster) {
+        let known: Vec<&String> = playbook
+            .roles
+            .iter()
+            .filter(|(_, role)| role.held_by.is_none())
+            .map(|(id, _)| id)
+            .collect();
+        for person in roster.people.values() {
+            for role in
+                person.roles.iter().filter(|role| !known.contains(role) && *role != "operator")
+            {
+                let what = format!(
+                    "`{}` has the role `{role}`, which playbook `{}` does not give by name",
+                    person.id, playbook.id
+                );
+                let known: Vec<_> = known.iter().map(|role| role.as_str()).collect();
+                self.wrong(
+                    self.path.display().to_string(),
+                    what,
+                    format!("write one of {}", known.join(", ")),
+                );
+            }
+            for group in person.groups.iter().filter(|group| !playbook.groups.contains_key(*group))
+            {
+                let what = format!(
+                    "`{}` is in the group `{group}`, which playbook `{}` does not know",
+                    person.id, playbook.id
+                );
+                let known: Vec<_> = playbook.groups.keys().cloned().collect();
+                self.wrong(
+                    self.path.display().to_string(),
+                    what,
+                    format!("write one of {}", known.join(", ")),
+                );
+            }
+        }
+    }
+
+    /// Notes the roles that nobody has and the groups that nobody is in, where rows are for them.
+    pub(super) fn nobody(&mut self, place: &str, playbook: &playbook::Playbook, roster: &Roster) {
+        let mut note = |what: String, next: &str| {
+            let (place, next) = (place.to_owned(), next.to_owned());
+            self.notes.push(Finding { place, what, next, fatal: false });
+        };
+        let asked = |id: &String| {
+            playbook.tasks.iter().filter(|task| task.roles().any(|role| role == id)).count()
+        };
+        for (id, role) in &playbook.roles {
+            let rows = asked(id);
+            let held = role.held_by.is_some() || roster.holders(id).next().is_some();
+            if rows > 0 && !held {
+                let what = format!(
+                    "nobody has the role `{id}`, and {rows} rows of playbook `{}` are for it",
+                    playbook.id
+                );
+                note(what, "give it to somebody; until then the whole team is reminded of them");
+            }
+        }
+        for id in playbook.groups.keys() {
+            let audience = Some(Audience::Group(id.clone()));
+            let notices = playbook.tasks.iter().filter(|task| task.audience == audience).count();
+            if notices > 0 && roster.members(id).next().is_none() {
+                let what = format!(
+                    "nobody is in the group `{id}`, which gets {notices} notices of playbook `{}`",
+                    playbook.id
+                );
+                note(what, "give it members, or they go to nobody");
+            }
+        }
+    }
+}
