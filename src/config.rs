@@ -22,6 +22,7 @@ use crate::domain::process::{calendar, playbook};
 use crate::edge::imap::Mailbox;
 use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
 use crate::edge::server::Server;
+use crate::edge::sqlite::Sqlite;
 use crate::engine::Sources;
 use crate::error::{Fault, Place};
 
@@ -67,6 +68,8 @@ pub struct Config {
     pub passphrase: Passphrase,
     /// The database.
     pub store: PathBuf,
+    /// Where the newest head is kept outside of it; beside it if none is named.
+    pub witness: Option<PathBuf>,
     /// The mailbox.
     pub mailbox: Mailbox,
     /// The mail server.
@@ -79,6 +82,31 @@ pub struct Config {
     pub warnings: Vec<Finding>,
     /// What is worth a word: roles that nobody has, lists that are examples.
     pub notes: Vec<Finding>,
+}
+
+impl Config {
+    /// Opens the store to look at it.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub fn open_store(&self) -> Result<Sqlite, Fault> {
+        self.witnessed(Sqlite::open(&self.store, &self.passphrase)?)
+    }
+
+    /// Opens the store of a desk that nobody else is running.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open_alone`].
+    pub fn open_store_alone(&self) -> Result<Sqlite, Fault> {
+        self.witnessed(Sqlite::open_alone(&self.store, &self.passphrase)?)
+    }
+
+    fn witnessed(&self, store: Sqlite) -> Result<Sqlite, Fault> {
+        match &self.witness {
+            Some(path) => store.witnessed_by(path),
+            None => Ok(store),
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -498,7 +526,9 @@ impl Reader<'_> {
             &smtp.password_file,
             smtp.ca_file.as_ref(),
         );
-        let store = self.full(&file.store.into_inner().path);
+        let store = file.store.into_inner();
+        let witness = store.witness.as_ref().map(|path| self.full(path));
+        let store = self.full(&store.path);
         let limits = self.limits(file.limits);
         let certificate = keyring?.certificate();
         let settings = Settings {
@@ -521,6 +551,7 @@ impl Reader<'_> {
             keys: secret_keys,
             passphrase: passphrase?,
             store,
+            witness,
             mailbox: mailbox?,
             smtp: smtp?,
             connections: connections.into(),
@@ -671,6 +702,7 @@ mod tests {
                     "{}\n",
                     if is_setting
                         && (inside
+                            || line.starts_with("# witness")
                             || line.starts_with("# ca_file")
                             || line.starts_with("# [files]")
                             || line.starts_with("# [publish]")
@@ -688,7 +720,7 @@ mod tests {
             .collect();
         let file: File = toml::from_str(&open).unwrap();
         assert_eq!(file.people.len(), 2);
-        assert!(file.publish.folder.is_some());
+        assert!(file.publish.folder.is_some() && file.store.get_ref().witness.is_some());
         assert!(file.files.templates.is_some() && file.imap.get_ref().ca_file.is_some());
     }
 }

@@ -10,7 +10,6 @@ use crate::config::{Config, Finding};
 use crate::domain::facts::names::{Moment, Span, later};
 use crate::edge::pgp::Certificate;
 use crate::edge::smtp::Courier;
-use crate::edge::sqlite::Sqlite;
 use crate::edge::{imap, server};
 use crate::engine::replay;
 use crate::error::{Fault, Place};
@@ -75,9 +74,7 @@ impl Check {
         findings.extend(config.notes.iter().cloned());
         findings.extend(expiries(config, now));
         findings.push(
-            match Sqlite::open(&config.store, &config.passphrase)
-                .and_then(|store| replay(&store, settings.clone()))
-            {
+            match config.open_store().and_then(|store| replay(&store, settings.clone())) {
                 Ok((desk, _)) => ok(
                     config.store.display().to_string(),
                     format!("opens; journal of {} records", desk.head.number),

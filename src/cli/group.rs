@@ -20,7 +20,6 @@ use crate::domain::views::history;
 use crate::edge::SystemEntropy;
 use crate::edge::clock::WallClock;
 use crate::edge::pgp::Certificate;
-use crate::edge::sqlite::Sqlite;
 use crate::engine::Engine;
 use crate::error::{Fault, Place};
 use crate::ports::store;
@@ -142,7 +141,7 @@ fn start(path: &Path, now: Moment) -> Result<(Engine, std::fs::File), Fault> {
         let next = "stop it first, or steer by mail: `/member`";
         Fault::new(fault.what, next)
     })?;
-    let store = Sqlite::open_alone(&config.store, &config.passphrase)?;
+    let store = config.open_store_alone()?;
     let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
     let clock = Box::new(WallClock::start());
     Ok((

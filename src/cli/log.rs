@@ -14,7 +14,6 @@ use crate::domain::model::roster::Roster;
 use crate::domain::views::history;
 use crate::edge::opening::Opener;
 use crate::edge::pgp::{Certificate, Directory, LIMITS};
-use crate::edge::sqlite::Sqlite;
 use crate::edge::write_private;
 use crate::error::{Fault, Place};
 use crate::ports::store::{Journal, Store};
@@ -38,7 +37,7 @@ pub(super) struct Log {
 impl Log {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         let config = config::read_or_fault(path, now)?;
-        let store = Sqlite::open(&config.store, &config.passphrase)?;
+        let store = config.open_store()?;
         let none = || {
             let what = format!("there is no incident `{}`", self.handle);
             Fault::new(what, "run `embargod status` to see the open ones")

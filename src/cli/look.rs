@@ -68,7 +68,7 @@ pub(super) struct Aside {
 
 pub(super) fn open(path: &Path, now: Moment) -> Result<(Sqlite, Desk), Fault> {
     let config = config::read_or_fault(path, now)?;
-    let store = Sqlite::open(&config.store, &config.passphrase)?;
+    let store = config.open_store()?;
     let (desk, _) = replay(&store, config.sources.settings)?;
     Ok((store, desk))
 }
@@ -417,7 +417,7 @@ impl Journal {
         match self.what {
             JournalCommand::Verify => {
                 let config = config::read_or_fault(path, now)?;
-                let store = Sqlite::open(&config.store, &config.passphrase)?;
+                let store = config.open_store()?;
                 let head = read_journal(&store, |_, _| {})?;
                 let mut bodies = 0_u64;
                 let mut damaged = Vec::new();

@@ -21,7 +21,6 @@ use crate::domain::views::formats::{Subject, View, names};
 use crate::domain::views::{compare, plan};
 use crate::edge::SystemEntropy;
 use crate::edge::clock::WallClock;
-use crate::edge::sqlite::Sqlite;
 use crate::engine::Engine;
 use crate::error::{Fault, Place};
 use crate::ports::store::Journal;
@@ -302,7 +301,7 @@ impl Migrate {
         if self.yes {
             let config = config::read_or_fault(path, now)?;
             let _only_one = super::run::only_one(&config.store)?;
-            let store = Sqlite::open_alone(&config.store, &config.passphrase)?;
+            let store = config.open_store_alone()?;
             let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
             let clock = Box::new(WallClock::start());
             let mut engine = Engine::start(
@@ -319,7 +318,7 @@ impl Migrate {
             return Ok(ExitCode::SUCCESS);
         }
         let config = config::read_or_fault(path, now)?;
-        let store = Sqlite::open(&config.store, &config.passphrase)?;
+        let store = config.open_store()?;
         let (mut desk, _) = engine::replay(&store, config.sources.settings)?;
         // What the files say now, which a running desk has read at its start.
         for (name, text) in &config.sources.playbooks {

@@ -9,7 +9,6 @@ use crate::config;
 use crate::domain::facts::names::Moment;
 use crate::edge::SystemEntropy;
 use crate::edge::clock::WallClock;
-use crate::edge::sqlite::Sqlite;
 use crate::engine::Engine;
 use crate::error::Fault;
 use crate::ports::store::Journal;
@@ -35,7 +34,7 @@ impl Restored {
         }
         let config = config::read_or_fault(path, now)?;
         let _only_one = super::run::only_one(&config.store)?;
-        let store = Sqlite::open_alone(&config.store, &config.passphrase)?;
+        let store = config.open_store_alone()?;
         let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
         let mut engine = Engine::start(
             Box::new(store),

@@ -16,7 +16,6 @@ use crate::domain::outgoing::mail::Outcome;
 use crate::edge::clock::WallClock;
 use crate::edge::imap::{MailboxAsk, Way};
 use crate::edge::smtp::Courier;
-use crate::edge::sqlite::Sqlite;
 use crate::edge::{SystemEntropy, imap};
 use crate::engine::{Engine, SharedStore};
 use crate::error::{Fault, Place};
@@ -60,7 +59,7 @@ impl Run {
             tracing::warn!("{}", warning.what);
         }
         let _only_one = only_one(&config.store)?;
-        let store = Sqlite::open_alone(&config.store, &config.passphrase)?;
+        let store = config.open_store_alone()?;
         let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
         let engine = Engine::start(
             Box::new(store),
@@ -69,6 +68,8 @@ impl Run {
             Box::new(WallClock::start()),
             Box::new(SystemEntropy),
         )?;
+        let mut engine = engine;
+        engine.await_mailbox();
         say(&format!(
             "embargod: {} is at its desk, {} incidents open",
             config.sources.settings.address,

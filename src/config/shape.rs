@@ -65,6 +65,7 @@ pub(super) struct KeysPart {
 #[serde(deny_unknown_fields)]
 pub(super) struct StorePart {
     pub(super) path: PathBuf,
+    pub(super) witness: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use crate::domain::facts::names::{Moment, Span, later};
+use crate::domain::facts::names::{Digest, Moment, Span, later};
 use crate::edge::server::Server;
 use crate::error::{Fault, Setback};
 use crate::ports::store::{Bookmark, Folder, Location, RawMail};
@@ -43,7 +43,10 @@ pub type Told<T> = oneshot::Sender<Result<T, Fault>>;
 /// What the mailbox asks of the engine.
 pub enum MailboxAsk {
     /// Keep these mails; answered once they are durable.
-    Keep(Vec<(Option<Location>, RawMail)>, Told<()>),
+    /// Those of which the hashes stand behind them bear our own mark.
+    Keep(Vec<(Option<Location>, RawMail)>, Vec<Digest>, Told<()>),
+    /// The folder was looked at in full.
+    Looked(Told<()>),
     /// How far is this folder known?
     Bookmark(Folder, Told<Bookmark>),
     /// Below this number nothing is looked at again.
@@ -162,6 +165,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         tracing::info!(uidvalidity, "The mailbox is being watched.");
         loop {
             self.look(&mut session, uidvalidity, begin).await?;
+            self.ask(MailboxAsk::Looked).await?;
             if can_mark {
                 self.mark(&mut session, uidvalidity).await?;
             }
@@ -293,10 +297,11 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let set = uid_set(uids);
         let heads: Vec<Fetch> = {
             let stream =
-                patient("fetch", session.uid_fetch(&set, "(UID RFC822.SIZE INTERNALDATE)")).await?;
+                patient("fetch", session.uid_fetch(&set, "(UID FLAGS RFC822.SIZE INTERNALDATE)"))
+                    .await?;
             patient("fetch", stream.try_collect()).await?
         };
-        let mut small: Vec<(u32, Moment)> = Vec::new();
+        let mut small: Vec<Head> = Vec::new();
         let mut not_ours = Vec::new();
         let mut size = 0_u64;
         for head in &heads {
@@ -306,12 +311,15 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                 not_ours.push(uid);
                 continue;
             }
+            let marked = head
+                .flags()
+                .any(|flag| matches!(&flag, Flag::Custom(mark) if mark.eq_ignore_ascii_case(MARK)));
             let bytes = head.size.unwrap_or(u32::MAX);
             if bytes > self.mailbox.size_max {
-                self.take_large(session, uidvalidity, uid, received).await?;
+                self.take_large(session, uidvalidity, Head { uid, received, marked }).await?;
                 continue;
             }
-            small.push((uid, received));
+            small.push(Head { uid, received, marked });
             size = size.saturating_add(u64::from(bytes));
             if small.len() >= BATCH || size >= BATCH_BYTES {
                 self.take_small(session, uidvalidity, &std::mem::take(&mut small)).await?;
@@ -326,23 +334,26 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         &self,
         session: &mut Link,
         uidvalidity: u32,
-        mails: &[(u32, Moment)],
+        mails: &[Head],
     ) -> Result<(), Setback> {
         if mails.is_empty() {
             return Ok(());
         }
-        let set = uid_set(&mails.iter().map(|(uid, _)| *uid).collect::<Vec<_>>());
+        let set = uid_set(&mails.iter().map(|mail| mail.uid).collect::<Vec<_>>());
         // PEEK: people read this mailbox too, and what they have read is theirs.
         let fetched: Vec<Fetch> = {
             let stream = patient("fetch", session.uid_fetch(&set, "(UID BODY.PEEK[])")).await?;
             patient("fetch", stream.try_collect()).await?
         };
         let arrived = (self.clock)();
-        let mut keep = Vec::new();
+        let (mut keep, mut marked) = (Vec::new(), Vec::new());
         for mail in &fetched {
             let (Some(uid), Some(bytes)) = (mail.uid, mail.body()) else { continue };
-            let received =
-                mails.iter().find(|(known, _)| *known == uid).map_or(arrived, |(_, at)| *at);
+            let head = mails.iter().find(|head| head.uid == uid);
+            let received = head.map_or(arrived, |head| head.received);
+            if head.is_some_and(|head| head.marked) {
+                marked.push(Digest::of(bytes));
+            }
             let raw = RawMail {
                 bytes: bytes.to_vec(),
                 received: received.min(arrived),
@@ -351,7 +362,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             };
             keep.push((Some(self.location(uidvalidity, uid)), raw));
         }
-        self.keep(keep).await
+        self.keep(keep, marked).await
     }
 
     /// A mail that is too large: its headers and its beginning are kept, the rest stays there.
@@ -359,8 +370,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         &self,
         session: &mut Link,
         uidvalidity: u32,
-        uid: u32,
-        received: Moment,
+        Head { uid, received, marked: is_marked }: Head,
     ) -> Result<(), Setback> {
         let query = format!("(UID BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.{OVERSIZE_BYTES}>)");
         let fetched: Vec<Fetch> = {
@@ -368,14 +378,17 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             patient("fetch", stream.try_collect()).await?
         };
         let arrived = (self.clock)();
-        let mut keep = Vec::new();
+        let (mut keep, mut marked) = (Vec::new(), Vec::new());
         for mail in fetched.iter().filter(|mail| mail.uid == Some(uid)) {
             let mut bytes = mail.header().unwrap_or_default().to_vec();
             bytes.extend(mail.text().unwrap_or_default().iter().take(OVERSIZE_BYTES));
+            if is_marked {
+                marked.push(Digest::of(&bytes));
+            }
             let raw = RawMail { bytes, received: received.min(arrived), arrived, oversize: true };
             keep.push((Some(self.location(uidvalidity, uid)), raw));
         }
-        self.keep(keep).await
+        self.keep(keep, marked).await
     }
 
     fn location(&self, uidvalidity: u32, uid: u32) -> Location {
@@ -383,8 +396,12 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     }
 
     /// Hands mails to the store and waits until they are durable.
-    async fn keep(&self, mails: Vec<(Option<Location>, RawMail)>) -> Result<(), Setback> {
-        self.ask(|told| MailboxAsk::Keep(mails, told)).await
+    async fn keep(
+        &self,
+        mails: Vec<(Option<Location>, RawMail)>,
+        marked: Vec<Digest>,
+    ) -> Result<(), Setback> {
+        self.ask(|told| MailboxAsk::Keep(mails, marked, told)).await
     }
 
     /// Marks on the server what is stored. Only a courtesy to people who look at the mailbox.
@@ -418,6 +435,15 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         }
         patient("idle", idle.done()).await
     }
+}
+
+/// What the server says of a mail before it is fetched.
+#[derive(Clone, Copy)]
+struct Head {
+    uid: u32,
+    received: Moment,
+    /// Whether it bears our own mark: some history of this desk has it.
+    marked: bool,
 }
 
 #[derive(Clone, Copy)]

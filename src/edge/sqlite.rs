@@ -12,6 +12,7 @@ use crate::domain::facts::names::{Digest, Handle, Moment};
 use crate::domain::facts::record::{Head, Line, Record};
 use crate::edge::pgp::Passphrase;
 use crate::edge::sqlite::keyfile::hex;
+use crate::edge::sqlite::witness::WitnessFile;
 use crate::edge::{random, write_private};
 use crate::error::{Fault, Place};
 use crate::ports::store::{Alarms, Commit, Counts, Journal, Secrets};
@@ -19,6 +20,7 @@ use crate::ports::store::{Alarms, Commit, Counts, Journal, Secrets};
 mod inbox;
 mod keyfile;
 mod outbox;
+mod witness;
 
 /// The form of the database that this version writes.
 const SCHEMA: u8 = 2;
@@ -27,6 +29,10 @@ const SCHEMA: u8 = 2;
 #[derive(Debug)]
 pub struct Sqlite {
     db: Connection,
+    /// What puts the database back does not put this back; or why it cannot be read.
+    witness: Result<WitnessFile, Fault>,
+    /// Whether the last writing of it went wrong.
+    unwitnessed: bool,
 }
 
 fn millis(moment: Moment) -> i64 {
@@ -62,7 +68,7 @@ impl Sqlite {
         store.put_meta("ref_key", &random::<32>()?)?;
         store.put_meta("session_salt", &random::<32>()?)?;
         store.put_meta("made", &millis(now).to_be_bytes())?;
-        Ok(store)
+        store.witnessed_by(&witness_path(path))
     }
 
     /// Opens the database.
@@ -107,7 +113,7 @@ impl Sqlite {
         let schema = store.meta("schema")?.unwrap_or_default();
         let schema = String::from_utf8_lossy(&schema).into_owned();
         match schema.parse() {
-            Ok(known @ 1..=SCHEMA) => Ok((store, known)),
+            Ok(known @ 1..=SCHEMA) => Ok((store.witnessed_by(&witness_path(path))?, known)),
             _ => {
                 let place = path.display();
                 let what =
@@ -141,7 +147,35 @@ impl Sqlite {
                 "build with the bundled one",
             ));
         }
-        Ok(Self { db })
+        let witness = Err(Fault::new("no witness was looked for", ""));
+        Ok(Self { db, witness, unwitnessed: false })
+    }
+
+    /// The same with its witness in another place: on another disk, best of all.
+    ///
+    /// # Errors
+    /// When the store has no secrets.
+    pub fn witnessed_by(mut self, path: &Path) -> Result<Self, Fault> {
+        self.witness = WitnessFile::open(path, self.secrets()?.ref_key);
+        Ok(self)
+    }
+
+    /// Takes note of the head outside the database. That it cannot is told, and stops nothing: what
+    /// was committed is committed.
+    fn witness_head(&mut self, head: Head) -> Result<(), Fault> {
+        let written = match &mut self.witness {
+            Ok(file) => file.write(head),
+            Err(fault) => Err(fault.clone()),
+        };
+        match written {
+            Err(fault) => {
+                self.unwitnessed = true;
+                tracing::error!(why = %fault.what, "The witness cannot be written.");
+                self.set_alarm("witness", Some(&fault.what))
+            }
+            Ok(()) if std::mem::take(&mut self.unwitnessed) => self.set_alarm("witness", None),
+            Ok(()) => Ok(()),
+        }
     }
 
     fn put_meta(&self, key: &str, value: &[u8]) -> Result<(), Fault> {
@@ -153,6 +187,11 @@ impl Sqlite {
         let sql = "SELECT value FROM meta WHERE key = ?1";
         self.db.query_row(sql, [key], |row| row.get(0)).optional().at(|| "store".to_owned())
     }
+}
+
+/// Where the witness lies unless the operator says otherwise.
+fn witness_path(store: &Path) -> std::path::PathBuf {
+    store.with_extension("witness")
 }
 
 /// The fence: refuses to write behind lines that this desk does not know.
@@ -276,7 +315,24 @@ impl Journal for Sqlite {
         for settled in commit.outbox {
             outbox::settle(&tx, settled)?;
         }
-        tx.commit().at(place)
+        tx.commit().at(place)?;
+        match commit.lines.last() {
+            Some(line) => self.witness_head(Head { number: line.number, hash: line.hash }),
+            None => Ok(()),
+        }
+    }
+
+    fn witness(&self) -> Result<Option<Head>, Fault> {
+        self.witness.as_ref().map(WitnessFile::head).map_err(Clone::clone)
+    }
+
+    fn line_hash(&self, number: u64) -> Result<Option<Digest>, Fault> {
+        let place = || "journal".to_owned();
+        let sql = "SELECT hash FROM journal WHERE number = ?1";
+        let number = i64::try_from(number).at(place)?;
+        let hash: Option<String> =
+            self.db.query_row(sql, [number], |row| row.get(0)).optional().at(place)?;
+        Ok(hash.as_deref().and_then(Digest::parse))
     }
 }
 

@@ -119,10 +119,14 @@ impl Engine {
             return Ok(());
         }
         let due = self.desk.next_notice().and_then(|notice| self.clock_probe.due(notice));
+        let due = due.into_iter().chain(self.witness_due()).min();
         if due.is_none_or(|due| due > now) {
             return Ok(());
         }
-        let (decision, id) = time::clock_probe(&self.desk, now, self.entropy.fresh()?);
+        let mut fresh = self.entropy.fresh()?;
+        let id = self.witness_id(&mut fresh);
+        let (decision, id) = time::clock_probe(&self.desk, id, now, fresh);
+        self.witness.mailed = Some((now, self.desk.head.number));
         self.carry_out(decision, Cause::Time)?;
         self.clock_probe.asked.extend(id.map(|id| (id, None)));
         let more = self.clock_probe.asked.len().saturating_sub(ASKED_MAX);

@@ -67,6 +67,12 @@ impl Engine {
     /// ahead of the store only until the commit; should that fail the caller stops the desk, and
     /// the next start replays what was committed.
     pub(super) fn carry_out(&mut self, decision: Decision, cause: Cause<'_>) -> Result<(), Fault> {
+        if let (Some(why), false) = (self.held(), decision.entries.is_empty()) {
+            return Err(Fault::new(
+                format!("nothing is written while the desk is held: {why}"),
+                "put the newest database back, or run `embargod restored --yes`",
+            ));
+        }
         let now = self.now();
         let before = self.desk.head;
         let mut lines = Vec::new();

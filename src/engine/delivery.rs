@@ -40,7 +40,7 @@ impl Engine {
         let mut attempts = Vec::new();
         let mut out = Vec::new();
         for row in rows {
-            if self.busy.contains_key(&row.id) {
+            if self.busy.contains_key(&row.id) || !self.may_leave_held(&row.label) {
                 continue;
             }
             let next = next_attempt(row.attempts.saturating_add(1), now);

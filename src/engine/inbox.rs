@@ -26,6 +26,7 @@ impl Engine {
     /// # Errors
     /// When they could not be written.
     pub fn take_in(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault> {
+        self.look_for_a_later_history(mails, &[])?;
         lock(&self.store).take_in(mails)
     }
 
@@ -39,12 +40,22 @@ impl Engine {
         fn tell<T>(told: Told<T>, answer: Result<T, Fault>) {
             let _ = told.send(answer);
         }
+        if let MailboxAsk::Keep(mails, marked, _) = &ask {
+            self.look_for_a_later_history(mails, marked)?;
+        }
+        if matches!(ask, MailboxAsk::Looked(_)) {
+            self.witness.awaits_mailbox = false;
+        }
+        let held = self.held().is_some();
         let mut store = lock(&self.store);
         match ask {
-            MailboxAsk::Keep(mails, told) => {
+            MailboxAsk::Keep(mails, _, told) => {
                 store.take_in(&mails)?;
                 tell(told, Ok(()));
             }
+            MailboxAsk::Looked(told) => tell(told, Ok(())),
+            // The mark says that this history has it; what another one has marked stays as it is.
+            MailboxAsk::ToMark(_, told) if held => tell(told, Ok(Vec::new())),
             MailboxAsk::Bookmark(folder, told) => tell(told, store.bookmark(&folder)),
             MailboxAsk::SetBookmark(folder, low_water, told) => {
                 tell(told, store.set_bookmark(&folder, low_water));
@@ -61,6 +72,9 @@ impl Engine {
     /// # Errors
     /// When the store cannot be written; the mails are still there then.
     pub fn work_inbox(&mut self) -> Result<usize, Fault> {
+        if self.witness.awaits_mailbox || self.held().is_some() {
+            return Ok(0);
+        }
         let batch = lock(&self.store).waiting(BATCH)?;
         let ids: Vec<i64> = batch.iter().map(|row| row.id).collect();
         if ids.is_empty() {
@@ -78,7 +92,9 @@ impl Engine {
         }
         lock(&self.store).charge(&ids)?;
         let opener = self.opener();
-        let made = self.made;
+        // What came before the store was put back may have been answered in the history that was lost.
+        let restored = self.desk.replay.restored();
+        let made = restored.map_or(self.made, |at| at.max(self.made));
         let letters: Vec<Letter> = pool::map(&batch, |row| {
             let letter = opener.open(&row.mail);
             Letter { from_before: letter.received < made, ..letter }
@@ -142,6 +158,9 @@ impl Engine {
                 letter.return_token.as_deref().map(|token| store.returned(token)).transpose()?;
             (ours.unwrap_or(false), returned.flatten())
         };
+        // One that a history that was lost has sent is the desk's own all the same.
+        let ours =
+            ours || letter.message_id.as_ref().is_some_and(|id| self.witnessed(id).is_some());
         let arrival = Arrival { letter, ours, returned: returned.as_ref() };
         let now = self.now();
         if ours {

@@ -33,6 +33,7 @@ mod inbox;
 mod people;
 mod sealing;
 mod time;
+mod witness;
 
 /// What config, roster, templates and playbooks say at start.
 #[derive(Debug, Clone)]
@@ -95,6 +96,7 @@ pub struct Engine {
     unvouched: Option<String>,
     clock_probe: clock_probe::ClockProbe,
     made: Moment,
+    witness: witness::Standing,
 }
 
 /// Replays a store's journal.
@@ -155,7 +157,12 @@ impl Engine {
             unvouched: None,
             clock_probe: clock_probe::ClockProbe::default(),
             made,
+            witness: witness::Standing::default(),
         };
+        if engine.is_rolled_back()? {
+            // Nothing is written to it: a copy that was put in place by mistake is put away again.
+            return Ok(engine);
+        }
         lock(&engine.store).set_alarm("clock", None)?;
         let before = engine.desk.configured.is_some().then(|| engine.desk.settings.clone());
         let staff = engine.desk.staff();
@@ -239,6 +246,7 @@ impl Engine {
     /// When it cannot be written.
     pub fn restored(&mut self) -> Result<(usize, usize), Fault> {
         let now = self.now();
+        self.goes_on()?;
         let rows = lock(&self.store).due_mails(Moment::MAX_UTC, u32::MAX)?;
         for row in &rows {
             let settled = Settled {

@@ -19,6 +19,9 @@ impl Engine {
     pub fn next_due(&self) -> Result<Option<Moment>, Fault> {
         let soon = names::later(self.now(), Span::seconds(1));
         let mail = lock(&self.store).next_mail()?;
+        if self.held().is_some() {
+            return Ok(mail.map(|at| at.max(names::later(self.now(), Span::seconds(5)))));
+        }
         // A row that a courier still has in hand may be due again by the clock; it is no reason to
         // hurry. Nor is a notice that waits for the clock to be right.
         let mail = if self.busy.is_empty() { mail } else { mail.map(|at| at.max(soon)) };
@@ -40,6 +43,9 @@ impl Engine {
     /// When the store cannot be written.
     pub fn work_due(&mut self) -> Result<bool, Fault> {
         let now = self.now();
+        if self.held().is_some() {
+            return Ok(false);
+        }
         let before = self.unvouched.clone();
         self.send_clock_probe()?;
         let vouched = self.vouched();
@@ -106,7 +112,7 @@ impl Engine {
 
     /// Whether notices may leave on the clock as it is. Said once each time that changes.
     pub(super) fn vouched(&mut self) -> bool {
-        let own = self.clock.vouch(self.newest);
+        let own = self.clock.vouch(self.newest).and_then(|()| self.witness_is_readable());
         if own.is_err() {
             self.clock_probe.forget();
         }

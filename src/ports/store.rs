@@ -210,6 +210,19 @@ pub trait Journal {
     /// When it is not known.
     fn made(&self) -> Result<Moment, Fault>;
 
+    /// The newest head that is known outside of the store, where putting the store back does not
+    /// reach it; none where nothing was written there yet.
+    ///
+    /// # Errors
+    /// When what is there cannot be read, or is not this desk's.
+    fn witness(&self) -> Result<Option<Head>, Fault>;
+
+    /// The hash of one line.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn line_hash(&self, number: u64) -> Result<Option<Digest>, Fault>;
+
     /// Writes everything that a decision changes. Refused when the newest line is not `expected`:
     /// another desk has written, and what this one decided rests on a history that is not the one.
     ///
@@ -220,6 +233,12 @@ pub trait Journal {
 
 /// The mails that came in, and how far the mailbox is known.
 pub trait Inbox {
+    /// Whether a mail with these bytes was ever taken in.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn knows(&self, raw: Digest) -> Result<bool, Fault>;
+
     /// Keeps mails with the places where they lie. A mail whose bytes are there already gets
     /// another place and nothing else.
     ///

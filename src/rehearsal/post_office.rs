@@ -176,7 +176,11 @@ impl PostOffice {
         self.engine.as_ref().ok_or_else(|| Fault::new("the power is out", ""))
     }
 
-    fn running(&mut self) -> Result<&mut Engine, Fault> {
+    /// The engine, to be asked something directly.
+    ///
+    /// # Errors
+    /// When the power is out.
+    pub fn running(&mut self) -> Result<&mut Engine, Fault> {
         self.engine.as_mut().ok_or_else(|| Fault::new("the power is out", ""))
     }
 
@@ -213,6 +217,28 @@ impl PostOffice {
             Box::new(SystemEntropy),
         )?);
         Ok(())
+    }
+
+    /// Copies the database and its key file, as a backup or a snapshot of the machine does; not the
+    /// witness, which lies elsewhere.
+    ///
+    /// # Errors
+    /// When they cannot be copied.
+    pub fn copy_store(&mut self, to: &Path) -> Result<(), Fault> {
+        std::fs::create_dir_all(to).at(|| to.display().to_string())?;
+        self.engine = None;
+        copy_files(&self.folder, to)?;
+        self.restart()
+    }
+
+    /// Puts such a copy back in place of the present store, and starts the desk on it.
+    ///
+    /// # Errors
+    /// When it cannot be put back.
+    pub fn put_back(&mut self, from: &Path) -> Result<(), Fault> {
+        self.engine = None;
+        copy_files(from, &self.folder)?;
+        self.restart()
     }
 
     /// What replaying the journal from the store gives.
@@ -444,6 +470,18 @@ impl PostOffice {
             references: super::mail::unique(letter.answers),
         })
     }
+}
+
+/// The database, what SQLite keeps beside it, and the key file.
+fn copy_files(from: &Path, to: &Path) -> Result<(), Fault> {
+    for entry in std::fs::read_dir(from).at(|| from.display().to_string())?.flatten() {
+        let name = entry.file_name();
+        let text = name.to_string_lossy().into_owned();
+        if text.starts_with("embargod.") && !text.ends_with(".witness") {
+            std::fs::copy(entry.path(), to.join(name)).at(|| text)?;
+        }
+    }
+    Ok(())
 }
 
 fn person(who: Who, certificate: &Certificate) -> Result<Option<Person>, Fault> {

@@ -182,6 +182,25 @@ impl World {
         self.since(&before)
     }
 
+    /// A mail that a person signs and seals, as bytes of their own making.
+    pub(crate) fn seal_signed(&self, who: Who, draft: &Draft) -> Protected {
+        let key = self.stage.keyring(who).unwrap();
+        let sealed = key.seal(self.stage.desk(), &draft.entity(None), self.stage.now()).unwrap();
+        Protected::Encrypted(armor(sealed))
+    }
+
+    /// The mails that the desk wrote to itself, oldest first.
+    pub(crate) fn mails_to_itself(&self) -> Vec<Vec<u8>> {
+        let mut files: Vec<_> = std::fs::read_dir(self.folder().join("mails"))
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.to_string_lossy().ends_with("desk-to-desk.eml"))
+            .collect();
+        files.sort();
+        files.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    }
+
     /// Lets time go by; gives everybody's new mails.
     pub(crate) fn waits(&mut self, span: Span) -> Vec<(Who, Read)> {
         let before = self.counts();

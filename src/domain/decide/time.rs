@@ -100,10 +100,15 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
     work.done()
 }
 
-/// A mail to ourselves, by which the clock is compared with the mail server's; gives its id.
-pub fn clock_probe(desk: &Desk, now: Moment, fresh: Fresh) -> (Decision, Option<MessageId>) {
+/// A mail to ourselves, by which the clock is compared with the mail server's, and whose id says how far
+/// the journal has come; gives its id.
+pub fn clock_probe(
+    desk: &Desk,
+    message_id: MessageId,
+    now: Moment,
+    fresh: Fresh,
+) -> (Decision, Option<MessageId>) {
     let mut work = Work::on(desk, None, now, fresh);
-    let message_id = work.message_id();
     let facts = work.clear_facts();
     match desk.texts.clear("witness", &facts) {
         Ok(text) => {
@@ -139,6 +144,18 @@ pub fn clock_alarm(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decisio
     ];
     let next = "set the clock of the machine right and restart the desk; or see why mail to the desk's own address does not arrive.";
     relay::alert(&mut work, None, "Notices are held: the clock", &lines, next);
+    work.done()
+}
+
+/// Tells the operators that the store is an older one than the desk has had: nothing is done with it.
+pub fn rolled_back(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let lines = [
+        format!("The database is older than what the desk has written: {why}."),
+        "The desk does nothing but keep what arrives: no command, no notice, no answer.".to_owned(),
+    ];
+    let next = "stop the desk and put the newest database back with its key file. If that is lost, run `embargod restored --yes`: then all notices are held, and what was signed before counts no more.";
+    relay::alert(&mut work, None, "HELD: the database is an older one", &lines, next);
     work.done()
 }
 

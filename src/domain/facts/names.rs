@@ -87,6 +87,23 @@ pub fn base32(bytes: &[u8], chars: usize) -> String {
     out
 }
 
+/// Reads what [`base32`] wrote, in either case; what is left over of the last letter is dropped.
+#[must_use]
+pub fn unbase32(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    for letter in text.bytes() {
+        let five = CROCKFORD.iter().position(|known| known.eq_ignore_ascii_case(&letter))?;
+        bits = (bits << 5 | u32::try_from(five).ok()?) & 0xfff;
+        count = count.saturating_add(5);
+        if count >= 8 {
+            count = count.saturating_sub(8);
+            out.push(u8::try_from(bits >> count & 0xff).ok()?);
+        }
+    }
+    Some(out)
+}
+
 impl Handle {
     /// What stands before every handle in their order, and is none.
     #[must_use]

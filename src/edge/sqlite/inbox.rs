@@ -34,6 +34,12 @@ impl Inbox for Sqlite {
         tx.commit().at(place)
     }
 
+    fn knows(&self, raw: Digest) -> Result<bool, Fault> {
+        let sql = "SELECT 1 FROM inbox WHERE raw = ?1";
+        let found = self.db.query_row(sql, [raw.to_string()], |_| Ok(())).optional();
+        found.at(|| "inbox".to_owned()).map(|found| found.is_some())
+    }
+
     fn waiting(&self, max: u32) -> Result<Vec<Waiting>, Fault> {
         let place = || "inbox".to_owned();
         let sql = "SELECT id, attempts, bytes, received, arrived, oversize FROM inbox

@@ -1,0 +1,228 @@
+//! A past that cannot be rolled back: the head of the journal is known outside of the store, and a
+//! store that is behind it is an older copy.
+//!
+//! Three things say so. A file beside the store, or on another disk, that is written with every commit.
+//! The mails to ourselves, whose id says how far the journal had come: in the mailbox, which a rollback
+//! of the machine does not reach. And the mark that only the desk puts on a mail in the mailbox, on one
+//! that this store has never had. Until somebody puts the right store in place or says
+//! `embargod restored --yes`, nothing is done with such a copy: the mails of the lost history would be
+//! answered again and its commands carried out again.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::domain::decide::time;
+use crate::domain::facts::event::Purpose;
+use crate::domain::facts::names::{
+    Digest, Fresh, MessageId, Moment, Span, base32, later, unbase32,
+};
+use crate::domain::facts::record::Head;
+use crate::domain::outgoing::mail::Label;
+use crate::engine::commit::Cause;
+use crate::engine::{Engine, lock};
+use crate::error::Fault;
+use crate::ports::store::{Location, RawMail};
+
+/// A mail to ourselves at most so often because the journal has grown: what a rollback of the whole
+/// machine with its files may hide at most.
+const MAIL_EVERY: Span = Span::minutes(10);
+
+/// What is known of the history outside of the store.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Why nothing is done: a later history is known.
+    held: Option<String>,
+    /// Why the witness cannot be read.
+    unreadable: Option<String>,
+    /// Nothing is decided before the mailbox was looked at: it may know of a later history.
+    pub(super) awaits_mailbox: bool,
+    /// When the last mail to ourselves left, and with which record.
+    pub(super) mailed: Option<(Moment, u64)>,
+}
+
+/// Why a store is an older copy, if a head that was seen says so.
+fn is_behind(own: Head, seen: u64, same: bool) -> Option<String> {
+    if seen > own.number {
+        return Some(format!(
+            "it ends with record {}, and record {seen} was written before",
+            own.number
+        ));
+    }
+    (!same).then(|| format!("its record {seen} is another one than was written before"))
+}
+
+impl Engine {
+    /// Looks at the witness at start.
+    pub(super) fn is_rolled_back(&mut self) -> Result<bool, Fault> {
+        let own = self.desk.head;
+        let witness = lock(&self.store).witness();
+        match witness {
+            Ok(Some(seen)) => {
+                let hash = lock(&self.store).line_hash(seen.number)?;
+                let same = seen.number == 0 || hash == Some(seen.hash);
+                if let Some(why) = is_behind(own, seen.number, same) {
+                    self.hold(why)?;
+                }
+            }
+            Ok(None) if own.number > 0 => {
+                tracing::warn!("There is no witness file; one is begun now.");
+            }
+            Ok(None) => {}
+            Err(fault) => {
+                tracing::error!(why = %fault.what, "The witness cannot be read; notices are held.");
+                lock(&self.store).set_alarm("witness", Some(&fault.what))?;
+                self.witness.unreadable = Some(fault.what);
+            }
+        }
+        Ok(self.held().is_some())
+    }
+
+    /// Nothing is decided until the mailbox was looked at in full.
+    pub fn await_mailbox(&mut self) {
+        self.witness.awaits_mailbox = true;
+    }
+
+    /// Why nothing is done, if nothing is.
+    #[must_use]
+    pub fn held(&self) -> Option<&str> {
+        self.witness.held.as_deref()
+    }
+
+    /// Notices do not leave while it is not known whether this is the newest history.
+    pub(super) fn witness_is_readable(&self) -> Result<(), String> {
+        match &self.witness.unreadable {
+            Some(why) => Err(format!("whether this is the newest history is not known: {why}")),
+            None => Ok(()),
+        }
+    }
+
+    fn hold(&mut self, why: String) -> Result<(), Fault> {
+        if self.held().is_some() {
+            return Ok(());
+        }
+        tracing::error!(why, "HELD: the database is older than what the desk has written.");
+        self.fill_directory()?;
+        let now = self.now();
+        let decision = time::rolled_back(&self.desk, &why, now, self.entropy.fresh()?);
+        self.carry_out(decision, Cause::Time)?;
+        let text = format!(
+            "HELD: the database is an older one: {why}; put the newest back, or run `embargod restored --yes`"
+        );
+        lock(&self.store).set_alarm("rollback", Some(&text))?;
+        self.witness.held = Some(why);
+        Ok(())
+    }
+
+    /// The operator says that the lost history is lost.
+    pub(super) fn goes_on(&mut self) -> Result<(), Fault> {
+        self.witness = Standing::default();
+        let mut store = lock(&self.store);
+        store.set_alarm("rollback", None)?;
+        store.set_alarm("witness", None)
+    }
+
+    /// While all is held only the word about that leaves: what else waits may have left before.
+    pub(super) fn may_leave_held(&self, label: &Label) -> bool {
+        self.held().is_none() || (label.purpose == Purpose::Alert && label.about.is_none())
+    }
+
+    /// Whether the mailbox knows of a later history: by a mail to ourselves, or by our own mark on a
+    /// mail that this store has never had.
+    pub(super) fn look_for_a_later_history(
+        &mut self,
+        mails: &[(Option<Location>, RawMail)],
+        marked: &[Digest],
+    ) -> Result<(), Fault> {
+        // What is older than the store, or than its being put back, is another history's.
+        let restored = self.desk.replay.restored();
+        let from = restored.map_or(self.made, |at| at.max(self.made));
+        for (_, mail) in mails.iter().filter(|(_, mail)| mail.received > from) {
+            let raw = Digest::of(&mail.bytes);
+            if marked.contains(&raw) && !lock(&self.store).knows(raw)? {
+                let why = "a mail in the mailbox bears the desk's own mark, and this database has never had it";
+                return self.hold(why.to_owned());
+            }
+            let Some((number, hash)) = message_id(&mail.bytes).and_then(|id| self.witnessed(&id))
+            else {
+                continue;
+            };
+            let own = lock(&self.store).line_hash(number)?;
+            let same = own.is_some_and(|own| own.0.starts_with(&hash));
+            if let Some(why) = is_behind(self.desk.head, number, same) {
+                return self.hold(why);
+            }
+        }
+        Ok(())
+    }
+
+    /// When the next mail to ourselves is due because the journal has grown.
+    pub(super) fn witness_due(&self) -> Option<Moment> {
+        let (at, number) = self.witness.mailed?;
+        (self.desk.head.number > number).then(|| later(at, MAIL_EVERY))
+    }
+
+    /// The id of a mail to ourselves: how far the journal has come, hidden and authenticated by a key
+    /// that only the desk has.
+    pub(super) fn witness_id(&self, fresh: &mut Fresh) -> MessageId {
+        let head = self.desk.head;
+        let mut bytes = [0_u8; 32];
+        let (salt, rest) = bytes.split_at_mut(6);
+        salt.copy_from_slice(fresh.draw().get(..6).unwrap_or(&[0; 6]));
+        let mask = self.by_witness_key(b"number", salt);
+        let number = head.number.to_be_bytes();
+        let shown = rest.iter_mut().zip(number.iter().skip(2)).zip(mask);
+        shown.for_each(|((to, byte), mask)| *to = byte ^ mask);
+        let hash = head.hash.0;
+        rest.iter_mut().skip(6).zip(hash.iter().take(10)).for_each(|(to, byte)| *to = *byte);
+        let (said, mac) = bytes.split_at_mut(22);
+        let tag = self.by_witness_key(b"mac", said);
+        mac.iter_mut().zip(tag).for_each(|(to, byte)| *to = byte);
+        let domain = self.desk.settings.address.domain();
+        let id = format!("{}@{domain}", base32(&bytes, ID_CHARS).to_ascii_lowercase());
+        MessageId::parse(&id).unwrap_or_else(|| MessageId::draw(domain, fresh))
+    }
+
+    /// The record that an id of such a mail speaks of, and the beginning of its hash.
+    pub(super) fn witnessed(&self, id: &MessageId) -> Option<(u64, [u8; 10])> {
+        let (local, _) = id.as_str().split_once('@')?;
+        if local.len() != ID_CHARS {
+            return None;
+        }
+        let bytes: [u8; 32] = unbase32(local)?.get(..32)?.try_into().ok()?;
+        let (said, mac) = bytes.split_at(22);
+        if !self.by_witness_key(b"mac", said).starts_with(mac) {
+            return None;
+        }
+        let (salt, rest) = said.split_at(6);
+        let mut number = [0_u8; 8];
+        let mask = self.by_witness_key(b"number", salt);
+        let shown = number.iter_mut().skip(2).zip(rest.iter().zip(mask));
+        shown.for_each(|(to, (byte, mask))| *to = byte ^ mask);
+        Some((u64::from_be_bytes(number), rest.get(6..16)?.try_into().ok()?))
+    }
+
+    fn by_witness_key(&self, what: &[u8], text: &[u8]) -> [u8; 32] {
+        let key = &self.desk.ref_key.0;
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+        mac.update(b"witness mail ");
+        mac.update(what);
+        mac.update(text);
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// Letters that 32 bytes take.
+const ID_CHARS: usize = 52;
+
+/// The Message-ID in the headers of a mail, as it came.
+fn message_id(raw: &[u8]) -> Option<MessageId> {
+    let head = raw.get(..raw.len().min(16 * 1024))?;
+    let text = String::from_utf8_lossy(head);
+    let lines = text.lines().take_while(|line| !line.is_empty());
+    let mut ids = lines.filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("message-id")
+            .then(|| value.trim().trim_matches(['<', '>']).to_owned())
+    });
+    MessageId::parse(&ids.next()?)
+}
