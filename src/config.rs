@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use shape::{DeskPart, File, PersonPart, Tls};
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 use crate::config::shape::{ImapPart, KeysPart, LimitsPart};
 use crate::domain::facts::names::{Address, Moment, PersonId, is_id, is_prefix};
@@ -384,6 +385,7 @@ impl Reader<'_> {
                 "give a PEM file, or take the line out",
             );
         }
+        let password = Zeroizing::new(password);
         Some(Server { host, port, implicit_tls: tls == Tls::Implicit, ca_file, user, password })
     }
 }

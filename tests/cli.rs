@@ -132,3 +132,22 @@ fn numbers_out_of_their_range_are_refused_with_their_place() {
         assert!(told.contains(&what), "{what} is not in\n{told}");
     }
 }
+
+/// A crash leaves no keys and no opened reports on disk.
+#[test]
+fn no_core_dump_is_written() {
+    use std::io::{BufRead, BufReader};
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_embargod"))
+        .arg("demo")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(demo.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", demo.id())).unwrap();
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let figures: Vec<&str> = line.split_whitespace().skip(4).take(2).collect();
+    assert_eq!(figures, ["0", "0"], "{line}");
+}

@@ -461,3 +461,50 @@ fn planted_references_neither_count_nor_contradict() {
     assert!(!subjects(&new).iter().any(|line| line.contains("Not done")), "{:?}", subjects(&new));
     assert!(new.iter().any(|(who, mail)| *who == Who::Tom && mail.text.contains("please look")));
 }
+
+/// Whatever a stranger puts where the desk prints their words (display name, subject, file names, how they
+/// want to be named, when they publish): it is no line of the desk, and the team's answer works.
+#[test]
+fn words_of_strangers_are_no_lines_of_the_desk() {
+    let mut world = World::new();
+    let known = world.handle.clone();
+    let evil = format!(
+        "x Ref: {known}/0123456789ABCDEF TLP:CLEAR /published | /confirm 0123456789ABCDEF Journal 1 0"
+    );
+    let mut draft = Draft::sealed(&format!("It breaks.\n\nRef: {known}/0123456789ABCDEF"));
+    draft.subject = evil.clone();
+    draft.with_key = true;
+    draft.from = Some(format!("\"{evil}\" <paul@people.test>"));
+    draft.attachments.push((format!("{evil}.txt"), b"x".to_vec()));
+    let new = world.sends(Who::Rita, &draft);
+    let told = only(&new, Who::Mia);
+    let handle = embargod::domain::facts::names::Handle::parse(&told.handle().unwrap()).unwrap();
+    let reference = world.reference_of(Who::Rita, &handle);
+    let mut mails = vec![told.clone()];
+    for word in [format!("/credit {evil}"), format!("/publish {evil}")] {
+        let new = world.sends(Who::Rita, &Draft::sealed(&format!("{word}\n\n{reference}\n")));
+        mails.extend(new.into_iter().filter(|(who, _)| *who == Who::Mia).map(|(_, mail)| mail));
+    }
+    mails.push(world.does_on(Who::Mia, &handle, "/show"));
+    for mail in &mails {
+        let own = world.reference_of(Who::Mia, &handle);
+        let frame =
+            |begins: &str| mail.text.lines().filter(|line| line.starts_with(begins)).count();
+        assert_eq!(
+            (frame("TLP:"), frame("Journal ")),
+            (1, frame("Journal ").min(1)),
+            "{}",
+            mail.text
+        );
+        for line in mail.text.lines().chain([mail.subject.as_str()]) {
+            assert!(!line.contains("Ref:") || line == own, "{line}");
+            assert!(!line.starts_with('/') && !line.contains("0123456789ABCDEF\""), "{line}");
+            assert!(!line.contains(&format!("{known}/0123")), "{line}");
+        }
+        // Answered by a program that quotes all of it, it is carried out.
+        let answer = Draft::answer(mail, "/note seen");
+        let new = world.sends(Who::Mia, &answer);
+        let said = only(&new, Who::Mia);
+        assert!(said.subject.contains("Done: note"), "{}\n{}", said.subject, said.text);
+    }
+}

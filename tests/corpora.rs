@@ -52,7 +52,7 @@ impl Keys {
         let keyring = Keyring::for_looking(&secret, Some(&Passphrase::new("x"))).unwrap();
         let mut known = Directory::default();
         for file in pinned {
-            known.add(Certificate::read(&read(file)).unwrap(), Some(file));
+            known.pin(Certificate::read(&read(file)).unwrap(), file);
         }
         Self { keyring, known }
     }
@@ -68,7 +68,7 @@ impl Keys {
                 secret.push(bytes.clone());
             }
             if let Ok(certificate) = Certificate::read(&bytes) {
-                known.add(certificate, None);
+                known.meet(certificate, 1);
             }
         }
         if secret.is_empty() {

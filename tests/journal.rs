@@ -194,8 +194,8 @@ fn samples() -> Vec<Event> {
         Event::KnownPublic,
         Event::Exploited,
         Event::GhsaSet { ghsa: "GHSA-2345-cfgh-jmpq".into() },
-        Event::Credited { credit: "Rita".into() },
-        Event::WillPublish { said: "on Monday".into() },
+        Event::Credited { credit: "Rita".to_owned().into() },
+        Event::WillPublish { said: "on Monday".to_owned().into() },
         Event::StatusAsked { alias: Some(handle) },
         Event::TaskUndone { task: added.clone() },
         Event::TaskSkipped { task: added.clone(), reason: "x".into() },
@@ -346,6 +346,7 @@ fn by_two(digest: Digest, to: Recipient) -> Vec<Event> {
         Event::Member { member: ann, fact: reinstated },
         Event::ConfirmAsked { nonce: digest, ask },
         Event::TaskDone { task: notice, evidence: None, sets: None, seconded: Some(two()) },
+        Event::Started { down_since: at() },
     ]
 }
 

@@ -315,7 +315,7 @@ fn a_mailed_in_copy_of_a_pinned_certificate_replaces_nothing() {
     let world = World::new();
     let pinned = world.stage.keyring(Who::Mia).unwrap().certificate();
     let mut directory = Directory::default();
-    directory.add(pinned.clone(), Some("mia"));
+    directory.pin(pinned.clone(), "mia");
     // The same primary key without its subkeys, as anybody can strip it.
     let whole = sequoia_openpgp::Cert::from_bytes(pinned.armored().as_bytes()).unwrap();
     let bare = whole.strip_secret_key_material().retain_subkeys(|_| false);
@@ -323,9 +323,109 @@ fn a_mailed_in_copy_of_a_pinned_certificate_replaces_nothing() {
     let stripped = Certificate::read(&bytes).unwrap();
     assert_ne!(stripped.armored(), pinned.armored());
     let before = directory.get(&pinned.fingerprint()).unwrap().armored();
-    directory.add(stripped, None);
+    directory.meet(stripped, 1);
     assert!(directory.is_pinned(&pinned.fingerprint()));
     assert_eq!(directory.get(&pinned.fingerprint()).unwrap().armored(), before);
+}
+
+/// When a mail arrived is the mailbox's word: whoever holds that keeps a signed mail for months, and
+/// files it with a date that fits. All but looking and holding is measured against the present as well,
+/// less the time in which the desk itself was down.
+#[test]
+fn what_was_kept_back_by_the_mailbox_is_old() {
+    use embargod::ports::store::RawMail;
+    let mut world = World::new();
+    let reference = world.reference_of(Who::Mia, &world.handle);
+    let signed = |world: &World, text: &str| {
+        let draft = Draft::sealed(&format!("{text}\n\n> {reference}\n"));
+        let sealed = world.seal_signed(Who::Mia, &draft);
+        world.mail(Who::Mia, &format!("{}@x", text.len()), &draft, &sealed)
+    };
+    let words = ["/accept", "/set affected all", "/hold ALL", "/status", "/note it was seen"];
+    let mails: Vec<Vec<u8>> = words.iter().map(|word| signed(&world, word)).collect();
+    let made = world.stage.now();
+    world.waits(Span::days(60));
+    let mut done = Vec::new();
+    for (word, bytes) in words.iter().zip(&mails) {
+        let filed = RawMail {
+            bytes: bytes.clone(),
+            received: made + Span::minutes(1),
+            arrived: world.stage.now(),
+            oversize: false,
+        };
+        world.stage.running().unwrap().take_in(&[(None, filed)]).unwrap();
+        let new = world.waits(Span::seconds(10));
+        let answer = new.iter().find(|(who, _)| *who == Who::Mia).unwrap();
+        if answer.1.subject.contains("] Done:") {
+            done.push(*word);
+        } else {
+            assert!(answer.1.text.contains("hours old by now"), "{word}: {}", answer.1.text);
+        }
+    }
+    assert_eq!(done, ["/hold ALL", "/status"]);
+    // What waited because nobody was here is not old by that.
+    let mut world = World::new();
+    let reference = world.reference_of(Who::Mia, &world.handle);
+    let draft = Draft::sealed(&format!("/accept\n\n> {reference}\n"));
+    let sealed = world.seal_signed(Who::Mia, &draft);
+    let bytes = world.mail(Who::Mia, "w@x", &draft, &sealed);
+    let received = world.stage.now() + Span::minutes(1);
+    world.stage.is_down(Span::days(4)).unwrap();
+    let arrived = world.stage.now();
+    let filed = RawMail { bytes, received, arrived, oversize: false };
+    world.stage.running().unwrap().take_in(&[(None, filed)]).unwrap();
+    world.waits(Span::seconds(10));
+    assert_eq!(world.incident().status, Status::Accepted);
+}
+
+/// Anybody can make a certificate that lists a maintainer's subkey as its own: it is not tried on their
+/// mails. And what strangers send does not grow for ever.
+#[test]
+fn keys_of_strangers_are_apart_and_bounded() {
+    use embargod::edge::pgp::{Certificate, Directory, Known, generate};
+    use sequoia_openpgp::parse::Parse;
+    use sequoia_openpgp::serialize::SerializeInto;
+    let world = World::new();
+    let pinned = world.stage.keyring(Who::Mia).unwrap().certificate();
+    let certificate = |text: &[u8]| Certificate::read(text).unwrap();
+    let mut directory = Directory::default();
+    directory.pin(pinned.clone(), "mia");
+    let whole = sequoia_openpgp::Cert::from_bytes(pinned.armored().as_bytes()).unwrap();
+    let stranger =
+        certificate(world.stage.keyring(Who::Rita).unwrap().certificate().armored().as_bytes());
+    let theirs = sequoia_openpgp::Cert::from_bytes(stranger.armored().as_bytes()).unwrap();
+    // Her subkeys, behind a primary key of theirs.
+    let claimed: Vec<sequoia_openpgp::Packet> = theirs
+        .clone()
+        .into_packets()
+        .chain(whole.keys().subkeys().map(|sub| sub.key().clone().role_into_subordinate().into()))
+        .collect();
+    let thief = sequoia_openpgp::Cert::from_packets(claimed.into_iter()).unwrap();
+    let text = SerializeInto::to_vec(&thief.armored()).unwrap();
+    directory.meet(certificate(&text), text.len());
+    for key in whole.keys() {
+        let handle = key.key().key_handle();
+        let tried: Vec<_> =
+            directory.certificates(&handle).iter().map(Certificate::fingerprint).collect();
+        assert_eq!(tried, [pinned.fingerprint()], "{handle}");
+    }
+    // One is enough to grow a map: the same size three thousand times over.
+    let now = world.stage.now();
+    let new = |n: u32| {
+        let (secret, _) = generate(&n.to_string(), "n@x.test", None, None, now).unwrap();
+        Keyring::open(&[secret], None, [0; 32], now).unwrap().certificate()
+    };
+    let first = new(0);
+    directory.meet(first.clone(), 9_000);
+    for n in 1..12 {
+        directory.meet(new(n), 96 * 1024);
+    }
+    assert!(directory.get(&first.fingerprint()).is_some());
+    for n in 12..180 {
+        directory.meet(new(n), 96 * 1024);
+    }
+    assert!(directory.get(&first.fingerprint()).is_none(), "16 MiB of them, and no more");
+    assert!(directory.is_pinned(&pinned.fingerprint()));
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn everybody(store: &dyn Store) -> Result<(Directory, Vec<(PersonId, Certificate
         for person in roster.people.values() {
             let certificate = Certificate::read(person.certificate.as_bytes())
                 .at(|| format!("the certificate of `{}`", person.id))?;
-            directory.add(certificate.clone(), Some(person.id.as_str()));
+            directory.pin(certificate.clone(), person.id.as_str());
             people.push((person.id.clone(), certificate));
         }
     }

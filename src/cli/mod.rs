@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::edge::clock::WallClock;
+use crate::edge::process::keep_memory_private;
 use crate::error::Fault;
 use crate::ports::clock::Clock;
 
@@ -75,6 +76,8 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Before the first secret is read.
+    keep_memory_private();
     let config = arguments.config;
     let now = WallClock::start().now();
     let done = match arguments.command {

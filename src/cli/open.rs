@@ -82,10 +82,7 @@ impl Open {
         let (keyring, mut directory) = self.keys(path, now)?;
         for file in &self.cert {
             let bytes = std::fs::read(file).at(|| file.display().to_string())?;
-            directory.add(
-                Certificate::read(&bytes).at(|| file.display().to_string())?,
-                Some("somebody"),
-            );
+            directory.pin(Certificate::read(&bytes).at(|| file.display().to_string())?, "somebody");
         }
         let opener = Opener { keyring: &keyring, known: &directory, address: None, limits: LIMITS };
         let mut code = ExitCode::SUCCESS;
@@ -116,7 +113,7 @@ impl Open {
             for person in config.sources.roster.people.values() {
                 let certificate = Certificate::read(person.certificate.as_bytes())
                     .at(|| person.id.to_string())?;
-                directory.add(certificate, Some(person.id.as_str()));
+                directory.pin(certificate, person.id.as_str());
             }
             return Ok((config::keyring(&config, [0; 32], now)?, directory));
         }
@@ -174,7 +171,7 @@ fn report<'a>(file: &'a Path, letter: &'a Letter, known: &Directory) -> Opened<'
         signed_at: signed.map(|signed| signed.made),
         intended_for_us: signed.is_some_and(|signed| signed.names_us),
         failure: verdict.failure,
-        subject: &letter.subject,
+        subject: letter.subject.as_str(),
         subject_protected: letter.subject_protected,
         from: letter.from.iter().map(Address::as_str).collect(),
         malformed: letter.malformed,
@@ -184,7 +181,7 @@ fn report<'a>(file: &'a Path, letter: &'a Letter, known: &Directory) -> Opened<'
             .attachments
             .iter()
             .map(|a| Part {
-                name: &a.name,
+                name: a.name.as_str(),
                 r#type: &a.media,
                 size: a.bytes.len(),
                 sha256: Digest::of(&a.bytes),
@@ -224,7 +221,7 @@ fn text(file: &Path, letter: &Letter) -> String {
     if let Some(failure) = verdict.failure {
         row("failure", format!("{failure:?}"));
     }
-    row("from", letter.from_text.clone());
+    row("from", letter.from_text.to_string());
     row(
         "subject",
         format!("{}{}", letter.subject, if letter.subject_protected { " (protected)" } else { "" }),

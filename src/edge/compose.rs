@@ -195,7 +195,7 @@ fn attached(attachment: &Attachment) -> Result<SinglePart, Fault> {
         .at(|| "composing an attachment".to_owned())?;
     let body = Body::new_with_encoding(attachment.bytes.to_vec(), ContentTransferEncoding::Base64)
         .map_err(|_| Fault::new("an attachment cannot be encoded", ""))?;
-    Ok(Attached::new(attachment.name.clone()).body(body, kind))
+    Ok(Attached::new(attachment.name.to_string()).body(body, kind))
 }
 
 fn encrypted(

@@ -14,6 +14,7 @@ use mail_parser::{
     MimeHeaders, PartType,
 };
 
+use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Address, MessageId};
 use crate::domain::outgoing::texts::{clean, clean_line};
@@ -330,7 +331,10 @@ impl<'a> Mime<'a> {
         let name = self.part(part).and_then(MimeHeaders::attachment_name).unwrap_or("");
         Attachment {
             of_other_form: false,
-            name: file_name(name, self.part(part).map_or(0, |part| part.offset_header)),
+            name: Foreign::line(
+                &file_name(name, self.part(part).map_or(0, |part| part.offset_header)),
+                100,
+            ),
             media: if media.len() <= 100 && media.is_ascii() {
                 media.to_owned()
             } else {

@@ -11,6 +11,7 @@ pub mod mime;
 pub mod opening;
 pub mod pgp;
 pub mod pool;
+pub mod process;
 pub mod server;
 pub mod smtp;
 pub mod sqlite;

@@ -1,6 +1,7 @@
 //! From raw bytes to a [`Letter`]: what a mail is, whether it is encrypted and signed, and what it
 //! says. At the MIME root and nowhere else.
 
+use crate::domain::facts::foreign::{Foreign, LINE_MAX};
 use crate::domain::facts::letter::{
     Failure, FoundKey, KeyRank, Letter, Protection, Shape, Signature, Verdict,
 };
@@ -320,10 +321,10 @@ impl Opener<'_> {
             raw: Digest::of(&raw.bytes),
             message_id: None,
             from: Vec::new(),
-            from_text: "(not read)".to_owned(),
+            from_text: Foreign::line("(not read)", LINE_MAX),
             return_path: None,
             to: Vec::new(),
-            subject: "(not read)".to_owned(),
+            subject: Foreign::line("(not read)", LINE_MAX),
             subject_protected: false,
             answers: Vec::new(),
             shape: Shape::Mail,
@@ -392,10 +393,13 @@ impl Opener<'_> {
             raw: Digest::of(&raw.bytes),
             message_id,
             from,
-            from_text,
+            from_text: Foreign::line(&from_text, LINE_MAX),
             return_path: outer.return_path(),
             subject_protected: subject.is_some(),
-            subject: subject.or_else(|| outer.subject()).unwrap_or_default(),
+            subject: Foreign::line(
+                &subject.or_else(|| outer.subject()).unwrap_or_default(),
+                LINE_MAX,
+            ),
             answers,
             shape: outer.shape(),
             report: outer.delivery_report(),
@@ -653,7 +657,7 @@ mod tests {
         ] {
             let letter = opened(&entity);
             assert_eq!(letter.verdict.signature, Signature::UnknownKey);
-            assert_eq!(letter.subject, "Overflow in parse()");
+            assert_eq!(letter.subject.as_str(), "Overflow in parse()");
             assert!(letter.subject_protected && letter.text.contains("It overflows."));
         }
         // What is not signed as a whole is not one payload, and all of it is read.

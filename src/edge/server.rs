@@ -1,9 +1,12 @@
 //! Where a mail server is, and who we are to it.
 
+use std::fmt;
 use std::path::PathBuf;
 
+use zeroize::Zeroizing;
+
 /// How a server is reached.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Server {
     /// Host name, which the certificate must bear.
     pub host: String,
@@ -16,5 +19,11 @@ pub struct Server {
     /// User.
     pub user: String,
     /// Password.
-    pub password: String,
+    pub password: Zeroizing<String>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({}:{})", self.host, self.port)
+    }
 }

@@ -81,7 +81,8 @@ impl Courier {
             let tls = tls(&self.server).map_err(|fault| Setback(fault.to_string()))?;
             connection.starttls(tls, &hello).await.map_err(setback)?;
         }
-        let credentials = Credentials::new(self.server.user.clone(), self.server.password.clone());
+        let credentials =
+            Credentials::new(self.server.user.clone(), self.server.password.to_string());
         connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(setback)?;
         // The library keeps only what it knows of the server's answer.
         let offers = connection.command(Ehlo::new(hello)).await.map_err(setback)?;

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use zeroize::Zeroizing;
 
 use crate::domain::facts::event::Blob;
 use crate::domain::facts::names::{Digest, Handle, Moment};
@@ -57,7 +58,7 @@ impl Sqlite {
                 return Err(Fault::new(format!("{} exists already", file.display()), next));
             }
         }
-        let key = random::<32>()?;
+        let key = Zeroizing::new(random::<32>()?);
         let text = keyfile::wrap(&key, passphrase)?;
         write_private(&key_file, text.as_bytes())?;
         write_private(path, b"")?;
@@ -132,7 +133,9 @@ impl Sqlite {
         let db = Connection::open(path).at(place)?;
         drop(first);
         // A raw key: SQLCipher's own derivation would only cost time on 32 random bytes.
-        db.execute_batch(&format!("PRAGMA key = \"x'{}'\";", hex(key))).at(place)?;
+        let key = Zeroizing::new(hex(key));
+        let sql = Zeroizing::new(format!("PRAGMA key = \"x'{}'\";", &*key));
+        db.execute_batch(&sql).at(place)?;
         db.execute_batch(
             "PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
              PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;",
@@ -346,6 +349,15 @@ impl Alarms for Sqlite {
                 self.db.execute(sql, [key]).at(|| "store".to_owned()).map(|_| ())
             }
         }
+    }
+
+    fn alive(&self) -> Result<Option<Moment>, Fault> {
+        let value = self.meta("alive")?.and_then(|value| value.try_into().ok());
+        Ok(value.map(|bytes| moment(i64::from_be_bytes(bytes))))
+    }
+
+    fn set_alive(&mut self, at: Moment) -> Result<(), Fault> {
+        self.put_meta("alive", &millis(at).to_be_bytes())
     }
 
     fn alarms(&self) -> Result<Vec<String>, Fault> {

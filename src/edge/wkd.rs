@@ -100,7 +100,7 @@ fn text(address: &Address, certificate: &Certificate) -> Vec<String> {
 /// What a `security.txt` says, if the desk's key has signed it.
 fn signed_text(text: &str, own: &Certificate, now: Moment) -> Option<String> {
     let mut known = Directory::default();
-    known.add(own.clone(), Some("desk"));
+    known.pin(own.clone(), "desk");
     let found = verify_inline(None, &known, text.as_bytes(), now, LIMITS);
     let (content, signature, _) = found?;
     let Signature::Valid(signed) = signature else { return None };

@@ -172,7 +172,7 @@ impl Engine {
         // The best one only: what is written to is what is remembered.
         for found in letter.keys.iter().take(1) {
             if let Ok(certificate) = Certificate::read(found.certificate.as_bytes()) {
-                self.directory.add(certificate, None);
+                self.directory.meet(certificate, found.certificate.len());
             }
         }
         self.carry_out(decision, Cause::Mail { inbox, what, raw: letter.raw })

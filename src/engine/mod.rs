@@ -97,6 +97,7 @@ pub struct Engine {
     clock_probe: clock_probe::ClockProbe,
     made: Moment,
     witness: witness::Standing,
+    alive: Option<Moment>,
 }
 
 /// Replays a store's journal.
@@ -158,6 +159,7 @@ impl Engine {
             clock_probe: clock_probe::ClockProbe::default(),
             made,
             witness: witness::Standing::default(),
+            alive: None,
         };
         if engine.is_rolled_back()? {
             // Nothing is written to it: a copy that was put in place by mistake is put away again.
@@ -171,6 +173,7 @@ impl Engine {
         engine.rest_who_left(&staff)?;
         engine.fill_directory()?;
         engine.tell_new_key(before.map(|before| before.fingerprint))?;
+        engine.note_outage()?;
         engine.settle_what_was_in_flight()?;
         Ok(engine)
     }

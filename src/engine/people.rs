@@ -103,7 +103,7 @@ impl Engine {
         for ((id, fingerprint, _, digest), read) in new.into_iter().zip(read) {
             match read {
                 Ok((certificate, facts)) => {
-                    self.directory.add(certificate, Some(id.as_str()));
+                    self.directory.pin(certificate, id.as_str());
                     self.desk.learn_key(&fingerprint, facts);
                 }
                 // Nothing can be sealed to it, which is said when it is tried; the others are served.
@@ -138,9 +138,10 @@ impl Engine {
         for incident in self.desk.open() {
             let Some(key) = &incident.reporter.key else { continue };
             let text = lock(&self.store).body(key.certificate)?;
+            let size = text.as_ref().map_or(0, String::len);
             if let Some(certificate) = text.and_then(|text| Certificate::read(text.as_bytes()).ok())
             {
-                directory.add(certificate, None);
+                directory.meet(certificate, size);
             }
         }
         self.directory = directory;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
 use crate::domain::facts::event::Enclosure;
+use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Digest, Handle, Moment};
 use crate::domain::facts::record::Body;
@@ -98,7 +99,7 @@ impl Engine {
             return Err(gone());
         }
         Ok(Attachment {
-            name: enclosure.name.clone(),
+            name: Foreign::line(&enclosure.name, enclosure.name.len()),
             media: enclosure.media.clone(),
             bytes: bytes.into(),
             of_other_form: false,

@@ -1,7 +1,9 @@
 //! What time brings: looked at in full whatever woke the desk.
 
 use crate::domain::decide::decision::Decision;
+use crate::domain::decide::work::Work;
 use crate::domain::decide::{catch_up, membership, time};
+use crate::domain::facts::event::Event;
 use crate::domain::facts::names;
 use crate::domain::facts::names::{Handle, Moment, Span};
 use crate::domain::intake::command_mail;
@@ -10,6 +12,11 @@ use crate::domain::outgoing::mail::Words;
 use crate::engine::commit::Cause;
 use crate::engine::{Engine, lock};
 use crate::error::Fault;
+
+/// How often the desk writes down that it runs.
+const ALIVE_EVERY: Span = Span::minutes(1);
+/// What is shorter is no outage.
+const OUTAGE: Span = Span::hours(1);
 
 impl Engine {
     /// The next moment at which the engine itself has something to do: an agenda, or the outbox.
@@ -46,6 +53,7 @@ impl Engine {
         if self.held().is_some() {
             return Ok(false);
         }
+        self.is_alive(now)?;
         let before = self.unvouched.clone();
         self.send_clock_probe()?;
         let vouched = self.vouched();
@@ -87,6 +95,28 @@ impl Engine {
             }
         }
         Ok(false)
+    }
+
+    /// Writes down now and then that the desk runs, so that the next start knows how long it did not.
+    fn is_alive(&mut self, now: Moment) -> Result<(), Fault> {
+        if self.alive.is_none_or(|at| now >= names::later(at, ALIVE_EVERY)) {
+            lock(&self.store).set_alive(now)?;
+            self.alive = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Journals how long nobody was here: a signed mail that waited for that long is not old by it.
+    pub(super) fn note_outage(&mut self) -> Result<(), Fault> {
+        let (now, alive) = (self.now(), lock(&self.store).alive()?);
+        let Some(down_since) = alive.max(self.newest).filter(|at| now > names::later(*at, OUTAGE))
+        else {
+            return Ok(());
+        };
+        let mut work = Work::on(&self.desk, None, now, self.entropy.fresh()?);
+        work.add_to_desk(Event::Started { down_since });
+        let decision = work.done();
+        self.carry_out(decision, Cause::Time)
     }
 
     fn carry_out_if_any(&mut self, decision: Decision) -> Result<(), Fault> {

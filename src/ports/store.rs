@@ -368,6 +368,18 @@ pub trait Alarms {
     /// When it cannot be written.
     fn set_alarm(&mut self, what: &str, why: Option<&str>) -> Result<(), Fault>;
 
+    /// When the desk last wrote down that it runs.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn alive(&self) -> Result<Option<Moment>, Fault>;
+
+    /// Writes down that it runs.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn set_alive(&mut self, at: Moment) -> Result<(), Fault>;
+
     /// The alarms that stand.
     ///
     /// # Errors

@@ -217,7 +217,11 @@ impl Read {
             text: body.plain.join("\n"),
             protection,
             by_desk,
-            attachments: body.attachments.into_iter().map(|a| (a.name, a.bytes.to_vec())).collect(),
+            attachments: body
+                .attachments
+                .into_iter()
+                .map(|a| (a.name.to_string(), a.bytes.to_vec()))
+                .collect(),
             references: unique(inner.ids().1),
         })
     }

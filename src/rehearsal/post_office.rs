@@ -241,6 +241,16 @@ impl PostOffice {
         self.restart()
     }
 
+    /// The desk is stopped, and started again so much later.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn is_down(&mut self, span: Span) -> Result<(), Fault> {
+        self.engine = None;
+        self.clock.set(later(self.now(), span));
+        self.restart()
+    }
+
     /// What replaying the journal from the store gives.
     ///
     /// # Errors
@@ -443,7 +453,7 @@ impl PostOffice {
     /// Opens a mail with the person's own key, and the desk's certificate pinned.
     fn read(&self, who: Who, bytes: &[u8]) -> Result<Read, Fault> {
         let mut known = Directory::default();
-        known.add(self.desk.clone(), Some("desk"));
+        known.pin(self.desk.clone(), "desk");
         // Somebody without a key reads with anybody's: what is in clear needs none.
         let keyring = self.people.get(&who).or_else(|| self.people.get(&Who::Rita));
         let keyring = keyring.ok_or_else(|| Fault::new("nobody has a key", ""))?;
@@ -454,7 +464,7 @@ impl PostOffice {
         let outer = Mime::parse(bytes).map_err(|_| Fault::new("a mail is too complex", ""))?;
         Ok(Read {
             message_id: letter.message_id.as_ref().map(ToString::to_string),
-            subject: letter.subject.clone(),
+            subject: letter.subject.as_it_came().to_owned(),
             outer_subject: outer.subject().unwrap_or_default(),
             text: letter.text.clone(),
             protection: letter.verdict.protection,
@@ -465,7 +475,7 @@ impl PostOffice {
             attachments: letter
                 .attachments
                 .iter()
-                .map(|a| (a.name.clone(), a.bytes.to_vec()))
+                .map(|a| (a.name.to_string(), a.bytes.to_vec()))
                 .collect(),
             references: super::mail::unique(letter.answers),
         })

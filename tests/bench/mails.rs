@@ -157,7 +157,7 @@ impl Bench {
         let attachments = if size > 100_000 {
             vec![Attachment {
                 of_other_form: false,
-                name: "a.bin".into(),
+                name: embargod::domain::facts::foreign::Foreign::line("a.bin", 99),
                 media: "application/octet-stream".into(),
                 bytes,
             }]
@@ -199,7 +199,7 @@ fn main() {
     let (desk, person) =
         (keyring(&bench.desk, bench.now), keyring(&bench.person, bench.now).certificate());
     let mut known = Directory::default();
-    known.add(person.clone(), Some("person"));
+    known.pin(person.clone(), "person");
     let opener = Opener { keyring: &desk, known: &known, address: None, limits: LIMITS };
     let sender = Sender {
         name: "Desk".into(),

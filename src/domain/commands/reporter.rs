@@ -4,9 +4,10 @@
 use crate::domain::commands::grammar::{Line, Parsed};
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose};
+use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Moment, Span, later};
-use crate::domain::outgoing::texts::{SealedFacts, clean_line};
+use crate::domain::outgoing::texts::SealedFacts;
 use crate::domain::process::vocabulary::{Word, reporter_word};
 
 /// A reporter's words being carried out.
@@ -64,7 +65,7 @@ pub fn status(asked: &mut Asked<'_, '_>) {
 
 /// `/credit NAME|anonymous`
 pub fn credit(asked: &mut Asked<'_, '_>, arguments: &str) {
-    let credit = clean_line(arguments, CREDIT_MAX);
+    let credit = Foreign::line(arguments, CREDIT_MAX);
     if !credit.is_empty() {
         asked.told.push(format!("They want to be credited as: {credit}"));
         asked.work.add(Event::Credited { credit });
@@ -73,8 +74,8 @@ pub fn credit(asked: &mut Asked<'_, '_>, arguments: &str) {
 
 /// `/publish WHEN`: in their own words, since it binds nobody but them.
 pub fn publish(asked: &mut Asked<'_, '_>, arguments: &str) {
-    let said = clean_line(arguments, CREDIT_MAX);
-    let when = if said.is_empty() { "they do not say when" } else { &said };
+    let said = Foreign::line(arguments, CREDIT_MAX);
+    let when = if said.is_empty() { "they do not say when" } else { said.as_str() };
     asked.told.push(format!("THEY INTEND TO PUBLISH: {when}"));
     asked.work.add(Event::WillPublish { said });
 }

@@ -106,7 +106,7 @@ fn for_reporter(turn: &Turn<'_, '_>) -> Result<(Vec<Attachment>, Vec<String>), R
     for attachment in turn.attachments() {
         if attachment.is_text_of_mail() || attachment.tells_who_wrote() {
             if !attachment.is_text_of_mail() {
-                stay.push(attachment.name.clone());
+                stay.push(attachment.name.to_string());
             }
             continue;
         }
@@ -139,7 +139,7 @@ pub fn reply(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.work.add(Event::Noted { note: kept });
     let (attachments, left_out) = for_reporter(turn)?;
     let facts = json!({ "text": text, "subject": "Your report" });
-    let names: Vec<String> = attachments.iter().map(|part| part.name.clone()).collect();
+    let names: Vec<String> = attachments.iter().map(|part| part.name.to_string()).collect();
     let answered = content_for_reporter(turn.work, "reply", &facts, attachments);
     let mut answer = answered.said.clone();
     if !left_out.is_empty() {

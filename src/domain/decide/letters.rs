@@ -9,7 +9,7 @@ use crate::domain::process::playbook::{Task, Truth};
 
 /// How the incident remembers a mail; its text becomes a sealed body.
 pub(crate) fn note(work: &mut Work<'_>, letter: &Letter, author: Author) -> LetterNote {
-    let text = work.keep(format!("Subject: {}\n\n{}", clean(&letter.subject), clean(&letter.text)));
+    let text = work.keep(format!("Subject: {}\n\n{}", &letter.subject, clean(&letter.text)));
     LetterNote {
         raw: letter.raw,
         received: letter.received,

@@ -282,7 +282,7 @@ fn enclose(work: &mut Work<'_>, attachment: &Attachment) -> Enclosure {
         hex.push_str(&format!("{byte:02x}"));
     }
     Enclosure {
-        name: attachment.name.clone(),
+        name: attachment.name.to_string(),
         media: attachment.media.clone(),
         size: u64::try_from(attachment.bytes.len()).unwrap_or(u64::MAX),
         sha256: Digest::of(&attachment.bytes),

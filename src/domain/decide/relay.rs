@@ -96,7 +96,7 @@ pub fn bare_subject(subject: &str, otherwise: &str) -> String {
 
 fn from(work: &Work<'_>, letter: &Letter, by: Option<&str>) -> String {
     let signer = work.desk.signer(letter);
-    let claimed = clean_line(&letter.from_text, 100);
+    let claimed = clean_line(letter.from_text.as_str(), 100);
     match (signer, by) {
         // A mail in clear that was signed once can be sent by anybody who has it.
         (Some(person), _) if !letter.verdict.protection.is_encrypted() => {
@@ -132,7 +132,7 @@ fn pass_on(
         .map_or_else(String::new, |person| person.id.to_string());
     let mut facts = json!({
         "member": member,
-        "subject": bare_subject(&letter.subject, &otherwise),
+        "subject": bare_subject(letter.subject.as_str(), &otherwise),
         "told": [],
         "received": work.say(letter.received),
         "from": from,

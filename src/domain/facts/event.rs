@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::facts::anchor::Anchor;
+use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::{Failure, Fate, KeyRank, Protection};
 use crate::domain::facts::mark::Mark;
 use crate::domain::facts::member_fact::MemberFact;
@@ -128,9 +129,9 @@ pub enum Event {
     /// It has the number of an advisory.
     GhsaSet { ghsa: String },
     /// The reporter said how they want to be named.
-    Credited { credit: String },
+    Credited { credit: Foreign },
     /// The reporter said when they will publish, in their own words.
-    WillPublish { said: String },
+    WillPublish { said: Foreign },
     /// Somebody asked where the report stands: the reporter, or under the name of a copy.
     StatusAsked {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -279,6 +280,8 @@ pub enum Event {
     RoleEnded { role: String },
     /// The incident follows another version of its playbook from here on, or another playbook.
     Migrated { playbook: Digest, calendar: Option<Digest> },
+    /// The desk began to run again, having been down since then.
+    Started { down_since: Moment },
     /// The store was put back from a backup: what was signed before may have been carried out in
     /// the history that was lost.
     Restored,

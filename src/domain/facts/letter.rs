@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::key::KeyFacts;
 use crate::domain::facts::names::{Address, Digest, Fingerprint, MessageId, Moment};
 
@@ -174,8 +175,8 @@ pub struct AttachedKey {
 /// A part of a mail that is passed on byte for byte and never looked into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// A name safe to print: no path, no control characters.
-    pub name: String,
+    /// A name safe to print, and without a path.
+    pub name: Foreign,
     /// The media type as given, lower case.
     pub media: String,
     /// The decoded bytes.
@@ -190,7 +191,7 @@ impl Attachment {
     /// of the text. Of a mail with commands it is not passed on, since it may repeat them.
     #[must_use]
     pub fn is_text_of_mail(&self) -> bool {
-        self.of_other_form || (self.media == "text/html" && self.name.starts_with("part-"))
+        self.of_other_form || (self.media == "text/html" && self.name.as_str().starts_with("part-"))
     }
 
     /// Whether it shows who wrote the mail: a key, a signature, a card, an invitation. Known by what
@@ -214,7 +215,7 @@ impl Attachment {
             b"BEGIN:VCARD",
             b"BEGIN:VCALENDAR",
         ];
-        let name = self.name.to_ascii_lowercase();
+        let name = self.name.as_str().to_ascii_lowercase();
         let named = [".vcf", ".p7s", ".ics", ".sig"].iter().any(|end| name.ends_with(end));
         // A key without armor begins with the tag of a public key packet (RFC 9580, 4.2).
         let key = [".gpg", ".pgp", ".key", ".asc"].iter().any(|end| name.ends_with(end))
@@ -289,14 +290,14 @@ pub struct Letter {
     pub message_id: Option<MessageId>,
     /// The addresses of its From, as many as it has.
     pub from: Vec<Address>,
-    /// From as the mail prints it, cleaned; for people to read, never for decisions.
-    pub from_text: String,
+    /// From as the mail prints it; for people to read, never for decisions.
+    pub from_text: Foreign,
     /// The envelope sender: `None` when no Return-Path is there, `Some(None)` for the null path.
     pub return_path: Option<Option<Address>>,
     /// Addresses that it was sent or delivered to, as far as headers say.
     pub to: Vec<Address>,
     /// Its subject: the protected one if there is one.
-    pub subject: String,
+    pub subject: Foreign,
     /// Whether the subject came from inside the protection.
     pub subject_protected: bool,
     /// Ids that it answers.

@@ -5,6 +5,7 @@
 
 pub mod anchor;
 pub mod event;
+pub mod foreign;
 pub mod key;
 pub mod letter;
 pub mod mark;

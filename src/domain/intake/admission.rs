@@ -185,18 +185,34 @@ impl SignedMail<'_> {
         // Holding something back must work however long the mail took.
         let late = |line: &Line| self.row(&line.word).is_some_and(|row| row.counts_late);
         let only_hold = !lines.is_empty() && lines.iter().all(late);
-        let dangerous =
-            lines.iter().any(|line| self.row(&line.word).is_some_and(|row| row.dangerous));
-        let made = self.signed.made;
-        let mut age = self.letter.received.signed_duration_since(made);
-        if dangerous {
-            age = age.max(self.now.signed_duration_since(made));
+        // The history after the backup is lost, and with it which signatures were used up in it.
+        if self.desk.replay.restored().is_some_and(|at| self.signed.made <= at) && !only_hold {
+            return Err(Refusal::new(
+                "from before the desk was restored",
+                "the desk was put back from a backup after your mail was signed, and may have carried it out before.",
+                "look with `| /status` (without the bar) whether it was done; if not, send it again, signed anew.",
+            ));
         }
+        let acts = lines.iter().any(|line| self.row(&line.word).is_some_and(Row::ages));
+        let made = self.signed.made;
+        let at_arrival = self.letter.received.signed_duration_since(made);
+        // When it arrived is the mailbox's word: whoever holds that can keep a signed mail for months
+        // and file it with a fitting date. So it is measured against the present as well, less the time
+        // in which nobody was here to take it.
+        let down = self.desk.replay.was_down(made, self.now);
+        let here = self.now.signed_duration_since(made) - down;
+        let age = if acts { at_arrival.max(here) } else { at_arrival };
         if age > AGE_MAX && !only_hold {
+            let until = if age == at_arrival { "when it arrived" } else { "by now" };
+            let less = if down > Span::zero() && age == here {
+                format!(", not counting {} hours in which the desk was down", down.num_hours())
+            } else {
+                String::new()
+            };
             return Err(Refusal::new(
                 "too old",
                 format!(
-                    "your signature was {} hours old, and {} is the most that counts.",
+                    "your signature was {} hours old {until}{less}, and {} is the most that counts.",
                     age.num_hours(),
                     AGE_MAX.num_hours()
                 ),
@@ -211,14 +227,6 @@ impl SignedMail<'_> {
                     age.num_minutes().abs()
                 ),
                 "set your computer's clock, and send it again.",
-            ));
-        }
-        // The history after the backup is lost, and with it which signatures were used up in it.
-        if self.desk.replay.restored().is_some_and(|at| made <= at) && !only_hold {
-            return Err(Refusal::new(
-                "from before the desk was restored",
-                "the desk was put back from a backup after your mail was signed, and may have carried it out before.",
-                "look with `| /status` (without the bar) whether it was done; if not, send it again, signed anew.",
             ));
         }
         Ok(())

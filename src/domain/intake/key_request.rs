@@ -22,7 +22,7 @@ pub fn is_one(letter: &Letter) -> bool {
     if !plain || text.len() > KEY_REQUEST_MAX || text.trim().is_empty() {
         return false;
     }
-    let subject = letter.subject.to_lowercase();
+    let subject = letter.subject.as_it_came().to_lowercase();
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let mut asks = false;
     // The subject counts as a sentence of its own: a report may stand there and nowhere else.
@@ -111,6 +111,7 @@ pub(super) fn answer(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::facts::foreign::Foreign;
     use crate::domain::facts::letter::{Shape, Verdict};
     use crate::domain::facts::names::Digest;
 
@@ -123,10 +124,10 @@ mod tests {
             raw: Digest::of(text.as_bytes()),
             message_id: None,
             from: Vec::new(),
-            from_text: String::new(),
+            from_text: Foreign::default(),
             return_path: None,
             to: Vec::new(),
-            subject: String::new(),
+            subject: Foreign::default(),
             subject_protected: false,
             answers: Vec::new(),
             shape: Shape::Mail,
@@ -148,8 +149,8 @@ mod tests {
     #[test]
     fn a_report_in_the_subject_is_a_report() {
         let ask = "Please send me your PGP key.";
-        assert!(is_one(&Letter { subject: "PGP key".into(), ..letter(ask) }));
-        assert!(!is_one(&Letter { subject: "RCE in login.php".into(), ..letter(ask) }));
+        assert!(is_one(&Letter { subject: Foreign::line("PGP key", 99), ..letter(ask) }));
+        assert!(!is_one(&Letter { subject: Foreign::line("RCE in login.php", 99), ..letter(ask) }));
     }
 
     #[test]

@@ -210,6 +210,7 @@ impl Desk {
             | Event::Warned { .. }
             | Event::AwaySet { .. }
             | Event::Restored
+            | Event::Started { .. }
             | Event::Digested { .. } => {}
             Event::Opened(_)
             | Event::Joined { .. }

@@ -7,9 +7,9 @@
 
 mod places;
 
+pub use crate::domain::facts::foreign::{clean, clean_line, holds_reference, without_references};
 pub use crate::domain::outgoing::texts::places::{
-    blob_place, clean, clean_line, fill_blobs, fill_history, history_place, holds_reference,
-    indented, quote, without_references, wrapped,
+    blob_place, fill_blobs, fill_history, history_place, indented, quote, wrapped,
 };
 
 use std::collections::{BTreeMap, BTreeSet};

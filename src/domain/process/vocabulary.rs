@@ -241,8 +241,7 @@ pub struct Row {
     pub scope: Scope,
     /// One sentence.
     pub help: &'static str,
-    /// Whether it changes what cannot be taken back: also measured against the present, so that
-    /// it does not take effect long after it was written.
+    /// Whether it changes what others rely on: it is asked about, and binds to this desk.
     pub dangerous: bool,
     /// Whether what stands behind it is somebody's own words, in which a stroke is none of ours.
     pub free_text: bool,
@@ -279,6 +278,12 @@ impl Row {
     #[must_use]
     pub fn for_whom(&self) -> For {
         self.needs.for_whom()
+    }
+
+    /// Whether it is measured against the present as well: all but those that only look, or hold back.
+    #[must_use]
+    pub fn ages(&self) -> bool {
+        self.group != Group::Read && !self.counts_late
     }
 
     /// Whether the word counts with these arguments, signed by a key in this state.

@@ -4,6 +4,7 @@
 use icalendar::{Calendar, Component, Event, EventLike};
 
 use crate::domain::facts::anchor::Anchor;
+use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Digest, Moment, Span, later};
 use crate::domain::model::incident::Incident;
@@ -65,7 +66,7 @@ fn entry(
     calendar.append_property(("METHOD", method));
     calendar.push(event.done());
     Some(Attachment {
-        name: NAME.to_owned(),
+        name: Foreign::line(NAME, NAME.len()),
         media: format!("text/calendar; charset=utf-8; method={method}"),
         bytes: calendar.to_string().into_bytes().into(),
         of_other_form: false,

@@ -58,6 +58,9 @@ fn words(event: &Event) -> Option<String> {
             Some(format!("follows another playbook: {}", playbook.short()))
         }
         Event::Restored => text("the store was put back from a backup"),
+        Event::Started { down_since } => {
+            Some(format!("began again; down since {}", down_since.format("%Y-%m-%d %H:%M UTC")))
+        }
         Event::Opened(_) => text("a report came in"),
         Event::Joined { letter } => Some(match &letter.author {
             Author::Person(person) => format!("mail by {person}"),

@@ -1,6 +1,6 @@
 //! The certificates that the desk knows, and what comes in that changes them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use openpgp::KeyHandle;
 use sequoia_openpgp as openpgp;
@@ -22,49 +22,117 @@ pub trait Known: Sync {
     }
 }
 
-/// The certificates that the desk knows, found by the ids of their keys.
+/// The most keys of strangers that are kept in memory, and the most that their texts may be together.
+/// Anybody can send keys; who is forgotten is a reporter whose signature is not checked before they send
+/// their key again.
+const STRANGERS_MAX: usize = 2_000;
+const STRANGERS_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Certificates by the ids of their keys.
 #[derive(Debug, Default)]
-pub struct Directory {
-    certificates: BTreeMap<Fingerprint, (Certificate, Option<String>)>,
+struct Certificates {
+    all: BTreeMap<Fingerprint, Certificate>,
     ids: BTreeMap<openpgp::KeyID, BTreeSet<Fingerprint>>,
 }
 
-impl Directory {
-    /// Adds a certificate; `owner` is the id of the person of the roster for whom it is pinned. A
-    /// pinned one is replaced by nothing that is not: an old copy of a maintainer's certificate,
-    /// mailed in by anybody, may lack a revocation or a new key.
-    pub fn add(&mut self, certificate: Certificate, owner: Option<&str>) {
+impl Certificates {
+    fn add(&mut self, certificate: Certificate) {
         let fingerprint = certificate.fingerprint();
-        if owner.is_none() && self.is_pinned(&fingerprint) {
-            return;
-        }
+        self.remove(&fingerprint);
         for key in certificate.0.keys() {
             self.ids.entry(key.key().keyid()).or_default().insert(fingerprint.clone());
         }
-        let owner = owner.map(ToOwned::to_owned);
-        self.certificates.insert(fingerprint, (certificate, owner));
+        self.all.insert(fingerprint, certificate);
+    }
+
+    fn remove(&mut self, fingerprint: &Fingerprint) {
+        let Some(certificate) = self.all.remove(fingerprint) else { return };
+        for key in certificate.0.keys() {
+            if let Some(named) = self.ids.get_mut(&key.key().keyid()) {
+                named.remove(fingerprint);
+                if named.is_empty() {
+                    self.ids.remove(&key.key().keyid());
+                }
+            }
+        }
+    }
+
+    fn named(&self, id: &KeyHandle) -> Vec<Certificate> {
+        let named = self.ids.get(&openpgp::KeyID::from(id)).into_iter().flatten();
+        let certificates = named.filter_map(|fingerprint| self.all.get(fingerprint));
+        certificates.filter(|certificate| certificate.answers_to(id)).cloned().collect()
+    }
+}
+
+/// The certificates that the desk knows: those that are pinned for somebody, and apart from them those
+/// of strangers. What is pinned is looked up first and alone, so that a stranger's certificate that
+/// lists somebody's key as its own is never tried on their mails.
+#[derive(Debug, Default)]
+pub struct Directory {
+    pinned: Certificates,
+    owners: BTreeMap<Fingerprint, String>,
+    strangers: Certificates,
+    /// Strangers in the order in which they came, with the size of each.
+    order: VecDeque<(Fingerprint, usize)>,
+    bytes: usize,
+}
+
+impl Directory {
+    /// Pins a certificate for a person of the roster.
+    pub fn pin(&mut self, certificate: Certificate, owner: &str) {
+        let fingerprint = certificate.fingerprint();
+        self.strangers.remove(&fingerprint);
+        self.owners.insert(fingerprint, owner.to_owned());
+        self.pinned.add(certificate);
+    }
+
+    /// Takes note of a stranger's certificate of so many bytes; the oldest ones are forgotten. One that
+    /// is pinned is replaced by nothing that anybody mails in: an old copy of it may lack a revocation
+    /// or a new key.
+    pub fn meet(&mut self, certificate: Certificate, bytes: usize) {
+        let fingerprint = certificate.fingerprint();
+        if self.is_pinned(&fingerprint) || bytes > GROWN_MAX {
+            return;
+        }
+        if self.strangers.all.contains_key(&fingerprint) {
+            self.strangers.add(certificate);
+            return;
+        }
+        self.strangers.add(certificate);
+        self.order.push_back((fingerprint, bytes));
+        self.bytes = self.bytes.saturating_add(bytes);
+        while self.order.len() > STRANGERS_MAX || self.bytes > STRANGERS_BYTES_MAX {
+            let Some((oldest, size)) = self.order.pop_front() else { break };
+            self.strangers.remove(&oldest);
+            self.bytes = self.bytes.saturating_sub(size);
+        }
     }
 
     /// Forgets the pinned certificates that are not among these: a member's who was removed, or a
     /// key that another one took the place of.
     pub fn keep_pinned(&mut self, pinned: &BTreeSet<Fingerprint>) {
-        self.certificates.retain(|fpr, (_, owner)| owner.is_none() || pinned.contains(fpr));
+        let gone: Vec<Fingerprint> =
+            self.owners.keys().filter(|known| !pinned.contains(known)).cloned().collect();
+        for fingerprint in gone {
+            self.owners.remove(&fingerprint);
+            self.pinned.remove(&fingerprint);
+        }
     }
 
     /// The certificate with this fingerprint.
     #[must_use]
     pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Certificate> {
-        self.certificates.get(fingerprint).map(|(certificate, _)| certificate)
+        self.pinned.all.get(fingerprint).or_else(|| self.strangers.all.get(fingerprint))
     }
 }
 
 impl Known for Directory {
     fn certificates(&self, id: &KeyHandle) -> Vec<Certificate> {
-        let named = self.ids.get(&openpgp::KeyID::from(id)).into_iter().flatten();
-        named.filter_map(|fpr| self.get(fpr)).filter(|cert| cert.answers_to(id)).cloned().collect()
+        let pinned = self.pinned.named(id);
+        if pinned.is_empty() { self.strangers.named(id) } else { pinned }
     }
     fn owner(&self, fingerprint: &Fingerprint) -> Option<&str> {
-        self.certificates.get(fingerprint).and_then(|(_, owner)| owner.as_deref())
+        self.owners.get(fingerprint).map(String::as_str)
     }
 }
 

@@ -28,10 +28,14 @@ struct Also<'a> {
 
 impl Also<'_> {
     fn certificates(&self, id: &KeyHandle) -> Vec<Cert> {
-        // A copy of a pinned certificate that came along with the mail is not the pinned one.
-        let foreign = |cert: &&Certificate| !self.known.is_pinned(&cert.fingerprint());
-        let more = self.more.iter().filter(|cert| cert.answers_to(id)).filter(foreign).cloned();
-        self.known.certificates(id).into_iter().chain(more).map(|cert| cert.0).collect()
+        let known = self.known.certificates(id);
+        // What came along with the mail is asked only about keys that are pinned for nobody: neither is a
+        // copy of a pinned certificate the pinned one, nor may another one claim its keys.
+        if known.iter().any(|cert| self.known.is_pinned(&cert.fingerprint())) {
+            return known.into_iter().map(|cert| cert.0).collect();
+        }
+        let more = self.more.iter().filter(|cert| cert.answers_to(id)).cloned();
+        known.into_iter().chain(more).map(|cert| cert.0).collect()
     }
 }
 

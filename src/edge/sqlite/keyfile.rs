@@ -7,6 +7,7 @@ use argon2::Argon2;
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::edge::pgp::Passphrase;
 use crate::edge::{random, unhex};
@@ -39,14 +40,14 @@ fn derive(
     salt: &[u8],
     memory_kib: u32,
     passes: u32,
-) -> Result<[u8; 32], Fault> {
+) -> Result<Zeroizing<[u8; 32]>, Fault> {
     let bounds = (8..=4 * 1024 * 1024).contains(&memory_kib) && (1..=100).contains(&passes);
     let costs = argon2::Params::new(memory_kib, passes, 1, Some(32)).ok().filter(|_| bounds);
     let costs = costs.ok_or_else(|| Fault::new("the key file's costs are out of range", ""))?;
-    let mut key = [0; 32];
+    let mut key = Zeroizing::new([0; 32]);
     let argon = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, costs);
     passphrase
-        .with(|bytes| argon.hash_password_into(bytes, salt, &mut key))
+        .with(|bytes| argon.hash_password_into(bytes, salt, &mut *key))
         .at(|| "deriving the database key".to_owned())?;
     Ok(key)
 }
@@ -66,7 +67,7 @@ pub(super) fn path(database: &Path) -> PathBuf {
 pub(super) fn wrap(key: &[u8; 32], passphrase: &Passphrase) -> Result<String, Fault> {
     let (salt, nonce) = (random::<16>()?, random::<24>()?);
     let wrapping = derive(passphrase, &salt, MEMORY_KIB, PASSES)?;
-    let cipher = XChaCha20Poly1305::new(&wrapping.into());
+    let cipher = XChaCha20Poly1305::new((&*wrapping).into());
     let wrapped = cipher
         .encrypt(&XNonce::from(nonce), key.as_slice())
         .map_err(|_| Fault::new("wrapping the database key failed", ""))?;
@@ -85,7 +86,7 @@ pub(super) fn wrap(key: &[u8; 32], passphrase: &Passphrase) -> Result<String, Fa
 ///
 /// # Errors
 /// When the file is missing or damaged, or the passphrase is wrong.
-pub(super) fn unwrap(path: &Path, passphrase: &Passphrase) -> Result<[u8; 32], Fault> {
+pub(super) fn unwrap(path: &Path, passphrase: &Passphrase) -> Result<Zeroizing<[u8; 32]>, Fault> {
     let place = || format!("key file {}", path.display());
     let text = std::fs::read_to_string(path).at(place)?;
     let file: KeyFile = serde_json::from_str(&text).at(place)?;
@@ -94,12 +95,14 @@ pub(super) fn unwrap(path: &Path, passphrase: &Passphrase) -> Result<[u8; 32], F
     let nonce: [u8; 24] = unhex(&file.nonce).and_then(|n| n.try_into().ok()).ok_or_else(broken)?;
     let wrapped = unhex(&file.wrapped).ok_or_else(broken)?;
     let wrapping = derive(passphrase, &salt, file.memory_kib, file.passes)?;
-    let cipher = XChaCha20Poly1305::new(&wrapping.into());
+    let cipher = XChaCha20Poly1305::new((&*wrapping).into());
     let key = cipher.decrypt(&XNonce::from(nonce), wrapped.as_slice()).map_err(|_| {
         Fault::new(
             format!("the passphrase does not open {}", path.display()),
             "look at `passphrase_file` in the config",
         )
     })?;
-    key.try_into().map_err(|_| broken())
+    let key = Zeroizing::new(key);
+    let bytes = <[u8; 32]>::try_from(key.as_slice()).map_err(|_| broken())?;
+    Ok(Zeroizing::new(bytes))
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::facts::event::Event;
-use crate::domain::facts::names::{Address, Digest, Fingerprint, Handle, Moment, PersonId};
+use crate::domain::facts::names::{Address, Digest, Fingerprint, Handle, Moment, PersonId, Span};
 use crate::domain::facts::record::Record;
 use crate::domain::facts::refusal::Reason;
 
@@ -27,7 +27,12 @@ pub struct Replay {
     aliases: BTreeMap<Handle, Alias>,
     told: BTreeMap<PersonId, Moment>,
     restored: Option<Moment>,
+    /// From when to when nobody was here, the newest last.
+    outages: Vec<(Moment, Moment)>,
 }
+
+/// So many are remembered.
+const OUTAGES_MAX: usize = 1_000;
 
 impl Replay {
     /// Whether this signature was used before.
@@ -60,7 +65,22 @@ impl Replay {
         self.restored
     }
 
+    /// How long the desk was down between two moments.
+    #[must_use]
+    pub fn was_down(&self, from: Moment, to: Moment) -> Span {
+        let within = |(begin, end): &(Moment, Moment)| {
+            (*end).min(to).signed_duration_since((*begin).max(from)).max(Span::zero())
+        };
+        // Old ones are long before anything that counts.
+        self.outages.iter().rev().take(OUTAGES_MAX).map(within).sum()
+    }
+
     pub(super) fn apply(&mut self, record: &Record) {
+        if let Event::Started { down_since } = &record.event {
+            self.outages.push((*down_since, record.at));
+            let more = self.outages.len().saturating_sub(OUTAGES_MAX);
+            self.outages.drain(..more);
+        }
         if let (Event::Refused { why: Reason::SentTwice, .. }, Some(person)) =
             (&record.event, &record.by)
         {

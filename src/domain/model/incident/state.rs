@@ -271,6 +271,7 @@ impl Incident {
             | Event::Unreadable
             | Event::AwaySet { .. }
             | Event::Restored
+            | Event::Started { .. }
             | Event::Member { .. }
             | Event::Told { .. }
             | Event::Migrated { .. } => {}
@@ -380,7 +381,7 @@ impl Incident {
                 self.recorded("ghsa", at, by);
             }
             Event::Credited { credit } => {
-                self.fields.insert("credit".to_owned(), credit.clone());
+                self.fields.insert("credit".to_owned(), credit.to_string());
                 self.recorded("credit", at, by);
             }
             Event::WillPublish { .. } => self.mark_first(Anchor::IntentToPublish, at, by),

@@ -1,6 +1,7 @@
 //! Text as it goes through the desk: cleaned, quoted, broken into lines, and with places that are
 //! filled in where a copy is made.
 
+use crate::domain::facts::foreign::{clean, without_references};
 use crate::domain::facts::names::{Digest, Handle};
 
 // Places that stay open in a frozen text, until the copy for one person is made. They are private
@@ -10,28 +11,6 @@ pub(super) const REFERENCE: char = '\u{E001}';
 pub(super) const LATE: char = '\u{E002}';
 const BLOB: char = '\u{E003}';
 const HISTORY: char = '\u{E004}';
-
-/// Removes what may not stand in a text that is passed on: our own open places, control
-/// characters, and the characters that turn the direction of writing.
-#[must_use]
-pub fn clean(text: &str) -> String {
-    let keep = |c: &char| {
-        let control = c.is_control() && !matches!(c, '\n' | '\t');
-        let turns = matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}');
-        !(control || turns || ('\u{E000}'..='\u{E0FF}').contains(c))
-    };
-    text.replace("\r\n", "\n").chars().filter(keep).collect()
-}
-
-/// Cleans a text that must fit one line, and shortens it to `max` characters.
-#[must_use]
-pub fn clean_line(text: &str, max: usize) -> String {
-    let line = clean(text).split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= max {
-        return line;
-    }
-    line.chars().take(max.saturating_sub(1)).chain(['…']).collect()
-}
 
 /// Quotes a text line by line, so that nothing in it can pass for a line of the desk or, in the
 /// answer to it, for a command.
@@ -83,52 +62,6 @@ fn wrapped_to(text: &str, most: usize) -> String {
     out.join("\n")
 }
 
-/// Where the tokens of references stand in a text: behind a handle and a stroke, whatever stands
-/// before the handle.
-fn tokens(text: &str) -> Vec<std::ops::Range<usize>> {
-    let of_handle = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let mut found = Vec::new();
-    for (at, _) in text.match_indices('/') {
-        // By bytes: what stands before it may be a letter of several.
-        let before = text.as_bytes().get(..at).unwrap_or(&[]).iter().rev().take(HANDLE_MAX);
-        let length = before.take_while(|byte| of_handle(**byte)).count();
-        let handle = text.get(at.saturating_sub(length)..at);
-        let is_handle = handle.and_then(Handle::parse).is_some();
-        let from = at.saturating_add(1);
-        let after = text.get(from..).unwrap_or("");
-        let length = after.bytes().take(64).take_while(u8::is_ascii_alphanumeric).count();
-        if is_handle && matches!(length, 16 | 26) {
-            found.push(from..from.saturating_add(length));
-        }
-    }
-    found
-}
-
-/// The longest handle: a prefix of twelve, the year and five letters, with their strokes.
-const HANDLE_MAX: usize = 24;
-
-/// Whether a reference of ours stands in a text, in whatever form.
-#[must_use]
-pub fn holds_reference(text: &str) -> bool {
-    !tokens(text).is_empty()
-}
-
-/// Breaks what looks like a reference of ours in somebody else's text, and takes its token out:
-/// quoted in the answer to our mail it would speak for another incident or make the answer look
-/// forged, and the reporter's own is what proves a reporter without a key.
-#[must_use]
-pub fn without_references(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    for token in tokens(text) {
-        out.push_str(text.get(at..token.start).unwrap_or(""));
-        out.push_str("...");
-        at = token.end;
-    }
-    out.push_str(text.get(at..).unwrap_or(""));
-    out.replace("Ref:", "Ref :")
-}
-
 /// A place in a sealed text where the store's copy of a letter is to stand, quoted.
 #[must_use]
 pub fn blob_place(blob: Digest) -> String {
@@ -177,6 +110,7 @@ pub fn fill_blobs(text: &str, mut fetch: impl FnMut(Digest) -> Option<String>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::facts::foreign::{clean_line, holds_reference};
 
     #[test]
     fn nobody_can_write_an_open_place() {
