@@ -61,6 +61,19 @@
 //! [`Incident::is_meant`](domain::model::incident::Incident::is_meant); whether a draft speaks of today's
 //! dates is [`Incident::is_dated`](domain::model::incident::Incident::is_dated).
 //!
+//! ## Promises that a type or one place holds
+//!
+//! * **What cannot be taken back takes two people**: every fact passes
+//!   [`Work::add`](domain::decide::work::Work::add), which compares how far things go before and after it
+//!   ([`Reach`](domain::model::schedule::Reach)); what goes further is asked about by
+//!   [`domain::commands::second`] or not done. A release to people outside, the end of an embargo and a
+//!   member's admission take a [`Seconded`](domain::facts::seconded::Seconded), which only two people make
+//!   of whom neither made the other; and no copy for anybody outside is made without.
+//! * **No past is put back unseen**: `engine/witness.rs` knows the newest head outside of the store.
+//! * **A stranger's words are no line of ours**: [`Foreign`](domain::facts::foreign::Foreign).
+//! * **Nothing in clear**: the texts that may leave so are types that only
+//!   [`domain::outgoing::texts`] makes.
+//!
 //! ## What is deliberately not there
 //!
 //! * **No stored schedule.** What is due follows from the journal every time, so a restart or a
@@ -90,7 +103,9 @@
 //! | reference | the `Ref:` line that binds a mail to this desk, an incident and a party |
 //! | record, line, head | a fact in the journal; as it is written; the newest one |
 //! | body | a text that a record names by its salted hash, so that it can be erased |
-//! | clock probe | the desk's mail to itself: what the mail server's clock says, and that mail arrives |
+//! | second, alone | the other person whom an effect takes; a desk that has none, and waits |
+//! | witness | what knows the newest head outside of the store |
+//! | clock probe | the desk's mail to itself: what the mail server's clock says, how far the journal is, and that mail arrives |
 //! | mark | by what the desk knows that it has told somebody something |
 
 pub mod cli;

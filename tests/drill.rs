@@ -66,6 +66,15 @@ fn wait(live: &mut Live, who: Who, from: usize, fits: impl Fn(&Read) -> bool) ->
     }
 }
 
+/// Mia writes what takes two people; Tom is asked, and confirms it.
+fn seconded(live: &mut Live, mias: &Read, toms: &Read, text: &str) {
+    let before = live.mailbox(Who::Tom).unwrap().len();
+    says(live, Who::Mia, mias, text);
+    let asks = |mail: &Read| mail.subject.contains("asks you to confirm");
+    let asked = wait(live, Who::Tom, before, asks);
+    says(live, Who::Tom, toms, &format!("/confirm {}", asked.nonce().unwrap()));
+}
+
 /// Writes words in answer to a mail, and waits for the transcript.
 fn says(live: &mut Live, who: Who, to: &Read, text: &str) -> Read {
     says_with(live, who, Draft::answer(to, text))
@@ -254,8 +263,7 @@ fn ten_members_a_date_that_moves_twice_and_a_leak() {
     // Finn is suspended; the date moves twice.
     says(&mut live, Who::Mia, &mias, "/member suspend finn under suspicion");
     for (moved, t) in ["+700s", "+800s"].into_iter().enumerate() {
-        let asked = says(&mut live, Who::Mia, &mias, &format!("/disclose {t}"));
-        says(&mut live, Who::Mia, &mias, &format!("/confirm {}", asked.nonce().unwrap()));
+        seconded(&mut live, &mias, &toms, &format!("/disclose {t}"));
         for who in [Who::Ann, Who::Bob, Who::Cleo, Who::Dora, Who::Eve, Who::Hal, Who::Jon] {
             let wanted = format!("SEQUENCE:{}", moved + 1);
             wait(&mut live, who, 0, |mail| {
@@ -267,9 +275,7 @@ fn ten_members_a_date_that_moves_twice_and_a_leak() {
         }
     }
     // It gets out: Mia says so, Tom confirms, everyone who had a notice is told.
-    says(&mut live, Who::Mia, &mias, "/leak unknown the advance notice stands in a forum");
-    let asked = wait(&mut live, Who::Tom, 0, |mail| mail.subject.contains("asks you to confirm"));
-    says(&mut live, Who::Tom, &toms, &format!("/confirm {}", asked.nonce().unwrap()));
+    seconded(&mut live, &mias, &toms, "/leak unknown the advance notice stands in a forum");
     let told = [Who::Ann, Who::Bob, Who::Cleo, Who::Dora, Who::Eve, Who::Hal, Who::Jon];
     for who in told {
         wait(&mut live, who, 0, |mail| mail.subject.contains("EMBARGO ENDED"));

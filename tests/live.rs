@@ -57,13 +57,28 @@ fn the_story_on_real_servers_leaves_no_word_of_a_report_in_clear() {
             assert!(!holds(&live.desk().join(name), word), "{name} holds `{word}`");
         }
     }
-    let out = Command::new(PROGRAM)
-        .arg("--config")
-        .arg(live.desk().join("embargod.toml"))
-        .args(["journal", "verify"])
-        .output()
-        .unwrap();
-    assert!(out.status.success() && String::from_utf8_lossy(&out.stdout).contains("is whole"));
+    let verify = |more: &[&str]| {
+        let config = live.desk().join("embargod.toml");
+        let mut program = Command::new(PROGRAM);
+        program.arg("--config").arg(config).args(["journal", "verify"]).args(more);
+        let out = program.output().unwrap();
+        let text = [out.stdout, out.stderr].concat();
+        (out.status.success(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let (whole, said) = verify(&["--signatures"]);
+    assert!(whole && said.contains("is whole") && said.contains(" 0 are not kept"), "{said}");
+    assert!(said.contains("Its witness has seen record"), "{said}");
+    let orders = said.split(" signed mails ordered").next().unwrap().lines().last().unwrap();
+    assert!(orders.parse::<usize>().unwrap() > 10, "{said}");
+    // What a transcript carries is in it; what none carries is not.
+    let head = said.lines().next().unwrap().rsplit(' ').next().unwrap();
+    let number: u64 =
+        said.split(" records").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(verify(&["--head", &format!("{number}:{head}")]).0);
+    let (fits, said) = verify(&["--head", &format!("{}:{head}", number + 1)]);
+    assert!(!fits && said.contains("this is an older copy"), "{said}");
+    let (fits, said) = verify(&["--head", &format!("{}:{head}", number - 1)]);
+    assert!(!fits && said.contains("is another one"), "{said}");
 }
 
 #[test]

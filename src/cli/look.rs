@@ -1,10 +1,10 @@
-//! The commands that look at the store: `status`, `show`, `agenda`, `journal`, `aside`.
+//! The commands that look at the store: `status`, `show`, `agenda`, `aside`.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use serde::Serialize;
 
 use crate::config;
@@ -23,7 +23,7 @@ use crate::edge::sqlite::Sqlite;
 use crate::edge::wkd;
 use crate::engine::replay;
 use crate::error::Fault;
-use crate::ports::store::{Alarms as _, Counts, Inbox as _, Journal as _, read_journal};
+use crate::ports::store::{Alarms as _, Counts, Inbox as _};
 
 use super::{Done, json, say};
 
@@ -43,19 +43,6 @@ pub(super) struct Show {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-}
-
-/// Arguments of `journal`.
-#[derive(Debug, Args)]
-pub(super) struct Journal {
-    #[command(subcommand)]
-    what: JournalCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum JournalCommand {
-    /// Check the chain of hashes, the bodies it names, and that it can be replayed.
-    Verify,
 }
 
 /// Arguments of `aside`.
@@ -82,6 +69,9 @@ struct StatusReport {
     next_due: Option<Moment>,
     #[serde(flatten)]
     counts: Counts,
+    /// Minutes that a desk with one maintainer waits where others ask a second person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alone_minutes: Option<u32>,
     alarms: Vec<String>,
 }
 
@@ -122,6 +112,7 @@ impl Status {
             journal_hash: desk.head.hash,
             next_due: desk.next_due(),
             counts,
+            alone_minutes: settings.alone_minutes,
             alarms,
         };
         if self.json {
@@ -165,6 +156,12 @@ fn text(report: &StatusReport, desk: &Desk) -> String {
     for incident in desk.open() {
         let t = incident.t().map_or_else(|| "no T".to_owned(), |t| calendar.say(t));
         let _ = writeln!(out, "  {}  {:<9} {t}", incident.handle, incident.status.word());
+    }
+    if let Some(minutes) = report.alone_minutes {
+        let _ = writeln!(
+            out,
+            "alone      one key does what elsewhere takes two people, after {minutes} minutes; `/hold ALL` stops it"
+        );
     }
     for alarm in &report.alarms {
         let _ = writeln!(out, "ALARM      {alarm}");
@@ -410,37 +407,6 @@ fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
         }
     }
     out
-}
-
-impl Journal {
-    pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
-        match self.what {
-            JournalCommand::Verify => {
-                let config = config::read_or_fault(path, now)?;
-                let store = config.open_store()?;
-                let head = read_journal(&store, |_, _| {})?;
-                let mut bodies = 0_u64;
-                let mut damaged = Vec::new();
-                store.bodies(&mut |name, salt, text| {
-                    bodies = bodies.saturating_add(1);
-                    if Digest::of_parts(&[salt, text.as_bytes()]).to_string() != name {
-                        damaged.push(name.to_owned());
-                    }
-                })?;
-                if let Some(name) = damaged.first() {
-                    let what = format!("body {name} was changed: its hash does not fit");
-                    return Err(Fault::new(what, "restore a backup"));
-                }
-                let (desk, _) = replay(&store, config.sources.settings)?;
-                desk.audit().map_err(|why| Fault::new(why, "report this; restart the desk"))?;
-                say(&format!(
-                    "The journal is whole: {} records, {bodies} bodies, head {}",
-                    head.number, head.hash
-                ));
-                Ok(ExitCode::SUCCESS)
-            }
-        }
-    }
 }
 
 impl Aside {

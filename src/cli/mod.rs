@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod group;
 mod init;
+mod journal;
 mod key;
 mod log;
 mod look;
@@ -53,7 +54,7 @@ enum Command {
     /// Show an incident's history, and write out the signed mails that ordered it.
     Log(log::Log),
     /// Look after the journal.
-    Journal(look::Journal),
+    Journal(journal::Journal),
     /// Check, preview and compare playbooks, and put an incident on a newer one.
     Playbook(playbook::PlaybookCommand),
     /// Show how long things took; open embargoes are left out.
