@@ -4,13 +4,13 @@ use serde_json::json;
 
 use crate::domain::commands::turn::{Answer, Turn, broken, needs};
 use crate::domain::decide::notice::{Enclosed, freeze, render};
-use crate::domain::decide::work::Work;
+use crate::domain::decide::work::{ShownDraft, Work};
 use crate::domain::decide::{lint, membership, notice, reminders};
-use crate::domain::facts::event::{Event, Purpose};
+use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{Digest, PersonId};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Notice;
-use crate::domain::model::roster::{Party, Person};
+use crate::domain::model::roster::Person;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::approvals_missing;
 use crate::domain::outgoing::texts;
@@ -216,7 +216,8 @@ fn enclosed(
     })
 }
 
-/// Shows a draft to those who can approve it; `by` froze it, or the desk did.
+/// Shows a draft to those who can approve it; `by` froze it, or the desk did. What one mail of commands
+/// has for somebody to decide goes to them in one mail.
 pub(super) fn show_draft(
     work: &mut Work<'_>,
     task: &Task,
@@ -230,25 +231,23 @@ pub(super) fn show_draft(
     let audience = task.audience.as_ref().zip(incident);
     let audience = audience.map_or_else(String::new, |(a, incident)| notice::label(incident, a));
     let recipients = task.audience.as_ref().map_or(0, |a| notice::recipients(work, a).len());
+    let wanted = incident.map_or(task.approvals, |i| schedule::approvals_wanted(i, task).max(1));
     let facts = json!({
         "by": by.map_or("The desk", |person| person.name.as_str()),
         "notice": task.word(), "number": number,
         "moment": notice::moment(work, task), "audience": audience, "recipients": recipients,
-        "approvals": task.approvals, "subject": shown.subject,
+        "approvals": wanted, "subject": shown.subject,
         "body": texts::quote(&shown.body),
         "notes": enclosed.doubts.iter().map(|doubt| texts::wrapped(doubt)).collect::<Vec<_>>(),
         "parts": attached_words(enclosed).lines().collect::<Vec<_>>(),
     });
-    for person in approvers(work, task, by.map(|by| &by.id)) {
-        let mut facts = facts.clone();
-        let reference = work.reference(Party::Person(&person.id));
-        if let serde_json::Value::Object(map) = &mut facts {
-            map.insert("ref".to_owned(), reference.into());
-        }
-        let written = work.write("preview", &facts);
-        let attachments = enclosed.attachments.clone();
-        work.tell_written(person, Purpose::Relay, written, attachments, None);
-    }
+    let to = approvers(work, task, by.map(|by| &by.id));
+    work.shown.push(ShownDraft {
+        name: format!("{}@{number}", task.word()),
+        facts,
+        attachments: enclosed.attachments.clone(),
+        to: to.iter().map(|person| person.id.clone()).collect(),
+    });
 }
 
 fn label(turn: &Turn<'_, '_>, audience: &Audience) -> String {

@@ -8,10 +8,11 @@ use serde_json::json;
 use crate::domain::commands::dispatch::run;
 use crate::domain::commands::turn::{Answer, Turn};
 use crate::domain::decide::notice;
-use crate::domain::decide::work::{Question, Work};
+use crate::domain::decide::work::{Question, ShownDraft, Work};
 use crate::domain::facts::event::Purpose;
 use crate::domain::facts::names::{PersonId, TaskId};
 use crate::domain::facts::refusal::Refusal;
+use crate::domain::model::roster::Party;
 use crate::domain::model::schedule::Wider;
 use crate::domain::outgoing::texts::wrapped;
 use crate::domain::process::vocabulary::Row;
@@ -134,32 +135,58 @@ fn opened(work: &Work<'_>, id: &TaskId) -> String {
     )
 }
 
-/// Sends everybody who is asked one mail with all that one command mail asks them.
+/// Sends everybody one mail with all that one command mail has for them to decide: drafts to approve,
+/// and commands to confirm.
 pub fn send_questions(work: &mut Work<'_>) {
     let questions = std::mem::take(&mut work.questions);
+    let shown = std::mem::take(&mut work.shown);
+    let asked = questions.iter().flat_map(|question| question.asked.iter().map(|(id, _)| id));
     let mut people: Vec<PersonId> = Vec::new();
-    for (id, _) in questions.iter().flat_map(|question| &question.asked) {
+    for id in shown.iter().flat_map(|draft| &draft.to).chain(asked) {
         if !people.contains(id) {
             people.push(id.clone());
         }
     }
     for id in people {
-        let theirs: Vec<(&Question, &str)> = questions
-            .iter()
-            .filter_map(|question| {
-                let (_, nonce) = question.asked.iter().find(|(asked, _)| *asked == id)?;
-                Some((question, nonce.as_str()))
-            })
-            .collect();
-        let (Some(person), Some((first, _))) = (work.person(&id), theirs.first()) else { continue };
+        let Some(person) = work.person(&id) else { continue };
+        let drafts: Vec<&ShownDraft> =
+            shown.iter().filter(|draft| draft.to.contains(&id)).collect();
+        let theirs = questions.iter().filter_map(|question| {
+            let (_, nonce) = question.asked.iter().find(|(asked, _)| *asked == id)?;
+            Some((question, nonce.as_str()))
+        });
+        let theirs: Vec<(&Question, &str)> = theirs.collect();
         let rows: Vec<_> = theirs
             .iter()
             .map(|(question, nonce)| {
                 json!({ "line": question.line, "what": wrapped(&question.what), "nonce": nonce })
             })
             .collect();
-        let (by, until) = (work.name(&first.by), work.say(first.until));
-        let facts = json!({ "by": by, "count": rows.len(), "rows": rows, "until": until });
-        work.tell(person, Purpose::Reminder, "confirm", facts);
+        let first = theirs.first().map(|(question, _)| question);
+        let by = first.map_or_else(String::new, |question| work.name(&question.by));
+        let until = first.map_or_else(String::new, |question| work.say(question.until));
+        let mut facts = json!({ "by": by, "count": rows.len(), "rows": rows, "until": until });
+        if drafts.is_empty() {
+            work.tell(person, Purpose::Reminder, "confirm", facts);
+            continue;
+        }
+        let names: Vec<&str> = drafts.iter().map(|draft| draft.name.as_str()).collect();
+        let mut heading = match names.as_slice() {
+            [one] => format!("Draft {one} waits for approval"),
+            names => format!("Drafts {} wait for approval", names.join(", ")),
+        };
+        if !theirs.is_empty() {
+            heading.push_str(", and a command for a second person");
+        }
+        let reference = work.reference(Party::Person(&id));
+        if let serde_json::Value::Object(map) = &mut facts {
+            let drafts = drafts.iter().map(|draft| draft.facts.clone()).collect();
+            map.insert("drafts".to_owned(), serde_json::Value::Array(drafts));
+            map.insert("heading".to_owned(), heading.into());
+            map.insert("ref".to_owned(), reference.into());
+        }
+        let written = work.write("preview", &facts);
+        let attachments = drafts.iter().flat_map(|draft| draft.attachments.clone()).collect();
+        work.tell_written(person, Purpose::Relay, written, attachments, None);
     }
 }

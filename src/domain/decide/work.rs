@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::domain::decide::decision::{Decision, Entry};
 use crate::domain::facts::event::{Blob, Event, Mailed, Opening, Purpose};
+use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Digest, Fingerprint, Fresh, Handle, Moment, PersonId};
 use crate::domain::facts::record::Body;
@@ -41,6 +42,8 @@ pub struct Work<'a> {
     pub wider: Vec<Wider>,
     /// What people are asked to second, one mail to each in the end.
     pub questions: Vec<Question>,
+    /// Drafts that people are shown to approve, in the same mail.
+    pub shown: Vec<ShownDraft>,
     pub(super) decision: Decision,
     /// The members, once this decision has changed one of them.
     members: Option<Members>,
@@ -64,6 +67,7 @@ impl<'a> Work<'a> {
             seconded: None,
             wider: Vec::new(),
             questions: Vec::new(),
+            shown: Vec::new(),
             decision,
             members: None,
             others,
@@ -272,6 +276,19 @@ pub struct Question {
     pub until: Moment,
     /// Who is asked, and the nonce that each answers with.
     pub asked: Vec<(PersonId, String)>,
+}
+
+/// A draft that people are shown to approve.
+#[derive(Debug, Clone)]
+pub struct ShownDraft {
+    /// `NOTICE@N`.
+    pub name: String,
+    /// What the template says of it.
+    pub facts: serde_json::Value,
+    /// What goes with it.
+    pub attachments: Vec<Attachment>,
+    /// Who may approve it.
+    pub to: Vec<PersonId>,
 }
 
 /// Whether a fact may let something happen that could not before: all but those that only say what

@@ -321,6 +321,7 @@ pub fn waited(desk: &Desk, handle: &Handle, now: Moment, fresh: Fresh) -> Decisi
         let order = confirm::ordered(&mut turn, nonce, ask)?;
         confirmed(&mut turn, order)
     });
+    second::send_questions(&mut work);
     let (heading, lines, next) = match done {
         Ok(answer) => {
             ("Done, as you said", vec![format!("Nobody called off `{line}`."), answer], "")

@@ -537,6 +537,13 @@ fn sealed_sample() -> Value {
             "line": "x", "what": "x", "nonce": "x",
         }]),
     );
+    add(
+        "drafts",
+        json!([{
+            "by": "x", "notice": "x", "number": 1, "moment": "x", "audience": "x", "recipients": 1,
+            "approvals": 1, "subject": "x", "body": "x", "notes": ["x"], "parts": ["x"],
+        }]),
+    );
     Value::from_serialize(all)
 }
 
