@@ -26,6 +26,7 @@ use crate::edge::server::Server;
 use crate::edge::sqlite::Sqlite;
 use crate::engine::Sources;
 use crate::error::{Fault, Place};
+use crate::ports::store::Journal as _;
 
 mod people;
 mod shape;
@@ -100,6 +101,19 @@ impl Config {
     /// As [`Sqlite::open_alone`].
     pub fn open_store_alone(&self) -> Result<Sqlite, Fault> {
         self.witnessed(Sqlite::open_alone(&self.store, &self.passphrase)?)
+    }
+
+    /// Puts a witness away that cannot be read, so that a new one is begun.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn put_witness_away(&self) -> Result<(), Fault> {
+        let path = self.witness.clone().unwrap_or_else(|| Sqlite::witness_beside(&self.store));
+        if self.open_store_alone()?.witness().is_err() && path.exists() {
+            let away = path.with_extension("witness-damaged");
+            std::fs::rename(&path, &away).at(|| path.display().to_string())?;
+        }
+        Ok(())
     }
 
     fn witnessed(&self, store: Sqlite) -> Result<Sqlite, Fault> {

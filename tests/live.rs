@@ -12,6 +12,7 @@
 
 mod live_stack;
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -462,4 +463,56 @@ fn evidence_holds(live: &mut Live, handle: &str) {
         assert!(list.contains(&format!("ordered by {name}")), "{name} is not in the list");
         assert!(holds(mail, "Ref: "), "{name} is not the mail");
     }
+}
+
+/// A snapshot of the machine is put back with everything that lies on it: the mailbox knows better, and
+/// neither is a command carried out a second time nor anybody written to.
+#[test]
+fn a_snapshot_that_is_put_back_is_held_by_what_the_mailbox_knows() {
+    let Some(stack) = Stack::start() else { return };
+    let mut live = stack.desk();
+    let mut report = Draft::sealed("The parser overflows.");
+    report.with_key = true;
+    live.write(Who::Rita, &report).unwrap();
+    let copy = wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("New report"));
+    wait(&mut live, Who::Rita, 0, |mail| mail.subject.contains("We received"));
+    live.pass(Span::seconds(3)).unwrap();
+    live.stop().unwrap();
+    let snapshot = stack.0.join("snapshot");
+    std::fs::create_dir_all(&snapshot).unwrap();
+    let files = |from: &Path, to: &Path| {
+        for entry in std::fs::read_dir(from).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("embargod.") {
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    };
+    files(&live.desk(), &snapshot);
+    live.kill().unwrap();
+    live.write(Who::Mia, &Draft::answer(&copy, "/accept")).unwrap();
+    wait(&mut live, Who::Rita, 0, |mail| mail.subject.contains("A person has read"));
+    live.pass(Span::seconds(4)).unwrap();
+    live.stop().unwrap();
+    let count = |live: &mut Live| {
+        [Who::Rita, Who::Mia, Who::Tom].map(|who| live.mailbox(who).unwrap().len())
+    };
+    let before = count(&mut live);
+    for name in ["embargod.db-wal", "embargod.db-shm"] {
+        let _ = std::fs::remove_file(live.desk().join(name));
+    }
+    files(&snapshot, &live.desk());
+    live.kill().unwrap();
+    wait(&mut live, Who::Uma, 0, |mail| mail.subject.contains("HELD"));
+    live.pass(Span::seconds(5)).unwrap();
+    let after = count(&mut live);
+    // Mia is an operator as well.
+    assert_eq!(after, [before[0], before[1] + 1, before[2]]);
+    let out = Command::new(PROGRAM)
+        .arg("--config")
+        .arg(live.desk().join("embargod.toml"))
+        .arg("status")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(!out.status.success() && said.contains("embargod restored --yes"), "{said}");
 }

@@ -34,6 +34,7 @@ impl Restored {
         }
         let config = config::read_or_fault(path, now)?;
         let _only_one = super::run::only_one(&config.store)?;
+        config.put_witness_away()?;
         let store = config.open_store_alone()?;
         let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
         let mut engine = Engine::start(

@@ -70,11 +70,16 @@ impl Run {
         )?;
         let mut engine = engine;
         engine.await_mailbox();
-        say(&format!(
-            "embargod: {} is at its desk, {} incidents open",
-            config.sources.settings.address,
-            engine.desk().open().count()
-        ));
+        say(&match engine.held() {
+            Some(why) => format!(
+                "embargod: HELD, the database is an older one: {why}. Put the newest back, or run `embargod restored --yes`"
+            ),
+            None => format!(
+                "embargod: {} is at its desk, {} incidents open",
+                config.sources.settings.address,
+                engine.desk().open().count()
+            ),
+        });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

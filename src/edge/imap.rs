@@ -311,9 +311,10 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                 not_ours.push(uid);
                 continue;
             }
-            let marked = head
-                .flags()
-                .any(|flag| matches!(&flag, Flag::Custom(mark) if mark.eq_ignore_ascii_case(MARK)));
+            // Only in the folder that this desk has always read: a mailbox that was moved to another
+            // server may keep the marks and change the bytes.
+            let ours = |flag: Flag<'_>| matches!(&flag, Flag::Custom(mark) if mark.eq_ignore_ascii_case(MARK));
+            let marked = begin.not_before.is_none() && head.flags().any(ours);
             let bytes = head.size.unwrap_or(u32::MAX);
             if bytes > self.mailbox.size_max {
                 self.take_large(session, uidvalidity, Head { uid, received, marked }).await?;

@@ -3,7 +3,7 @@
 //! The database's key is random and lies beside it, wrapped by a key that Argon2id derives from
 //! the passphrase; never by the OpenPGP key, to which strangers may encrypt.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use zeroize::Zeroizing;
@@ -69,7 +69,7 @@ impl Sqlite {
         store.put_meta("ref_key", &random::<32>()?)?;
         store.put_meta("session_salt", &random::<32>()?)?;
         store.put_meta("made", &millis(now).to_be_bytes())?;
-        store.witnessed_by(&witness_path(path))
+        store.witnessed_by(&Self::witness_beside(path))
     }
 
     /// Opens the database.
@@ -114,7 +114,7 @@ impl Sqlite {
         let schema = store.meta("schema")?.unwrap_or_default();
         let schema = String::from_utf8_lossy(&schema).into_owned();
         match schema.parse() {
-            Ok(known @ 1..=SCHEMA) => Ok((store.witnessed_by(&witness_path(path))?, known)),
+            Ok(known @ 1..=SCHEMA) => Ok((store.witnessed_by(&Self::witness_beside(path))?, known)),
             _ => {
                 let place = path.display();
                 let what =
@@ -154,6 +154,12 @@ impl Sqlite {
         Ok(Self { db, witness, unwitnessed: false })
     }
 
+    /// Where the witness of a store lies unless the operator says otherwise.
+    #[must_use]
+    pub fn witness_beside(store: &Path) -> PathBuf {
+        store.with_extension("witness")
+    }
+
     /// The same with its witness in another place: on another disk, best of all.
     ///
     /// # Errors
@@ -190,11 +196,6 @@ impl Sqlite {
         let sql = "SELECT value FROM meta WHERE key = ?1";
         self.db.query_row(sql, [key], |row| row.get(0)).optional().at(|| "store".to_owned())
     }
-}
-
-/// Where the witness lies unless the operator says otherwise.
-fn witness_path(store: &Path) -> std::path::PathBuf {
-    store.with_extension("witness")
 }
 
 /// The fence: refuses to write behind lines that this desk does not know.

@@ -74,6 +74,11 @@ impl Engine {
                 self.witness.unreadable = Some(fault.what);
             }
         }
+        if self.held().is_none() && self.witness.unreadable.is_none() {
+            let mut store = lock(&self.store);
+            store.set_alarm("witness", None)?;
+            store.set_alarm("rollback", None)?;
+        }
         Ok(self.held().is_some())
     }
 
