@@ -15,7 +15,7 @@ use embargod::domain::outgoing::mail::Label;
 use embargod::edge::pgp::Passphrase;
 use embargod::edge::sqlite::Sqlite;
 use embargod::ports::store::{
-    Commit, Folder, Location, RawMail, Sealed, Settled, Store, read_journal,
+    Commit, Folder, Location, RawMail, Sealed, Settled, Store, WITNESS, read_journal,
 };
 
 /// Runs a case against a new store of each kind.
@@ -446,5 +446,44 @@ fn an_alarm_stands_until_it_is_cleared() {
         store.set_alarm("clock", None).unwrap();
         store.set_alarm("clock", None).unwrap();
         assert_eq!(store.alarms().unwrap(), ["away"]);
+    });
+}
+
+#[test]
+fn the_newest_head_is_known_outside_of_the_store() {
+    each_store(|store| {
+        assert_eq!(store.witness().unwrap(), None);
+        let (_, one) = line(Head::EMPTY, None);
+        let (_, two) = line(head_of(&one), None);
+        let lines = [one.clone(), two.clone()];
+        store.commit(Head::EMPTY, &Commit { lines: &lines, ..Commit::default() }).unwrap();
+        assert_eq!(store.witness().unwrap(), Some(head_of(&two)));
+        assert_eq!(store.line_hash(1).unwrap(), Some(one.hash));
+        assert_eq!(store.line_hash(3).unwrap(), None);
+        // What writes no line leaves it as it is.
+        store.commit(head_of(&two), &Commit::default()).unwrap();
+        assert_eq!(store.witness().unwrap(), Some(head_of(&two)));
+        assert_eq!(store.alive().unwrap(), None);
+        store.set_alive(now()).unwrap();
+        assert_eq!(store.alive().unwrap(), Some(now()));
+    });
+}
+
+#[test]
+fn of_the_mails_to_ourselves_the_newest_stays_in_the_mailbox() {
+    each_store(|store| {
+        let mails = [(at(1), raw("a")), (at(2), raw("b")), (at(3), raw("c")), (at(4), raw("d"))];
+        assert!(!store.knows(Digest::of(&raw("a").bytes)).unwrap());
+        store.take_in(&mails).unwrap();
+        assert!(store.knows(Digest::of(&raw("a").bytes)).unwrap());
+        let ids: Vec<i64> = store.waiting(9).unwrap().iter().map(|mail| mail.id).collect();
+        for (n, what) in [(0, WITNESS), (1, "report"), (2, WITNESS)] {
+            let inbox = Some((ids[n], what));
+            store.commit(Head::EMPTY, &Commit { inbox, ..Commit::default() }).unwrap();
+        }
+        assert_eq!(store.spent_witnesses(&folder(1)).unwrap(), [1]);
+        store.removed(&folder(1), &[1]).unwrap();
+        assert!(store.spent_witnesses(&folder(1)).unwrap().is_empty());
+        assert_eq!(store.known_uids(&folder(1), 1).unwrap(), [2, 3, 4].into());
     });
 }

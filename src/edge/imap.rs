@@ -2,7 +2,8 @@
 //!
 //! Durable first, then marked: a mail is handed to the engine's store before the server is told
 //! anything, and what the server remembers is never the truth. IDLE makes it quick; a full look at
-//! the folder every few minutes makes it certain, whatever IDLE says. Nothing is ever deleted.
+//! the folder every few minutes makes it certain, whatever IDLE says. Nothing is ever deleted but the
+//! desk's own mails to itself, once a newer one has come.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -57,6 +58,10 @@ pub enum MailboxAsk {
     ToMark(Folder, Told<Vec<u32>>),
     /// These are marked.
     Marked(Folder, Vec<u32>, Told<()>),
+    /// Which of the desk's own witnesses are not needed any more?
+    Spent(Folder, Told<Vec<u32>>),
+    /// These do not lie there any more.
+    Removed(Folder, Vec<u32>, Told<()>),
 }
 
 /// The way to the engine.
@@ -155,7 +160,10 @@ struct Watch<'a, C> {
 impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     async fn run(&self) -> Result<(), Setback> {
         let mut session = log_in(&self.mailbox.server).await?;
-        let can_idle = patient("capabilities", session.capabilities()).await?.has_str("IDLE");
+        let capabilities = patient("capabilities", session.capabilities()).await?;
+        let can_idle = capabilities.has_str("IDLE");
+        // Without it an expunge would take what people have marked as deleted (RFC 4315).
+        let can_clean = capabilities.has_str("UIDPLUS");
         let folder = patient("select", session.select(&self.mailbox.folder)).await?;
         let uidvalidity = folder.uid_validity.ok_or_else(|| {
             Setback("the server gives no UIDVALIDITY, so its mails cannot be told apart".to_owned())
@@ -168,6 +176,9 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             self.ask(MailboxAsk::Looked).await?;
             if can_mark {
                 self.mark(&mut session, uidvalidity).await?;
+            }
+            if can_clean {
+                self.clean(&mut session, uidvalidity).await?;
             }
             // What the server told while we were busy it does not tell again once we idle.
             let mut news = false;
@@ -418,6 +429,26 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             let _: Vec<Fetch> = patient("store", stream.try_collect()).await?;
         }
         self.ask(|told| MailboxAsk::Marked(folder, uids, told)).await
+    }
+
+    /// Takes the desk's own older witnesses out of the folder.
+    async fn clean(&self, session: &mut Link, uidvalidity: u32) -> Result<(), Setback> {
+        let folder = self.folder(uidvalidity);
+        let uids = self.ask(|told| MailboxAsk::Spent(folder.clone(), told)).await?;
+        if uids.is_empty() {
+            return Ok(());
+        }
+        let set = uid_set(&uids);
+        {
+            let stream = session.uid_store(&set, "+FLAGS.SILENT (\\Deleted)");
+            let stream = patient("store", stream).await?;
+            let _: Vec<Fetch> = patient("store", stream.try_collect()).await?;
+        }
+        {
+            let stream = patient("expunge", session.uid_expunge(&set)).await?;
+            let _: Vec<u32> = patient("expunge", stream.try_collect()).await?;
+        }
+        self.ask(|told| MailboxAsk::Removed(folder, uids, told)).await
     }
 
     /// Waits for news, or for the next full look.

@@ -13,7 +13,7 @@ use crate::edge::pool;
 use crate::engine::commit::Cause;
 use crate::engine::{Engine, lock};
 use crate::error::Fault;
-use crate::ports::store::{Location, RawMail};
+use crate::ports::store::{Location, RawMail, WITNESS};
 
 /// The most mails that are opened together.
 const BATCH: u32 = 32;
@@ -55,7 +55,11 @@ impl Engine {
             }
             MailboxAsk::Looked(told) => tell(told, Ok(())),
             // The mark says that this history has it; what another one has marked stays as it is.
-            MailboxAsk::ToMark(_, told) if held => tell(told, Ok(Vec::new())),
+            MailboxAsk::ToMark(_, told) | MailboxAsk::Spent(_, told) if held => {
+                tell(told, Ok(Vec::new()));
+            }
+            MailboxAsk::Spent(folder, told) => tell(told, store.spent_witnesses(&folder)),
+            MailboxAsk::Removed(folder, uids, told) => tell(told, store.removed(&folder, &uids)),
             MailboxAsk::Bookmark(folder, told) => tell(told, store.bookmark(&folder)),
             MailboxAsk::SetBookmark(folder, low_water, told) => {
                 tell(told, store.set_bookmark(&folder, low_water));
@@ -167,7 +171,9 @@ impl Engine {
             self.hear_clock_probe(letter);
         }
         let decision = classify::receive(&self.desk, arrival, now, self.entropy.fresh()?);
-        let what = decision.disposition;
+        let witness =
+            ours && letter.message_id.as_ref().is_some_and(|id| self.witnessed(id).is_some());
+        let what = if witness { WITNESS } else { decision.disposition };
         tracing::info!(inbox, what, "A mail was taken in.");
         // The best one only: what is written to is what is remembered.
         for found in letter.keys.iter().take(1) {

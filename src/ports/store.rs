@@ -306,7 +306,22 @@ pub trait Inbox {
     /// # Errors
     /// When it cannot be written.
     fn marked(&mut self, folder: &Folder, uids: &[u32]) -> Result<(), Fault>;
+
+    /// The desk's own witnesses in a folder that a newer one has taken the place of: a hundred at most.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn spent_witnesses(&self, folder: &Folder) -> Result<Vec<u32>, Fault>;
+
+    /// Notes that mails do not lie in a folder any more.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn removed(&mut self, folder: &Folder, uids: &[u32]) -> Result<(), Fault>;
 }
+
+/// What the inbox calls a mail of the desk to itself.
+pub const WITNESS: &str = "witness";
 
 /// The mails that are to leave.
 pub trait Outbox {

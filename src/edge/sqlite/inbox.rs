@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::domain::facts::names::Digest;
 use crate::edge::sqlite::{Sqlite, millis, moment};
 use crate::error::{Fault, Place};
-use crate::ports::store::{Bookmark, Folder, Inbox, Journal, Location, RawMail, Waiting};
+use crate::ports::store::{Bookmark, Folder, Inbox, Journal, Location, RawMail, WITNESS, Waiting};
 
 impl Inbox for Sqlite {
     fn take_in(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault> {
@@ -145,6 +145,29 @@ impl Inbox for Sqlite {
                 .at(place)?
                 .execute(params![folder.name, folder.uidvalidity, uid])
                 .at(place)?;
+        }
+        tx.commit().at(place)
+    }
+
+    fn spent_witnesses(&self, folder: &Folder) -> Result<Vec<u32>, Fault> {
+        let place = || "place".to_owned();
+        let sql = "SELECT uid FROM place JOIN inbox ON inbox.raw = place.raw
+                   WHERE folder = ?1 AND uidvalidity = ?2 AND disposition = ?3
+                   AND inbox.id < (SELECT max(id) FROM inbox WHERE disposition = ?3)
+                   ORDER BY uid LIMIT 100";
+        let mut rows = self.db.prepare_cached(sql).at(place)?;
+        let named = params![folder.name, folder.uidvalidity, WITNESS];
+        let uids = rows.query_map(named, |row| row.get(0)).at(place)?;
+        uids.collect::<Result<_, _>>().at(place)
+    }
+
+    fn removed(&mut self, folder: &Folder, uids: &[u32]) -> Result<(), Fault> {
+        let place = || "place".to_owned();
+        let tx = self.db.transaction().at(place)?;
+        for uid in uids {
+            let sql = "DELETE FROM place WHERE folder = ?1 AND uidvalidity = ?2 AND uid = ?3";
+            let row = params![folder.name, folder.uidvalidity, uid];
+            tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
         }
         tx.commit().at(place)
     }
