@@ -116,7 +116,7 @@ impl Incident {
         let notices =
             self.notice_tasks().filter(full).filter_map(|task| self.notices.get(&task.id));
         let releases = notices.flat_map(|notice| notice.releases.values());
-        let taken = releases.filter(|release| release.accepted.is_some());
+        let taken = releases.filter(|release| release.accepted.is_some() && release.t == self.t());
         let by_notice = taken.filter_map(|release| release.seconded.clone()).next();
         // Or by people's hands, after a gate that two have opened.
         let by_hand = || {
@@ -125,7 +125,10 @@ impl Incident {
                     && self.done.contains_key(&task.id)
             });
             let gates = rows.flat_map(|task| &task.after);
-            gates.filter_map(|gate| self.done.get(gate)?.seconded.clone()).next()
+            // For the day that is agreed on, and not for one that somebody has set since.
+            let of_the_day = gates.filter_map(|gate| self.done.get(gate));
+            let of_the_day = of_the_day.filter(|done| self.t_set.is_some_and(|set| done.at >= set));
+            of_the_day.filter_map(|done| done.seconded.clone()).next()
         };
         by_notice.or_else(by_hand)
     }
