@@ -26,7 +26,7 @@ use embargod::domain::model::incident::Incident;
 use embargod::domain::model::roster::Person;
 use embargod::domain::model::schedule;
 use embargod::domain::outgoing::mail::Words;
-use embargod::domain::process::playbook::{Audience, FieldType, Kind};
+use embargod::domain::process::playbook::{Audience, FieldType, Kind, Truth};
 use embargod::edge::opening::Opener;
 use embargod::edge::pgp::{Directory, Keyring, LIMITS, generate};
 use embargod::ports::store::RawMail;
@@ -257,9 +257,37 @@ impl Attack {
             let by = entry.by.map(|by| by.to_string());
             self.world.apply_about(entry.incident, by.as_deref(), entry.event);
         }
+        if held {
+            self.gates_are_of_two();
+        }
         let incident = self.incident();
         if held && self.before.t.is_some() {
             assert!(incident.t() >= self.before.t, "T came earlier: {:?}", self.done);
+        }
+    }
+
+    /// No public notice stands free behind gates of which one person opened the last.
+    fn gates_are_of_two(&self) {
+        let incident = self.incident();
+        for task in incident.notice_tasks() {
+            let public = matches!(task.audience, Some(Audience::Public(_)));
+            let left = incident.notices.get(&task.id).is_some_and(|notice| notice.has_left());
+            let free = incident.status.is_open()
+                && !left
+                && !incident.is_held(&task.id)
+                && !incident.skipped.contains_key(&task.id)
+                && incident.applies(task) == Truth::Yes
+                && !schedule::is_moot(incident, task);
+            let gates = || task.after.iter().filter_map(|id| incident.task(id));
+            let closed = schedule::open_before(incident, task)
+                .any(|id| incident.task(id).is_some_and(|gate| gate.kind == Kind::Gate));
+            let opened = gates().filter(|gate| gate.kind == Kind::Gate);
+            let opened = opened.filter_map(|gate| incident.done.get(&gate.id));
+            let last = opened.max_by_key(|done| (done.at, done.seconded.is_some()));
+            if let (true, true, false, Some(last)) = (public, free, closed, last) {
+                let two = last.seconded.as_ref().is_some_and(|two| two.people().len() == 2);
+                assert!(two, "one person opened the way of {}: {:#?}", task.id, self.done);
+            }
         }
     }
 

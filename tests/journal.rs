@@ -158,7 +158,7 @@ fn samples() -> Vec<Event> {
             task: notice.clone(),
             evidence: Some("x".into()),
             sets: Some(Anchor::FixReady),
-            seconded: None,
+            seconded: Some(of_old()),
         },
         Event::Agreed { task: notice.clone(), role: "fix_team".into() },
         Event::Noted { note: digest },
@@ -315,9 +315,10 @@ fn of_the_list(digest: Digest, draft: Draft) -> Vec<Event> {
 /// What two people stand behind.
 fn by_two(digest: Digest, to: Recipient) -> Vec<Event> {
     let person = |id: &str| PersonId::parse(id).unwrap();
-    let of_config = |id: &str| Footing { person: person(id), given_by: None };
+    let of_config = |id: &str| Footing { person: person(id), given_by: BTreeSet::new() };
     let two = || Seconded::of(&of_config("mia"), &of_config("tom")).unwrap();
     let (ann, notice) = (person("ann"), TaskId::parse("MI-3.1").unwrap());
+    let once = notice.clone();
     let ask = Ask {
         person: person("mia"),
         by: None,
@@ -347,6 +348,7 @@ fn by_two(digest: Digest, to: Recipient) -> Vec<Event> {
         Event::ConfirmAsked { nonce: digest, ask },
         Event::TaskDone { task: notice, evidence: None, sets: None, seconded: Some(two()) },
         Event::Started { down_since: at() },
+        Event::TaskDone { task: once, evidence: None, sets: None, seconded: None },
     ]
 }
 

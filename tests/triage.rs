@@ -269,9 +269,10 @@ fn tasks_can_be_skipped_and_taken_back_and_a_gate_asks_first() {
     world.does(Who::Mia, "/skip advisory the forge has none");
     world.is_refused(Who::Mia, "/skip advisory again", "done, sent or skipped");
     world.does(Who::Mia, "/undo advisory");
-    let asked = world.does(Who::Mia, "/skip binaries nothing to build");
+    let new = world.says(Who::Mia, "/skip binaries nothing to build");
+    let asked = only(&new, Who::Tom);
     assert!(asked.text.contains("is a gate") && asked.text.contains("announce"), "{}", asked.text);
-    world.does(Who::Mia, &format!("/confirm {}", asked.nonce().unwrap()));
+    world.does(Who::Tom, &format!("/confirm {}", asked.nonce().unwrap()));
     world.does(Who::Mia, "/undo binaries\n/undo plan");
     // The advance notice was approved and waits for the gate that is open no more.
     let new = world.waits(Span::days(16));

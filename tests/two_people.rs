@@ -296,3 +296,83 @@ fn alone_a_notice_leaves_an_hour_after_its_approval() {
     let new = world.waits(Span::minutes(3));
     assert_eq!(outside(&new).len(), 3, "{:?}", subjects(&new));
 }
+
+//-------- A gate that is opened while something else holds it back ------------------------------------
+
+/// What the second person was shown is what they confirm: a gate that the first opens meanwhile is no
+/// part of it.
+#[test]
+fn a_hold_hides_no_gate() {
+    let mut world = planned();
+    approve(&mut world, "announce");
+    world.does(Who::Mia, "/undo binaries");
+    world.does(Who::Mia, "/hold announce");
+    let new = world.says(Who::Mia, "/resume announce");
+    let nonce = only(&new, Who::Tom).nonce().unwrap();
+    world.does(Who::Mia, "/done binaries");
+    let new = world.says(Who::Tom, &format!("/confirm {nonce}"));
+    assert!(only(&new, Who::Tom).subject.contains("has changed"), "{:?}", subjects(&new));
+    let new = world.waits(Span::days(30));
+    assert!(!to(&new).contains(&Who::List), "{:?}", subjects(&new));
+    // Asked again, he sees the gate.
+    let new = world.says(Who::Mia, "/resume announce");
+    let text = only(&new, Who::Tom).text.replace('\n', " ");
+    assert!(text.contains("No closed gate stands any more before `announce`"), "{text}");
+}
+
+#[test]
+fn a_skip_hides_no_gate() {
+    let mut world = planned();
+    world.does(Who::Mia, "/undo binaries");
+    world.does(Who::Mia, "/skip announce x\n/done binaries");
+    world.says(Who::Mia, "/undo announce");
+    approve(&mut world, "announce");
+    let new = world.waits(Span::days(30));
+    assert!(!to(&new).contains(&Who::List), "{:?}", subjects(&new));
+}
+
+/// Who lets something go says what leaves, to whom and when.
+#[test]
+fn whoever_is_asked_to_let_go_sees_what_leaves() {
+    let mut world = planned();
+    approve(&mut world, "advance");
+    world.does(Who::Mia, "/hold ALL");
+    world.waits(Span::days(11));
+    let new = world.says(Who::Mia, "/resume ALL");
+    let text = only(&new, Who::Tom).text.replace('\n', " ");
+    assert!(text.contains("which was approved, leaves now"), "{text}");
+}
+
+/// Brought in by one, she gives herself a second role: she owes it to the one all the same.
+#[test]
+fn a_role_that_one_gives_oneself_makes_nobody_a_second_person() {
+    let mut world = World::with(|sources| {
+        at_default(sources);
+        for (id, role) in [("mia", "release"), ("uma", "operator")] {
+            let person = sources.roster.people.get_mut(&PersonId::parse(id).unwrap()).unwrap();
+            person.roles.insert(role.to_owned());
+        }
+    });
+    world.does(Who::Mia, "/take");
+    world.does(Who::Mia, &format!("/accept\n{RECORD}\n/disclose 2026-03-19"));
+    alone(&mut world, Who::Mia, "/join uma security_team");
+    alone(&mut world, Who::Uma, "/join me release");
+    assert_eq!(world.incident().joined.values().next().unwrap().len(), 2);
+    let new = world.says(Who::Mia, "/done clearance");
+    let asked = |who: Who| new.iter().any(|(to, mail)| *to == who && mail.nonce().is_some());
+    assert!(asked(Who::Tom) && !asked(Who::Uma), "{:?}", subjects(&new));
+}
+
+/// At a desk with one person the word that ends a hold waits as well, and another hold stops it.
+#[test]
+fn alone_a_hold_stops_what_would_end_it() {
+    let mut world = World::with(one_person);
+    world.does(Who::Mia, "/accept\n/lead me\n/hold ALL");
+    world.does(Who::Mia, "/resume ALL");
+    world.waits(Span::minutes(20));
+    let handle = world.handle.clone();
+    let hold = format!("/incident {handle}\n/hold ALL\n");
+    world.sends(Who::Uma, &embargod::rehearsal::mail::Draft::sealed(&hold));
+    world.waits(Span::hours(3));
+    assert!(!world.incident().held.is_empty());
+}

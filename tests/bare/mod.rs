@@ -45,7 +45,8 @@ const TEAM: &[&str] = &["security_team", "lead", "handlers", "support", "qa", "s
 
 /// Two people, as an effect that nobody takes back asks for.
 pub(crate) fn two() -> Seconded {
-    let of_config = |id: &str| Footing { person: PersonId::parse(id).unwrap(), given_by: None };
+    let of_config =
+        |id: &str| Footing { person: PersonId::parse(id).unwrap(), given_by: BTreeSet::new() };
     Seconded::of(&of_config("mia"), &of_config("tom")).unwrap()
 }
 

@@ -66,6 +66,7 @@ fn join(turn: &mut Turn<'_, '_>, name: &str) -> Answer {
         let next = "set the same date there with `| /disclose WHEN` first, without the bar.";
         return refuse("two people set that date", why, next);
     }
+    turn.also_on.clone_from(&others);
     if turn.work.desk.batches.get(name).is_some_and(|members| !members.is_empty()) {
         let t = moves.or(theirs);
         let when =

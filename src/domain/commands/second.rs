@@ -28,6 +28,7 @@ pub fn carry_out(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Answer 
         return run(turn, row, arguments);
     }
     turn.must_second = true;
+    turn.rests_on = basis(&wider);
     // The word itself says what it does; what follows from that stands behind it.
     let follows = |wider: &&Wider| matches!(wider, Wider::GateOpen(_) | Wider::Sooner(..));
     turn.brings = brings(turn.work, wider.iter().filter(follows));
@@ -43,7 +44,7 @@ pub fn carry_out(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Answer 
     (turn.text_used, turn.line) = (text_used, line);
     turn.brings.clear();
     let what = brings(turn.work, wider.iter());
-    if let Some(ask) = turn.confirmed(&what, &[&basis(&wider)])? {
+    if let Some(ask) = turn.confirmed(&what, &[])? {
         return Ok(ask);
     }
     let done = run(turn, row, arguments);
@@ -54,6 +55,7 @@ pub fn carry_out(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Answer 
 /// What a line would bring; nothing comes of it.
 fn tried(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Result<Vec<Wider>, Refusal> {
     let mut work = turn.work.clone();
+    work.trial = true;
     let mut trial = Turn::new(&mut work, turn.letter, turn.person, turn.line.clone(), turn.text);
     (trial.trial, trial.text_used) = (true, turn.text_used);
     run(&mut trial, row, arguments)?;
@@ -72,7 +74,8 @@ fn basis(wider: &[Wider]) -> String {
         | Wider::Reader(_)
         | Wider::Audience(_) => format!("{wider:?}"),
     };
-    wider.iter().map(key).collect::<Vec<_>>().join(" ")
+    let keys: std::collections::BTreeSet<String> = wider.iter().map(key).collect();
+    keys.into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// The same for the person who is asked.

@@ -66,6 +66,8 @@ pub struct Turn<'w, 'd> {
     pub must_second: bool,
     /// What it would bring that nobody takes back, for whoever is asked.
     pub brings: String,
+    /// The same in a form that a confirmation rests on: what would happen is a part of what was asked.
+    pub rests_on: String,
 }
 
 impl<'w, 'd> Turn<'w, 'd> {
@@ -90,6 +92,7 @@ impl<'w, 'd> Turn<'w, 'd> {
             trial: false,
             must_second: false,
             brings: String::new(),
+            rests_on: String::new(),
         }
     }
 }
@@ -241,6 +244,7 @@ impl<'w, 'd> Turn<'w, 'd> {
         let incident = self.incident()?;
         let mut parts = vec![incident.handle.as_str(), self.person.id.as_str(), self.line.as_str()];
         parts.extend(basis);
+        parts.push(&self.rests_on);
         let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
         let basis = Digest::of_parts(&parts);
         let word = self.line.trim_start_matches('/').split(' ').next().unwrap_or("");

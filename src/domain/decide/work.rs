@@ -38,6 +38,8 @@ pub struct Work<'a> {
     pub signed: Option<Fingerprint>,
     /// Who stands behind what is being carried out, where two people do.
     pub seconded: Option<Seconded>,
+    /// That this only finds out what would follow: no decision comes of it.
+    pub trial: bool,
     /// What it lets happen that nobody takes back, and that one person alone must not.
     pub wider: Vec<Wider>,
     /// What people are asked to second, one mail to each in the end.
@@ -65,6 +67,7 @@ impl<'a> Work<'a> {
             by: None,
             signed: None,
             seconded: None,
+            trial: false,
             wider: Vec::new(),
             questions: Vec::new(),
             shown: Vec::new(),
@@ -93,10 +96,12 @@ impl<'a> Work<'a> {
     /// Who stands behind a word to people outside the team, or behind the end of an embargo; where
     /// nobody does yet, that it takes two is noted, and the fact cannot be made.
     pub fn two(&mut self) -> Option<Seconded> {
-        if self.seconded.is_none() {
-            self.wider.push(Wider::Word);
+        if self.seconded.is_some() {
+            return self.seconded.clone();
         }
-        self.seconded.clone()
+        self.wider.push(Wider::Word);
+        // What follows from it is to be seen as well, by whoever is asked.
+        self.trial.then(Seconded::of_a_trial)
     }
 
     /// Goes on for a while with another incident, in the same decision.
@@ -216,6 +221,9 @@ impl<'a> Work<'a> {
 
     /// The finished decision, with the mails on the incident as a fact of their own.
     pub fn done(mut self) -> Decision {
+        if self.trial {
+            return Decision::default();
+        }
         self.hold_what_nobody_seconded();
         let mut by_incident: std::collections::BTreeMap<Handle, Vec<Mailed>> =
             std::collections::BTreeMap::new();

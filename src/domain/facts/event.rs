@@ -173,7 +173,7 @@ pub enum Event {
         evidence: Option<String>,
         sets: Option<Anchor>,
         /// The two people who opened it, where it is a gate before something public.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default = "seconded_of_old", skip_serializing_if = "is_of_old")]
         seconded: Option<Seconded>,
     },
     /// A task is open again, whatever was said before.

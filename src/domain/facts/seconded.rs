@@ -3,6 +3,8 @@
 //! It is made here and nowhere else, out of how two people come to have a say. So a word, a row of a
 //! playbook or a batch that leads to such an act leads over this file, or does not compile.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::facts::names::{Moment, PersonId, Span, later};
@@ -12,8 +14,8 @@ use crate::domain::facts::names::{Moment, PersonId, Span, later};
 pub struct Footing {
     /// Who.
     pub person: PersonId,
-    /// Who alone brought them in; none where the config did, or two people did.
-    pub given_by: Option<PersonId>,
+    /// Who alone brought them in, each of them; nobody where the config did, or two people did.
+    pub given_by: BTreeSet<PersonId>,
 }
 
 /// What a desk says of itself that has one maintainer only: time stands for the second person.
@@ -48,7 +50,7 @@ impl Seconded {
     /// alone. Whoever makes their own second person is still one person.
     #[must_use]
     pub fn of(first: &Footing, second: &Footing) -> Option<Self> {
-        let gave = |giver: &Footing, to: &Footing| to.given_by.as_ref() == Some(&giver.person);
+        let gave = |giver: &Footing, to: &Footing| to.given_by.contains(&giver.person);
         let two = first.person != second.person && !gave(first, second) && !gave(second, first);
         two.then(|| Self { by: vec![first.person.clone(), second.person.clone()] })
     }
@@ -68,6 +70,12 @@ impl Seconded {
     /// Whether it was written before two people were asked for.
     pub(super) fn is_of_before(&self) -> bool {
         self.by.is_empty()
+    }
+
+    /// What a trial goes on with, of which no decision comes: so that whoever is asked sees all that would
+    /// follow.
+    pub(in crate::domain) fn of_a_trial() -> Self {
+        Self { by: Vec::new() }
     }
 
     /// Who they are.
@@ -90,8 +98,8 @@ mod tests {
     #[test]
     fn nobody_makes_their_own_second_person() {
         let id = |name: &str| PersonId::parse(name).unwrap();
-        let config = |name: &str| Footing { person: id(name), given_by: None };
-        let given = |name: &str, by: &str| Footing { person: id(name), given_by: Some(id(by)) };
+        let config = |name: &str| Footing { person: id(name), given_by: BTreeSet::new() };
+        let given = |name: &str, by: &str| Footing { person: id(name), given_by: [id(by)].into() };
         let two = |a: &Footing, b: &Footing| Seconded::of(a, b).is_some();
         assert!(two(&config("mia"), &config("tom")));
         assert!(!two(&config("mia"), &config("mia")), "one person");

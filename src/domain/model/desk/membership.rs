@@ -1,6 +1,8 @@
 //! Who is who, put together: the people of the config, and the members that the journal knows; and
 //! what their keys bring.
 
+use std::collections::BTreeSet;
+
 use crate::domain::facts::event::{Delivery, Event, Recipient};
 use crate::domain::facts::key::{KeyFacts, PinnedKey};
 use crate::domain::facts::letter::Fate;
@@ -65,7 +67,7 @@ impl Desk {
     ) -> Option<Seconded> {
         let agreed = agreed.filter(|id| self.is_steward(id) && *id != member);
         let all: Vec<Footing> =
-            agreed.map(|id| Footing { person: id.clone(), given_by: None }).collect();
+            agreed.map(|id| Footing { person: id.clone(), given_by: BTreeSet::new() }).collect();
         all.iter().find_map(|first| all.iter().find_map(|s| Seconded::of(first, s)))
     }
 
@@ -282,7 +284,7 @@ impl Desk {
         self.staff = staff;
         let staff = self.staff.people.keys();
         let members = self.members.iter().map(|member| &member.id);
-        let ids: std::collections::BTreeSet<PersonId> = staff.chain(members).cloned().collect();
+        let ids: BTreeSet<PersonId> = staff.chain(members).cloned().collect();
         self.roster = Roster::default();
         self.watch.clear();
         self.watched.clear();
@@ -328,7 +330,7 @@ impl Desk {
         let offered = member.and_then(|member| member.offered.as_ref());
         if let (Some(offered), Some(member), None) = (offered, member, staff) {
             let key = std::slice::from_ref(&offered.key);
-            let newcomer = of_member(member, key, std::collections::BTreeSet::new());
+            let newcomer = of_member(member, key, BTreeSet::new());
             let newcomer = newcomer.map(|person| (offered.key.fingerprint.clone(), person));
             self.roster.pending_keys.extend(newcomer);
         }
@@ -357,11 +359,7 @@ impl Desk {
     }
 }
 
-fn of_member(
-    member: &Member,
-    keys: &[PinnedKey],
-    groups: std::collections::BTreeSet<String>,
-) -> Option<Person> {
+fn of_member(member: &Member, keys: &[PinnedKey], groups: BTreeSet<String>) -> Option<Person> {
     let (first, further) = keys.split_first()?;
     Some(Person {
         id: member.id.clone(),
@@ -369,7 +367,7 @@ fn of_member(
         address: member.address.clone(),
         fingerprint: first.fingerprint.clone(),
         certificate: first.certificate.clone(),
-        roles: std::collections::BTreeSet::new(),
+        roles: BTreeSet::new(),
         groups,
         further: further.to_vec(),
     })

@@ -39,14 +39,35 @@ impl Incident {
         let of_config = self.of_config.get(person).filter(|_| !self.left.contains(person));
         let by_config = of_config.is_some_and(|roles| roles.iter().any(|role| counts(&role)));
         let given = self.joined.get(person).into_iter().flatten();
-        let mut given = given.filter(|(role, _)| entitles(role)).map(|(_, given_by)| given_by);
-        let given_by = match given.next() {
-            _ if by_config => None,
-            None => return None,
-            // Who has roles by two people, each alone, owes none of them everything.
-            Some(first) => first.clone().filter(|by| given.all(|other| other.as_ref() == Some(by))),
-        };
+        let given: Vec<&Option<PersonId>> =
+            given.filter(|(role, _)| entitles(role)).map(|(_, given_by)| given_by).collect();
+        // What two people gave, or the config, is owed to nobody; of the rest all is owed to all.
+        let free = by_config || given.iter().any(|given_by| given_by.is_none());
+        if given.is_empty() && !free {
+            return None;
+        }
+        let given_by = if free { BTreeSet::new() } else { self.givers(person) };
         Some(Footing { person: person.clone(), given_by })
+    }
+
+    /// Everybody to whom somebody owes being here: who alone gave them a role, and who gave those theirs.
+    /// Nobody brings themselves in.
+    fn givers(&self, person: &PersonId) -> BTreeSet<PersonId> {
+        let (mut found, mut todo) = (BTreeSet::new(), vec![person.clone()]);
+        while let Some(next) = todo.pop() {
+            let of_config = self.of_config.contains_key(&next) && !self.left.contains(&next);
+            if of_config && next != *person {
+                continue;
+            }
+            for giver in
+                self.joined.get(&next).into_iter().flatten().filter_map(|(_, by)| by.as_ref())
+            {
+                if giver != person && found.insert(giver.clone()) {
+                    todo.push(giver.clone());
+                }
+            }
+        }
+        found
     }
 
     /// Two of these people neither of whom made the other, if there are two, by any role that they

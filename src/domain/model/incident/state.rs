@@ -476,6 +476,10 @@ impl Incident {
                 }
             }
             Event::Held { notice } => {
+                // What one person said alone, and waits: this is how anybody stops it.
+                if notice.is_none() {
+                    self.asks.retain(|_, ask| ask.said.is_none());
+                }
                 self.held.insert(notice.clone());
             }
             Event::Resumed { notice, .. } => match notice {

@@ -2,7 +2,7 @@
 
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::names::{Moment, TaskId};
-use crate::domain::model::incident::Incident;
+use crate::domain::model::incident::{Done, Incident};
 use crate::domain::process::playbook::{Action, Audience, Kind, Task, Truth};
 
 /// When a task was done: by a person, by the desk, or because the record has what it asks for. One
@@ -92,18 +92,28 @@ pub fn open_before<'a>(incident: &'a Incident, task: &'a Task) -> impl Iterator<
     })
 }
 
-/// Whether one of the gates before a row was opened by people. A branch that drops a gate does not
-/// open it.
+/// Whether a gate before a row was opened, the last of them by two people. A branch that drops a gate
+/// does not open it.
 #[must_use]
 pub fn a_gate_is_open(incident: &Incident, task: &Task) -> bool {
+    last_opened(incident, task).is_some_and(|done| done.seconded.is_some())
+}
+
+/// How the last of the gates before a row was opened, if one was by people. Skipping a gate lets the team
+/// go on; it publishes nothing.
+fn last_opened<'a>(incident: &'a Incident, task: &Task) -> Option<&'a Done> {
     let gates = task.after.iter().filter_map(|id| incident.task(id));
-    // Skipping a gate lets the team go on; it publishes nothing.
-    let open = |gate: &Task| {
+    let gates = gates.filter(|before| before.kind == Kind::Gate);
+    let opened = gates.filter_map(|gate| {
         let parts = gate.fan_out.and_then(|fan_out| incident.parts(fan_out)).unwrap_or_default();
-        let skipped = parts.iter().any(|part| incident.skipped.contains_key(&gate.id.part(part)));
-        done_at(incident, gate).is_some() && !skipped && !incident.skipped.contains_key(&gate.id)
-    };
-    gates.filter(|before| before.kind == Kind::Gate).any(open)
+        let parts: Vec<TaskId> = parts.iter().map(|part| gate.id.part(part)).collect();
+        let skipped = parts.iter().chain([&gate.id]).any(|id| incident.skipped.contains_key(id));
+        let opened = done_at(incident, gate).filter(|_| !skipped);
+        let dones = parts.iter().chain([&gate.id]).filter_map(|id| incident.done.get(id));
+        // The two of one moment count where one and two are of the same.
+        opened.and_then(|_| dones.max_by_key(|done| (done.at, done.seconded.is_some())))
+    });
+    opened.max_by_key(|done| (done.at, done.seconded.is_some()))
 }
 
 /// Whether a notice has lost its meaning: what announces a date is moot once all is public, by

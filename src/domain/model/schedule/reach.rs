@@ -34,8 +34,10 @@ struct Way {
     approved: Option<(u32, BTreeMap<PersonId, Moment>)>,
     /// Held, over, or not asked for.
     blocked: bool,
-    /// No gate before it is closed, and one was opened by people.
+    /// No gate before it is closed.
     gate_open: bool,
+    /// And the last of them was opened by two people.
+    by_two: bool,
     /// From when on it may leave.
     from: Option<Moment>,
 }
@@ -93,11 +95,8 @@ impl Reach {
         let mut wider = Vec::new();
         for (id, way) in &self.notices {
             let then = before.notices.get(id);
-            if way.public
-                && !way.blocked
-                && way.gate_open
-                && then.is_none_or(|then| !then.gate_open)
-            {
+            // Also where the gate was opened while something else held it back, and that is gone now.
+            if way.is_free_by_one() && !then.is_some_and(Way::is_free_by_one) {
                 wider.push(Wider::GateOpen(id.clone()));
             }
             if let Some(from) = then.and_then(|then| way.sooner(then, self.t)) {
@@ -108,7 +107,8 @@ impl Reach {
             let earlier = |now: Option<Moment>, then: Option<Moment>| now < then;
             // Whatever is said to be exploited: that is one person's word.
             let lead = incident.playbook.t.min_lead.from(now, &incident.playbook.calendar);
-            if earlier(self.t, before.t) || earlier(self.release, before.release) || t < lead {
+            let soon = t < lead || self.release.is_some_and(|release| release < lead);
+            if earlier(self.t, before.t) || earlier(self.release, before.release) || soon {
                 wider.push(Wider::Date(t));
             }
         }
@@ -131,9 +131,10 @@ impl Way {
         let notice = incident.notices.get(&task.id).unwrap_or(&none);
         let draft = notice.valid_draft().filter(|draft| incident.is_dated(draft));
         let draft = draft.filter(|_| approvals_missing(incident, notice, task) == 0);
-        let closed =
+        let is_gate =
             |id: &TaskId| incident.task(id).is_some_and(|before| before.kind == Kind::Gate);
         let by_hand = makes_public(incident, task);
+        let has_gate = task.after.iter().any(is_gate);
         Self {
             public: by_hand || matches!(task.audience, Some(Audience::Public(_))),
             approved: draft.map(|draft| (draft.number, notice.approvals.clone())),
@@ -144,17 +145,23 @@ impl Way {
                 || !incident.status.is_open()
                 || incident.applies(task) != Truth::Yes
                 || incident.is_held(&task.id),
-            gate_open: (by_hand || a_gate_is_open(incident, task))
-                && !open_before(incident, task).any(closed),
+            gate_open: has_gate && !open_before(incident, task).any(is_gate),
+            by_two: a_gate_is_open(incident, task),
             from: span_of(incident, task).map(|(from, _)| from),
         }
+    }
+
+    /// Whether nothing but time, approvals and people's hands stands before the public, and one person
+    /// has brought it there.
+    fn is_free_by_one(&self) -> bool {
+        self.public && !self.blocked && self.gate_open && !self.by_two
     }
 
     /// The moment from which it may leave, if that is new: approved as it was before, and not held
     /// back by what held it back, or not until when it did.
     fn sooner(&self, then: &Self, t: Option<Moment>) -> Option<Moment> {
         let same = self.approved.is_some() && self.approved == then.approved;
-        let free = !self.blocked && (!self.public || self.gate_open);
+        let free = !self.blocked && (!self.public || (self.gate_open && self.by_two));
         let from = self.from.filter(|_| same && free)?;
         let sooner = match then.from {
             _ if then.blocked => true,
