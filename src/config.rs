@@ -109,7 +109,12 @@ impl Config {
     /// When it cannot be moved.
     pub fn put_witness_away(&self) -> Result<(), Fault> {
         let path = self.witness.clone().unwrap_or_else(|| Sqlite::witness_beside(&self.store));
-        if self.open_store_alone()?.witness().is_err() && path.exists() {
+        let store = self.open_store_alone()?;
+        if store.witness().is_ok() {
+            return Ok(());
+        }
+        store.forget_witness()?;
+        if path.exists() {
             let away = path.with_extension("witness-damaged");
             std::fs::rename(&path, &away).at(|| path.display().to_string())?;
         }
@@ -503,6 +508,7 @@ impl Reader<'_> {
             full_look: Duration::from_secs(imap.full_look_s),
             size_max: imap.letter_bytes_max,
             since: None,
+            mark: String::new(),
         })
     }
 

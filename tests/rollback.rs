@@ -171,20 +171,105 @@ fn a_planted_witness_holds_nothing() {
     assert!(!is_held(&world));
 }
 
-/// A witness that cannot be read: reports are taken in and answered, notices wait, the operator is told.
+/// A witness that cannot be read, or is gone: reports are taken in and answered, signed mails and notices
+/// wait, the operator is told; and once it is there again, what waited is carried out.
 #[test]
-fn without_its_witness_the_desk_takes_in_and_sends_no_notice() {
+fn without_its_witness_the_desk_takes_in_reports_only() {
+    for rubbish in [Some(b"rubbish\n"), None] {
+        let mut world = World::new();
+        let copy = world.folder().join("copy");
+        world.stage.copy_store(&copy).unwrap();
+        let witness = world.folder().join("embargod.witness");
+        let good = std::fs::read(&witness).unwrap();
+        match rubbish {
+            Some(rubbish) => std::fs::write(&witness, rubbish).unwrap(),
+            None => std::fs::remove_file(&witness).unwrap(),
+        }
+        world.stage.put_back(&copy).unwrap();
+        assert!(!is_held(&world));
+        assert!(
+            alarms(&world).iter().any(|alarm| alarm.contains("witness")),
+            "{:?}",
+            alarms(&world)
+        );
+        let new = world.says(Who::Mia, "/accept\n/lead me");
+        let word = |(_, mail): &(Who, Read)| mail.subject.contains("Only reports");
+        assert!(new.iter().all(word), "{:?}", subjects(&new));
+        let new = world.sends(Who::Rita, &Draft { with_key: true, ..Draft::sealed("One more.") });
+        assert!(to(&new).contains(&Who::Rita), "{:?}", subjects(&new));
+        let told = |(who, mail): &(Who, Read)| {
+            *who == Who::Uma && mail.subject.contains("Only reports are taken in")
+        };
+        let all: Vec<_> = world.stage.arrivals.iter().map(|(_, w, m)| (*w, m.clone())).collect();
+        assert!(all.iter().any(told), "{:?}", subjects(&all));
+        assert!(
+            !alarms(&world).iter().any(|alarm| alarm.contains("clock")),
+            "{:?}",
+            alarms(&world)
+        );
+        // Stopped, and the file put back, which is behind by now: it began with what is there still.
+        world.stage.copy_store(&world.folder().join("again")).unwrap();
+        std::fs::write(&witness, &good).unwrap();
+        world.stage.put_back(&world.folder().join("again")).unwrap();
+        let new = world.waits(Span::minutes(2));
+        assert!(to(&new).contains(&Who::Rita), "{:?}", subjects(&new));
+        assert!(
+            world.incident().anchor(embargod::domain::facts::anchor::Anchor::Accepted).is_some()
+        );
+        assert!(alarms(&world).is_empty(), "{:?}", alarms(&world));
+    }
+}
+
+/// The mails to ourselves follow the journal, notice or not, and stop where it rests.
+#[test]
+fn the_desk_writes_to_itself_while_the_journal_grows() {
+    let mut world = World::new();
+    world.waits(Span::minutes(15));
+    let first = world.mails_to_itself().len();
+    assert!((1..=2).contains(&first), "{first}");
+    world.waits(Span::days(1));
+    let rests = world.mails_to_itself().len();
+    world.does(Who::Mia, "/title It grows");
+    world.waits(Span::minutes(15));
+    let grown = world.mails_to_itself().len();
+    assert!((rests + 1..=rests + 2).contains(&grown), "{first} {rests} {grown}");
+    let before = (head(&world), world.mails_to_itself().len());
+    world.waits(Span::hours(6));
+    let records = head(&world) - before.0;
+    let mails = world.mails_to_itself().len() - before.1;
+    assert!(mails as u64 <= records, "{mails} mails for {records} records: they feed each other");
+    assert!(world.stage.engine().unwrap().mark().starts_with("$embargod-"));
+    assert_ne!(world.stage.engine().unwrap().mark(), World::new().stage.engine().unwrap().mark());
+}
+
+/// A mail of the history that was given up comes in late: it holds nothing. One of a history that this store
+/// knows nothing of does, whatever its number.
+#[test]
+fn a_late_mail_of_the_history_that_was_given_up_holds_nothing() {
     let mut world = World::new();
     let copy = world.folder().join("copy");
     world.stage.copy_store(&copy).unwrap();
-    std::fs::write(world.folder().join("embargod.witness"), b"rubbish\n").unwrap();
+    for n in 0..20 {
+        world.does(Who::Mia, &format!("/title T{n}"));
+    }
+    world.waits(Span::hours(1));
+    let of_the_lost = world.mails_to_itself().last().unwrap().clone();
+    world.stage.put_back(&copy).unwrap();
+    assert!(is_held(&world));
+    world.stage.restored().unwrap();
+    let before = world.folder().join("before");
+    world.stage.copy_store(&before).unwrap();
+    world.waits(Span::hours(1));
+    let new = world.deliver(of_the_lost);
+    assert!(!is_held(&world) && new.is_empty(), "{:?}", subjects(&new));
+    let later = world.mails_to_itself().last().unwrap().clone();
+    // A copy from before it was put back, with its witness.
+    let witness = world.folder().join("embargod.witness");
+    world.stage.put_back(&copy).unwrap();
+    assert!(is_held(&world));
+    std::fs::remove_file(&witness).unwrap();
     world.stage.put_back(&copy).unwrap();
     assert!(!is_held(&world));
-    assert!(alarms(&world).iter().any(|alarm| alarm.contains("witness")), "{:?}", alarms(&world));
-    let new = world.sends(Who::Rita, &Draft { with_key: true, ..Draft::sealed("One more.") });
-    assert!(to(&new).contains(&Who::Rita), "{:?}", subjects(&new));
-    let told =
-        |(who, mail): &(Who, Read)| *who == Who::Uma && mail.subject.contains("Notices are held");
-    let all: Vec<_> = world.stage.arrivals.iter().map(|(_, w, m)| (*w, m.clone())).collect();
-    assert!(all.iter().any(told), "{:?}", subjects(&all));
+    world.deliver(later);
+    assert!(is_held(&world));
 }

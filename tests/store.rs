@@ -309,9 +309,9 @@ fn what_is_set_aside_waits_until_it_is_tried_again() {
         store.set_aside(id, "stopped the desk").unwrap();
         assert!(store.waiting(9).unwrap().is_empty());
         assert_eq!(store.counts().unwrap().inbox_aside, 1);
-        assert_eq!(store.retry_aside().unwrap(), 1);
+        assert_eq!(store.retry_aside(None).unwrap(), 1);
         assert_eq!(store.waiting(9).unwrap()[0].attempts, 0);
-        assert_eq!(store.retry_aside().unwrap(), 0);
+        assert_eq!(store.retry_aside(None).unwrap(), 0);
     });
 }
 

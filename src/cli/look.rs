@@ -413,7 +413,7 @@ impl Aside {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         let (mut store, _) = open(path, now)?;
         if self.retry {
-            let count = store.retry_aside()?;
+            let count = store.retry_aside(None)?;
             say(&format!("{count} mails are tried once more."));
         } else {
             say(&format!("{} mails are set aside.", store.counts()?.inbox_aside));

@@ -70,6 +70,7 @@ impl Run {
         )?;
         let mut engine = engine;
         engine.await_mailbox();
+        config.mailbox.mark = engine.mark();
         say(&match engine.held() {
             Some(why) => format!(
                 "embargod: HELD, the database is an older one: {why}. Put the newest back, or run `embargod restored --yes`"

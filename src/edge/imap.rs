@@ -36,6 +36,8 @@ pub struct Mailbox {
     pub size_max: u32,
     /// Take in mails from this moment on at the first run; otherwise it begins at the present end.
     pub since: Option<Moment>,
+    /// The keyword that marks a mail as stored, where the server allows keywords.
+    pub mark: String,
 }
 
 /// Whoever waits for an answer; gone where the connection broke.
@@ -72,8 +74,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Wire for T {}
 
 type Link = Session<Box<dyn Wire>>;
 
-/// The keyword that marks a mail as stored, where the server allows keywords.
-const MARK: &str = "$embargod";
 /// Mails that are fetched, kept and marked together: by number and by size.
 const BATCH: usize = 50;
 const BATCH_BYTES: u64 = 32 * 1024 * 1024;
@@ -324,7 +324,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             }
             // Only in the folder that this desk has always read: a mailbox that was moved to another
             // server may keep the marks and change the bytes.
-            let ours = |flag: Flag<'_>| matches!(&flag, Flag::Custom(mark) if mark.eq_ignore_ascii_case(MARK));
+            let ours = |flag: Flag<'_>| matches!(&flag, Flag::Custom(mark) if mark.eq_ignore_ascii_case(&self.mailbox.mark));
             let marked = begin.not_before.is_none() && head.flags().any(ours);
             let bytes = head.size.unwrap_or(u32::MAX);
             if bytes > self.mailbox.size_max {
@@ -423,7 +423,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         if uids.is_empty() {
             return Ok(());
         }
-        let command = format!("+FLAGS.SILENT ({MARK})");
+        let command = format!("+FLAGS.SILENT ({})", self.mailbox.mark);
         {
             let stream = patient("store", session.uid_store(uid_set(&uids), command)).await?;
             let _: Vec<Fetch> = patient("store", stream.try_collect()).await?;

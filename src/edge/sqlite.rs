@@ -24,7 +24,7 @@ mod outbox;
 mod witness;
 
 /// The form of the database that this version writes.
-const SCHEMA: u8 = 2;
+const SCHEMA: u8 = 3;
 
 /// The store, open.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub struct Sqlite {
     witness: Result<WitnessFile, Fault>,
     /// Whether the last writing of it went wrong.
     unwitnessed: bool,
+    /// Whether one was ever written: then one that is gone is missed.
+    has_witness: bool,
 }
 
 fn millis(moment: Moment) -> i64 {
@@ -95,8 +97,9 @@ impl Sqlite {
     pub fn open_alone(path: &Path, passphrase: &Passphrase) -> Result<Self, Fault> {
         let (store, schema) = Self::open_any(path, passphrase)?;
         let place = || "bringing the database to this version".to_owned();
-        if schema < SCHEMA {
-            let sql = include_str!("sqlite/upgrade_2.sql");
+        let steps = [include_str!("sqlite/upgrade_2.sql"), include_str!("sqlite/upgrade_3.sql")];
+        let sql = steps.get(usize::from(schema.saturating_sub(1))..).unwrap_or_default().concat();
+        if !sql.is_empty() {
             store.db.execute_batch(&format!("BEGIN IMMEDIATE; {sql} COMMIT;")).at(place)?;
         }
         Ok(store)
@@ -151,7 +154,7 @@ impl Sqlite {
             ));
         }
         let witness = Err(Fault::new("no witness was looked for", ""));
-        Ok(Self { db, witness, unwitnessed: false })
+        Ok(Self { db, witness, unwitnessed: false, has_witness: false })
     }
 
     /// Where the witness of a store lies unless the operator says otherwise.
@@ -166,7 +169,22 @@ impl Sqlite {
     /// When the store has no secrets.
     pub fn witnessed_by(mut self, path: &Path) -> Result<Self, Fault> {
         self.witness = WitnessFile::open(path, self.secrets()?.ref_key);
+        self.has_witness = self.meta("witnessed")?.is_some();
+        if self.has_witness && matches!(&self.witness, Ok(file) if file.head().is_none()) {
+            let what = format!("the witness {} is gone", path.display());
+            let next = "put the file there, or run `embargod restored --yes` to begin a new one";
+            self.witness = Err(Fault::new(what, next));
+        }
         Ok(self)
+    }
+
+    /// Forgets that there was a witness, so that a new one is begun.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn forget_witness(&self) -> Result<(), Fault> {
+        let sql = "DELETE FROM meta WHERE key = 'witnessed'";
+        self.db.execute(sql, []).at(|| "store".to_owned()).map(|_| ())
     }
 
     /// Takes note of the head outside the database. That it cannot is told, and stops nothing: what
@@ -183,6 +201,10 @@ impl Sqlite {
                 self.set_alarm("witness", Some(&fault.what))
             }
             Ok(()) if std::mem::take(&mut self.unwitnessed) => self.set_alarm("witness", None),
+            Ok(()) if !self.has_witness => {
+                self.has_witness = true;
+                self.put_meta("witnessed", b"1")
+            }
             Ok(()) => Ok(()),
         }
     }
@@ -359,6 +381,19 @@ impl Alarms for Sqlite {
 
     fn set_alive(&mut self, at: Moment) -> Result<(), Fault> {
         self.put_meta("alive", &millis(at).to_be_bytes())
+    }
+
+    fn mailed(&self) -> Result<Option<(Moment, u64)>, Fault> {
+        let value: Option<[u8; 16]> = self.meta("mailed")?.and_then(|value| value.try_into().ok());
+        Ok(value.map(|value| {
+            let value = u128::from_be_bytes(value);
+            let (at, number) = ((value >> 64) as u64, value as u64);
+            (moment(at.cast_signed()), number)
+        }))
+    }
+
+    fn set_mailed(&mut self, at: Moment, number: u64) -> Result<(), Fault> {
+        self.put_meta("mailed", &[millis(at).to_be_bytes(), number.to_be_bytes()].concat())
     }
 
     fn alarms(&self) -> Result<Vec<String>, Fault> {

@@ -10,7 +10,7 @@ use crate::domain::facts::names::{MessageId, Moment, Span, later};
 use crate::engine::commit::Cause;
 use crate::error::Fault;
 
-use super::Engine;
+use super::{Engine, lock};
 
 /// How long one is good for.
 const GOOD_FOR: Span = Span::hours(24);
@@ -126,7 +126,9 @@ impl Engine {
         let mut fresh = self.entropy.fresh()?;
         let id = self.witness_id(&mut fresh);
         let (decision, id) = time::clock_probe(&self.desk, id, now, fresh);
-        self.witness.mailed = Some((now, self.desk.head.number));
+        let number = self.desk.head.number;
+        lock(&self.store).set_mailed(now, number)?;
+        self.witness.mailed = Some((now, number));
         self.carry_out(decision, Cause::Time)?;
         self.clock_probe.asked.extend(id.map(|id| (id, None)));
         let more = self.clock_probe.asked.len().saturating_sub(ASKED_MAX);

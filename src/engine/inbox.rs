@@ -116,7 +116,11 @@ impl Engine {
                 // What it revokes is in force by now, and is still what it is about.
                 Letter { from_before: letter.from_before, revoked: letter.revoked, ..again }
             };
-            self.receive(row.id, &letter)?;
+            if self.waits_for_witness(&letter) {
+                self.let_wait(row.id)?;
+            } else {
+                self.receive(row.id, &letter)?;
+            }
             if self.desk.roster_version() == now && now == version {
                 continue;
             }
@@ -163,16 +167,14 @@ impl Engine {
             (ours.unwrap_or(false), returned.flatten())
         };
         // One that a history that was lost has sent is the desk's own all the same.
-        let ours =
-            ours || letter.message_id.as_ref().is_some_and(|id| self.witnessed(id).is_some());
+        let ours = ours || letter.message_id.as_ref().is_some_and(|id| self.is_witness(id));
         let arrival = Arrival { letter, ours, returned: returned.as_ref() };
         let now = self.now();
         if ours {
             self.hear_clock_probe(letter);
         }
         let decision = classify::receive(&self.desk, arrival, now, self.entropy.fresh()?);
-        let witness =
-            ours && letter.message_id.as_ref().is_some_and(|id| self.witnessed(id).is_some());
+        let witness = ours && letter.message_id.as_ref().is_some_and(|id| self.is_witness(id));
         let what = if witness { WITNESS } else { decision.disposition };
         tracing::info!(inbox, what, "A mail was taken in.");
         // The best one only: what is written to is what is remembered.

@@ -39,7 +39,8 @@ impl Engine {
         let asks = self.clock.vouch(self.newest).is_ok();
         let probe = notice.filter(|_| asks).and_then(|at| self.clock_probe.due(at));
         let probe = probe.map(|at| at.max(soon));
-        Ok(agenda.into_iter().chain(mail).chain(probe).min())
+        let witness = self.witness_due().filter(|_| asks).map(|at| at.max(soon));
+        Ok(agenda.into_iter().chain(mail).chain(probe).chain(witness).min())
     }
 
     /// Does what is due. Level-triggered: it looks at what is due, whatever woke it. Stops after some
@@ -58,9 +59,12 @@ impl Engine {
         self.send_clock_probe()?;
         let vouched = self.vouched();
         if self.unvouched != before {
-            lock(&self.store).set_alarm("clock", self.unvouched.as_deref())?;
+            let of_witness = self.witness_is_readable().is_err();
+            let clock = self.unvouched.as_deref().filter(|_| !of_witness);
+            lock(&self.store).set_alarm("clock", clock)?;
             if let Some(why) = self.unvouched.clone() {
-                let decision = time::clock_alarm(&self.desk, &why, now, self.entropy.fresh()?);
+                let alarm = if of_witness { time::unwitnessed } else { time::clock_alarm };
+                let decision = alarm(&self.desk, &why, now, self.entropy.fresh()?);
                 self.carry_out(decision, Cause::Time)?;
             }
         }
@@ -150,7 +154,7 @@ impl Engine {
             (Ok(vouched), None) => vouched,
             (Ok(vouched), Some(_)) => {
                 // While a new witness is on its way nothing is known to be wrong.
-                tracing::info!("The clock is right again; notices go on once it has a witness.");
+                tracing::info!("Notices go on once the clock has a witness.");
                 self.unvouched = None;
                 vouched
             }
@@ -158,7 +162,7 @@ impl Engine {
                 // The figures in it change with every look; the reason is what is told.
                 let kind = |text: &String| text.replace(|c: char| c.is_ascii_digit(), "");
                 if before.as_ref().map(kind) != Some(kind(&why)) {
-                    tracing::error!(why, "Notices are held: the clock cannot be trusted.");
+                    tracing::error!(why, "Notices are held.");
                     self.unvouched = Some(why);
                 }
                 false

@@ -13,6 +13,7 @@ use sha2::Sha256;
 
 use crate::domain::decide::time;
 use crate::domain::facts::event::Purpose;
+use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{
     Digest, Fresh, MessageId, Moment, Span, base32, later, unbase32,
 };
@@ -26,6 +27,8 @@ use crate::ports::store::{Location, RawMail};
 /// A mail to ourselves at most so often because the journal has grown: what a rollback of the whole
 /// machine with its files may hide at most.
 const MAIL_EVERY: Span = Span::minutes(10);
+/// Why a signed mail waits while the witness cannot be read.
+const WAITS: &str = "signed, and the witness cannot be read";
 
 /// What is known of the history outside of the store.
 #[derive(Debug, Default)]
@@ -38,6 +41,16 @@ pub(super) struct Standing {
     pub(super) awaits_mailbox: bool,
     /// When the last mail to ourselves left, and with which record.
     pub(super) mailed: Option<(Moment, u64)>,
+}
+
+/// What a mail to ourselves says.
+struct Said {
+    /// How far the journal had come.
+    number: u64,
+    /// The beginning of the record by which that history began; nothing for the first one.
+    history: [u8; 4],
+    /// The beginning of the hash of the newest record.
+    hash: [u8; 8],
 }
 
 /// Why a store is an older copy, if a head that was seen says so.
@@ -55,6 +68,7 @@ impl Engine {
     /// Looks at the witness at start.
     pub(super) fn is_rolled_back(&mut self) -> Result<bool, Fault> {
         let own = self.desk.head;
+        self.witness.mailed = lock(&self.store).mailed()?;
         let witness = lock(&self.store).witness();
         match witness {
             Ok(Some(seen)) => {
@@ -78,6 +92,7 @@ impl Engine {
             let mut store = lock(&self.store);
             store.set_alarm("witness", None)?;
             store.set_alarm("rollback", None)?;
+            store.retry_aside(Some(WAITS))?;
         }
         Ok(self.held().is_some())
     }
@@ -93,10 +108,24 @@ impl Engine {
         self.witness.held.as_deref()
     }
 
+    /// Whether a mail waits: it may have been carried out in a history of which nothing is known. What
+    /// strangers write is taken in and acknowledged.
+    pub(super) fn waits_for_witness(&self, letter: &Letter) -> bool {
+        let by_a_person =
+            || self.desk.signer(letter).or_else(|| self.desk.offering(letter)).is_some();
+        self.witness.unreadable.is_some() && by_a_person()
+    }
+
+    /// Lets a signed mail wait.
+    pub(super) fn let_wait(&self, inbox: i64) -> Result<(), Fault> {
+        tracing::warn!(inbox, "A signed mail waits until the witness can be read.");
+        lock(&self.store).set_aside(inbox, WAITS)
+    }
+
     /// Notices do not leave while it is not known whether this is the newest history.
     pub(super) fn witness_is_readable(&self) -> Result<(), String> {
         match &self.witness.unreadable {
-            Some(why) => Err(format!("whether this is the newest history is not known: {why}")),
+            Some(why) => Err(why.clone()),
             None => Ok(()),
         }
     }
@@ -122,6 +151,7 @@ impl Engine {
     pub(super) fn goes_on(&mut self) -> Result<(), Fault> {
         self.witness = Standing::default();
         let mut store = lock(&self.store);
+        store.retry_aside(Some(WAITS))?;
         store.set_alarm("rollback", None)?;
         store.set_alarm("witness", None)
     }
@@ -141,29 +171,56 @@ impl Engine {
         // What is older than the store, or than its being put back, is another history's.
         let restored = self.desk.replay.restored();
         let from = restored.map_or(self.made, |at| at.max(self.made));
-        for (_, mail) in mails.iter().filter(|(_, mail)| mail.received > from) {
+        for (_, mail) in mails {
             let raw = Digest::of(&mail.bytes);
-            if marked.contains(&raw) && !lock(&self.store).knows(raw)? {
+            let said = message_id(&mail.bytes).and_then(|id| self.said(&id));
+            if let Some(why) = said.map(|said| self.contradicts(&said)).transpose()? {
+                let Some(why) = why else { continue };
+                return self.hold(why);
+            }
+            if mail.received > from && marked.contains(&raw) && !lock(&self.store).knows(raw)? {
                 let why = "a mail in the mailbox bears the desk's own mark, and this database has never had it";
                 return self.hold(why.to_owned());
-            }
-            let Some((number, hash)) = message_id(&mail.bytes).and_then(|id| self.witnessed(&id))
-            else {
-                continue;
-            };
-            let own = lock(&self.store).line_hash(number)?;
-            let same = own.is_some_and(|own| own.0.starts_with(&hash));
-            if let Some(why) = is_behind(self.desk.head, number, same) {
-                return self.hold(why);
             }
         }
         Ok(())
     }
 
+    /// Why a mail to ourselves is from a later history than this, if it is.
+    fn contradicts(&self, said: &Said) -> Result<Option<String>, Fault> {
+        let (_, histories) = self.desk.replay.histories();
+        if said.history != self.this_history() {
+            // One that was given up, and said so late; or one that knows more than this.
+            let known = said.history == [0; 4]
+                || histories.iter().any(|begun| begun.0.starts_with(&said.history));
+            let why = "a mail of the desk to itself speaks of a history that this database knows nothing of";
+            return Ok((!known).then(|| why.to_owned()));
+        }
+        let own = lock(&self.store).line_hash(said.number)?;
+        let same = own.is_some_and(|own| own.0.starts_with(&said.hash));
+        Ok(is_behind(self.desk.head, said.number, same))
+    }
+
+    fn this_history(&self) -> [u8; 4] {
+        let (begun, _) = self.desk.replay.histories();
+        begun.and_then(|begun| begun.0.first_chunk::<4>().copied()).unwrap_or_default()
+    }
+
+    /// The keyword by which the mailbox knows what this desk has taken in: another desk on the same mailbox,
+    /// such as one that somebody tries out, has another.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        let name = base32(&self.by_witness_key(b"mark", b""), 8);
+        format!("$embargod-{}", name.to_ascii_lowercase())
+    }
+
     /// When the next mail to ourselves is due because the journal has grown.
     pub(super) fn witness_due(&self) -> Option<Moment> {
-        let (at, number) = self.witness.mailed?;
-        (self.desk.head.number > number).then(|| later(at, MAIL_EVERY))
+        let number = self.desk.head.number;
+        match self.witness.mailed {
+            Some((at, mailed)) => (number > mailed).then(|| later(at, MAIL_EVERY)),
+            None => (number > 0).then_some(self.made),
+        }
     }
 
     /// The id of a mail to ourselves: how far the journal has come, hidden and authenticated by a key
@@ -171,15 +228,13 @@ impl Engine {
     pub(super) fn witness_id(&self, fresh: &mut Fresh) -> MessageId {
         let head = self.desk.head;
         let mut bytes = [0_u8; 32];
-        let (salt, rest) = bytes.split_at_mut(6);
-        salt.copy_from_slice(fresh.draw().get(..6).unwrap_or(&[0; 6]));
-        let mask = self.by_witness_key(b"number", salt);
-        let number = head.number.to_be_bytes();
-        let shown = rest.iter_mut().zip(number.iter().skip(2)).zip(mask);
-        shown.for_each(|((to, byte), mask)| *to = byte ^ mask);
-        let hash = head.hash.0;
-        rest.iter_mut().skip(6).zip(hash.iter().take(10)).for_each(|(to, byte)| *to = *byte);
-        let (said, mac) = bytes.split_at_mut(22);
+        let (salt, rest) = bytes.split_at_mut(SALT);
+        salt.copy_from_slice(fresh.draw().get(..SALT).unwrap_or(&[0; SALT]));
+        let mask = self.by_witness_key(b"said", salt);
+        let (number, history) = (head.number.to_be_bytes(), self.this_history());
+        let said = number.iter().skip(2).chain(&history).chain(head.hash.0.iter().take(8));
+        rest.iter_mut().zip(said).zip(mask).for_each(|((to, byte), mask)| *to = byte ^ mask);
+        let (said, mac) = bytes.split_at_mut(SALT + SAID);
         let tag = self.by_witness_key(b"mac", said);
         mac.iter_mut().zip(tag).for_each(|(to, byte)| *to = byte);
         let domain = self.desk.settings.address.domain();
@@ -187,23 +242,31 @@ impl Engine {
         MessageId::parse(&id).unwrap_or_else(|| MessageId::draw(domain, fresh))
     }
 
-    /// The record that an id of such a mail speaks of, and the beginning of its hash.
-    pub(super) fn witnessed(&self, id: &MessageId) -> Option<(u64, [u8; 10])> {
+    /// Whether this is the id of a mail of the desk to itself.
+    pub(super) fn is_witness(&self, id: &MessageId) -> bool {
+        self.said(id).is_some()
+    }
+
+    fn said(&self, id: &MessageId) -> Option<Said> {
         let (local, _) = id.as_str().split_once('@')?;
         if local.len() != ID_CHARS {
             return None;
         }
         let bytes: [u8; 32] = unbase32(local)?.get(..32)?.try_into().ok()?;
-        let (said, mac) = bytes.split_at(22);
+        let (said, mac) = bytes.split_at(SALT + SAID);
         if !self.by_witness_key(b"mac", said).starts_with(mac) {
             return None;
         }
-        let (salt, rest) = said.split_at(6);
+        let (salt, rest) = said.split_at(SALT);
+        let mask = self.by_witness_key(b"said", salt);
+        let shown: Vec<u8> = rest.iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect();
         let mut number = [0_u8; 8];
-        let mask = self.by_witness_key(b"number", salt);
-        let shown = number.iter_mut().skip(2).zip(rest.iter().zip(mask));
-        shown.for_each(|(to, (byte, mask))| *to = byte ^ mask);
-        Some((u64::from_be_bytes(number), rest.get(6..16)?.try_into().ok()?))
+        number.get_mut(2..)?.copy_from_slice(shown.get(..6)?);
+        Some(Said {
+            number: u64::from_be_bytes(number),
+            history: shown.get(6..10)?.try_into().ok()?,
+            hash: shown.get(10..SAID)?.try_into().ok()?,
+        })
     }
 
     fn by_witness_key(&self, what: &[u8], text: &[u8]) -> [u8; 32] {
@@ -216,8 +279,12 @@ impl Engine {
     }
 }
 
-/// Letters that 32 bytes take.
+/// Letters that 32 bytes take: salt, what is said, and a MAC over both.
 const ID_CHARS: usize = 52;
+/// Bytes of the salt.
+const SALT: usize = 6;
+/// Bytes of what is said: the number, the history and the hash.
+const SAID: usize = 18;
 
 /// The Message-ID in the headers of a mail, as it came.
 fn message_id(raw: &[u8]) -> Option<MessageId> {

@@ -214,7 +214,7 @@ pub trait Journal {
     /// reach it; none where nothing was written there yet.
     ///
     /// # Errors
-    /// When what is there cannot be read, or is not this desk's.
+    /// When what is there cannot be read, is not this desk's, or is gone.
     fn witness(&self) -> Result<Option<Head>, Fault>;
 
     /// The hash of one line.
@@ -265,11 +265,11 @@ pub trait Inbox {
     /// When it cannot be written.
     fn set_aside(&mut self, id: i64, why: &str) -> Result<(), Fault>;
 
-    /// Tries mails that were set aside once more; says how many there are.
+    /// Tries mails that were set aside once more, those for this reason or all; says how many there are.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn retry_aside(&mut self) -> Result<usize, Fault>;
+    fn retry_aside(&mut self, why: Option<&str>) -> Result<usize, Fault>;
 
     /// The mail with this hash, as it came.
     ///
@@ -313,7 +313,7 @@ pub trait Inbox {
     /// When they cannot be read.
     fn spent_witnesses(&self, folder: &Folder) -> Result<Vec<u32>, Fault>;
 
-    /// Notes that mails do not lie in a folder any more.
+    /// Notes that mails do not lie in a folder any more; of its own witnesses the desk forgets those.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -394,6 +394,18 @@ pub trait Alarms {
     /// # Errors
     /// When it cannot be written.
     fn set_alive(&mut self, at: Moment) -> Result<(), Fault>;
+
+    /// When the desk last wrote to itself how far its journal had come, and how far that was.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn mailed(&self) -> Result<Option<(Moment, u64)>, Fault>;
+
+    /// Writes that down.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn set_mailed(&mut self, at: Moment, number: u64) -> Result<(), Fault>;
 
     /// The alarms that stand.
     ///

@@ -376,8 +376,10 @@ impl PostOffice {
             rows.into_iter().partition(|row| !row.recipient.ends_with("@bulk.test"));
         self.take_bulk(bulk)?;
         for row in rows {
+            // Of the mails to itself there are more with every cut, and nothing hangs on one of them.
+            let to_itself = row.recipient == DESK;
             // An attempt was counted, and the last bytes were not sent.
-            if self.cut()? {
+            if !to_itself && self.cut()? {
                 break;
             }
             if let Some((_, bytes)) =
@@ -393,7 +395,7 @@ impl PostOffice {
                 Err(fault) => Outcome::Later(fault.to_string()),
             };
             // The last bytes were sent, and the answer was not written down.
-            if self.cut()? {
+            if !to_itself && self.cut()? {
                 break;
             }
             self.running()?.settle(&row, &outcome)?;

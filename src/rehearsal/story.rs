@@ -99,8 +99,9 @@ impl Story<'_> {
     fn none(&mut self, people: &[Who], what: &str, fits: impl Fn(&Read) -> bool) -> Told {
         for who in people {
             let seen = self.seen(*who);
-            if self.stage.mailbox(*who)?.iter().skip(seen).any(&fits) {
-                return fail(format!("{} got {what}", who.id()));
+            let mails = self.stage.mailbox(*who)?;
+            if let Some(mail) = mails.iter().skip(seen).find(|mail| fits(mail)) {
+                return fail(format!("{} got {what}: {}", who.id(), mail.subject));
             }
         }
         Ok(())

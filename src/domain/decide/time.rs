@@ -147,6 +147,19 @@ pub fn clock_alarm(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decisio
     work.done()
 }
 
+/// Tells the operators that the desk cannot tell whether its history is the newest.
+pub fn unwitnessed(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let lines = [
+        format!("Whether the database is the newest is not known: {why}."),
+        "Reports are taken in and acknowledged. Signed mails of the people of the desk wait, and no notice leaves."
+            .to_owned(),
+    ];
+    let next = "stop the desk, put the witness back in its place and start it again. If it is lost and the database is the newest, run `embargod restored --yes`: then all notices are held, and what was signed before counts no more.";
+    relay::alert(&mut work, None, "Only reports are taken in: no witness", &lines, next);
+    work.done()
+}
+
 /// Tells the operators that the store is an older one than the desk has had: nothing is done with it.
 pub fn rolled_back(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);

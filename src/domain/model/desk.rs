@@ -189,7 +189,7 @@ impl Desk {
     #[expect(clippy::too_many_lines, reason = "one line for each fact that is about an incident")]
     pub fn apply(&mut self, record: &Record, hash: Digest) {
         self.head = Head { number: record.number, hash };
-        self.replay.apply(record);
+        self.replay.apply(record, hash);
         self.rota.apply(record);
         self.limits.apply(record);
         match &record.event {

@@ -80,9 +80,10 @@ impl Inbox for Sqlite {
         self.db.execute(sql, params![id, why]).at(|| "inbox".to_owned()).map(|_| ())
     }
 
-    fn retry_aside(&mut self) -> Result<usize, Fault> {
-        let sql = "UPDATE inbox SET state = 'waiting', attempts = 0 WHERE state = 'aside'";
-        self.db.execute(sql, []).at(|| "inbox".to_owned())
+    fn retry_aside(&mut self, why: Option<&str>) -> Result<usize, Fault> {
+        let sql = "UPDATE inbox SET state = 'waiting', attempts = 0, disposition = ''
+                   WHERE state = 'aside' AND disposition = coalesce(?1, disposition)";
+        self.db.execute(sql, [why]).at(|| "inbox".to_owned())
     }
 
     fn mail(&self, raw: Digest) -> Result<Option<RawMail>, Fault> {
@@ -151,12 +152,15 @@ impl Inbox for Sqlite {
 
     fn spent_witnesses(&self, folder: &Folder) -> Result<Vec<u32>, Fault> {
         let place = || "place".to_owned();
-        let sql = "SELECT uid FROM place JOIN inbox ON inbox.raw = place.raw
-                   WHERE folder = ?1 AND uidvalidity = ?2 AND disposition = ?3
-                   AND inbox.id < (SELECT max(id) FROM inbox WHERE disposition = ?3)
-                   ORDER BY uid LIMIT 100";
-        let mut rows = self.db.prepare_cached(sql).at(place)?;
-        let named = params![folder.name, folder.uidvalidity, WITNESS];
+        // The words of the index on them, so that the few are found among all mails.
+        let sql = format!(
+            "SELECT uid FROM inbox JOIN place ON place.raw = inbox.raw
+             WHERE folder = ?1 AND uidvalidity = ?2 AND disposition = '{WITNESS}'
+             AND inbox.id < (SELECT max(id) FROM inbox WHERE disposition = '{WITNESS}')
+             ORDER BY uid LIMIT 100"
+        );
+        let mut rows = self.db.prepare_cached(&sql).at(place)?;
+        let named = params![folder.name, folder.uidvalidity];
         let uids = rows.query_map(named, |row| row.get(0)).at(place)?;
         uids.collect::<Result<_, _>>().at(place)
     }
@@ -169,6 +173,13 @@ impl Inbox for Sqlite {
             let row = params![folder.name, folder.uidvalidity, uid];
             tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
         }
+        // Nothing rests on one that has been overtaken, and there are many of them.
+        let sql = format!(
+            "DELETE FROM inbox WHERE disposition = '{WITNESS}'
+             AND id < (SELECT max(id) FROM inbox WHERE disposition = '{WITNESS}')
+             AND NOT EXISTS (SELECT 1 FROM place WHERE place.raw = inbox.raw)"
+        );
+        tx.prepare_cached(&sql).at(place)?.execute([]).at(place)?;
         tx.commit().at(place)
     }
 }

@@ -24,6 +24,7 @@ CREATE TABLE place (
     marked      INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (folder, uidvalidity, uid)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX place_of ON place (raw);
 CREATE INDEX place_to_mark ON place (folder, uidvalidity, uid) WHERE marked = 0;
 
 -- What a mail is. Effects hang on this, so the same bytes have an effect once.
@@ -41,6 +42,7 @@ CREATE TABLE inbox (
 ) STRICT;
 CREATE INDEX inbox_waiting ON inbox (id) WHERE state = 'waiting';
 CREATE INDEX inbox_aside ON inbox (id) WHERE state = 'aside';
+CREATE INDEX inbox_witness ON inbox (id) WHERE disposition = 'witness';
 
 -- The history: append-only, each row chained to the one before by its hash.
 CREATE TABLE journal (

@@ -27,6 +27,9 @@ pub struct Replay {
     aliases: BTreeMap<Handle, Alias>,
     told: BTreeMap<PersonId, Moment>,
     restored: Option<Moment>,
+    /// The record by which each history began that this store is of: the first, and each time that it
+    /// was put back.
+    histories: Vec<Digest>,
     /// From when to when nobody was here, the newest last.
     outages: Vec<(Moment, Moment)>,
 }
@@ -65,6 +68,12 @@ impl Replay {
         self.restored
     }
 
+    /// The record by which the present history began, and those of the ones before it.
+    #[must_use]
+    pub fn histories(&self) -> (Option<Digest>, &[Digest]) {
+        (self.histories.last().copied(), &self.histories)
+    }
+
     /// How long the desk was down between two moments.
     #[must_use]
     pub fn was_down(&self, from: Moment, to: Moment) -> Span {
@@ -75,7 +84,7 @@ impl Replay {
         self.outages.iter().rev().take(OUTAGES_MAX).map(within).sum()
     }
 
-    pub(super) fn apply(&mut self, record: &Record) {
+    pub(super) fn apply(&mut self, record: &Record, hash: Digest) {
         if let Event::Started { down_since } = &record.event {
             self.outages.push((*down_since, record.at));
             let more = self.outages.len().saturating_sub(OUTAGES_MAX);
@@ -91,6 +100,7 @@ impl Replay {
         }
         if let Event::Restored = &record.event {
             self.restored = Some(record.at);
+            self.histories.push(hash);
         }
         if let (Some(handle), event) = (&record.incident, &record.event) {
             self.apply_about(handle, event, record.at);
