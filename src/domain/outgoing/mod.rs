@@ -3,4 +3,6 @@
 //! Knows facts, and neither incidents nor who is meant: it is given both as values.
 
 pub mod mail;
+pub mod pace;
 pub mod texts;
+pub mod verdict;
