@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use shape::{DeskPart, File, PersonPart, Tls};
+use shape::{DeskPart, File, PersonPart, SmtpPart, Tls};
 use toml::Spanned;
 use zeroize::Zeroizing;
 
@@ -75,15 +75,26 @@ pub struct Config {
     /// The mailbox.
     pub mailbox: Mailbox,
     /// The mail server.
-    pub smtp: Server,
-    /// How many connections to it are kept.
-    pub connections: usize,
+    pub smtp: Sending,
     /// The `.well-known` folder in which certificate and `security.txt` are published.
     pub publish: Option<PathBuf>,
     /// What is not in order and is no reason not to run: a key that nothing can be sealed to.
     pub warnings: Vec<Finding>,
     /// What is worth a word: roles that nobody has, lists that are examples.
     pub notes: Vec<Finding>,
+}
+
+/// How mails are handed over.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    /// To whom.
+    pub server: Server,
+    /// How many at a time.
+    pub connections: usize,
+    /// How many connections stand at most, with those that wait for a slow server.
+    pub connections_max: usize,
+    /// How long a desk that is told to stop waits for answers that it is owed.
+    pub stop: Duration,
 }
 
 impl Config {
@@ -512,6 +523,33 @@ impl Reader<'_> {
         })
     }
 
+    fn sending(&mut self, part: Spanned<SmtpPart>) -> Option<Sending> {
+        let at = part.span().start;
+        let smtp = part.into_inner();
+        let (connections, stop) = (smtp.connections, smtp.stop_s);
+        let stand = connections.max(shape::CONNECTIONS_STAND);
+        let connections_max = smtp.connections_max.unwrap_or(stand);
+        self.within(at, "connections", connections.into(), shape::CONNECTIONS);
+        let more = connections.into()..=shape::CONNECTIONS_MAX;
+        self.within(at, "connections_max", connections_max.into(), more);
+        self.within(at, "stop_s", stop, shape::STOP_S);
+        let server = self.server(
+            at,
+            smtp.host,
+            smtp.port,
+            smtp.tls,
+            smtp.user,
+            &smtp.password_file,
+            smtp.ca_file.as_ref(),
+        );
+        Some(Sending {
+            server: server?,
+            connections: connections.into(),
+            connections_max: connections_max.into(),
+            stop: Duration::from_secs(stop),
+        })
+    }
+
     fn config(&mut self, file: File, now: Moment) -> Option<Config> {
         let (passphrase, secret_keys, keyring) = self.keys(file.keys, now);
         let calendars = self.calendars(file.files.calendars.as_ref());
@@ -535,19 +573,7 @@ impl Reader<'_> {
         let address = self.address(desk_at, &desk.address);
         let zone = parse_zone(desk.zone.as_deref().unwrap_or("UTC")).ok();
         let mailbox = self.mailbox(file.imap);
-        let smtp_at = file.smtp.span().start;
-        let smtp = file.smtp.into_inner();
-        let connections = smtp.connections;
-        self.within(smtp_at, "connections", connections.into(), shape::CONNECTIONS);
-        let smtp = self.server(
-            smtp_at,
-            smtp.host,
-            smtp.port,
-            smtp.tls,
-            smtp.user,
-            &smtp.password_file,
-            smtp.ca_file.as_ref(),
-        );
+        let smtp = self.sending(file.smtp);
         let store = file.store.into_inner();
         let witness = store.witness.as_ref().map(|path| self.full(path));
         let store = self.full(&store.path);
@@ -576,7 +602,6 @@ impl Reader<'_> {
             witness,
             mailbox: mailbox?,
             smtp: smtp?,
-            connections: connections.into(),
             publish: file.publish.folder.as_ref().map(|folder| self.full(folder)),
             warnings: Vec::new(),
             notes: Vec::new(),

@@ -18,7 +18,9 @@ use std::time::Duration;
 
 use embargod::domain::facts::event::{Purpose, Recipient};
 use embargod::domain::facts::names::Span;
-use embargod::domain::outgoing::mail::{Label, Outcome};
+use embargod::domain::outgoing::mail::Label;
+use embargod::domain::outgoing::tries::Tries;
+use embargod::domain::outgoing::verdict::Outcome;
 use embargod::edge::smtp::Courier;
 use embargod::error::Fault;
 use embargod::rehearsal::live::{Live, gpg};
@@ -198,20 +200,22 @@ fn a_mail_that_is_called_back_at_the_last_moment_leaves_nothing_behind() {
         recipient: who.address(),
         written: now,
         attempts: 0,
-        unknowns: 0,
+        size: 0,
+        tries: Tries::default(),
+        unwanted: false,
         in_flight: false,
     };
     let mail = b"From: security@desk.test\r\nSubject: the second\r\n\r\nText.\r\n".to_vec();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (first, second) = runtime.block_on(async {
-        let mut courier = Courier::new(config.smtp, config.sources.settings.address);
+        let mut courier = Courier::new(config.smtp.server, config.sources.settings.address);
         let back = async { Err(Fault::new("called back", "")) };
         (
-            courier.hand_over(&row(Who::Ann), back).await,
-            courier.hand_over(&row(Who::Bob), async { Ok(mail) }).await,
+            courier.hand_over(&row(Who::Ann), back, || {}).await,
+            courier.hand_over(&row(Who::Bob), async { Ok(mail) }, || {}).await,
         )
     });
-    assert!(matches!(first, Outcome::Later(_)), "{first:?}");
+    assert_eq!(first, Outcome::Untried);
     assert!(matches!(second, Outcome::Accepted(_)), "{second:?}");
     wait(&mut live, Who::Bob, 0, |mail| mail.outer_subject == "the second");
     assert_eq!(live.mailbox(Who::Ann).unwrap().len(), 0);

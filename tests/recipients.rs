@@ -15,7 +15,7 @@ use common::members::{RECORD, approve, at_desk, is_active, number, planned, repo
 use common::{World, subjects, to};
 use embargod::domain::facts::event::{Delivery, Recipient};
 use embargod::domain::facts::names::{PersonId, Span, TaskId};
-use embargod::domain::outgoing::mail::Outcome;
+use embargod::domain::outgoing::verdict::{self, Outcome};
 use embargod::edge::pgp::{Keyring, generate};
 use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::{Stage, Who};
@@ -175,9 +175,9 @@ fn d16_a_key_that_ends_is_told_on_its_days_and_on_no_other() {
 fn d18_one_recipient_that_is_refused_stops_no_other() {
     let mut world = planned();
     approve(&mut world, "advance");
-    let refused = Outcome::Refused("550 5.1.1 no such user".to_owned());
-    let busy = Outcome::Later("451 4.7.1 try again".to_owned());
-    world.stage.answers.insert(Who::Ann, [refused].into());
+    let refused = Outcome::Said(verdict::Stage::To, "550 5.1.1 no such user".to_owned());
+    let busy = Outcome::Said(verdict::Stage::To, "451 4.7.1 try again".to_owned());
+    world.stage.answers.insert(Who::Ann, [refused.clone(), refused].into());
     world.stage.answers.insert(Who::Bob, [busy.clone(), busy].into());
     let new = world.waits(Span::days(11));
     let had = |who: Who| {

@@ -9,13 +9,16 @@
 
 use chrono::DateTime;
 use embargod::domain::facts::event::{Event, Purpose, Recipient};
-use embargod::domain::facts::names::{Digest, Fingerprint, Handle, MessageId, Moment, Span, later};
+use embargod::domain::facts::names::{
+    Digest, Fingerprint, Handle, MessageId, Moment, Span, TaskId, later,
+};
 use embargod::domain::facts::record::{Body, Head, Line, Record};
 use embargod::domain::outgoing::mail::Label;
+use embargod::domain::outgoing::tries::Tries;
 use embargod::edge::pgp::Passphrase;
 use embargod::edge::sqlite::Sqlite;
 use embargod::ports::store::{
-    Commit, Folder, Location, RawMail, Sealed, Settled, Store, WITNESS, read_journal,
+    Commit, Folder, Location, Outgoing, RawMail, Sealed, Settled, Store, WITNESS, read_journal,
 };
 
 /// Runs a case against a new store of each kind.
@@ -68,7 +71,7 @@ fn sealed(id: &str, not_before: Moment) -> Sealed {
 }
 
 fn settled(id: i64, state: &'static str, next_attempt: Moment) -> Settled {
-    Settled { id, state, next_attempt, unknowns: 0, reply: "250 ok".to_owned() }
+    Settled { id, state, next_attempt, tries: Tries::default(), reply: "250 ok".to_owned() }
 }
 
 fn raw(text: &str) -> RawMail {
@@ -207,6 +210,7 @@ fn a_commit_is_all_or_nothing() {
             mails: &twice,
             inbox: Some((row, "report")),
             outbox: &[settled(1, "sent", now())],
+            told: &[],
         };
         assert!(store.commit(Head::EMPTY, &commit).is_err(), "a Message-ID is used once");
         assert_eq!(numbers(store), Vec::<u64>::new());
@@ -369,7 +373,7 @@ fn mails_are_due_in_their_order_and_not_before() {
         assert_eq!(store.due_mails(soon, 1).unwrap().len(), 1);
         let row = &store.due_mails(now(), 1).unwrap()[0];
         assert_eq!((row.label.clone(), row.written), (mails[1].label.clone(), now()));
-        assert_eq!((row.attempts, row.unknowns, row.in_flight), (0, 0, false));
+        assert_eq!((row.attempts, row.tries, row.in_flight), (0, Tries::default(), false));
         assert_eq!(row.recipient, "ann@people.test");
     });
 }
@@ -393,29 +397,95 @@ fn who_has_the_bytes_is_written_down() {
         put(store, &[sealed("a@desk.test", now())]);
         let id = store.due_mails(now(), 1).unwrap()[0].id;
         assert!(store.left_in_flight().unwrap().is_empty());
-        assert_eq!(store.in_flight(id).unwrap(), b"a@desk.test");
+        assert_eq!(store.in_flight(&[id]).unwrap(), [Some(b"a@desk.test".to_vec())]);
         let left = store.left_in_flight().unwrap();
         assert!(left[0].in_flight && left.len() == 1);
         let again = settled(id, "waiting", later(now(), Span::hours(1)));
         store.commit(Head::EMPTY, &Commit { outbox: &[again], ..Commit::default() }).unwrap();
         assert!(store.left_in_flight().unwrap().is_empty());
-        assert_eq!(store.in_flight(id).unwrap(), b"a@desk.test", "kept while it waits");
+        let bytes = store.in_flight(&[id]).unwrap();
+        assert_eq!(bytes, [Some(b"a@desk.test".to_vec())], "kept while it waits");
     });
 }
 
 #[test]
-fn the_bytes_of_what_is_settled_are_gone() {
+fn the_bytes_of_what_is_settled_are_gone_and_of_what_was_given_up_later() {
     each_store(|store| {
         for (n, state) in ["sent", "dead", "unknown", "withdrawn"].into_iter().enumerate() {
             put(store, &[sealed(&format!("{n}@desk.test"), now())]);
             let id = store.due_mails(now(), 1).unwrap()[0].id;
             let done = settled(id, state, now());
             store.commit(Head::EMPTY, &Commit { outbox: &[done], ..Commit::default() }).unwrap();
-            assert!(store.in_flight(id).is_err(), "{state}");
+            let given_up = ["dead", "unknown"].contains(&state);
+            let has_bytes = |store: &mut dyn Store| store.in_flight(&[id]).unwrap()[0].is_some();
+            assert_eq!(has_bytes(store), given_up, "{state}");
             assert!(store.due_mails(DateTime::<chrono::Utc>::MAX_UTC, 9).unwrap().is_empty());
+            assert_eq!(store.forget_given_up(now()).unwrap(), 0, "not before its time");
+            let later = later(now(), Span::seconds(1));
+            assert_eq!(store.forget_given_up(later).unwrap(), usize::from(given_up));
+            assert!(!has_bytes(store), "{state}");
         }
         let counts = store.counts().unwrap();
         assert_eq!((counts.outbox_waiting, counts.outbox_dead, counts.outbox_unknown), (0, 1, 1));
+    });
+}
+
+#[test]
+fn the_most_urgent_goes_first_and_one_that_tries_is_the_longest_due() {
+    each_store(|store| {
+        let of = |id: &str, purpose: Purpose, at| {
+            let mail = sealed(id, at);
+            Sealed { label: Label { purpose, ..mail.label.clone() }, ..mail }
+        };
+        let notice = Purpose::Notice { notice: TaskId::parse("MI-3.1").unwrap(), number: 1 };
+        let soon = later(now(), Span::seconds(9));
+        put(store, &[of("alert@x.test", Purpose::Alert, now())]);
+        put(store, &[of("answer@x.test", Purpose::Answer, soon)]);
+        put(store, &[of("notice@x.test", notice, soon), of("ack@x.test", Purpose::Key, now())]);
+        let ids = |rows: Vec<Outgoing>| -> Vec<String> {
+            rows.into_iter().map(|row| row.message_id).collect()
+        };
+        let all = ["notice@x.test", "answer@x.test", "ack@x.test", "alert@x.test"];
+        assert_eq!(ids(store.due_mails(soon, 9).unwrap()), all);
+        assert_eq!(ids(store.due_mails(soon, 2).unwrap()), all[..2]);
+        assert_eq!(ids(store.due_mails(now(), 9).unwrap()), all[2..]);
+        let first = store.mail_to_try(now(), &[]).unwrap().unwrap();
+        assert_eq!(first.message_id, "alert@x.test");
+        let next = later(now(), Span::hours(8));
+        store.attempt(&[(first.id, next)]).unwrap();
+        let other = store.mail_to_try(now(), &[]).unwrap().unwrap();
+        assert_eq!(other.message_id, "ack@x.test");
+        // What was tried tries again for the others, however late it would be due itself.
+        store.attempt(&[(other.id, later(now(), Span::hours(9)))]).unwrap();
+        assert_eq!(store.mail_to_try(now(), &[]).unwrap().unwrap().id, first.id);
+        assert_eq!(store.mail_to_try(now(), &[first.id]).unwrap().unwrap().id, other.id);
+        assert!(store.due_mails(now(), 9).unwrap().is_empty());
+        assert_eq!(store.let_go(now()).unwrap(), 2);
+        assert_eq!(store.due_mails(now(), 9).unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn what_was_given_up_is_tried_again_once_with_its_message_id() {
+    each_store(|store| {
+        put(store, &[sealed("a@desk.test", now())]);
+        let id = store.due_mails(now(), 1).unwrap()[0].id;
+        assert!(!store.retry(id, now()).unwrap(), "it is due anyway");
+        for again in [true, false] {
+            let dead = settled(id, "dead", now());
+            store.commit(Head::EMPTY, &Commit { outbox: &[dead], ..Commit::default() }).unwrap();
+            assert_eq!(store.untold().unwrap()[0].row.id, id);
+            store.commit(Head::EMPTY, &Commit { told: &[id], ..Commit::default() }).unwrap();
+            assert!(store.untold().unwrap().is_empty());
+            assert_eq!(store.retry(id, now()).unwrap(), again);
+        }
+        assert_eq!(store.listed(Some(id), 1).unwrap()[0].retried, 1);
+        assert!(!store.withdraw(id, now()).unwrap(), "nothing waits");
+        put(store, &[sealed("b@desk.test", later(now(), Span::hours(1)))]);
+        let other = store.listed(None, 1).unwrap().remove(0);
+        assert_eq!(other.row.message_id, "b@desk.test");
+        assert!(store.withdraw(other.row.id, now()).unwrap());
+        assert!(store.due_mails(now(), 1).unwrap()[0].unwanted);
     });
 }
 

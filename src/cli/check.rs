@@ -138,12 +138,13 @@ fn servers(config: &Config) -> Result<Vec<Finding>, Fault> {
     };
     let result = runtime.block_on(imap::connect(&config.mailbox.server));
     add("imap", &config.mailbox.server, result.map(drop).map_err(|error| error.to_string()));
-    let mut courier = Courier::new(config.smtp.clone(), config.sources.settings.address.clone());
+    let mut courier =
+        Courier::new(config.smtp.server.clone(), config.sources.settings.address.clone());
     let result = runtime.block_on(async {
         let result = courier.connect().await;
         courier.close().await;
         result
     });
-    add("smtp", &config.smtp, result.map_err(|error| error.to_string()));
+    add("smtp", &config.smtp.server, result.map_err(|error| error.to_string()));
     Ok(findings)
 }

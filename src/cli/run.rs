@@ -5,19 +5,21 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use clap::Args;
+use sd_notify::NotifyState;
 
 use crate::config;
-use crate::domain::facts::names::{Moment, Span};
-use crate::domain::outgoing::mail::Outcome;
+use crate::domain::facts::names::{Moment, Span, later};
+use crate::domain::outgoing::verdict::Outcome;
 use crate::edge::clock::WallClock;
 use crate::edge::imap::{MailboxAsk, Way};
-use crate::edge::smtp::Courier;
+use crate::edge::smtp::couriers::{self, Handed, Post};
 use crate::edge::{SystemEntropy, imap};
-use crate::engine::{Engine, SharedStore};
+use crate::engine::Engine;
 use crate::error::{Fault, Place};
 use crate::ports::clock::Clock;
 use crate::ports::store::{Journal, Outgoing};
@@ -41,7 +43,7 @@ enum Wake {
     Mailbox(MailboxAsk),
     /// A courier is done with a mail.
     Settled(Box<Outgoing>, Outcome),
-    /// Stop in order.
+    /// Stop in order; the second time at once.
     Stop,
 }
 
@@ -87,8 +89,7 @@ impl Run {
             .build()
             .at(|| "runtime".to_owned())?;
         let (wake, woken) = channel();
-        let store = engine.store();
-        let couriers = runtime.block_on(async { hire(&config, &store, &wake) });
+        let couriers = runtime.block_on(async { couriers::hire(post(&config, &engine, &wake)) });
         let mailbox_wake = wake.clone();
         let way: Way = Arc::new(move |ask| {
             // The engine being gone drops the answer's sender, which the mailbox notices.
@@ -97,7 +98,9 @@ impl Run {
         let clock = WallClock::start();
         runtime.spawn(imap::watch(config.mailbox.clone(), way, move || clock.now()));
         runtime.spawn(stop_on_signal(wake));
-        let ended = serve(engine, &woken, &couriers, config.connections);
+        // What nobody waits for is no trouble: without systemd it says nothing.
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        let ended = serve(engine, &woken, &couriers, &config);
         runtime.shutdown_timeout(Duration::from_secs(2));
         ended.map(|()| ExitCode::SUCCESS)
     }
@@ -135,96 +138,116 @@ async fn stop_on_signal(wake: Sender<Wake>) {
     else {
         return;
     };
-    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-    let _ = wake.send(Wake::Stop);
+    loop {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        if wake.send(Wake::Stop).is_err() {
+            return;
+        }
+    }
 }
 
-/// Starts the couriers; each takes the next mail when it is done with one.
-fn hire(
-    config: &config::Config,
-    store: &SharedStore,
-    wake: &Sender<Wake>,
-) -> tokio::sync::mpsc::UnboundedSender<Outgoing> {
-    let (hand, mails) = tokio::sync::mpsc::unbounded_channel::<Outgoing>();
-    let mails = Arc::new(tokio::sync::Mutex::new(mails));
-    for _ in 0..config.connections {
-        let mut courier =
-            Courier::new(config.smtp.clone(), config.sources.settings.address.clone());
-        let (mails, store, wake) = (Arc::clone(&mails), Arc::clone(store), wake.clone());
-        tokio::spawn(async move {
-            loop {
-                let next = tokio::time::timeout(Duration::from_secs(60), async {
-                    mails.lock().await.recv().await
-                })
-                .await;
-                let row = match next {
-                    Ok(Some(row)) => row,
-                    Ok(None) => break,
-                    // Nothing to do for a minute: a connection that stands idle is closed in order.
-                    Err(_) => {
-                        courier.close().await;
-                        continue;
-                    }
-                };
-                let (marking, copy) = (Arc::clone(&store), row.clone());
-                let last_bytes = async move {
-                    let done =
-                        tokio::task::spawn_blocking(move || Engine::in_flight(&marking, &copy))
-                            .await;
-                    done.unwrap_or_else(|_| Err(Fault::new("the store is gone", "")))
-                };
-                let outcome = courier.hand_over(&row, last_bytes).await;
-                if wake.send(Wake::Settled(Box::new(row), outcome)).is_err() {
-                    break;
-                }
-            }
-        });
+/// What couriers need of a desk.
+fn post(config: &config::Config, engine: &Engine, wake: &Sender<Wake>) -> Post {
+    let (store, wake) = (engine.store(), wake.clone());
+    Post {
+        server: config.smtp.server.clone(),
+        own: config.sources.settings.address.clone(),
+        connections: config.smtp.connections,
+        connections_max: config.smtp.connections_max,
+        door: engine.door(),
+        mark: Arc::new(move |rows| Engine::in_flight(&store, rows)),
+        settled: Arc::new(move |row, outcome| {
+            // The engine being gone leaves the mark, and so the mail counts as perhaps sent.
+            let _ = wake.send(Wake::Settled(Box::new(row), outcome));
+        }),
     }
-    hand
 }
 
 /// The loop: takes what wakes it, then looks at everything that could be due.
 fn serve(
     mut engine: Engine,
     woken: &Receiver<Wake>,
-    couriers: &tokio::sync::mpsc::UnboundedSender<Outgoing>,
-    connections: usize,
+    couriers: &tokio::sync::mpsc::UnboundedSender<Handed>,
+    config: &config::Config,
 ) -> Result<(), Fault> {
     let clock = WallClock::start();
+    let door = engine.door();
     // Whether copies of a notice are leaving: then the rest of them goes before what has come.
     let mut more = false;
+    // Couriers have as many in hand as they were last done with, so that what is urgent does not stand
+    // behind many others at a server that is slow.
+    let mut in_hand = config.smtp.connections;
     loop {
         while !more && engine.work_inbox()? > 0 {}
         more = engine.work_due()?;
-        for row in engine.dispatch(connections.saturating_mul(16))? {
+        for row in engine.dispatch(in_hand)? {
             // A courier that is gone took the runtime with it; the attempt is written down.
-            let _ = couriers.send(row);
+            let _ = couriers.send((row, door.load(Ordering::SeqCst)));
         }
         let pause = if more { Duration::ZERO } else { pause(&engine, clock.now())? };
-        let mut next = match woken.recv_timeout(pause) {
-            Ok(wake) => Some(wake),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(Fault::new("the mailbox and the couriers are gone", ""));
-            }
-        };
-        // Whatever else has come meanwhile is taken along, so that mails are opened, and outcomes
-        // written down, in batches.
-        let mut settled = Vec::new();
-        while let Some(wake) = next {
-            match wake {
-                Wake::Settled(row, outcome) => settled.push((*row, outcome)),
-                Wake::Mailbox(ask) => engine.answer(ask)?,
-                Wake::Stop => {
-                    engine.settle_all(&settled)?;
-                    tracing::info!("Stopped in order.");
-                    return Ok(());
-                }
-            }
-            next = woken.try_recv().ok();
+        let taken = take(&mut engine, woken, pause)?;
+        let least = config.smtp.connections;
+        in_hand = taken.settled.saturating_mul(2).clamp(least, least.saturating_mul(16));
+        if taken.stop {
+            return stop(&mut engine, woken, config.smtp.stop);
         }
-        engine.settle_all(&settled)?;
     }
+}
+
+/// What was taken from those who wait on sockets.
+struct Taken {
+    settled: usize,
+    stop: bool,
+}
+
+/// Takes what wakes the engine, and whatever else has come meanwhile along with it, so that mails are opened,
+/// and outcomes written down, in batches.
+fn take(engine: &mut Engine, woken: &Receiver<Wake>, pause: Duration) -> Result<Taken, Fault> {
+    let mut next = match woken.recv_timeout(pause) {
+        Ok(wake) => Some(wake),
+        Err(RecvTimeoutError::Timeout) => None,
+        Err(RecvTimeoutError::Disconnected) => {
+            return Err(Fault::new("the mailbox and the couriers are gone", ""));
+        }
+    };
+    let (mut settled, mut stop) = (Vec::new(), false);
+    while let Some(wake) = next {
+        match wake {
+            Wake::Settled(row, outcome) => settled.push((*row, outcome)),
+            Wake::Mailbox(ask) => engine.answer(ask)?,
+            Wake::Stop => stop = true,
+        }
+        next = if stop { None } else { woken.try_recv().ok() };
+    }
+    engine.settle_all(&settled)?;
+    Ok(Taken { settled: settled.len(), stop })
+}
+
+/// Stops in order: nothing more is handed over, and the server's answers to what has left are waited for, so
+/// that no mail is left of which nobody knows whether it did.
+fn stop(engine: &mut Engine, woken: &Receiver<Wake>, patience: Duration) -> Result<(), Fault> {
+    engine.call_back();
+    let micros = u32::try_from(patience.as_micros()).unwrap_or(u32::MAX);
+    let _ = sd_notify::notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros)]);
+    let clock = WallClock::start();
+    let end = later(clock.now(), Span::from_std(patience).unwrap_or(Span::zero()));
+    if engine.in_hand() > 0 {
+        tracing::info!(
+            mails = engine.in_hand(),
+            seconds = patience.as_secs(),
+            "Stopping: the mail server still owes answers. A second signal stops at once."
+        );
+    }
+    while engine.in_hand() > 0 {
+        let left = end.signed_duration_since(clock.now()).to_std().unwrap_or_default();
+        let taken = take(engine, woken, left)?;
+        if taken.stop || left.is_zero() {
+            tracing::warn!(mails = engine.in_hand(), "Stopped; these may or may not have left.");
+            return Ok(());
+        }
+    }
+    tracing::info!("Stopped in order.");
+    Ok(())
 }
 
 /// How long nothing is due. Never quite nothing: a duty that waits for the clock must not spin.

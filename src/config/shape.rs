@@ -17,6 +17,10 @@ pub(super) const ALONE_MINUTES: RangeInclusive<u64> = 10..=10_080;
 pub(super) const FULL_LOOK_S: RangeInclusive<u64> = 5..=3_600;
 pub(super) const LETTER_BYTES: RangeInclusive<u64> = 64 * 1024..=200 * 1024 * 1024;
 pub(super) const CONNECTIONS: RangeInclusive<u64> = 1..=20;
+pub(super) const CONNECTIONS_MAX: u64 = 40;
+/// What is used where nothing is said, unless more are handed over at a time anyway.
+pub(super) const CONNECTIONS_STAND: u8 = 8;
+pub(super) const STOP_S: RangeInclusive<u64> = 1..=600;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +107,9 @@ pub(super) struct SmtpPart {
     pub(super) ca_file: Option<PathBuf>,
     #[serde(default = "connections")]
     pub(super) connections: u8,
+    pub(super) connections_max: Option<u8>,
+    #[serde(default = "stop")]
+    pub(super) stop_s: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,4 +173,7 @@ fn letter_bytes() -> u32 {
 }
 fn connections() -> u8 {
     2
+}
+fn stop() -> u64 {
+    20
 }

@@ -5,8 +5,10 @@
 //! know when the last bytes are about to leave: only between them and the server's answer is it
 //! unknown whether a mail left.
 
+pub mod couriers;
 mod stream;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lettre::Address;
@@ -19,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::domain::facts::event::Purpose;
 use crate::domain::facts::names;
-use crate::domain::outgoing::mail::Outcome;
+use crate::domain::outgoing::verdict::{Outcome, Stage};
 use crate::edge::server::Server;
 use crate::error::{Fault, Place, Setback};
 use crate::ports::store::Outgoing;
@@ -27,18 +29,79 @@ use crate::ports::store::Outgoing;
 /// How long the server may take for one answer. The answer to the last bytes may take longer,
 /// since some servers look through a mail before they take it (RFC 5321, 4.5.3.2.6: 10 minutes).
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A connection that stood idle for longer is asked whether it is still there.
-const STALE: Duration = Duration::from_secs(5);
 const PATIENCE_DATA: Duration = Duration::from_secs(600);
+/// A server that says nothing for so long after the last bytes holds up no other mail.
+const SLOW: Duration = Duration::from_secs(15);
+/// So many bytes a second get through at least; a mail that is sent more slowly hangs.
+const SLOWEST: u64 = 10_000;
+/// A connection that stood idle for longer is asked whether it is still there.
+const STALE: Duration = Duration::from_secs(2);
+/// Pieces in which a mail is written.
+const PIECE: usize = 64 * 1024;
 
 /// A connection to the mail server, kept between mails.
 pub struct Courier {
     server: Server,
     own: names::Address,
     connection: Option<AsyncSmtpConnection>,
-    /// Whether the server sends delivery reports as they are asked for (RFC 3461).
-    reports: bool,
+    offers: Offers,
     used: Option<Instant>,
+}
+
+/// What the server offers beyond RFC 5321.
+#[derive(Debug, Clone, Copy, Default)]
+struct Offers {
+    /// It sends delivery reports as they are asked for (RFC 3461).
+    reports: bool,
+    /// It takes several commands at once (RFC 2920).
+    pipelining: bool,
+    /// It says how large a mail may be (RFC 1870); and how large, if it is limited.
+    size: bool,
+    largest: Option<u64>,
+}
+
+impl Offers {
+    fn read(answer: &Response) -> Self {
+        let mut offers = Self::default();
+        for line in answer.message() {
+            let mut words = line.split_ascii_whitespace();
+            match words.next().unwrap_or("").to_ascii_uppercase().as_str() {
+                "DSN" => offers.reports = true,
+                "PIPELINING" => offers.pipelining = true,
+                "SIZE" => {
+                    offers.size = true;
+                    let limit = words.next().and_then(|size| size.parse().ok());
+                    offers.largest = limit.filter(|size| *size > 0);
+                }
+                _ => {}
+            }
+        }
+        offers
+    }
+}
+
+/// How a dialogue did not come to its end.
+enum Failed {
+    /// The server said no; these are its words.
+    Said(Stage, String),
+    /// There is no connection, or none any more.
+    Broken(String),
+}
+
+impl From<Failed> for Outcome {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Said(stage, said) => Self::Said(stage, said),
+            Failed::Broken(why) => Self::Broken(why),
+        }
+    }
+}
+
+/// What an error of the library's says.
+fn failed(stage: Stage, error: &lettre::transport::smtp::Error) -> Failed {
+    let Some(code) = error.status() else { return Failed::Broken(describe(error)) };
+    let words = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    Failed::Said(stage, format!("{code} {}", words.replace(['\r', '\n'], " ")))
 }
 
 fn tls(server: &Server) -> Result<TlsParameters, Fault> {
@@ -57,7 +120,7 @@ impl Courier {
     /// A courier of a desk; connects when there is something to hand over.
     #[must_use]
     pub fn new(server: Server, own: names::Address) -> Self {
-        Self { server, own, connection: None, reports: false, used: None }
+        Self { server, own, connection: None, offers: Offers::default(), used: None }
     }
 
     /// Connects and logs in.
@@ -65,38 +128,56 @@ impl Courier {
     /// # Errors
     /// What the server or the network said.
     pub async fn connect(&mut self) -> Result<(), Setback> {
-        let silent = |_| Setback("the mail server did not answer".to_owned());
+        self.reach().await.map_err(|failed| match failed {
+            Failed::Said(_, why) | Failed::Broken(why) => Setback(why),
+        })
+    }
+
+    async fn reach(&mut self) -> Result<(), Failed> {
+        let silent = |_| Failed::Broken("the mail server did not answer".to_owned());
         tokio::time::timeout(PATIENCE, self.dial()).await.map_err(silent)?
     }
 
-    async fn dial(&mut self) -> Result<(), Setback> {
-        let setback = |error: lettre::transport::smtp::Error| Setback(describe(&error));
+    async fn dial(&mut self) -> Result<(), Failed> {
         let hello = ClientId::Domain(self.own.domain().to_owned());
+        let greeted = |error| failed(Stage::Hello, &error);
         let stream = stream::connect(&self.server).await;
-        let stream = stream.map_err(|fault| Setback(fault.to_string()))?;
-        let mut connection =
-            AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(setback)?;
+        let stream = stream.map_err(|fault| Failed::Broken(fault.to_string()))?;
+        let connection = AsyncSmtpConnection::connect_with_transport(stream, &hello).await;
+        let mut connection = connection.map_err(greeted)?;
         if !self.server.implicit_tls {
             // Never in clear: a server without STARTTLS gets nothing.
-            let tls = tls(&self.server).map_err(|fault| Setback(fault.to_string()))?;
-            connection.starttls(tls, &hello).await.map_err(setback)?;
+            let tls = tls(&self.server).map_err(|fault| Failed::Broken(fault.to_string()))?;
+            connection.starttls(tls, &hello).await.map_err(greeted)?;
         }
         let credentials =
             Credentials::new(self.server.user.clone(), self.server.password.to_string());
-        connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(setback)?;
+        let entered = connection.auth(DEFAULT_MECHANISMS, &credentials).await;
+        entered.map_err(|error| failed(Stage::LogIn, &error))?;
         // The library keeps only what it knows of the server's answer.
-        let offers = connection.command(Ehlo::new(hello)).await.map_err(setback)?;
-        self.reports = offers.message().any(|line| line.eq_ignore_ascii_case("DSN"));
+        let offers = connection.command(Ehlo::new(hello)).await.map_err(greeted)?;
+        self.offers = Offers::read(&offers);
         self.connection = Some(connection);
+        self.used = Some(Instant::now());
         Ok(())
+    }
+
+    /// Whether this one has nothing to close.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.connection.is_none()
     }
 
     /// What the server is asked to report about a mail: everything about a notice, nothing about what
     /// answers a stranger (RFC 3834, 4). Never the mail itself (RFC 3461, 4.3): it would travel once
     /// more.
     fn asked_reports(&self, row: &Outgoing) -> (Vec<MailParameter>, Vec<RcptParameter>) {
-        if !self.reports {
-            return (Vec::new(), Vec::new());
+        let size = self
+            .offers
+            .size
+            .then(|| MailParameter::Size(usize::try_from(row.size).unwrap_or(usize::MAX)));
+        if !self.offers.reports {
+            return (size.into_iter().collect(), Vec::new());
         }
         let mail = |keyword: &str, value: &str| MailParameter::Other {
             keyword: keyword.to_owned(),
@@ -107,7 +188,8 @@ impl Courier {
             value: Some(value.to_owned()),
         };
         // The token of the return path: unguessable, and it says nothing.
-        let envelope = vec![mail("RET", "HDRS"), mail("ENVID", &row.return_token)];
+        let asked = [mail("RET", "HDRS"), mail("ENVID", &row.return_token)];
+        let envelope = size.into_iter().chain(asked).collect();
         let rcpt = match row.label.purpose {
             Purpose::Notice { .. } => vec![
                 rcpt("NOTIFY", "SUCCESS,FAILURE,DELAY"),
@@ -130,7 +212,8 @@ impl Courier {
         (envelope, rcpt)
     }
 
-    async fn ready(&mut self) -> Result<(), Setback> {
+    /// Makes sure that there is a connection; says whether it is a new one.
+    async fn ready(&mut self) -> Result<bool, Failed> {
         let fresh = self.used.is_some_and(|used| used.elapsed() < STALE);
         let alive = match &mut self.connection {
             Some(connection) if fresh && !connection.has_broken() => true,
@@ -145,73 +228,134 @@ impl Courier {
         };
         if !alive {
             self.connection = None;
-            self.connect().await?;
+            self.reach().await?;
         }
-        Ok(())
+        Ok(!alive)
     }
 
     /// Hands one mail over. `last_bytes` gives them just before they are sent, and must have
-    /// written that down.
+    /// written that down; nothing where the mail was called back. `is_slow` is called when the server lets us
+    /// wait for its answer to them.
     pub async fn hand_over(
         &mut self,
         row: &Outgoing,
         last_bytes: impl Future<Output = Result<Vec<u8>, Fault>>,
+        is_slow: impl FnOnce(),
     ) -> Outcome {
         let from = format!("{}+r-{}@{}", self.own.local(), row.return_token, self.own.domain());
         let (Ok(from), Ok(to)) = (from.parse::<Address>(), row.recipient.parse::<Address>()) else {
-            return Outcome::Refused("the address cannot be used in SMTP".to_owned());
+            return Outcome::Never("the address cannot be used in SMTP".to_owned());
         };
-        let outcome = self.try_to(from, to, row, last_bytes).await;
-        if !matches!(outcome, Outcome::Accepted(_) | Outcome::Refused(_)) {
+        let begun = self.begin(&from, &to, row).await;
+        let outcome = match begun {
+            Err(outcome) => outcome,
+            Ok(()) => match last_bytes.await {
+                Ok(bytes) => self.end(&bytes, is_slow).await,
+                Err(fault) => {
+                    tracing::info!(outbox = row.id, why = fault.what, "A mail was not sent.");
+                    Outcome::Untried
+                }
+            },
+        };
+        if !matches!(outcome, Outcome::Accepted(_)) {
             // Whatever state the dialogue is in, the next mail begins a new one.
             self.connection = None;
         }
         outcome
     }
 
-    async fn try_to(
-        &mut self,
-        from: Address,
-        to: Address,
-        row: &Outgoing,
-        last_bytes: impl Future<Output = Result<Vec<u8>, Fault>>,
-    ) -> Outcome {
-        if let Err(Setback(why)) = self.ready().await {
-            return Outcome::Later(why);
-        }
-        let (mail, rcpt) = self.asked_reports(row);
-        let Some(connection) = self.connection.as_mut() else {
-            return Outcome::Later("no connection".to_owned());
-        };
-        let commands = async {
-            connection.command(Mail::new(Some(from), mail)).await?;
-            connection.command(Rcpt::new(to, rcpt)).await?;
-            connection.command(Data).await
-        };
-        match tokio::time::timeout(PATIENCE, commands).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                let outcome = refused(&error);
-                // A refused recipient leaves a dialogue that must be reset before the next mail.
-                self.connection = None;
-                return outcome;
+    /// All that comes before the mail itself.
+    async fn begin(&mut self, from: &Address, to: &Address, row: &Outgoing) -> Result<(), Outcome> {
+        loop {
+            let is_new = self.ready().await?;
+            if let Some(largest) = self.offers.largest.filter(|largest| row.size > *largest) {
+                let size = row.size;
+                let why =
+                    format!("it has {size} bytes, and the mail server takes {largest} at most");
+                return Err(Outcome::Never(why));
             }
-            Err(_) => return Outcome::Later("the mail server did not answer".to_owned()),
+            let Err(failed) = self.envelope(from, to, row).await else { return Ok(()) };
+            self.connection = None;
+            // A server may close a connection that stood idle just when we speak (RFC 5321, 3.8).
+            let is_closed = match &failed {
+                Failed::Broken(_) => true,
+                Failed::Said(stage, said) => *stage == Stage::From && said.starts_with("421"),
+            };
+            if is_new || !is_closed {
+                return Err(failed.into());
+            }
         }
-        let bytes = match last_bytes.await {
-            Ok(bytes) => bytes,
-            Err(fault) => return Outcome::Later(fault.to_string()),
-        };
+    }
+
+    /// MAIL, RCPT and DATA; at once where the server takes them so.
+    async fn envelope(
+        &mut self,
+        from: &Address,
+        to: &Address,
+        row: &Outgoing,
+    ) -> Result<(), Failed> {
+        let (mail, rcpt) = self.asked_reports(row);
+        let mail = Mail::new(Some(from.clone()), mail);
+        let rcpt = Rcpt::new(to.clone(), rcpt);
+        let pipelining = self.offers.pipelining;
         let Some(connection) = self.connection.as_mut() else {
-            return Outcome::Later("no connection".to_owned());
+            return Err(Failed::Broken("no connection".to_owned()));
         };
-        match tokio::time::timeout(PATIENCE_DATA, connection.message(&bytes)).await {
-            Ok(Ok(response)) => {
+        let dialogue = async {
+            if pipelining {
+                // The answers come in the order of the commands, and all of them come (RFC 2920, 3.1).
+                let all = format!("{mail}{rcpt}{Data}");
+                let sender = connection.command(all).await;
+                if matches!(&sender, Err(error) if error.status().is_none()) {
+                    return sender.map(drop).map_err(|error| failed(Stage::From, &error));
+                }
+                let recipient = connection.read_response().await;
+                let data = connection.read_response().await;
+                sender.map_err(|error| failed(Stage::From, &error))?;
+                recipient.map_err(|error| failed(Stage::To, &error))?;
+                return data.map(drop).map_err(|error| failed(Stage::Data, &error));
+            }
+            connection.command(mail).await.map_err(|error| failed(Stage::From, &error))?;
+            connection.command(rcpt).await.map_err(|error| failed(Stage::To, &error))?;
+            let data = connection.command(Data).await;
+            data.map(drop).map_err(|error| failed(Stage::Data, &error))
+        };
+        let silent = |_| Failed::Broken("the mail server did not answer".to_owned());
+        tokio::time::timeout(PATIENCE, dialogue).await.map_err(silent)?
+    }
+
+    /// The mail itself. Until the dot that ends it the server cannot have taken it.
+    async fn end(&mut self, bytes: &[u8], is_slow: impl FnOnce()) -> Outcome {
+        let Some(connection) = self.connection.as_mut() else {
+            return Outcome::Broken("no connection".to_owned());
+        };
+        let dot = AtomicBool::new(false);
+        let mut pieces = bytes.chunks(PIECE);
+        let pieces = std::iter::from_fn(|| {
+            let piece = pieces.next();
+            dot.store(piece.is_none(), Ordering::Relaxed);
+            piece
+        });
+        let sending = Duration::from_secs(row_seconds(bytes.len()));
+        let mut sent = std::pin::pin!(connection.message_iter(pieces));
+        let answer = tokio::select! {
+            answer = &mut sent => Some(answer),
+            () = tokio::time::sleep(SLOW) => {
+                is_slow();
+                tokio::time::timeout(PATIENCE_DATA + sending, sent).await.ok()
+            }
+        };
+        match answer {
+            Some(Ok(response)) => {
                 self.used = Some(Instant::now());
                 Outcome::Accepted(said(&response))
             }
-            Ok(Err(error)) if error.is_transient() || error.is_permanent() => refused(&error),
-            Ok(Err(_)) | Err(_) => Outcome::Unknown,
+            Some(Err(error)) => match failed(Stage::Dot, &error) {
+                Failed::Broken(_) if dot.load(Ordering::Relaxed) => Outcome::Unknown,
+                failed @ (Failed::Broken(_) | Failed::Said(..)) => failed.into(),
+            },
+            None if dot.load(Ordering::Relaxed) => Outcome::Unknown,
+            None => Outcome::Broken("the mail server did not take the mail".to_owned()),
         }
     }
 
@@ -230,12 +374,9 @@ fn said(response: &Response) -> String {
     format!("{} {}", response.code(), lines.join(" "))
 }
 
-fn refused(error: &lettre::transport::smtp::Error) -> Outcome {
-    if error.is_permanent() {
-        Outcome::Refused(describe(error))
-    } else {
-        Outcome::Later(describe(error))
-    }
+/// How long a mail of this size takes at most to be sent.
+fn row_seconds(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX) / SLOWEST
 }
 
 fn describe(error: &lettre::transport::smtp::Error) -> String {

@@ -341,6 +341,10 @@ impl Journal for Sqlite {
         for settled in commit.outbox {
             outbox::settle(&tx, settled)?;
         }
+        for id in commit.told {
+            let sql = "UPDATE outbox SET told = 1 WHERE id = ?1";
+            tx.prepare_cached(sql).at(place)?.execute([id]).at(place)?;
+        }
         tx.commit().at(place)?;
         match commit.lines.last() {
             Some(line) => self.witness_head(Head { number: line.number, hash: line.hash }),

@@ -22,18 +22,24 @@ pub(super) enum Cause<'a> {
     Revocation { raw: Digest },
     /// How attempts to deliver ended.
     Delivered(&'a [Settled]),
+    /// That mails will not leave, which people are told.
+    GivenUp(&'a [i64]),
 }
 
 impl<'a> Cause<'a> {
     fn raw(self) -> Option<Digest> {
         match self {
             Self::Mail { raw, .. } | Self::Revocation { raw } => Some(raw),
-            Self::Time | Self::Delivered(_) => None,
+            Self::Time | Self::Delivered(_) | Self::GivenUp(_) => None,
         }
     }
 
     fn inbox(self) -> Option<(i64, &'a str)> {
         if let Self::Mail { inbox, what, .. } = self { Some((inbox, what)) } else { None }
+    }
+
+    fn told(self) -> &'a [i64] {
+        if let Self::GivenUp(told) = self { told } else { &[] }
     }
 
     fn outbox(self) -> &'a [Settled] {
@@ -107,9 +113,9 @@ impl Engine {
                 next = Some(follow_up);
             }
         }
-        let (inbox, outbox) = (cause.inbox(), cause.outbox());
-        let commit =
-            Commit { lines: &lines, bodies: &bodies, texts: &[], mails: &sealed, inbox, outbox };
+        let (inbox, outbox, told) = (cause.inbox(), cause.outbox(), cause.told());
+        let (lines, bodies, mails, texts) = (&lines, &bodies, &sealed, &[]);
+        let commit = Commit { lines, bodies, texts, mails, inbox, outbox, told };
         // What couriers have in hand may be for somebody who is out by what was just taken in.
         let out = |label: &Label| delivery::leaves(&self.desk, label) != Leave::Now;
         let gone = self.busy.iter().filter(|(_, label)| out(label));

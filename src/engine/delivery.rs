@@ -1,17 +1,28 @@
 //! What leaves: handed to couriers, and what became of it.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::delivery;
-use crate::domain::decide::delivery::Leave;
+use crate::domain::decide::delivery::{GivenUp, Leave};
 use crate::domain::facts::event::{Delivery, Purpose};
 use crate::domain::facts::names;
 use crate::domain::facts::names::{MessageId, Moment, Span};
-use crate::domain::outgoing::mail::{Next, Outcome, after, next_attempt};
+use crate::domain::outgoing::pace::Turn;
 use crate::domain::outgoing::texts;
+use crate::domain::outgoing::tries::{Next, after, next_attempt};
+use crate::domain::outgoing::verdict;
+use crate::domain::outgoing::verdict::{Blame, Outcome};
 use crate::engine::commit::Cause;
-use crate::engine::{Engine, SharedStore, lock};
+use crate::engine::{Door, Engine, SharedStore, lock};
 use crate::error::Fault;
-use crate::ports::store::{Commit, Outgoing, Settled};
+use crate::ports::store::{Commit, Listed, Outgoing, Settled};
+
+/// So long after a mail was given up its people are told, if no other was meanwhile.
+const QUIET: Span = Span::seconds(5);
+/// A mail server that takes nothing for so long is told to the operator.
+const TOLD_AFTER: Span = Span::minutes(1);
 
 impl Engine {
     /// Mails whose last bytes were on their way when the desk stopped may have left: the one
@@ -25,29 +36,38 @@ impl Engine {
     }
 
     /// Hands out mails that may leave now: their attempt is counted and the next one written down
-    /// before anyone dials. Each row is with one courier at a time.
+    /// before anyone dials. Each row is with one courier at a time. How many there are is the mail server's
+    /// pace; while it takes nothing, one at a time tries it.
     ///
     /// # Errors
     /// When the store cannot be written; nothing is handed out then.
     pub fn dispatch(&mut self, max: usize) -> Result<Vec<Outgoing>, Fault> {
         let now = self.now();
-        let room = max.saturating_sub(self.busy.len());
+        let room = self.pace.room(now, self.busy.len(), max);
         if room == 0 {
             return Ok(Vec::new());
         }
         let wanted = u32::try_from(room.saturating_add(self.busy.len())).unwrap_or(u32::MAX);
-        let rows = lock(&self.store).due_mails(now, wanted)?;
+        let rows = match self.pace.closed() {
+            None => lock(&self.store).due_mails(now, wanted)?,
+            Some(_) => lock(&self.store).mail_to_try(now, &[])?.into_iter().collect(),
+        };
         let mut attempts = Vec::new();
         let mut out = Vec::new();
         for row in rows {
+            if out.len() >= room {
+                break;
+            }
             if self.busy.contains_key(&row.id) || !self.may_leave_held(&row.label) {
                 continue;
             }
-            let next = next_attempt(row.attempts.saturating_add(1), now);
-            match delivery::leaves(&self.desk, &row.label) {
+            let next = next_attempt(row.tries.deferrals.saturating_add(1), now);
+            let leave = delivery::leaves(&self.desk, &row.label);
+            match if row.unwanted { Leave::Never } else { leave } {
                 Leave::Now => {
                     attempts.push((row.id, next));
                     self.busy.insert(row.id, row.label.clone());
+                    self.pace.offers(now);
                     out.push(row);
                 }
                 Leave::Held => self.postpone(&row, now)?,
@@ -58,6 +78,82 @@ impl Engine {
         Ok(out)
     }
 
+    /// When the next mail may be handed over, as far as the mail server lets it.
+    pub(super) fn next_mail(&self) -> Result<Option<Moment>, Fault> {
+        let (pace, store) = (self.pace.not_before(), lock(&self.store));
+        let Some(closed) = self.pace.closed() else {
+            return Ok(store.next_mail()?.map(|at| pace.map_or(at, |pace| at.max(pace))));
+        };
+        // What was tried before tries again for all the others, whenever it would be due itself.
+        Ok(store.mail_to_try(closed.next, &[])?.map(|_| closed.next))
+    }
+
+    /// Tells people of mails that will not leave, once no more of them come for a moment: ten that were
+    /// refused are one word, and not ten to each.
+    pub(super) fn tell_of_given_up(&mut self, now: Moment) -> Result<(), Fault> {
+        let rows = lock(&self.store).untold()?;
+        if self.told_at(&rows).is_none_or(|at| now < at) {
+            return Ok(());
+        }
+        let ids: Vec<i64> = rows.iter().map(|listed| listed.row.id).collect();
+        let mails: Vec<GivenUp> = rows
+            .into_iter()
+            .map(|listed| GivenUp {
+                label: listed.row.label,
+                is_unknown: listed.state == "unknown",
+                reply: listed.reply,
+            })
+            .collect();
+        let decision = delivery::given_up(&self.desk, &mails, now, self.entropy.fresh()?);
+        self.carry_out(decision, Cause::GivenUp(&ids))
+    }
+
+    /// When they are told: soon after the last, and not long after the first.
+    fn told_at(&self, rows: &[Listed]) -> Option<Moment> {
+        let (first, last) = (rows.iter().map(|r| r.at).min()?, rows.iter().map(|r| r.at).max()?);
+        Some(names::later(last, QUIET).min(names::later(first, TOLD_AFTER)))
+    }
+
+    /// When that is.
+    pub(super) fn next_word_of_given_up(&self) -> Result<Option<Moment>, Fault> {
+        let rows = lock(&self.store).untold()?;
+        Ok(self.told_at(&rows))
+    }
+
+    /// How many mails couriers have in hand.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.busy.len()
+    }
+
+    /// Calls back all that is in hand and has not left: the desk stops.
+    pub fn call_back(&self) {
+        self.door.fetch_add(1, Ordering::SeqCst);
+        lock(&self.store).recalled.extend(self.busy.keys());
+    }
+
+    /// What tells couriers that a mail in hand is to be put back.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        Arc::clone(&self.door)
+    }
+
+    /// Why nothing leaves, if nothing has for a while: for `status`, since no mail can say it.
+    pub(super) fn watch_the_server(&mut self, now: Moment) -> Result<(), Fault> {
+        let closed = self.pace.closed();
+        let long = closed.filter(|closed| now >= names::later(closed.since, TOLD_AFTER));
+        let alarm = long.map(|closed| {
+            let since = closed.since.format("%Y-%m-%d %H:%M UTC");
+            let why = texts::clean_line(&closed.why, 200);
+            format!("the mail server has taken nothing since {since}: {why}")
+        });
+        if alarm.is_some() != self.shut_told.is_some() {
+            lock(&self.store).set_alarm("smtp", alarm.as_deref())?;
+            self.shut_told = alarm;
+        }
+        Ok(())
+    }
+
     /// A held mail is looked at again soon; `/resume` has no need to know where it lies.
     pub(super) fn postpone(&self, row: &Outgoing, now: Moment) -> Result<(), Fault> {
         let soon = names::later(now, Span::seconds(2));
@@ -65,7 +161,7 @@ impl Engine {
             id: row.id,
             state: "waiting",
             next_attempt: soon,
-            unknowns: row.unknowns,
+            tries: row.tries,
             reply: String::new(),
         };
         lock(&self.store).commit(
@@ -79,25 +175,28 @@ impl Engine {
             id: row.id,
             state: "withdrawn",
             next_attempt: now,
-            unknowns: row.unknowns,
+            tries: row.tries,
             reply: String::new(),
         };
         self.delivered(row, Delivery::Withdrawn, "", &settled, now)
     }
 
-    /// The bytes of a mail, which are about to be sent: that is written down first.
-    ///
-    /// # Errors
-    /// As [`Outbox::in_flight`](crate::ports::store::Outbox::in_flight), and when it was called back.
-    pub fn in_flight(store: &SharedStore, row: &Outgoing) -> Result<Vec<u8>, Fault> {
+    /// The bytes of mails that are about to be sent, in the same order: that is written down first, for all
+    /// of them together. One that was called back, or has none, is not sent.
+    pub fn in_flight(store: &SharedStore, rows: &[i64]) -> Vec<Result<Vec<u8>, Fault>> {
+        let called_back =
+            || Fault::new("it was called back before it left", "nothing; it is looked at again");
         let mut store = lock(store);
-        if store.recalled.remove(&row.id) {
-            return Err(Fault::new(
-                "it was called back before it left",
-                "nothing; it is looked at again",
-            ));
-        }
-        store.in_flight(row.id)
+        let stays: Vec<bool> = rows.iter().map(|row| store.recalled.remove(row)).collect();
+        let leave: Vec<i64> =
+            rows.iter().zip(&stays).filter(|(_, stays)| !**stays).map(|(row, _)| *row).collect();
+        let bytes = match store.in_flight(&leave) {
+            Ok(bytes) => bytes,
+            Err(fault) => return rows.iter().map(|_| Err(fault.clone())).collect(),
+        };
+        let mut bytes = bytes.into_iter();
+        let mut of = |stays: &bool| if *stays { None } else { bytes.next().flatten() };
+        stays.iter().map(|stays| of(stays).ok_or_else(called_back)).collect()
     }
 
     /// Takes in how an attempt ended.
@@ -106,7 +205,7 @@ impl Engine {
     /// When it cannot be written.
     pub fn settle(&mut self, row: &Outgoing, outcome: &Outcome) -> Result<(), Fault> {
         let now = self.now();
-        let (settled, delivery) = self.settled(row, outcome, now);
+        let (settled, delivery) = self.settled(row, outcome, now)?;
         match delivery {
             Some(delivery) => self.delivered(row, delivery, &settled.reply, &settled, now),
             None => lock(&self.store).commit(
@@ -124,26 +223,26 @@ impl Engine {
         let now = self.now();
         let mut together = Decision::default();
         let mut rows = Vec::new();
+        let mut again = Vec::new();
         for (row, outcome) in done {
-            if !matches!(outcome, Outcome::Accepted(_)) {
-                self.settle(row, outcome)?;
-                continue;
+            let (settled, delivery) = self.settled(row, outcome, now)?;
+            match delivery {
+                None => again.push(settled),
+                Some(Delivery::Accepted) => {
+                    let (id, fresh) = (Self::id_of(row)?, self.entropy.fresh()?);
+                    let (label, reply) = (&row.label, &settled.reply);
+                    let accepted = Delivery::Accepted;
+                    let more =
+                        delivery::delivered(&self.desk, &id, label, accepted, reply, now, fresh);
+                    together.merge(more);
+                    rows.push(settled);
+                }
+                Some(other) => self.delivered(row, other, &settled.reply, &settled, now)?,
             }
-            let (settled, _) = self.settled(row, outcome, now);
-            let id = Self::id_of(row)?;
-            let label = &row.label;
-            let accepted = Delivery::Accepted;
-            let more = delivery::delivered(
-                &self.desk,
-                &id,
-                label,
-                accepted,
-                &settled.reply,
-                now,
-                self.entropy.fresh()?,
-            );
-            together.merge(more);
-            rows.push(settled);
+        }
+        if !again.is_empty() {
+            let commit = Commit { outbox: &again, ..Commit::default() };
+            lock(&self.store).commit(self.desk.head, &commit)?;
         }
         if rows.is_empty() {
             return Ok(());
@@ -151,34 +250,66 @@ impl Engine {
         self.carry_out(together, Cause::Delivered(&rows))
     }
 
-    /// What an attempt comes to, for its row and for the history.
+    /// What an attempt comes to, for its row, for the history, and for all the others.
     pub(super) fn settled(
         &mut self,
         row: &Outgoing,
         outcome: &Outcome,
         now: Moment,
-    ) -> (Settled, Option<Delivery>) {
+    ) -> Result<(Settled, Option<Delivery>), Fault> {
         self.busy.remove(&row.id);
-        let unknowns = row.unknowns.saturating_add(u32::from(*outcome == Outcome::Unknown));
-        let attempts = row.attempts.saturating_add(1);
-        let (state, next_attempt, delivery) =
-            match after(outcome, attempts, unknowns, row.written, now) {
-                Next::Sent => ("sent", now, Some(Delivery::Accepted)),
-                Next::Dead => ("dead", now, Some(Delivery::Dead)),
-                Next::Unknown => ("unknown", now, Some(Delivery::Unknown)),
-                Next::Again(at) => ("waiting", at, None),
-            };
-        let reply = match outcome {
-            Outcome::Accepted(reply) | Outcome::Later(reply) | Outcome::Refused(reply) => {
-                texts::clean_line(reply, 200)
-            }
-            Outcome::Unknown => String::new(),
+        let (next, tries) = after(outcome, row.tries, &self.pace, now);
+        let (state, next_attempt, delivery) = match next {
+            Next::Sent => ("sent", now, Some(Delivery::Accepted)),
+            Next::Dead => ("dead", now, Some(Delivery::Dead)),
+            Next::Unknown => ("unknown", now, Some(Delivery::Unknown)),
+            Next::Again(at) => ("waiting", at, None),
         };
-        tracing::info!(outbox = row.id, state, attempts, "A mail was handed over, or not.");
+        let reply = match outcome {
+            Outcome::Accepted(reply)
+            | Outcome::Said(_, reply)
+            | Outcome::Broken(reply)
+            | Outcome::Never(reply) => texts::clean_line(reply, 200),
+            Outcome::Unknown => "the connection broke after the last byte".to_owned(),
+            Outcome::Untried => String::new(),
+        };
+        tracing::info!(outbox = row.id, state, reply, "A mail was handed over, or not.");
         if row.label.purpose == Purpose::ClockProbe && delivery == Some(Delivery::Accepted) {
             self.clock_probe.handed_over(&row.message_id, now);
         }
-        (Settled { id: row.id, state, next_attempt, unknowns, reply }, delivery)
+        self.hear_of_the_server(row.id, outcome, &reply, now)?;
+        Ok((Settled { id: row.id, state, next_attempt, tries, reply }, delivery))
+    }
+
+    /// What an outcome says of the mail server, and so of all other mails.
+    fn hear_of_the_server(
+        &mut self,
+        row: i64,
+        outcome: &Outcome,
+        why: &str,
+        now: Moment,
+    ) -> Result<(), Fault> {
+        let turn = match outcome {
+            Outcome::Accepted(_) => self.pace.taken(now),
+            Outcome::Said(stage, said) => {
+                self.pace.failed(row, Some(verdict::blame(*stage, said)), why, now)
+            }
+            Outcome::Broken(_) => self.pace.failed(row, Some(Blame::Server), why, now),
+            Outcome::Unknown => self.pace.failed(row, None, why, now),
+            Outcome::Never(_) | Outcome::Untried => Turn::Same,
+        };
+        match turn {
+            Turn::Same => {}
+            Turn::Closes => {
+                self.door.fetch_add(1, Ordering::SeqCst);
+                tracing::warn!(why, "The mail server takes nothing; one mail at a time tries it.");
+            }
+            Turn::Opens { of_server } => {
+                let count = if of_server { lock(&self.store).let_go(now)? } else { 0 };
+                tracing::info!(count, "The mail server takes mails again; what waited goes on.");
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn id_of(row: &Outgoing) -> Result<MessageId, Fault> {

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::domain::decide::time::{migrated, restored};
@@ -17,6 +18,7 @@ use crate::domain::facts::settings::Settings;
 use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::{RefKey, Roster};
 use crate::domain::outgoing::mail::Label;
+use crate::domain::outgoing::pace::Pace;
 use crate::domain::process::calendar::Calendars;
 use crate::edge::compose::Sender;
 use crate::edge::pgp::{Directory, Keyring};
@@ -55,6 +57,10 @@ pub struct Kept {
     store: Box<dyn Store>,
     recalled: BTreeSet<i64>,
 }
+
+/// Counts how often all that is in hand was called back: because the mail server takes nothing, or because
+/// the desk stops. A courier that was given a mail before the last time puts it back.
+pub type Door = Arc<AtomicU64>;
 
 impl Deref for Kept {
     type Target = dyn Store;
@@ -98,6 +104,10 @@ pub struct Engine {
     made: Moment,
     witness: witness::Standing,
     alive: Option<Moment>,
+    pace: Pace,
+    door: Door,
+    /// What `status` shows of a mail server that takes nothing.
+    shut_told: Option<String>,
 }
 
 /// Replays a store's journal.
@@ -160,12 +170,16 @@ impl Engine {
             made,
             witness: witness::Standing::default(),
             alive: None,
+            pace: Pace::default(),
+            door: Door::default(),
+            shut_told: None,
         };
         if engine.is_rolled_back()? {
             // Nothing is written to it: a copy that was put in place by mistake is put away again.
             return Ok(engine);
         }
         lock(&engine.store).set_alarm("clock", None)?;
+        lock(&engine.store).set_alarm("smtp", None)?;
         let before = engine.desk.configured.is_some().then(|| engine.desk.settings.clone());
         let staff = engine.desk.staff();
         engine.configure(sources)?;
@@ -256,7 +270,7 @@ impl Engine {
                 id: row.id,
                 state: "unknown",
                 next_attempt: now,
-                unknowns: row.unknowns.saturating_add(1),
+                tries: row.tries,
                 reply: "the store was put back from a backup".to_owned(),
             };
             self.delivered(row, Delivery::Unknown, "", &settled, now)?;

@@ -25,7 +25,7 @@ impl Engine {
     /// When the store cannot be read.
     pub fn next_due(&self) -> Result<Option<Moment>, Fault> {
         let soon = names::later(self.now(), Span::seconds(1));
-        let mail = lock(&self.store).next_mail()?;
+        let mail = self.next_mail()?;
         if self.held().is_some() {
             return Ok(mail.map(|at| at.max(names::later(self.now(), Span::seconds(5)))));
         }
@@ -40,7 +40,8 @@ impl Engine {
         let probe = notice.filter(|_| asks).and_then(|at| self.clock_probe.due(at));
         let probe = probe.map(|at| at.max(soon));
         let witness = self.witness_due().filter(|_| asks).map(|at| at.max(soon));
-        Ok(agenda.into_iter().chain(mail).chain(probe).chain(witness).min())
+        let given_up = self.next_word_of_given_up()?;
+        Ok(agenda.into_iter().chain(mail).chain(probe).chain(witness).chain(given_up).min())
     }
 
     /// Does what is due. Level-triggered: it looks at what is due, whatever woke it. Stops after some
@@ -55,6 +56,8 @@ impl Engine {
             return Ok(false);
         }
         self.is_alive(now)?;
+        self.watch_the_server(now)?;
+        self.tell_of_given_up(now)?;
         let before = self.unvouched.clone();
         self.send_clock_probe()?;
         let vouched = self.vouched();

@@ -11,6 +11,7 @@ use crate::domain::facts::event::Blob;
 use crate::domain::facts::names::{Digest, Handle, MessageId, Moment};
 use crate::domain::facts::record::{Body, Head, Line, Record};
 use crate::domain::outgoing::mail::Label;
+use crate::domain::outgoing::tries::Tries;
 use crate::error::Fault;
 
 /// A mail as it came from the server.
@@ -81,10 +82,14 @@ pub struct Outgoing {
     pub recipient: String,
     /// When it was written.
     pub written: Moment,
+    /// How many bytes it has.
+    pub size: u64,
     /// Attempts before this one.
     pub attempts: u32,
-    /// Attempts whose end is not known.
-    pub unknowns: u32,
+    /// What came of them.
+    pub tries: Tries,
+    /// Whether the operator wants it withdrawn.
+    pub unwanted: bool,
     /// Whether the last bytes were on their way when we stopped.
     pub in_flight: bool,
 }
@@ -96,10 +101,10 @@ pub struct Settled {
     pub id: i64,
     /// `waiting`, `sent`, `dead`, `unknown` or `withdrawn`.
     pub state: &'static str,
-    /// When to try again, while it waits.
+    /// When to try again, while it waits; otherwise when that was settled.
     pub next_attempt: Moment,
-    /// Attempts whose end is not known.
-    pub unknowns: u32,
+    /// What came of the attempts.
+    pub tries: Tries,
     /// The server's answer, shortened.
     pub reply: String,
 }
@@ -119,6 +124,23 @@ pub struct Commit<'a> {
     pub inbox: Option<(i64, &'a str)>,
     /// The outbox rows that are settled.
     pub outbox: &'a [Settled],
+    /// The outbox rows of which people are told that they will not leave.
+    pub told: &'a [i64],
+}
+
+/// A row of the outbox, as people are shown it.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The row.
+    pub row: Outgoing,
+    /// `waiting`, `sent`, `dead`, `unknown` or `withdrawn`.
+    pub state: String,
+    /// When it is tried next; of what is settled, when that was.
+    pub at: Moment,
+    /// What the server said last, shortened.
+    pub reply: String,
+    /// How often the operator had it tried again.
+    pub retried: u32,
 }
 
 /// Counts for `status`.
@@ -325,11 +347,24 @@ pub const WITNESS: &str = "witness";
 
 /// The mails that are to leave.
 pub trait Outbox {
-    /// Mails that may be handed over now, the longest due first.
+    /// Mails that may be handed over now, the most urgent first, and of those the longest due.
     ///
     /// # Errors
     /// When they cannot be read.
     fn due_mails(&self, now: Moment, max: u32) -> Result<Vec<Outgoing>, Fault>;
+
+    /// The mail to try whether the mail server is there: the longest due of all, or of those that were
+    /// tried before the next that will be; none of these.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn mail_to_try(&self, now: Moment, not: &[i64]) -> Result<Option<Outgoing>, Fault>;
+
+    /// Lets all that was put off go at once: it was not their fault.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn let_go(&mut self, now: Moment) -> Result<usize, Fault>;
 
     /// When the next mail may be handed over.
     ///
@@ -343,18 +378,49 @@ pub trait Outbox {
     /// When it cannot be written; then nothing is dialled.
     fn attempt(&mut self, rows: &[(i64, Moment)]) -> Result<(), Fault>;
 
-    /// The bytes of a mail, which are about to be sent: that is written down first, so that nobody
-    /// can have them without.
+    /// The bytes of mails that are about to be sent, in the same order: that is written down first, for all
+    /// of them together, so that nobody can have them without. Nothing for one that has none any more.
     ///
     /// # Errors
-    /// When it cannot be written down, or the bytes are gone; then nothing is sent.
-    fn in_flight(&mut self, id: i64) -> Result<Vec<u8>, Fault>;
+    /// When it cannot be written down; then nothing is sent.
+    fn in_flight(&mut self, ids: &[i64]) -> Result<Vec<Option<Vec<u8>>>, Fault>;
 
     /// Mails whose last bytes were on their way when the desk stopped.
     ///
     /// # Errors
     /// When they cannot be read.
     fn left_in_flight(&self) -> Result<Vec<Outgoing>, Fault>;
+
+    /// Mails that will not leave, or may have, of which nobody is told yet; a thousand at most.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn untold(&self) -> Result<Vec<Listed>, Fault>;
+
+    /// The newest rows that wait or will not leave, or the one of a number, whatever its state.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn listed(&self, id: Option<i64>, max: u32) -> Result<Vec<Listed>, Fault>;
+
+    /// Has a mail tried again: one that waits at once, one that was given up once more with its Message-ID,
+    /// and only once. Says whether it is.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn retry(&mut self, id: i64, now: Moment) -> Result<bool, Fault>;
+
+    /// Has a mail that waits withdrawn; the desk does so when it looks next. Says whether it waits.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn withdraw(&mut self, id: i64, now: Moment) -> Result<bool, Fault>;
+
+    /// Forgets the bytes of what was given up before a moment. Says how many there were.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn forget_given_up(&mut self, before: Moment) -> Result<usize, Fault>;
 
     /// Whether one of our mails has this Message-ID.
     ///

@@ -10,7 +10,7 @@ use crate::domain::facts::names::{Address, Handle, Moment, PersonId, Span, later
 use crate::domain::facts::settings::Settings;
 use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::{Person, Roster};
-use crate::domain::outgoing::mail::Outcome;
+use crate::domain::outgoing::verdict::{self, Outcome};
 use crate::domain::process::calendar;
 use crate::domain::process::offset::{Calendar, Snap, WeekDays};
 use crate::domain::process::playbook::BUILTIN;
@@ -390,9 +390,9 @@ impl PostOffice {
                 self.running()?.take_in(&[(None, raw)])?;
                 while self.running()?.work_inbox()? > 0 {}
             }
-            let outcome = match Engine::in_flight(&self.engine()?.store(), &row) {
-                Ok(bytes) => self.hand_over(&row.recipient, &bytes)?,
-                Err(fault) => Outcome::Later(fault.to_string()),
+            let outcome = match Engine::in_flight(&self.engine()?.store(), &[row.id]).pop() {
+                Some(Ok(bytes)) => self.hand_over(&row.recipient, &bytes)?,
+                Some(Err(_)) | None => Outcome::Untried,
             };
             // The last bytes were sent, and the answer was not written down.
             if !to_itself && self.cut()? {
@@ -407,7 +407,8 @@ impl PostOffice {
     fn take_bulk(&mut self, rows: Vec<Outgoing>) -> Result<(), Fault> {
         let mut done = Vec::new();
         for row in rows {
-            let bytes = Engine::in_flight(&self.engine()?.store(), &row)?;
+            let bytes = Engine::in_flight(&self.engine()?.store(), &[row.id]).pop().transpose()?;
+            let bytes = bytes.unwrap_or_default();
             if let Some(bulk) = &mut self.bulk {
                 bulk(bytes.len());
             }
@@ -429,7 +430,9 @@ impl PostOffice {
         }
         let who = Who::ALL.into_iter().find(|who| who.address() == to);
         let who = who.or_else(|| self.is_list(to).then_some(Who::List));
-        let Some(who) = who else { return Ok(Outcome::Refused("550 no such person".to_owned())) };
+        let Some(who) = who else {
+            return Ok(Outcome::Said(verdict::Stage::To, "550 no such person".to_owned()));
+        };
         if let Some(answer) = self.answers.get_mut(&who).and_then(VecDeque::pop_front) {
             return Ok(answer);
         }

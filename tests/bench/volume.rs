@@ -23,7 +23,9 @@ use embargod::config::Config;
 use embargod::domain::facts::event::{Purpose, Recipient};
 use embargod::domain::facts::names::{Address, Handle, Moment, PersonId, Span};
 use embargod::domain::model::roster::Person;
-use embargod::domain::outgoing::mail::{Label, Outcome};
+use embargod::domain::outgoing::mail::Label;
+use embargod::domain::outgoing::tries::Tries;
+use embargod::domain::outgoing::verdict::Outcome;
 use embargod::edge::pgp::{Certificate, Keyring, generate};
 use embargod::edge::pool;
 use embargod::edge::smtp::Courier;
@@ -82,16 +84,16 @@ fn handed_over(config: &Config, mails: &[Vec<u8>], now: Moment) -> Duration {
             (row(n, now), mail)
         })
         .collect();
-    let share = rows.len().div_ceil(config.connections);
+    let share = rows.len().div_ceil(config.smtp.connections);
     let started = Instant::now();
     runtime.block_on(async {
         let mut couriers = tokio::task::JoinSet::new();
         for rows in rows.chunks(share).map(<[_]>::to_vec) {
             let own = config.sources.settings.address.clone();
-            let mut courier = Courier::new(config.smtp.clone(), own);
+            let mut courier = Courier::new(config.smtp.server.clone(), own);
             couriers.spawn(async move {
                 for (row, bytes) in rows {
-                    let outcome = courier.hand_over(&row, async { Ok(bytes) }).await;
+                    let outcome = courier.hand_over(&row, async { Ok(bytes) }, || {}).await;
                     assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
                 }
             });
@@ -117,7 +119,9 @@ fn row(n: i64, now: Moment) -> Outgoing {
         recipient: format!("paul+m{n}@people.test"),
         written: now,
         attempts: 0,
-        unknowns: 0,
+        size: 0,
+        tries: Tries::default(),
+        unwanted: false,
         in_flight: false,
     }
 }

@@ -1,11 +1,13 @@
 //! Mails on their way: whether one may still leave, and what follows from how that ended.
 
+use std::collections::BTreeMap;
+
 use crate::domain::decide::copies::is_entitled;
 use crate::domain::decide::decision::{Decision, Entry};
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Delivery, Event, Purpose, Recipient};
-use crate::domain::facts::names::{Fresh, MessageId, Moment, TaskId};
+use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, TaskId};
 use crate::domain::model::desk::Desk;
 use crate::domain::outgoing::mail::{Label, Mail, Words};
 use crate::domain::outgoing::texts;
@@ -93,43 +95,72 @@ pub fn delivered(
         let reply = texts::clean_line(reply, 120);
         work.add(Event::Delivered { message_id: message_id.clone(), outcome, reply });
     }
-    // An alert that cannot be delivered must not make another one; and an answer to an address that
-    // a stranger made up is nobody's trouble.
-    let unproven = matches!(label.to, Recipient::Outsider(_))
-        || matches!(label.purpose, Purpose::Acknowledgement | Purpose::Key);
-    if label.purpose == Purpose::Alert || unproven {
-        return work.done();
-    }
-    let who = relay::who(desk, &label.to);
-    let reply = texts::clean_line(reply, 200);
-    match outcome {
-        Delivery::Dead => {
-            let lines =
-                [format!("Our mail to {who} was refused for good. The server said: {reply}")];
-            relay::alert(
-                &mut work,
-                Some(&label.to),
-                "A mail could not be delivered",
-                &lines,
-                "check the address, and reach them by another way.",
-            );
-        }
-        Delivery::Unknown => {
-            let lines = [format!(
-                "Twice the connection broke after our mail to {who} was handed over. They may have it twice, or not."
-            )];
-            relay::alert(
-                &mut work,
-                Some(&label.to),
-                "It is not known whether a mail left",
-                &lines,
-                "ask them.",
-            );
-        }
-        Delivery::Queued | Delivery::Accepted | Delivery::Withheld | Delivery::Withdrawn => {}
-    }
     work.done()
 }
+
+/// A mail that will not leave, or of which nobody knows whether it did.
+#[derive(Debug, Clone)]
+pub struct GivenUp {
+    /// What it was.
+    pub label: Label,
+    /// Whether it may have left.
+    pub is_unknown: bool,
+    /// What the server said last.
+    pub reply: String,
+}
+
+/// Tells people of mails that will not leave: those of an incident in one word, however many they are.
+pub fn given_up(desk: &Desk, mails: &[GivenUp], now: Moment, mut fresh: Fresh) -> Decision {
+    // An alert that cannot be delivered must not make another one; and an answer to an address that
+    // a stranger made up is nobody's trouble.
+    let matters = |mail: &&GivenUp| {
+        let unproven = matches!(mail.label.to, Recipient::Outsider(_))
+            || matches!(mail.label.purpose, Purpose::Acknowledgement | Purpose::Key);
+        mail.label.purpose != Purpose::Alert && !unproven
+    };
+    let mut by_incident: BTreeMap<Option<&Handle>, Vec<&GivenUp>> = BTreeMap::new();
+    for mail in mails.iter().filter(matters) {
+        by_incident.entry(mail.label.about.as_ref()).or_default().push(mail);
+    }
+    let mut together = Decision::default();
+    for (about, mails) in by_incident {
+        let mut work = Work::on(desk, about, now, Fresh::new(fresh.draw()));
+        let say = |mail: &&GivenUp| {
+            let (who, reply) =
+                (relay::who(desk, &mail.label.to), texts::clean_line(&mail.reply, 200));
+            if mail.is_unknown {
+                format!(
+                    "The connection broke each time after our mail to {who} was handed over. They may have it several times, or not."
+                )
+            } else {
+                format!("Our mail to {who} was refused for good. The server said: {reply}")
+            }
+        };
+        let mut lines: Vec<String> = mails.iter().take(SHOWN_MAX).map(say).collect();
+        if let Some(more) = mails.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+            lines.push(format!("And {more} more; `embargod outbox list` shows them."));
+        }
+        let all_unknown = mails.iter().all(|mail| mail.is_unknown);
+        let heading = match (all_unknown, mails.len()) {
+            (true, _) => "It is not known whether a mail left",
+            (false, 1) => "A mail could not be delivered",
+            (false, _) => "Mails could not be delivered",
+        };
+        let next = if all_unknown {
+            "ask them."
+        } else {
+            "check the address, and reach them by another way. The operator can have it tried once more: `embargod outbox retry`."
+        };
+        let first = mails.first().map(|mail| &mail.label.to);
+        let one = first.filter(|to| mails.iter().all(|mail| mail.label.to == **to));
+        relay::alert(&mut work, one, heading, &lines, next);
+        together.merge(work.done());
+    }
+    together
+}
+
+/// So many are named in one word.
+const SHOWN_MAX: usize = 20;
 
 /// Whether being taken by the mail server is part of the history: notices, for the ledger, and
 /// what ends the human clock.

@@ -1,14 +1,13 @@
-//! Mails that are to leave, as the domain writes them, and what becomes of an attempt.
+//! Mails that are to leave, as the domain writes them.
 //!
 //! A [`Mail`] names its recipient by what they are, carries the words as a type that says whether
-//! they may leave in clear, and is turned into bytes by the sealer at the edge. The ladder of
-//! attempts is [`after`].
+//! they may leave in clear, and is turned into bytes by the sealer at the edge.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::facts::event::{Blob, Enclosure, Purpose, Recipient};
 use crate::domain::facts::letter::Attachment;
-use crate::domain::facts::names::{Address, Fingerprint, Handle, MessageId, Moment, Span, later};
+use crate::domain::facts::names::{Address, Fingerprint, Handle, MessageId, Moment};
 use crate::domain::outgoing::texts::{ClearText, Written};
 
 /// Proof that the gates before a public notice were open when it was released. Only
@@ -91,80 +90,25 @@ pub struct Label {
     pub key: Option<Fingerprint>,
 }
 
-/// What a mail server did with a mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It answered 250 after the last byte; its words.
-    Accepted(String),
-    /// It refused for now, or could not be reached: 4xx, a broken connection before the last byte.
-    Later(String),
-    /// It refused for good: 5xx.
-    Refused(String),
-    /// The connection broke, or we stopped, between the last byte and the answer.
-    Unknown,
-}
-
-/// What follows from an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// It left.
-    Sent,
-    /// Try again then.
-    Again(Moment),
-    /// It may have left twice already; not tried again, people are told.
-    Unknown,
-    /// It will not leave; people are told.
-    Dead,
-}
-
-/// How long to wait after the n-th failed attempt, in seconds. The last one repeats.
-const LADDER_S: [i64; 9] = [15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800];
-
-/// After so long a mail that was only ever refused for now is dead.
-const GIVE_UP: Span = Span::days(5);
-
-/// Decides what becomes of a mail after an attempt. `unknowns` counts attempts whose end is not
-/// known, this one included: one more try with the same Message-ID is what the promise allows.
-#[must_use]
-pub fn after(
-    outcome: &Outcome,
-    attempts: u32,
-    unknowns: u32,
-    written: Moment,
-    now: Moment,
-) -> Next {
-    match outcome {
-        Outcome::Accepted(_) => Next::Sent,
-        Outcome::Refused(_) => Next::Dead,
-        Outcome::Unknown if unknowns >= 2 => Next::Unknown,
-        Outcome::Unknown => Next::Again(now),
-        Outcome::Later(_) if now > later(written, GIVE_UP) => Next::Dead,
-        Outcome::Later(_) => Next::Again(next_attempt(attempts, now)),
+impl Label {
+    /// How urgent a mail is among all that may leave now, 0 first: notices at their moment and the mail that
+    /// vouches for their clock; what people wait for; what was promised in hours; what can be late; and what
+    /// is said when something is wrong, of which there may be many.
+    #[must_use]
+    pub fn urgency(&self) -> u8 {
+        match self.purpose {
+            Purpose::Notice { .. } | Purpose::ClockProbe => 0,
+            Purpose::Answer | Purpose::Transcript => 1,
+            Purpose::Acknowledgement | Purpose::Key | Purpose::Relay | Purpose::Refusal => 2,
+            Purpose::Reminder
+            | Purpose::Nudge
+            | Purpose::NewKey
+            | Purpose::Waiting
+            | Purpose::Update => 3,
+            Purpose::Alert => 4,
+        }
     }
-}
 
-/// When the next attempt is due if this one, the n-th, comes to nothing. Written to the row before
-/// the server is dialled, so that whatever happens then does not bother it again at once.
-#[must_use]
-pub fn next_attempt(attempts: u32, now: Moment) -> Moment {
-    let step = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
-    let wait = LADDER_S.get(step).or(LADDER_S.last()).copied().unwrap_or(3_600);
-    later(now, Span::seconds(wait))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn temporary_refusals_are_tried_again_and_permanent_ones_are_not() {
-        let now: Moment = "2026-12-01T00:00:00Z".parse().unwrap();
-        let soon = Outcome::Later("451".into());
-        assert_eq!(after(&soon, 1, 0, now, now), Next::Again(later(now, Span::seconds(15))));
-        assert_eq!(after(&soon, 99, 0, now, now), Next::Again(later(now, Span::hours(8))));
-        assert_eq!(after(&soon, 9, 0, now, later(now, Span::days(6))), Next::Dead);
-        assert_eq!(after(&Outcome::Refused("550".into()), 1, 0, now, now), Next::Dead);
-        assert_eq!(after(&Outcome::Unknown, 1, 1, now, now), Next::Again(now));
-        assert_eq!(after(&Outcome::Unknown, 2, 2, now, now), Next::Unknown);
-    }
+    /// The least urgent.
+    pub const LEAST_URGENT: u8 = 4;
 }

@@ -5,4 +5,5 @@
 pub mod mail;
 pub mod pace;
 pub mod texts;
+pub mod tries;
 pub mod verdict;

@@ -33,7 +33,9 @@ pub enum Outcome {
     Broken(String),
     /// The connection broke, or we stopped, between the last byte and the answer.
     Unknown,
-    /// Nobody dialled: it was put back.
+    /// It cannot be handed over at all, whatever the server would say; why.
+    Never(String),
+    /// Nothing was sent: it was put back.
     Untried,
 }
 
@@ -145,10 +147,8 @@ pub fn blame(stage: Stage, said: &str) -> Blame {
                 && (details.is_empty() || details.contains(&detail))
                 && at(stages)
         });
-        return match row.map_or(Blame::Server, |(.., blame)| *blame) {
-            Blame::Unclear if ours => Blame::Server,
-            blame => blame,
-        };
+        let blame = row.map_or(Blame::Server, |(.., blame)| *blame);
+        return if blame == Blame::Unclear && ours { Blame::Server } else { blame };
     }
     let mut rows = PLAIN.iter();
     match rows.find(|(known, stages, _)| *known == code && at(stages)).map(|(.., blame)| *blame) {

@@ -1,23 +1,26 @@
 //! The outbox: which mails may leave, when they are tried again, and which are ours.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::types::Type;
+use rusqlite::{OptionalExtension, Row, ToSql, Transaction, params};
 
 use crate::domain::facts::names::{MessageId, Moment};
 use crate::domain::outgoing::mail::Label;
+use crate::domain::outgoing::tries::Tries;
 use crate::error::{Fault, Place};
 
 use crate::edge::sqlite::{Sqlite, millis, moment};
-use crate::ports::store::{Outbox, Outgoing, Sealed, Settled};
+use crate::ports::store::{Listed, Outbox, Outgoing, Sealed, Settled};
 
 /// Puts a mail into the outbox.
 pub(super) fn put(tx: &Transaction<'_>, mail: &Sealed) -> Result<(), Fault> {
     let place = || "outbox".to_owned();
     let sql =
-        "INSERT INTO outbox (message_id, label, return_token, recipient, written, next_attempt)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?5)";
+        "INSERT INTO outbox (message_id, label, return_token, recipient, written, next_attempt, urgency)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)";
+    let urgency = mail.label.urgency();
     let label = serde_json::to_string(&mail.label).at(place)?;
     let at = millis(mail.not_before);
-    let row = params![mail.message_id, label, mail.return_token, mail.recipient, at];
+    let row = params![mail.message_id, label, mail.return_token, mail.recipient, at, urgency];
     let id = tx.prepare_cached(sql).at(place)?.insert(row).at(place)?;
     let sql = "INSERT INTO sealed (id, bytes) VALUES (?1, ?2)";
     tx.prepare_cached(sql).at(place)?.execute(params![id, mail.bytes]).at(place).map(|_| ())
@@ -26,61 +29,128 @@ pub(super) fn put(tx: &Transaction<'_>, mail: &Sealed) -> Result<(), Fault> {
 /// Writes down what became of a mail. Its bytes are kept only while it waits.
 pub(super) fn settle(tx: &Transaction<'_>, settled: &Settled) -> Result<(), Fault> {
     let place = || "outbox".to_owned();
-    let sql = "UPDATE outbox SET state = ?2, next_attempt = ?3, unknowns = ?4, reply = ?5,
-               in_flight = 0 WHERE id = ?1";
-    let at = millis(settled.next_attempt);
-    let row = params![settled.id, settled.state, at, settled.unknowns, settled.reply];
+    let sql = "UPDATE outbox SET state = ?2, next_attempt = ?3, reply = ?4, unknowns = ?5,
+               deferrals = ?6, refusals = ?7, since = ?8, in_flight = 0 WHERE id = ?1";
+    let (at, tries) = (millis(settled.next_attempt), settled.tries);
+    let row = params![
+        settled.id,
+        settled.state,
+        at,
+        settled.reply,
+        tries.unknowns,
+        tries.deferrals,
+        tries.refusals,
+        tries.since.map(millis)
+    ];
     tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
-    if settled.state == "waiting" {
+    // What was given up may be tried once more by the operator, with its Message-ID.
+    if ["waiting", "dead", "unknown"].contains(&settled.state) {
         return Ok(());
     }
+    forget(tx, settled.id)
+}
+
+fn forget(tx: &Transaction<'_>, id: i64) -> Result<(), Fault> {
+    let place = || "outbox".to_owned();
     // Without zeros over it: a mail is sealed to its recipient or tells nothing, and one of megabytes
     // would be enciphered again just to be forgotten.
     tx.pragma_update(None, "secure_delete", false).at(place)?;
     let sql = "DELETE FROM sealed WHERE id = ?1";
-    let deleted = tx.prepare_cached(sql).at(place)?.execute([settled.id]).at(place);
+    let deleted = tx.prepare_cached(sql).at(place)?.execute([id]).at(place);
     tx.pragma_update(None, "secure_delete", true).at(place)?;
     deleted.map(|_| ())
 }
 
+/// What is read of a row, in the order in which [`outgoing`] takes it.
+const COLUMNS: &str =
+    "id, message_id, label, return_token, recipient, written, attempts, in_flight,
+     unknowns, deferrals, refusals, since, unwanted,
+     coalesce((SELECT length(bytes) FROM sealed WHERE sealed.id = outbox.id), 0)";
+
+fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
+    let (since, size): (Option<i64>, i64) = (row.get(11)?, row.get(13)?);
+    let label: String = row.get(2)?;
+    let label = serde_json::from_str(&label)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(2, Type::Text, error.into()))?;
+    Ok(Outgoing {
+        id: row.get(0)?,
+        message_id: row.get(1)?,
+        label,
+        return_token: row.get(3)?,
+        recipient: row.get(4)?,
+        written: moment(row.get(5)?),
+        size: size.unsigned_abs(),
+        attempts: row.get(6)?,
+        in_flight: row.get(7)?,
+        tries: Tries {
+            unknowns: row.get(8)?,
+            deferrals: row.get(9)?,
+            refusals: row.get(10)?,
+            since: since.map(moment),
+        },
+        unwanted: row.get(12)?,
+    })
+}
+
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
+    Ok(Listed {
+        row: outgoing(row)?,
+        state: row.get(14)?,
+        at: moment(row.get(15)?),
+        reply: row.get(16)?,
+        retried: row.get(17)?,
+    })
+}
+
 impl Sqlite {
-    fn outgoing(&self, filter: &str, bound: i64, max: u32) -> Result<Vec<Outgoing>, Fault> {
+    /// Waiting mails for which a condition on `?1` holds, the longest due first.
+    fn outgoing(&self, filter: &str, bound: impl ToSql, max: u32) -> Result<Vec<Outgoing>, Fault> {
         let place = || "outbox".to_owned();
         let sql = format!(
-            "SELECT id, message_id, label, return_token, recipient, written, attempts, unknowns, in_flight
-             FROM outbox WHERE state = 'waiting' AND {filter} ORDER BY next_attempt, id LIMIT ?2"
+            "SELECT {COLUMNS} FROM outbox WHERE state = 'waiting' AND {filter}
+             ORDER BY next_attempt, id LIMIT ?2"
         );
         let mut rows = self.db.prepare_cached(&sql).at(place)?;
-        let rows = rows
-            .query_map(params![bound, max], |row| {
-                let label: String = row.get(2)?;
-                let label = serde_json::from_str(&label).map_err(|error| {
-                    rusqlite::Error::FromSqlConversionFailure(
-                        2,
-                        rusqlite::types::Type::Text,
-                        Box::new(error),
-                    )
-                })?;
-                Ok(Outgoing {
-                    id: row.get(0)?,
-                    message_id: row.get(1)?,
-                    label,
-                    return_token: row.get(3)?,
-                    recipient: row.get(4)?,
-                    written: moment(row.get(5)?),
-                    attempts: row.get(6)?,
-                    unknowns: row.get(7)?,
-                    in_flight: row.get(8)?,
-                })
-            })
-            .at(place)?;
+        let rows = rows.query_map(params![bound, max], outgoing).at(place)?;
+        rows.collect::<Result<_, _>>().at(place)
+    }
+
+    fn rows(&self, filter: &str, bound: impl ToSql) -> Result<Vec<Listed>, Fault> {
+        let place = || "outbox".to_owned();
+        let sql = format!(
+            "SELECT {COLUMNS}, state, next_attempt, reply, retried FROM outbox WHERE {filter}"
+        );
+        let mut rows = self.db.prepare_cached(&sql).at(place)?;
+        let rows = rows.query_map([bound], listed).at(place)?;
         rows.collect::<Result<_, _>>().at(place)
     }
 }
 
 impl Outbox for Sqlite {
     fn due_mails(&self, now: Moment, max: u32) -> Result<Vec<Outgoing>, Fault> {
-        self.outgoing("next_attempt <= ?1", millis(now), max)
+        let mut due = Vec::new();
+        for urgency in 0..=Label::LEAST_URGENT {
+            let room = max.saturating_sub(u32::try_from(due.len()).unwrap_or(u32::MAX));
+            if room == 0 {
+                break;
+            }
+            let filter = format!("urgency = {urgency} AND next_attempt <= ?1");
+            due.extend(self.outgoing(&filter, millis(now), room)?);
+        }
+        Ok(due)
+    }
+
+    fn mail_to_try(&self, now: Moment, not: &[i64]) -> Result<Option<Outgoing>, Fault> {
+        let not: Vec<String> = not.iter().map(i64::to_string).collect();
+        let filter =
+            format!("(next_attempt <= ?1 OR attempts > 0) AND id NOT IN ({})", not.join(","));
+        Ok(self.outgoing(&filter, millis(now), 1)?.pop())
+    }
+
+    fn let_go(&mut self, now: Moment) -> Result<usize, Fault> {
+        let sql = "UPDATE outbox SET next_attempt = ?1, deferrals = 0, refusals = 0, since = NULL
+                   WHERE state = 'waiting' AND attempts > 0";
+        self.db.execute(sql, [millis(now)]).at(|| "outbox".to_owned())
     }
 
     fn left_in_flight(&self) -> Result<Vec<Outgoing>, Fault> {
@@ -104,12 +174,70 @@ impl Outbox for Sqlite {
         tx.commit().at(place)
     }
 
-    fn in_flight(&mut self, id: i64) -> Result<Vec<u8>, Fault> {
+    fn in_flight(&mut self, ids: &[i64]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
         let place = || "outbox".to_owned();
-        let sql = "UPDATE outbox SET in_flight = 1 WHERE id = ?1";
-        self.db.prepare_cached(sql).at(place)?.execute([id]).at(place)?;
-        let sql = "SELECT bytes FROM sealed WHERE id = ?1";
-        self.db.prepare_cached(sql).at(place)?.query_row([id], |row| row.get(0)).at(place)
+        let tx = self.db.transaction().at(place)?;
+        let mut mails = Vec::new();
+        for id in ids {
+            let sql = "UPDATE outbox SET in_flight = 1 WHERE id = ?1";
+            tx.prepare_cached(sql).at(place)?.execute([id]).at(place)?;
+            let sql = "SELECT bytes FROM sealed WHERE id = ?1";
+            let mut bytes = tx.prepare_cached(sql).at(place)?;
+            mails.push(bytes.query_row([id], |row| row.get(0)).optional().at(place)?);
+        }
+        tx.commit().at(place)?;
+        Ok(mails)
+    }
+
+    fn untold(&self) -> Result<Vec<Listed>, Fault> {
+        self.rows("state IN ('dead', 'unknown') AND told = 0 ORDER BY id LIMIT ?1", 1_000)
+    }
+
+    fn listed(&self, id: Option<i64>, max: u32) -> Result<Vec<Listed>, Fault> {
+        match id {
+            Some(id) => self.rows("id = ?1", id),
+            None => {
+                let waits = "state IN ('waiting', 'dead', 'unknown') ORDER BY id DESC LIMIT ?1";
+                self.rows(waits, max)
+            }
+        }
+    }
+
+    fn retry(&mut self, id: i64, now: Moment) -> Result<bool, Fault> {
+        let sql = "UPDATE outbox SET next_attempt = ?2, unknowns = 0, deferrals = 0, refusals = 0,
+                          since = NULL, told = 0, retried = retried + (state <> 'waiting'),
+                          state = 'waiting'
+                   WHERE id = ?1 AND in_flight = 0 AND unwanted = 0
+                   AND (state = 'waiting' AND next_attempt > ?2 AND attempts > 0
+                        OR state IN ('dead', 'unknown') AND retried = 0)
+                   AND EXISTS (SELECT 1 FROM sealed WHERE sealed.id = outbox.id)";
+        let changed = self.db.execute(sql, params![id, millis(now)]);
+        changed.at(|| "outbox".to_owned()).map(|count| count > 0)
+    }
+
+    fn withdraw(&mut self, id: i64, now: Moment) -> Result<bool, Fault> {
+        let sql = "UPDATE outbox SET unwanted = 1, next_attempt = min(next_attempt, ?2)
+                   WHERE id = ?1 AND state = 'waiting'";
+        let changed = self.db.execute(sql, params![id, millis(now)]);
+        changed.at(|| "outbox".to_owned()).map(|count| count > 0)
+    }
+
+    fn forget_given_up(&mut self, before: Moment) -> Result<usize, Fault> {
+        let place = || "outbox".to_owned();
+        let tx = self.db.transaction().at(place)?;
+        let ids: Vec<i64> = {
+            let sql =
+                "SELECT id FROM outbox WHERE state IN ('dead', 'unknown') AND next_attempt < ?1
+                       AND EXISTS (SELECT 1 FROM sealed WHERE sealed.id = outbox.id) LIMIT 1000";
+            let mut rows = tx.prepare_cached(sql).at(place)?;
+            let rows = rows.query_map([millis(before)], |row| row.get(0)).at(place)?;
+            rows.collect::<Result<_, _>>().at(place)?
+        };
+        for id in &ids {
+            forget(&tx, *id)?;
+        }
+        tx.commit().at(place)?;
+        Ok(ids.len())
     }
 
     fn is_ours(&self, message_id: &str) -> Result<bool, Fault> {
@@ -176,6 +304,15 @@ mod tests {
             .db
             .execute_batch(
                 "DROP INDEX journal_incident;
+                 DROP INDEX outbox_urgent;
+                 DROP INDEX outbox_untold;
+                 ALTER TABLE outbox DROP COLUMN urgency;
+                 ALTER TABLE outbox DROP COLUMN told;
+                 ALTER TABLE outbox DROP COLUMN retried;
+                 ALTER TABLE outbox DROP COLUMN unwanted;
+                 ALTER TABLE outbox DROP COLUMN deferrals;
+                 ALTER TABLE outbox DROP COLUMN refusals;
+                 ALTER TABLE outbox DROP COLUMN since;
                  ALTER TABLE outbox ADD COLUMN bytes BLOB NOT NULL DEFAULT x'';
                  UPDATE outbox SET bytes = (SELECT bytes FROM sealed WHERE sealed.id = outbox.id);
                  DROP TABLE sealed;
@@ -188,7 +325,7 @@ mod tests {
         assert!(refused.next.contains("embargod run"), "{refused}");
         let mut store = Sqlite::open_alone(&path, &passphrase).unwrap();
         let due = store.due_mails(now, 10).unwrap();
-        assert_eq!(store.in_flight(due[0].id).unwrap(), b"sealed");
+        assert_eq!(store.in_flight(&[due[0].id]).unwrap(), [Some(b"sealed".to_vec())]);
         drop(store);
         assert!(Sqlite::open_alone(&path, &passphrase).is_ok(), "once is enough");
         assert!(Sqlite::open(&path, &passphrase).is_ok());

@@ -83,6 +83,15 @@ CREATE TABLE outbox (
     -- Set just before the last bytes are sent, cleared with the outcome.
     in_flight    INTEGER NOT NULL DEFAULT 0,
     unknowns     INTEGER NOT NULL DEFAULT 0,
+    deferrals    INTEGER NOT NULL DEFAULT 0,
+    refusals     INTEGER NOT NULL DEFAULT 0,
+    since        INTEGER,
+    urgency      INTEGER NOT NULL DEFAULT 3,
+    -- Whether people know that it will not leave.
+    told         INTEGER NOT NULL DEFAULT 0,
+    -- How often the operator has had it tried again, and whether it is to be withdrawn.
+    retried      INTEGER NOT NULL DEFAULT 0,
+    unwanted     INTEGER NOT NULL DEFAULT 0,
     state        TEXT    NOT NULL DEFAULT 'waiting'
                  CHECK (state IN ('waiting', 'sent', 'dead', 'unknown', 'withdrawn')),
     reply        TEXT    NOT NULL DEFAULT ''
@@ -94,4 +103,6 @@ CREATE TABLE sealed (
     bytes BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX outbox_waiting ON outbox (next_attempt) WHERE state = 'waiting';
+CREATE INDEX outbox_untold ON outbox (id) WHERE state IN ('dead', 'unknown') AND told = 0;
+CREATE INDEX outbox_urgent ON outbox (urgency, next_attempt, id) WHERE state = 'waiting';
 CREATE INDEX outbox_troubled ON outbox (id) WHERE state IN ('dead', 'unknown');

@@ -1,0 +1,143 @@
+//! The couriers together: who has which mail in hand, over how many connections.
+//!
+//! So many mails are handed over at a time as the operator says. A server that does not answer after the last
+//! bytes holds up none of the others: whoever waits for it no longer counts, and another connection takes
+//! their place, up to the most that the operator lets stand.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::domain::facts::names::Address;
+use crate::domain::outgoing::verdict::Outcome;
+use crate::edge::server::Server;
+use crate::edge::smtp::Courier;
+use crate::error::Fault;
+use crate::ports::store::Outgoing;
+
+/// A connection that had nothing to do for so long is closed in order.
+const IDLE: Duration = Duration::from_secs(60);
+/// So many mails are marked together at most.
+const MARKED_MAX: usize = 32;
+
+/// Marks mails as about to leave, and gives their bytes.
+pub type Mark = Arc<dyn Fn(&[i64]) -> Vec<Result<Vec<u8>, Fault>> + Send + Sync>;
+/// Hears what became of a mail.
+pub type Settled = Arc<dyn Fn(Outgoing, Outcome) + Send + Sync>;
+/// A mail, and how often all that is in hand had been called back when it was given out.
+pub type Handed = (Outgoing, u64);
+
+/// What couriers need.
+pub struct Post {
+    /// The mail server.
+    pub server: Server,
+    /// The desk's own address.
+    pub own: Address,
+    /// So many mails are handed over at a time.
+    pub connections: usize,
+    /// So many connections stand at most, with those that wait for a slow server.
+    pub connections_max: usize,
+    /// Counts how often all that is in hand was called back.
+    pub door: Arc<AtomicU64>,
+    /// Marks mails as about to leave.
+    pub mark: Mark,
+    /// Hears what became of each.
+    pub settled: Settled,
+}
+
+type Clerk = mpsc::UnboundedSender<(i64, oneshot::Sender<Result<Vec<u8>, Fault>>)>;
+type Idle = Arc<Mutex<Vec<(Courier, tokio::time::Instant)>>>;
+
+/// Starts the couriers; they end when nobody can hand them anything any more. To be called within the
+/// runtime.
+#[must_use]
+pub fn hire(post: Post) -> mpsc::UnboundedSender<Handed> {
+    let (hand, mails) = mpsc::unbounded_channel();
+    tokio::spawn(give_out(post, mails));
+    hand
+}
+
+async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
+    let at_work = Arc::new(Semaphore::new(post.connections));
+    let standing = Arc::new(Semaphore::new(post.connections_max.max(post.connections)));
+    let idle = Idle::default();
+    let clerk = employ(Arc::clone(&post.mark));
+    loop {
+        let Ok(place) = Arc::clone(&at_work).acquire_owned().await else { return };
+        let Ok(line) = Arc::clone(&standing).acquire_owned().await else { return };
+        let (row, number) = loop {
+            match tokio::time::timeout(IDLE, mails.recv()).await {
+                Ok(Some(handed)) => break handed,
+                Ok(None) => return,
+                Err(_) => close_idle(&idle).await,
+            }
+        };
+        let back = Arc::clone(&post.door);
+        let is_called_back = move || back.load(Ordering::SeqCst) != number;
+        if is_called_back() {
+            (post.settled)(row, Outcome::Untried);
+            continue;
+        }
+        // The one that was at work last: its connection is the freshest.
+        let courier = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let courier = courier.map(|(courier, _)| courier);
+        let mut courier =
+            courier.unwrap_or_else(|| Courier::new(post.server.clone(), post.own.clone()));
+        let (idle, clerk, settled) = (Arc::clone(&idle), clerk.clone(), Arc::clone(&post.settled));
+        tokio::spawn(async move {
+            let last_bytes = async {
+                if is_called_back() {
+                    return Err(Fault::new("it was called back", "nothing; it is looked at again"));
+                }
+                let (tell, told) = oneshot::channel();
+                let gone = |_| Fault::new("the desk is stopping", "");
+                clerk.send((row.id, tell)).map_err(|_| Fault::new("the desk is stopping", ""))?;
+                told.await.map_err(gone)?
+            };
+            let outcome = courier.hand_over(&row, last_bytes, move || drop(place)).await;
+            if !courier.is_closed() {
+                let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle.push((courier, tokio::time::Instant::now()));
+            }
+            drop(line);
+            settled(row, outcome);
+        });
+    }
+}
+
+async fn close_idle(idle: &Idle) {
+    let long = |since: &tokio::time::Instant| since.elapsed() >= IDLE;
+    let closed: Vec<_> = {
+        let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = idle.iter().position(|(_, since)| !long(since)).unwrap_or(idle.len());
+        idle.drain(..kept).collect()
+    };
+    for (mut courier, _) in closed {
+        courier.close().await;
+    }
+}
+
+/// One who marks what is about to leave: all that are asked for meanwhile in one go.
+fn employ(mark: Mark) -> Clerk {
+    let (ask, mut asked) = mpsc::unbounded_channel::<(i64, oneshot::Sender<_>)>();
+    tokio::spawn(async move {
+        while let Some(first) = asked.recv().await {
+            let mut together = vec![first];
+            while together.len() < MARKED_MAX
+                && let Ok(more) = asked.try_recv()
+            {
+                together.push(more);
+            }
+            let ids: Vec<i64> = together.iter().map(|(id, _)| *id).collect();
+            let mark = Arc::clone(&mark);
+            let marked = tokio::task::spawn_blocking(move || mark(&ids)).await;
+            for ((_, tell), bytes) in together.into_iter().zip(marked.unwrap_or_default()) {
+                // Whoever asked and is gone leaves a mark behind: the mail counts as perhaps sent.
+                let _ = tell.send(bytes);
+            }
+        }
+    });
+    ask
+}
