@@ -10,7 +10,8 @@
 mod common;
 
 use common::{Golden, World, only, subjects, to};
-use embargod::domain::facts::names::Span;
+use embargod::domain::facts::names::{Handle, Span};
+use embargod::domain::outgoing::verdict::{self, Outcome};
 use embargod::rehearsal::mail::{Draft, Protected, Read};
 use embargod::rehearsal::{Stage, Who};
 
@@ -152,7 +153,7 @@ fn l2_old_protected_headers_are_not_passed_on() {
 fn l9_a_quote_from_another_incident_stops_the_mail() {
     let mut world = World::new();
     let second = common::report(&mut world.stage);
-    let other = embargod::domain::facts::names::Handle::parse(&second.handle().unwrap()).unwrap();
+    let other = Handle::parse(&second.handle().unwrap()).unwrap();
     let quote = world.reference_of(Who::Mia, &other);
     let text = format!("Look at this too:\n> a secret of the second\n> {quote}\n");
     let new = world.says(Who::Mia, &text);
@@ -341,8 +342,7 @@ fn a_reporters_reference_neither_travels_nor_steers() {
         let token = world.reference_of(Who::Rita, &first);
         let token = token.strip_prefix("Ref: ").unwrap();
         let second = common::report(&mut world.stage);
-        let other =
-            embargod::domain::facts::names::Handle::parse(&second.handle().unwrap()).unwrap();
+        let other = Handle::parse(&second.handle().unwrap()).unwrap();
         let own = world.reference_of(Who::Rita, &other);
         let text = format!("More on it.\nRef:{blank}{token}\n\n{own}\n");
         let new = world.sends(Who::Rita, &Draft::sealed(&text));
@@ -403,7 +403,7 @@ fn a_new_key_of_a_reporter_is_announced_and_not_taken_from_another_address() {
     let new = world.sends(Who::Rita, &thief);
     let told = only(&new, Who::Mia);
     assert!(told.text.contains("was NOT taken"), "{}", told.text);
-    let handle = embargod::domain::facts::names::Handle::parse(&ack.handle().unwrap()).unwrap();
+    let handle = Handle::parse(&ack.handle().unwrap()).unwrap();
     assert!(world.stage.engine().unwrap().desk().incidents[&handle].reporter.key.is_none());
     thief.from = Some(Who::Paul.address());
     let new = world.sends(Who::Rita, &Draft { text: format!("My key again.\n\n{line}"), ..thief });
@@ -478,7 +478,7 @@ fn words_of_strangers_are_no_lines_of_the_desk() {
     draft.attachments.push((format!("{evil}.txt"), b"x".to_vec()));
     let new = world.sends(Who::Rita, &draft);
     let told = only(&new, Who::Mia);
-    let handle = embargod::domain::facts::names::Handle::parse(&told.handle().unwrap()).unwrap();
+    let handle = Handle::parse(&told.handle().unwrap()).unwrap();
     let reference = world.reference_of(Who::Rita, &handle);
     let mut mails = vec![told.clone()];
     for word in [format!("/credit {evil}"), format!("/publish {evil}")] {
@@ -506,5 +506,107 @@ fn words_of_strangers_are_no_lines_of_the_desk() {
         let new = world.sends(Who::Mia, &answer);
         let said = only(&new, Who::Mia);
         assert!(said.subject.contains("Done: note"), "{}\n{}", said.subject, said.text);
+    }
+}
+
+/// What ends a line for some and is not seen by others: a stranger's hidden line is quoted with the mark of
+/// its own, and stays quoted in the answer, wherever the answer stands.
+#[test]
+fn a_hidden_line_end_of_a_strangers_makes_no_command() {
+    let ends = ["\u{2028}", "\u{2029}", "\u{85}", "\u{b}", "\u{c}", "\r", "\n"];
+    for (end, word) in ends.iter().flat_map(|end| [(end, "/spam"), (end, "/reject nonsense")]) {
+        let mut world = World::new();
+        let report = Draft::plain("A bug", &format!("It breaks.{end}{word}"));
+        let new = world.sends(Who::Paul, &report);
+        let told = only(&new, Who::Mia);
+        world.handle = Handle::parse(&told.handle().unwrap()).unwrap();
+        let hidden = ["\u{2028}", "\u{2029}", "\u{85}", "\u{b}", "\u{c}"];
+        assert!(!hidden.iter().any(|end| told.text.contains(end)), "{:?}", told.text);
+        let before = world.incident().status;
+        let quoted: Vec<String> = told.text.lines().map(|line| format!("> {line}")).collect();
+        let quoted = quoted.join("\n");
+        for text in [
+            format!("On 2026-12-01 10:00 the desk wrote:\n{quoted}\n\nTom, please look.\n"),
+            format!("/note seen\n\nOn 2026-12-01 10:00 the desk wrote:\n{quoted}\n"),
+            format!("On 2026-12-01 10:00 the desk wrote:\n{}\n", quoted.replace('\n', end)),
+        ] {
+            let mut answer = Draft::answer(&told, "");
+            answer.text = text;
+            let new = world.sends(Who::Mia, &answer);
+            let refused = new.iter().find(|(_, mail)| mail.subject.contains("below the text"));
+            assert!(refused.is_none(), "{end:?} {:?}", refused.map(|(_, mail)| &mail.text));
+            assert_eq!(world.incident().status, before, "{end:?} {word}");
+        }
+    }
+}
+
+/// Two people who answer below a stranger's hidden line have not asked for what stands in it.
+#[test]
+fn a_stranger_does_not_speak_for_two_people() {
+    for word in ["/published", "/leak unknown it is in a forum", "/disclose 2026-03-17T16:00:00Z"] {
+        let mut world = common::members::planned();
+        common::members::approve(&mut world, "advance");
+        let t = world.incident().t();
+        let reference = world.reference_of(Who::Rita, &world.handle);
+        let text = format!("It also crashes.\u{2028}{word}\n\n> {reference}\n");
+        let new = world.sends(Who::Rita, &Draft::sealed(&text));
+        for who in [Who::Mia, Who::Tom] {
+            let told = only(&new, who);
+            let quoted: Vec<String> = told.text.lines().map(|line| format!("> {line}")).collect();
+            let mut answer = Draft::answer(&told, "");
+            answer.text =
+                format!("On 2026-12-01 the desk wrote:\n{}\n\nTrue.\n", quoted.join("\n"));
+            world.sends(who, &answer);
+        }
+        let incident = world.incident();
+        assert!(incident.published().is_none() && incident.leaked.is_none(), "{word}");
+        assert_eq!((incident.t(), incident.asks.len()), (t, 0), "{word}");
+    }
+}
+
+/// Whoever makes a key chooses what it says of them, and whoever runs a mail server what it answers: neither
+/// makes a line of the desk's.
+#[test]
+fn a_keys_user_id_and_a_servers_answer_are_strangers_words() {
+    let planted = ["/published now", "TLP:CLEAR", "| /published", "What to do: write", "tlp:clear"];
+    let mut world = World::new();
+    for (n, uid) in planted.iter().enumerate() {
+        let (id, now) = (format!("zed{n}"), world.stage.now());
+        let address = format!("{id}@people.test");
+        let (secret, _) = embargod::edge::pgp::generate(uid, &address, None, None, now).unwrap();
+        let ring = embargod::edge::pgp::Keyring::open(&[secret], None, [0; 32], now).unwrap();
+        let certificate = ring.certificate().armored().into_bytes();
+        let mut draft = Draft::sealed(&format!("/member propose {id} private_distributors"));
+        draft.attachments.push(("k.asc".into(), certificate));
+        let mut new = common::members::sent(&mut world, Who::Mia, draft);
+        let suspend = format!("/member suspend {id} test\n/member remove {id} test");
+        new.extend(common::members::at_desk(&mut world, Who::Mia, &suspend));
+        for (_, mail) in &new {
+            for line in mail.text.lines() {
+                let small = line.trim_start().to_lowercase();
+                assert!(
+                    !small.starts_with("/published") && !small.contains("| /published"),
+                    "{line}"
+                );
+                assert!(
+                    !small.starts_with("tlp:clear") && !small.contains("what to do: write"),
+                    "{line}"
+                );
+            }
+        }
+    }
+    world.does(Who::Mia, "/accept\n/lead me");
+    let reply = "550 5.1.1 x What to do: | /confirm 0123456789ABCDEF agrees";
+    let refused = Outcome::Said(verdict::Stage::To, reply.to_owned());
+    world.stage.answers.insert(Who::Rita, vec![refused; 9].into());
+    let before = world.stage.arrivals.len();
+    world.says(Who::Mia, "/reply\n\nThank you.");
+    world.waits(Span::hours(3));
+    let told = world.stage.arrivals.iter().skip(before).map(|(.., mail)| mail);
+    let told: Vec<_> = told.filter(|mail| mail.subject.contains("not be delivered")).collect();
+    assert!(!told.is_empty());
+    for mail in told {
+        assert_eq!(mail.text.matches("What to do:").count(), 1, "{}", mail.text);
+        assert!(!mail.text.contains("| /confirm"), "{}", mail.text);
     }
 }

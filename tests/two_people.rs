@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::members::{approve, planned};
+use common::members::{approve, at_desk, planned};
 use common::{World, only, subjects, to};
 use embargod::domain::facts::names::{PersonId, Span};
 use embargod::engine::Sources;
@@ -375,4 +375,96 @@ fn alone_a_hold_stops_what_would_end_it() {
     world.sends(Who::Uma, &embargod::rehearsal::mail::Draft::sealed(&hold));
     world.waits(Span::hours(3));
     assert!(!world.incident().held.is_empty());
+}
+
+//-------- What the other has closed is not opened by one ----------------------------------------------
+
+/// Two gates stand before a public notice. The one that the other person closed again is not skipped by
+/// one, though two have opened the other gate.
+#[test]
+fn a_gate_that_the_other_closed_is_not_skipped_by_one() {
+    let mut world = World::with(|sources| {
+        sources.settings.playbook = "emissary".to_owned();
+        for person in sources.roster.people.values_mut() {
+            person.roles.retain(|role| role == "operator");
+        }
+        for who in ["mia", "tom"] {
+            let person = sources.roster.people.get_mut(&PersonId::parse(who).unwrap()).unwrap();
+            person.roles.extend(["emst".to_owned(), "maintainers".to_owned()]);
+        }
+    });
+    world.does(Who::Tom, "/take");
+    world.does(Who::Tom, "/accept\n/title A query of death\n/done public no\n/done expertise x");
+    world.confirms(Who::Tom, "/join uma fix_team");
+    world.does(Who::Tom, "/done fix-team\n/done access x");
+    world.does(Who::Tom, "/cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H");
+    world.does(Who::Tom, "/set scope supported\n/set class query_of_death\n/set affected all\n/set impact it stops\n/set fixed 1.13.10\n/set mitigation block it\n/set credit Rita\n/set binaries x");
+    world.does(
+        Who::Uma,
+        "/done develop\n/done fix-ready 0123456789abcdef0123, fedcba9876543210fedc",
+    );
+    let text = "/disclose 2026-03-12 17:00 UTC\n/done actionable\n/done plan\n/preview forthcoming";
+    let new = world.says(Who::Tom, text);
+    let asked = new.iter().find(|(who, mail)| *who == Who::Mia && mail.nonce().is_some()).unwrap();
+    let nonces = asked.1.text.lines().filter_map(|line| line.trim().strip_prefix("| /confirm "));
+    let confirm: String = nonces.map(|nonce| format!("/confirm {nonce}\n")).collect();
+    world.says(Who::Mia, &format!("{confirm}/approve forthcoming@1"));
+    world.does(Who::Tom, "/undo actionable");
+    world.says(Who::Tom, "/handoff mia");
+    world.does(Who::Mia, "/take");
+    alone(&mut world, Who::Mia, "/skip actionable we are in a hurry");
+    let new = world.waits(Span::days(4));
+    assert!(!to(&new).contains(&Who::List), "{:?}", subjects(&new));
+}
+
+/// The same before a notice to those who have it under embargo, which two had approved.
+#[test]
+fn what_the_other_closed_before_holders_is_not_opened_by_one() {
+    for two in [false, true] {
+        let mut world = planned();
+        approve(&mut world, "advance");
+        world.does(Who::Tom, "/undo plan");
+        if two {
+            world.seconds(Who::Mia, "/done plan", Who::Tom);
+        } else {
+            alone(&mut world, Who::Mia, "/done plan");
+        }
+        let new = world.waits(Span::days(11));
+        assert_eq!(outside(&new).len(), if two { 3 } else { 0 }, "{:?}", subjects(&new));
+    }
+}
+
+/// A question that does not fit any more locks nobody out: the line is an order of its own then.
+#[test]
+fn the_second_persons_own_line_is_not_refused_because_of_an_old_question() {
+    let mut world = planned();
+    approve(&mut world, "announce");
+    world.does(Who::Mia, "/undo binaries");
+    world.does(Who::Mia, "/hold announce");
+    world.says(Who::Mia, "/resume announce");
+    world.does(Who::Mia, "/done binaries");
+    let new = world.says(Who::Tom, "/resume announce");
+    let nonce = only(&new, Who::Mia).nonce().expect("Mia is asked");
+    assert!(only(&new, Who::Mia).text.contains("It was approved, and leaves"));
+    let new = world.says(Who::Mia, &format!("/confirm {nonce}"));
+    assert!(only(&new, Who::Mia).subject.contains("Done: confirm"), "{:?}", subjects(&new));
+}
+
+/// Who was suspended after somebody was asked about them is not let in by the old question; nor does one
+/// outlive the closing of its incident.
+#[test]
+fn a_question_does_not_outlive_what_it_was_about() {
+    let mut world = planned();
+    let new = world.says(Who::Mia, "/join bob fix_team");
+    let nonce = only(&new, Who::Tom).nonce().unwrap();
+    at_desk(&mut world, Who::Tom, "/member suspend bob seen with the press");
+    world.says(Who::Tom, &format!("/confirm {nonce}"));
+    let bob = PersonId::parse("bob").unwrap();
+    assert!(!world.incident().joined.contains_key(&bob));
+    let new = world.says(Who::Mia, "/join cleo fix_team");
+    let nonce = only(&new, Who::Tom).nonce().unwrap();
+    alone(&mut world, Who::Mia, "/close");
+    alone(&mut world, Who::Mia, "/reopen");
+    world.says(Who::Tom, &format!("/confirm {nonce}"));
+    assert!(!world.incident().joined.contains_key(&PersonId::parse("cleo").unwrap()));
 }

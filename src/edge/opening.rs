@@ -339,6 +339,7 @@ impl Opener<'_> {
             certificates: Vec::new(),
             revoked: Vec::new(),
             from_before: false,
+            unwitnessed: false,
             return_token: None,
         }
     }
@@ -413,6 +414,7 @@ impl Opener<'_> {
             certificates,
             revoked,
             from_before: false,
+            unwitnessed: false,
             return_token: self.address.and_then(|address| return_token(address, &to)),
             to,
         }

@@ -396,6 +396,20 @@ impl Alarms for Sqlite {
         }))
     }
 
+    fn held(&self) -> Result<Option<String>, Fault> {
+        Ok(self.meta("held")?.map(|why| String::from_utf8_lossy(&why).into_owned()))
+    }
+
+    fn set_held(&mut self, why: Option<&str>) -> Result<(), Fault> {
+        match why {
+            Some(why) => self.put_meta("held", why.as_bytes()),
+            None => {
+                let sql = "DELETE FROM meta WHERE key = 'held'";
+                self.db.execute(sql, []).at(|| "store".to_owned()).map(|_| ())
+            }
+        }
+    }
+
     fn set_mailed(&mut self, at: Moment, number: u64) -> Result<(), Fault> {
         self.put_meta("mailed", &[millis(at).to_be_bytes(), number.to_be_bytes()].concat())
     }

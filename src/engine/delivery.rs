@@ -7,6 +7,7 @@ use crate::domain::decide::decision::Decision;
 use crate::domain::decide::delivery;
 use crate::domain::decide::delivery::{GivenUp, Leave};
 use crate::domain::facts::event::{Delivery, Purpose};
+use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::names;
 use crate::domain::facts::names::{MessageId, Moment, Span};
 use crate::domain::outgoing::pace::Turn;
@@ -19,6 +20,9 @@ use crate::engine::{Door, Engine, SharedStore, lock};
 use crate::error::Fault;
 use crate::ports::store::{Commit, Listed, Outgoing, Settled};
 
+/// When a mail is looked at again whose notice is held, and one that may have left in another history.
+const HELD: Span = Span::seconds(2);
+const NOT_NOW: Span = Span::minutes(1);
 /// So long after a mail was given up its people are told, if no other was meanwhile.
 const QUIET: Span = Span::seconds(5);
 /// A mail server that takes nothing for so long is told to the operator.
@@ -43,6 +47,9 @@ impl Engine {
     /// When the store cannot be written; nothing is handed out then.
     pub fn dispatch(&mut self, max: usize) -> Result<Vec<Outgoing>, Fault> {
         let now = self.now();
+        if self.witness.awaits_mailbox {
+            return Ok(Vec::new());
+        }
         let room = self.pace.room(now, self.busy.len(), max);
         if room == 0 {
             return Ok(Vec::new());
@@ -58,7 +65,11 @@ impl Engine {
             if out.len() >= room {
                 break;
             }
-            if self.busy.contains_key(&row.id) || !self.may_leave_held(&row.label) {
+            if self.busy.contains_key(&row.id) {
+                continue;
+            }
+            if !self.may_leave(&row) {
+                self.postpone(&row, names::later(now, NOT_NOW))?;
                 continue;
             }
             let next = next_attempt(row.tries.deferrals.saturating_add(1), now);
@@ -70,7 +81,7 @@ impl Engine {
                     self.pace.offers(now);
                     out.push(row);
                 }
-                Leave::Held => self.postpone(&row, now)?,
+                Leave::Held => self.postpone(&row, names::later(now, HELD))?,
                 Leave::Never => self.withdraw(&row, now)?,
             }
         }
@@ -154,13 +165,12 @@ impl Engine {
         Ok(())
     }
 
-    /// A held mail is looked at again soon; `/resume` has no need to know where it lies.
-    pub(super) fn postpone(&self, row: &Outgoing, now: Moment) -> Result<(), Fault> {
-        let soon = names::later(now, Span::seconds(2));
+    /// A mail that may not leave is looked at again; `/resume` has no need to know where it lies.
+    fn postpone(&self, row: &Outgoing, until: Moment) -> Result<(), Fault> {
         let settled = Settled {
             id: row.id,
             state: "waiting",
-            next_attempt: soon,
+            next_attempt: until,
             tries: row.tries,
             reply: String::new(),
         };
@@ -206,7 +216,7 @@ impl Engine {
     pub fn settle(&mut self, row: &Outgoing, outcome: &Outcome) -> Result<(), Fault> {
         let now = self.now();
         let (settled, delivery) = self.settled(row, outcome, now)?;
-        match delivery {
+        match delivery.filter(|_| self.held().is_none()) {
             Some(delivery) => self.delivered(row, delivery, &settled.reply, &settled, now),
             None => lock(&self.store).commit(
                 self.desk.head,
@@ -226,7 +236,8 @@ impl Engine {
         let mut again = Vec::new();
         for (row, outcome) in done {
             let (settled, delivery) = self.settled(row, outcome, now)?;
-            match delivery {
+            // An older copy of the history takes nothing in: what it says is lost with it.
+            match delivery.filter(|_| self.held().is_none()) {
                 None => again.push(settled),
                 Some(Delivery::Accepted) => {
                     let (id, fresh) = (Self::id_of(row)?, self.entropy.fresh()?);
@@ -269,7 +280,8 @@ impl Engine {
             Outcome::Accepted(reply)
             | Outcome::Said(_, reply)
             | Outcome::Broken(reply)
-            | Outcome::Never(reply) => texts::clean_line(reply, 200),
+            // Whoever runs the recipient's server chose the words.
+            | Outcome::Never(reply) => Foreign::line(reply, 200).to_string(),
             Outcome::Unknown => "the connection broke after the last byte".to_owned(),
             Outcome::Untried => String::new(),
         };

@@ -5,7 +5,7 @@ use crate::domain::decide::membership;
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::Fresh;
 use crate::domain::intake::classify;
-use crate::domain::intake::classify::Arrival;
+use crate::domain::intake::classify::{Arrival, OWN_MAIL};
 use crate::edge::imap::{MailboxAsk, Told};
 use crate::edge::opening::Opener;
 use crate::edge::pgp::{Certificate, LIMITS};
@@ -76,7 +76,7 @@ impl Engine {
     /// # Errors
     /// When the store cannot be written; the mails are still there then.
     pub fn work_inbox(&mut self) -> Result<usize, Fault> {
-        if self.witness.awaits_mailbox || self.held().is_some() {
+        if !self.may_decide() {
             return Ok(0);
         }
         let batch = lock(&self.store).waiting(BATCH)?;
@@ -99,9 +99,10 @@ impl Engine {
         // What came before the store was put back may have been answered in the history that was lost.
         let restored = self.desk.replay.restored();
         let made = restored.map_or(self.made, |at| at.max(self.made));
+        let unwitnessed = self.witness_is_readable().is_err();
         let letters: Vec<Letter> = pool::map(&batch, |row| {
             let letter = opener.open(&row.mail);
-            Letter { from_before: letter.received < made, ..letter }
+            Letter { from_before: letter.received < made, unwitnessed, ..letter }
         });
         let mut version = self.desk.roster_version();
         for (row, letter) in batch.iter().zip(letters) {
@@ -114,13 +115,10 @@ impl Engine {
             } else {
                 let again = self.opener().open(&row.mail);
                 // What it revokes is in force by now, and is still what it is about.
-                Letter { from_before: letter.from_before, revoked: letter.revoked, ..again }
+                let from_before = letter.from_before;
+                Letter { from_before, unwitnessed, revoked: letter.revoked, ..again }
             };
-            if self.waits_for_witness(&letter) {
-                self.let_wait(row.id)?;
-            } else {
-                self.receive(row.id, &letter)?;
-            }
+            self.receive(row.id, &letter)?;
             if self.desk.roster_version() == now && now == version {
                 continue;
             }
@@ -174,7 +172,10 @@ impl Engine {
             self.hear_clock_probe(letter);
         }
         let decision = classify::receive(&self.desk, arrival, now, self.entropy.fresh()?);
-        let witness = ours && letter.message_id.as_ref().is_some_and(|id| self.is_witness(id));
+        // Only what is the desk's own by its sender as well: such a mail is deleted once it is overtaken,
+        // and whoever reads the mailbox knows the ids.
+        let witness = letter.message_id.as_ref().is_some_and(|id| self.is_witness(id));
+        let witness = witness && decision.disposition == OWN_MAIL;
         let what = if witness { WITNESS } else { decision.disposition };
         tracing::info!(inbox, what, "A mail was taken in.");
         // The best one only: what is written to is what is remembered.

@@ -26,6 +26,9 @@ impl Engine {
     pub fn next_due(&self) -> Result<Option<Moment>, Fault> {
         let soon = names::later(self.now(), Span::seconds(1));
         let mail = self.next_mail()?;
+        if self.witness.awaits_mailbox {
+            return Ok(None);
+        }
         if self.held().is_some() {
             return Ok(mail.map(|at| at.max(names::later(self.now(), Span::seconds(5)))));
         }
@@ -52,7 +55,7 @@ impl Engine {
     /// When the store cannot be written.
     pub fn work_due(&mut self) -> Result<bool, Fault> {
         let now = self.now();
-        if self.held().is_some() {
+        if !self.may_decide() {
             return Ok(false);
         }
         self.is_alive(now)?;
@@ -87,8 +90,11 @@ impl Engine {
         for handle in self.desk.due(now) {
             // A bound, since a rule that never rests must not stop the others.
             for _ in 0..10_000 {
-                let waited = command_mail::waited(&self.desk, &handle, now, self.entropy.fresh()?);
-                self.carry_out_if_any(waited)?;
+                if self.witness_is_readable().is_ok() {
+                    let waited =
+                        command_mail::waited(&self.desk, &handle, now, self.entropy.fresh()?);
+                    self.carry_out_if_any(waited)?;
+                }
                 let decision = time::due(&self.desk, &handle, vouched, now, self.entropy.fresh()?);
                 if decision.entries.is_empty() {
                     break;

@@ -13,22 +13,20 @@ use sha2::Sha256;
 
 use crate::domain::decide::time;
 use crate::domain::facts::event::Purpose;
-use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{
     Digest, Fresh, MessageId, Moment, Span, base32, later, unbase32,
 };
 use crate::domain::facts::record::Head;
-use crate::domain::outgoing::mail::Label;
 use crate::engine::commit::Cause;
 use crate::engine::{Engine, lock};
 use crate::error::Fault;
-use crate::ports::store::{Location, RawMail};
+use crate::ports::store::{Location, Outgoing, RawMail};
 
 /// A mail to ourselves at most so often because the journal has grown: what a rollback of the whole
 /// machine with its files may hide at most.
 const MAIL_EVERY: Span = Span::minutes(10);
-/// Why a signed mail waits while the witness cannot be read.
-const WAITS: &str = "signed, and the witness cannot be read";
+/// So far the mail server's clock may be behind ours where a mail is dated.
+const APART: Span = Span::minutes(5);
 
 /// What is known of the history outside of the store.
 #[derive(Debug, Default)]
@@ -41,6 +39,10 @@ pub(super) struct Standing {
     pub(super) awaits_mailbox: bool,
     /// When the last mail to ourselves left, and with which record.
     pub(super) mailed: Option<(Moment, u64)>,
+    /// When the desk of this copy last ran, as this one began.
+    alive: Option<Moment>,
+    /// The last mail that waited in the outbox as this one began.
+    last_before: i64,
 }
 
 /// What a mail to ourselves says.
@@ -69,6 +71,8 @@ impl Engine {
     pub(super) fn is_rolled_back(&mut self) -> Result<bool, Fault> {
         let own = self.desk.head;
         self.witness.mailed = lock(&self.store).mailed()?;
+        self.witness.alive = lock(&self.store).alive()?;
+        self.is_held_still()?;
         let witness = lock(&self.store).witness();
         match witness {
             Ok(Some(seen)) => {
@@ -86,18 +90,30 @@ impl Engine {
                 tracing::error!(why = %fault.what, "The witness cannot be read; notices are held.");
                 lock(&self.store).set_alarm("witness", Some(&fault.what))?;
                 self.witness.unreadable = Some(fault.what);
+                self.witness.last_before = lock(&self.store).last_mail()?;
             }
         }
         if self.held().is_none() && self.witness.unreadable.is_none() {
             let mut store = lock(&self.store);
             store.set_alarm("witness", None)?;
             store.set_alarm("rollback", None)?;
-            store.retry_aside(Some(WAITS))?;
         }
         Ok(self.held().is_some())
     }
 
-    /// Nothing is decided until the mailbox was looked at in full.
+    /// Goes on being held where this copy was found to be one: what said so in the mailbox is taken in by
+    /// now, and would not be seen again.
+    fn is_held_still(&mut self) -> Result<(), Fault> {
+        let why = lock(&self.store).held()?;
+        if why.is_some() {
+            tracing::error!(why, "HELD still: the database is an older one.");
+            self.fill_directory()?;
+            self.witness.held = why;
+        }
+        Ok(())
+    }
+
+    /// Nothing is decided, and nothing leaves, until the mailbox was looked at in full.
     pub fn await_mailbox(&mut self) {
         self.witness.awaits_mailbox = true;
     }
@@ -108,18 +124,9 @@ impl Engine {
         self.witness.held.as_deref()
     }
 
-    /// Whether a mail waits: it may have been carried out in a history of which nothing is known. What
-    /// strangers write is taken in and acknowledged.
-    pub(super) fn waits_for_witness(&self, letter: &Letter) -> bool {
-        let by_a_person =
-            || self.desk.signer(letter).or_else(|| self.desk.offering(letter)).is_some();
-        self.witness.unreadable.is_some() && by_a_person()
-    }
-
-    /// Lets a signed mail wait.
-    pub(super) fn let_wait(&self, inbox: i64) -> Result<(), Fault> {
-        tracing::warn!(inbox, "A signed mail waits until the witness can be read.");
-        lock(&self.store).set_aside(inbox, WAITS)
+    /// Whether the desk may decide by itself: it has looked at the mailbox, and is not held.
+    pub(super) fn may_decide(&self) -> bool {
+        !self.witness.awaits_mailbox && self.held().is_none()
     }
 
     /// Notices do not leave while it is not known whether this is the newest history.
@@ -142,7 +149,9 @@ impl Engine {
         let text = format!(
             "HELD: the database is an older one: {why}; put the newest back, or run `embargod restored --yes`"
         );
-        lock(&self.store).set_alarm("rollback", Some(&text))?;
+        let mut store = lock(&self.store);
+        store.set_alarm("rollback", Some(&text))?;
+        store.set_held(Some(&why))?;
         self.witness.held = Some(why);
         Ok(())
     }
@@ -151,14 +160,22 @@ impl Engine {
     pub(super) fn goes_on(&mut self) -> Result<(), Fault> {
         self.witness = Standing::default();
         let mut store = lock(&self.store);
-        store.retry_aside(Some(WAITS))?;
+        store.set_held(None)?;
         store.set_alarm("rollback", None)?;
         store.set_alarm("witness", None)
     }
 
-    /// While all is held only the word about that leaves: what else waits may have left before.
-    pub(super) fn may_leave_held(&self, label: &Label) -> bool {
-        self.held().is_none() || (label.purpose == Purpose::Alert && label.about.is_none())
+    /// While all is held only the word about that leaves: what else waits may have left before. Without
+    /// a witness nothing leaves that waited when the desk began, and nothing that people have written since
+    /// could be among it.
+    pub(super) fn may_leave(&self, row: &Outgoing) -> bool {
+        let of_the_desk = row.label.purpose == Purpose::Alert && row.label.about.is_none();
+        let is_new = || row.id > self.witness.last_before;
+        match (&self.witness.held, &self.witness.unreadable) {
+            (None, None) => true,
+            (Some(_), _) => of_the_desk,
+            (None, Some(_)) => of_the_desk || is_new(),
+        }
     }
 
     /// Whether the mailbox knows of a later history: by a mail to ourselves, or by our own mark on a
@@ -178,7 +195,10 @@ impl Engine {
                 let Some(why) = why else { continue };
                 return self.hold(why);
             }
-            if mail.received > from && marked.contains(&raw) && !lock(&self.store).knows(raw)? {
+            // What this copy's desk could have had when it last ran, it may have had in other bytes: somebody
+            // took an attachment off it and filed it again.
+            let since = self.witness.alive.map_or(from, |alive| from.max(later(alive, -APART)));
+            if mail.received > since && marked.contains(&raw) && !lock(&self.store).knows(raw)? {
                 let why = "a mail in the mailbox bears the desk's own mark, and this database has never had it";
                 return self.hold(why.to_owned());
             }

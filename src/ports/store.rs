@@ -366,6 +366,12 @@ pub trait Outbox {
     /// When it cannot be written.
     fn let_go(&mut self, now: Moment) -> Result<usize, Fault>;
 
+    /// The number of the newest row; 0 where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn last_mail(&self) -> Result<i64, Fault>;
+
     /// When the next mail may be handed over.
     ///
     /// # Errors
@@ -466,6 +472,18 @@ pub trait Alarms {
     /// # Errors
     /// When it cannot be read.
     fn mailed(&self) -> Result<Option<(Moment, u64)>, Fault>;
+
+    /// Why this copy of the store is held, if it was found to be an older one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn held(&self) -> Result<Option<String>, Fault>;
+
+    /// Writes that down, or that it is not.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn set_held(&mut self, why: Option<&str>) -> Result<(), Fault>;
 
     /// Writes that down.
     ///

@@ -45,8 +45,10 @@ pub fn resolve<'d>(turn: &mut Turn<'_, 'd>, nonce: &str) -> Result<Order<'d>, Re
     ordered(turn, hash, ask)
 }
 
-/// The order that somebody confirms by giving the same command themselves, having been asked about it.
-pub fn answered_by<'d>(turn: &mut Turn<'_, 'd>) -> Option<Result<Order<'d>, Refusal>> {
+/// The question that somebody answers by giving the same command themselves, the newest if there are
+/// several.
+#[must_use]
+pub fn answered_by(turn: &Turn<'_, '_>) -> Option<(Digest, Ask)> {
     let (me, now) = (&turn.person.id, turn.work.now);
     let same = |ask: &Ask| {
         ask.person == *me
@@ -55,9 +57,8 @@ pub fn answered_by<'d>(turn: &mut Turn<'_, 'd>) -> Option<Result<Order<'d>, Refu
             && now <= ask.until
     };
     let asks = &turn.work.incident.as_ref()?.asks;
-    let (hash, ask) = asks.iter().find(|(_, ask)| same(ask))?;
-    let (hash, ask) = (*hash, ask.clone());
-    Some(ordered(turn, hash, ask))
+    let newest = asks.iter().filter(|(_, ask)| same(ask)).max_by_key(|(_, ask)| ask.until)?;
+    Some((*newest.0, newest.1.clone()))
 }
 
 /// Uses a question up, and says what it stands for.

@@ -4,6 +4,7 @@
 //! other text of the writer's own. What a program quotes, with a mark or without, is neither a
 //! command nor a part of the text.
 
+use crate::domain::facts::foreign::{INVISIBLE, LINE_ENDS};
 use crate::domain::facts::names::Address;
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::roster::references_in;
@@ -67,9 +68,6 @@ impl Parsed {
 /// More lines than this are no command mail.
 const LINES_MAX: usize = 50;
 
-/// What ends a line for some programs, and is not seen in others.
-const LINE_ENDS: [char; 5] = ['\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}'];
-
 /// A word that stands behind such a mark on the line of another word: its writer may have pasted it
 /// without seeing it, so it is not carried out, and neither is the rest.
 fn hidden_word(text: &str) -> Option<Line> {
@@ -86,7 +84,13 @@ pub fn parse(text: &str, desk: &Address) -> Parsed {
     // for those who read it.
     let text = text.replace(['\u{a0}', '\u{202f}'], " ");
     let hidden = hidden_word(&text);
-    let text = text.replace(LINE_ENDS, "\n");
+    // What stands behind a mark of quoting stays quoted, whatever ends its line for some.
+    let parts = |line: &str| {
+        let quoted = is_quoted(line.trim_start_matches(INVISIBLE));
+        line.replace(LINE_ENDS, if quoted { " " } else { "\n" })
+    };
+    let text: Vec<String> = text.lines().map(parts).collect();
+    let text = text.join("\n");
     let raw: Vec<&str> = text.lines().map(|line| line.trim_start_matches(INVISIBLE)).collect();
     let lines: Vec<&str> = raw.iter().map(|line| line.trim_end()).collect();
     let end = unmarked_quote(&lines, desk);
@@ -142,12 +146,6 @@ pub fn parse(text: &str, desk: &Address) -> Parsed {
     parsed.text = words.join("\n").trim().to_owned();
     parsed
 }
-
-/// Characters that nobody sees, and that may stand before a word.
-const INVISIBLE: &[char] = &[
-    '\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{200e}', '\u{200f}', '\u{2060}', '\u{2061}',
-    '\u{2062}', '\u{2063}', '\u{2064}', '\u{feff}', '\u{fe0f}',
-];
 
 /// A line as somebody may have meant it who typed another stroke than the one that counts.
 fn as_meant(line: &str) -> String {

@@ -12,6 +12,7 @@ use crate::domain::decide::membership::{
     as_known_by, challenge, missing, settle, stewards_but, tell_at_desk,
 };
 use crate::domain::facts::event::Purpose;
+use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::key::PinnedKey;
 use crate::domain::facts::letter::AttachedKey;
 use crate::domain::facts::member_fact::MemberFact;
@@ -285,6 +286,8 @@ fn put_forward(
                 ));
             }
             let (address, name) = address_of(turn, key, rest)?;
+            // Whoever made the key chose what it says of them.
+            let name = Foreign::line(&name, NAME_MAX).to_string();
             let (fingerprint, certificate) = (key.fingerprint.clone(), key.certificate.clone());
             let key = Some(PinnedKey { fingerprint, certificate });
             MemberFact::Proposed { name, address, group, key }
@@ -293,6 +296,9 @@ fn put_forward(
     turn.work.add_member(id, fact);
     Ok(())
 }
+
+/// The longest name of a member.
+const NAME_MAX: usize = 80;
 
 /// Asks the others of the team whether they approve a proposal.
 fn ask_to_approve(turn: &mut Turn<'_, '_>, id: &PersonId, group: &str, rules: &Group) -> Answer {

@@ -13,7 +13,7 @@ use crate::domain::facts::event::Purpose;
 use crate::domain::facts::names::{PersonId, TaskId};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::roster::Party;
-use crate::domain::model::schedule::Wider;
+use crate::domain::model::schedule::{Wider, approvals_missing};
 use crate::domain::outgoing::texts::wrapped;
 use crate::domain::process::vocabulary::Row;
 
@@ -28,7 +28,7 @@ pub fn carry_out(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Answer 
         return run(turn, row, arguments);
     }
     turn.must_second = true;
-    turn.rests_on = basis(&wider);
+    turn.rests_on = basis(turn.work, &wider);
     // The word itself says what it does; what follows from that stands behind it.
     let follows = |wider: &&Wider| matches!(wider, Wider::GateOpen(_) | Wider::Sooner(..));
     turn.brings = brings(turn.work, wider.iter().filter(follows));
@@ -64,15 +64,16 @@ fn tried(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Result<Vec<Wide
 
 /// What a question rests on. Not the moments: what is due now is due a little later when it is
 /// confirmed.
-fn basis(wider: &[Wider]) -> String {
+fn basis(work: &Work<'_>, wider: &[Wider]) -> String {
     let key = |wider: &Wider| match wider {
         Wider::Sooner(notice, _) => format!("sooner {notice}"),
-        Wider::GateOpen(_)
-        | Wider::Date(_)
-        | Wider::Public
-        | Wider::Word
-        | Wider::Reader(_)
-        | Wider::Audience(_) => format!("{wider:?}"),
+        // Who was suspended meanwhile is another one than was asked about.
+        Wider::Reader(id) => {
+            format!("reader {id} {:?}", work.desk.roster.person(id).map(|person| &person.groups))
+        }
+        Wider::GateOpen(_) | Wider::Date(_) | Wider::Public | Wider::Word | Wider::Audience(_) => {
+            format!("{wider:?}")
+        }
     };
     let keys: std::collections::BTreeSet<String> = wider.iter().map(key).collect();
     keys.into_iter().collect::<Vec<_>>().join(" ")
@@ -130,8 +131,17 @@ fn opened(work: &Work<'_>, id: &TaskId) -> String {
             task.word()
         );
     }
+    let missing = work.incident.as_ref().is_none_or(|incident| {
+        let notice = incident.notices.get(id);
+        notice.is_none_or(|notice| approvals_missing(incident, notice, task) > 0)
+    });
+    let then = if missing {
+        "Once two have approved it, it leaves"
+    } else {
+        "It was approved, and leaves"
+    };
     format!(
-        "No closed gate stands any more before `{}`, which is for {}. Once two have approved it, it leaves:\n  {}",
+        "No closed gate stands any more before `{}`, which is for {}. {then}:\n  {}",
         task.word(),
         audience(work, id),
         notice::moment(work, task)

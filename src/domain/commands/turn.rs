@@ -10,7 +10,7 @@ use crate::domain::facts::letter::{AttachedKey, Attachment, Letter};
 use crate::domain::facts::names::{
     Digest, Handle, Moment, PersonId, Span, TaskId, base32, later, nonce_hash,
 };
-use crate::domain::facts::refusal::{Refusal, nearest};
+use crate::domain::facts::refusal::{Reason, Refusal, nearest};
 use crate::domain::facts::seconded::{Alone, Seconded};
 use crate::domain::model::incident::{Incident, Status};
 use crate::domain::model::roster::Person;
@@ -258,7 +258,7 @@ impl<'w, 'd> Turn<'w, 'd> {
                 return Ok(None);
             }
             return Err(Refusal::new(
-                "what was to be confirmed has changed",
+                Reason::Changed,
                 "since you were asked, something changed that your confirmation rests on.",
                 format!("send the command again: `| {}`, without the bar.", self.line),
             ));

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Purpose, Recipient};
+use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::{Attachment, Failure, Letter, Protection, Signature, Verdict};
 use crate::domain::facts::names::Handle;
 use crate::domain::model::desk::Desk;
@@ -163,7 +164,8 @@ fn part(attachment: &Attachment) -> String {
     if holds_reference(attachment) {
         return "(an HTML text was left out: it quotes a reference of ours)".to_owned();
     }
-    let (name, media, size) = (&attachment.name, &attachment.media, attachment.bytes.len());
+    let media = Foreign::line(&attachment.media, 100);
+    let (name, size) = (&attachment.name, attachment.bytes.len());
     format!("{name} ({media}, {size} bytes)")
 }
 

@@ -152,7 +152,7 @@ pub fn unwitnessed(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decisio
     let mut work = Work::on(desk, None, now, fresh);
     let lines = [
         format!("Whether the database is the newest is not known: {why}."),
-        "Reports are taken in and acknowledged. Signed mails of the people of the desk wait, and no notice leaves."
+        "Reports are taken in and acknowledged. Of signed mails only `/hold` counts, nothing leaves that waited, and no notice does."
             .to_owned(),
     ];
     let next = "stop the desk, put the witness back in its place and start it again. If it is lost and the database is the newest, run `embargod restored --yes`: then all notices are held, and what was signed before counts no more.";

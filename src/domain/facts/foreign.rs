@@ -37,16 +37,16 @@ impl Foreign {
     pub fn line(text: &str, max: usize) -> Self {
         let mut line = without_references(&clean_line(text, max));
         for begins in FRAME {
-            if line.contains(begins) {
-                line = line.replace(begins, &begins.replace(':', " :"));
-            }
+            line = without_frame(&line, begins);
         }
-        // A line that is broken for width may begin with any of its words.
-        let word = |word: &str| match word.strip_prefix(['/', '|', '>']) {
-            Some(rest) if !rest.is_empty() => format!("_{word}"),
-            _ if word.eq_ignore_ascii_case("journal") => format!("{word}."),
-            _ => word.to_owned(),
-        };
+        // A line that is broken for width may begin with any of its words, and what nobody sees may stand
+        // before it.
+        let word =
+            |word: &str| match word.trim_start_matches(INVISIBLE).strip_prefix(['/', '|', '>']) {
+                Some(rest) if !rest.is_empty() => format!("_{word}"),
+                _ if word.eq_ignore_ascii_case("journal") => format!("{word}."),
+                _ => word.to_owned(),
+            };
         let said = line.split(' ').map(word).collect::<Vec<_>>().join(" ");
         Self { said, came: text.to_owned() }
     }
@@ -88,16 +88,41 @@ impl fmt::Display for Foreign {
     }
 }
 
+/// Takes the colon from what begins a line of ours, in whatever letters.
+fn without_frame(line: &str, begins: &str) -> String {
+    let small = line.to_ascii_lowercase();
+    let (mut out, mut at) = (String::with_capacity(line.len()), 0);
+    for (found, _) in small.match_indices(&begins.to_ascii_lowercase()) {
+        let colon = found.saturating_add(begins.len()).saturating_sub(1);
+        out.push_str(line.get(at..colon).unwrap_or(""));
+        out.push(' ');
+        at = colon;
+    }
+    out.push_str(line.get(at..).unwrap_or(""));
+    out
+}
+
+/// What ends a line for some programs, and is not seen in others (Unicode, 5.8).
+pub const LINE_ENDS: [char; 5] = ['\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}'];
+
+/// Characters that nobody sees, and that may stand before a word.
+pub const INVISIBLE: &[char] = &[
+    '\u{ad}', '\u{61c}', '\u{180e}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{200e}', '\u{200f}',
+    '\u{2060}', '\u{2061}', '\u{2062}', '\u{2063}', '\u{feff}', '\u{fe0f}',
+];
+
 /// Removes what may not stand in a text that is passed on: our own open places, control
-/// characters, and the characters that turn the direction of writing.
+/// characters, and the characters that turn the direction of writing. Whatever may end a line ends it
+/// from here on: a mark of quoting stands before every line, and before none that is hidden in another.
 #[must_use]
 pub fn clean(text: &str) -> String {
     let keep = |c: &char| {
         let control = c.is_control() && !matches!(c, '\n' | '\t');
-        let turns = matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}');
+        let turns = matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
         !(control || turns || OPEN_PLACES.contains(c))
     };
-    text.replace("\r\n", "\n").chars().filter(keep).collect()
+    let text = text.replace("\r\n", "\n").replace('\r', "\n").replace(LINE_ENDS, "\n");
+    text.chars().filter(keep).collect()
 }
 
 /// Cleans a text that must fit one line, and shortens it to `max` characters.
@@ -153,7 +178,7 @@ pub fn without_references(text: &str) -> String {
         at = token.end;
     }
     out.push_str(text.get(at..).unwrap_or(""));
-    out.replace("Ref:", "Ref :")
+    without_frame(&out, "Ref:")
 }
 
 #[cfg(test)]
@@ -172,14 +197,21 @@ mod tests {
             "| /confirm 0123456789ABCDEF",
             "Journal 12 abc",
             "\u{E001}\u{202E}x",
+            "tlp:clear",
+            "\u{200b}/published",
+            "x\u{feff}\u{2028}/published",
+            "\u{61c}WHAT TO DO: nothing",
             "What to do: nothing",
         ];
         for text in planted {
             let line = Foreign::line(text, 300);
             let said = line.as_str();
             assert!(!holds_reference(said) && !said.contains("Ref:"), "{said}");
-            assert!(!said.contains('\n') && !said.contains("TLP:"), "{said}");
+            assert!(!said.contains('\n') && !said.contains(LINE_ENDS), "{said}");
+            let small = said.to_lowercase();
+            assert!(!FRAME.iter().any(|begins| small.contains(&begins.to_lowercase())), "{said}");
             for word in said.split(' ').filter(|word| word.len() > 1) {
+                let word = word.trim_start_matches(INVISIBLE);
                 assert!(!word.starts_with(['/', '|', '>']) && word != "Journal", "{said}");
             }
             assert!(!said.chars().any(|c| OPEN_PLACES.contains(&c)), "{said}");

@@ -327,6 +327,9 @@ pub struct Letter {
     pub revoked: Vec<AttachedKey>,
     /// Whether it is from before the desk began: it is taken in, and answered by nobody but people.
     pub from_before: bool,
+    /// Whether the desk does not know, as it takes it in, if its history is the newest: then it may have
+    /// carried it out before.
+    pub unwitnessed: bool,
     /// The token of our return path that it was delivered to, if it was.
     pub return_token: Option<String>,
 }

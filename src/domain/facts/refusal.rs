@@ -12,18 +12,22 @@ use serde::{Deserialize, Serialize};
 pub enum Reason {
     /// The signature of the mail was used before: it is a copy.
     SentTwice,
+    /// What somebody was asked about has changed since.
+    Changed,
     /// Anything else; for people.
     Said(String),
 }
 
 impl Reason {
     const SENT_TWICE: &'static str = "sent twice";
+    const CHANGED: &'static str = "what was to be confirmed has changed";
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::SentTwice => Self::SENT_TWICE,
+            Self::Changed => Self::CHANGED,
             Self::Said(text) => text,
         })
     }
@@ -31,7 +35,11 @@ impl fmt::Display for Reason {
 
 impl From<String> for Reason {
     fn from(text: String) -> Self {
-        if text == Self::SENT_TWICE { Self::SentTwice } else { Self::Said(text) }
+        match text.as_str() {
+            Self::SENT_TWICE => Self::SentTwice,
+            Self::CHANGED => Self::Changed,
+            _ => Self::Said(text),
+        }
     }
 }
 

@@ -185,6 +185,13 @@ impl SignedMail<'_> {
         // Holding something back must work however long the mail took.
         let late = |line: &Line| self.row(&line.word).is_some_and(|row| row.counts_late);
         let only_hold = !lines.is_empty() && lines.iter().all(late);
+        if self.letter.unwitnessed && !only_hold {
+            return Err(Refusal::new(
+                "only holding counts now",
+                "the desk cannot tell whether its database is the newest, and may have carried your mail out before. Its operators know.",
+                "write `| /hold ALL` (without the bar) if something must not leave; send the rest again, signed anew, once the operators say that the desk is well.",
+            ));
+        }
         // The history after the backup is lost, and with it which signatures were used up in it.
         if self.desk.replay.restored().is_some_and(|at| self.signed.made <= at) && !only_hold {
             return Err(Refusal::new(

@@ -25,6 +25,9 @@ use crate::domain::model::roster::Person;
 use crate::domain::outgoing::mail::Label;
 use crate::domain::outgoing::texts;
 
+/// What the desk calls a mail of its own.
+pub const OWN_MAIL: &str = "own mail";
+
 /// A mail, with what the store knows about it.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
@@ -42,7 +45,13 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
     // Both, since whoever got a mail of ours knows its id.
     let from_us = letter.author().is_some_and(|author| author.same_box(&desk.settings.address));
     if arrival.ours && from_us {
-        return noted(desk, now, fresh, "own mail");
+        return noted(desk, now, fresh, OWN_MAIL);
+    }
+    // Of another desk at this address, such as one that somebody tries out: a report of it would be
+    // news to that desk, and so on for ever.
+    let machine = letter.shape == Shape::Automatic && !letter.verdict.protection.is_encrypted();
+    if from_us && machine && letter.verdict.signed().is_none() {
+        return noted(desk, now, fresh, "another desk's own mail");
     }
     if letter.shape == Shape::DeliveryReport {
         return returned(desk, arrival, now, fresh);

@@ -19,7 +19,7 @@ use crate::domain::facts::event::{Author, Event, Purpose};
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names;
 use crate::domain::facts::names::{Digest, Fresh, Handle, Moment, Span};
-use crate::domain::facts::refusal::Refusal;
+use crate::domain::facts::refusal::{Reason, Refusal};
 use crate::domain::intake::admission::{SignedMail, row_for};
 use crate::domain::intake::binding::Binding;
 use crate::domain::model::desk::Desk;
@@ -262,10 +262,8 @@ fn carry_out<'d>(
         let answer = if row.word == Word::Confirm {
             let order = confirm::resolve(&mut turn, &line.arguments);
             order.and_then(|order| confirmed(&mut turn, order))
-        } else if let Some(order) = confirm::answered_by(&mut turn) {
-            order.and_then(|order| confirmed(&mut turn, order))
         } else {
-            second::carry_out(&mut turn, row, &line.arguments)
+            said_as_well(&mut turn, row, &line.arguments)
         };
         text_used = turn.text_used;
         let answer = answer.map_err(|mut refusal| {
@@ -356,6 +354,23 @@ fn confirmed<'d>(turn: &mut Turn<'_, 'd>, order: Order<'d>) -> Answer {
         turn.work.inform(&[by], "Confirmed, and done", &lines, "nothing more; it is done.");
     }
     Ok(answer)
+}
+
+/// Carries a line out: as the answer to a question about the same line, or for itself. A question that does
+/// not fit any more is called off, since who writes the line wants it as things are.
+fn said_as_well(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Answer {
+    while let Some((nonce, ask)) = confirm::answered_by(turn) {
+        let before = turn.work.clone();
+        let order = confirm::ordered(turn, nonce, ask);
+        match order.and_then(|order| confirmed(turn, order)) {
+            Err(refusal) if refusal.reason == Reason::Changed => {
+                *turn.work = before;
+                turn.work.add(Event::Cancelled { nonce });
+            }
+            answer => return answer,
+        }
+    }
+    second::carry_out(turn, row, arguments)
 }
 
 /// Refuses a word that does not count from the key that signed it: the table says which do.

@@ -142,6 +142,7 @@ mod tests {
             certificates: Vec::new(),
             revoked: Vec::new(),
             from_before: false,
+            unwitnessed: false,
             return_token: None,
         }
     }

@@ -157,6 +157,11 @@ impl Outbox for Sqlite {
         self.outgoing("in_flight = ?1", 1, 10_000)
     }
 
+    fn last_mail(&self) -> Result<i64, Fault> {
+        let sql = "SELECT coalesce(max(id), 0) FROM outbox";
+        self.db.query_row(sql, [], |row| row.get(0)).at(|| "outbox".to_owned())
+    }
+
     fn next_mail(&self) -> Result<Option<Moment>, Fault> {
         let sql = "SELECT min(next_attempt) FROM outbox WHERE state = 'waiting'";
         let at: Option<i64> =

@@ -127,7 +127,7 @@ impl Incident {
             let gates = rows.flat_map(|task| &task.after);
             // For the day that is agreed on, and not for one that somebody has set since.
             let of_the_day = gates.filter_map(|gate| self.done.get(gate));
-            let of_the_day = of_the_day.filter(|done| self.t_set.is_some_and(|set| done.at >= set));
+            let of_the_day = of_the_day.filter(|done| self.t_set.is_some_and(|set| done.at > set));
             of_the_day.filter_map(|done| done.seconded.clone()).next()
         };
         by_notice.or_else(by_hand)

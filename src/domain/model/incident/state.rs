@@ -90,6 +90,8 @@ pub struct Incident {
     pub parked: BTreeMap<(PersonId, String), Option<PersonId>>,
     /// When T was last set: what was due before that is late by no one's fault.
     pub t_set: Option<Moment>,
+    /// Gates that somebody has closed again, until two people open them.
+    pub reopened: BTreeSet<TaskId>,
     /// Tasks done.
     pub done: BTreeMap<TaskId, Done>,
     /// Tasks that will not be done; the reason stands where the evidence would.
@@ -167,6 +169,7 @@ impl Incident {
             ended: BTreeSet::new(),
             parked: BTreeMap::new(),
             t_set: None,
+            reopened: BTreeSet::new(),
             done: BTreeMap::new(),
             skipped: BTreeMap::new(),
             own: Vec::new(),
@@ -323,6 +326,8 @@ impl Incident {
             Event::Spam => self.status = Status::Spam,
             Event::Closed => {
                 self.status = Status::Closed;
+                // Who is asked about it on the day that it is opened again is asked anew.
+                self.asks.clear();
                 self.mark(Anchor::Closed, Some(at), at, by);
             }
             Event::Duplicated { of } => {
@@ -531,6 +536,9 @@ impl Incident {
     fn undo(&mut self, task: &TaskId, at: Moment, by: Option<&PersonId>) {
         let base = task.as_str().split('/').next().and_then(TaskId::parse);
         let sets = base.and_then(|base| self.task(&base)).and_then(|task| task.sets);
+        if self.task(task).is_some_and(|task| task.kind == Kind::Gate) {
+            self.reopened.insert(task.clone());
+        }
         let done = self.done.remove(task);
         self.skipped.remove(task);
         self.agreed.remove(task);

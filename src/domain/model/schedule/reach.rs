@@ -38,6 +38,10 @@ struct Way {
     gate_open: bool,
     /// And the last of them was opened by two people.
     by_two: bool,
+    /// A gate before it was closed again by somebody, and opened since by one.
+    reopened: bool,
+    /// It has left, or will not for good.
+    over: bool,
     /// From when on it may leave.
     from: Option<Moment>,
 }
@@ -96,10 +100,17 @@ impl Reach {
         for (id, way) in &self.notices {
             let then = before.notices.get(id);
             // Also where the gate was opened while something else held it back, and that is gone now.
-            if way.is_free_by_one() && !then.is_some_and(Way::is_free_by_one) {
+            let opens = way.gate_open && !then.is_some_and(|then| then.gate_open);
+            let by_one = way.is_free_by_one() && !then.is_some_and(Way::is_free_by_one);
+            // A gate that is skipped or dropped leaves no trace but this one.
+            if by_one || (way.public && !way.over && opens && way.by_two) {
                 wider.push(Wider::GateOpen(id.clone()));
             }
-            if let Some(from) = then.and_then(|then| way.sooner(then, self.t)) {
+            // To those who have it under embargo two let it go, and nobody let go again what somebody had
+            // closed since.
+            if !way.public && !way.blocked && opens && way.reopened && way.is_approved_as(then) {
+                wider.push(Wider::Sooner(id.clone(), way.from.unwrap_or(now).max(now)));
+            } else if let Some(from) = then.and_then(|then| way.sooner(then, self.t)) {
                 wider.push(Wider::Sooner(id.clone(), from));
             }
         }
@@ -135,18 +146,21 @@ impl Way {
             |id: &TaskId| incident.task(id).is_some_and(|before| before.kind == Kind::Gate);
         let by_hand = makes_public(incident, task);
         let has_gate = task.after.iter().any(is_gate);
+        let over = notice.has_left()
+            || (by_hand && done_at(incident, task).is_some())
+            || is_moot(incident, task)
+            || !incident.status.is_open();
         Self {
             public: by_hand || matches!(task.audience, Some(Audience::Public(_))),
             approved: draft.map(|draft| (draft.number, notice.approvals.clone())),
-            blocked: notice.has_left()
-                || (by_hand && done_at(incident, task).is_some())
+            blocked: over
                 || incident.skipped.contains_key(&task.id)
-                || is_moot(incident, task)
-                || !incident.status.is_open()
                 || incident.applies(task) != Truth::Yes
                 || incident.is_held(&task.id),
             gate_open: has_gate && !open_before(incident, task).any(is_gate),
             by_two: a_gate_is_open(incident, task),
+            reopened: task.after.iter().any(|id| incident.reopened.contains(id)),
+            over,
             from: span_of(incident, task).map(|(from, _)| from),
         }
     }
@@ -155,6 +169,10 @@ impl Way {
     /// has brought it there.
     fn is_free_by_one(&self) -> bool {
         self.public && !self.blocked && self.gate_open && !self.by_two
+    }
+
+    fn is_approved_as(&self, then: Option<&Self>) -> bool {
+        self.approved.is_some() && then.is_some_and(|then| self.approved == then.approved)
     }
 
     /// The moment from which it may leave, if that is new: approved as it was before, and not held
