@@ -557,3 +557,22 @@ fn of_the_mails_to_ourselves_the_newest_stays_in_the_mailbox() {
         assert_eq!(store.known_uids(&folder(1), 1).unwrap(), [2, 3, 4].into());
     });
 }
+
+/// Each page carries a MAC of its own: one that was changed on the disk is found, whatever it holds.
+#[test]
+fn a_page_that_was_changed_on_the_disk_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, passphrase) = (folder.path().join("desk.db"), Passphrase::new("x"));
+    let mut store = Sqlite::create(&path, &passphrase, now()).unwrap();
+    put(&mut store, &[sealed("a@desk.test", now())]);
+    assert_eq!(store.damage().unwrap(), Vec::<String>::new());
+    drop(store);
+    let whole = std::fs::read(&path).unwrap();
+    for page in 1..whole.len() / 4096 {
+        let mut bytes = whole.clone();
+        bytes[page * 4096 + 1000] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let found = Sqlite::open(&path, &passphrase).and_then(|store| store.damage());
+        assert!(found.is_err() || !found.unwrap().is_empty(), "page {page}");
+    }
+}

@@ -60,6 +60,11 @@ impl Journal {
         let JournalCommand::Verify { head: heads, signatures } = &self.what;
         let config = config::read_or_fault(path, now)?;
         let store = config.open_store()?;
+        let damage = store.damage()?;
+        if let Some(first) = damage.first() {
+            let what = format!("the database is damaged in {} places: {first}", damage.len());
+            return Err(Fault::new(what, "put a backup back, and say `embargod restored --yes`"));
+        }
         let head = read_journal(&store, |_, _| {})?;
         let bodies = bodies(&store)?;
         let (desk, _) = replay(&store, config.sources.settings.clone())?;

@@ -90,8 +90,11 @@ impl Status {
             counts.inbox_aside,
             "mails were set aside; look at them and run `embargod aside --retry`",
         );
-        alarm(counts.outbox_dead, "mails were refused for good");
-        alarm(counts.outbox_unknown, "mails may or may not have left");
+        alarm(counts.outbox_dead, "mails were refused for good; `embargod outbox list` shows them");
+        alarm(
+            counts.outbox_unknown,
+            "mails may or may not have left; `embargod outbox list` shows them",
+        );
         for incident in desk.open() {
             if incident.answered.is_none() && schedule::human_due(incident) < now {
                 alarms.push(format!("{} has had no answer by a person in time", incident.handle));
@@ -416,7 +419,19 @@ impl Aside {
             let count = store.retry_aside(None)?;
             say(&format!("{count} mails are tried once more."));
         } else {
+            let troubles = store.troubles()?;
             say(&format!("{} mails are set aside.", store.counts()?.inbox_aside));
+            for (at, why) in &troubles {
+                say(&format!(
+                    "  the server does not hand out number {} of {}: {why}",
+                    at.uid, at.folder
+                ));
+            }
+            if !troubles.is_empty() {
+                say(
+                    "Look at them with a mail program; `embargod aside --retry` tries them again now.",
+                );
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

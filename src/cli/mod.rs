@@ -10,6 +10,7 @@ mod key;
 mod log;
 mod look;
 mod open;
+mod outbox;
 mod playbook;
 mod restored;
 mod run;
@@ -63,6 +64,8 @@ enum Command {
     Group(group::Group),
     /// Look after the desk's own key: show, rotate, publish.
     Key(key::Key),
+    /// Look after mails that wait to leave or were given up: list, show, retry, withdraw.
+    Outbox(outbox::Outbox),
     /// Look after mails that were set aside.
     Aside(look::Aside),
     /// Say that the database was put back from a backup, before the desk runs again.
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Journal(journal) => journal.run(&config, now),
         Command::Group(group) => group.run(&config, now),
         Command::Key(key) => key.run(&config, now),
+        Command::Outbox(outbox) => outbox.run(&config, now),
         Command::Aside(aside) => aside.run(&config, now),
         Command::Log(log) => log.run(&config, now),
         Command::Playbook(playbook) => playbook.run(&config, now),

@@ -8,7 +8,9 @@
 pub mod couriers;
 mod stream;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lettre::Address;
@@ -29,6 +31,8 @@ use crate::ports::store::Outgoing;
 /// How long the server may take for one answer. The answer to the last bytes may take longer,
 /// since some servers look through a mail before they take it (RFC 5321, 4.5.3.2.6: 10 minutes).
 const PATIENCE: Duration = Duration::from_secs(60);
+/// And until it has let us in: whoever waits longer at a server that hangs comes late once it does not.
+const PATIENCE_HELLO: Duration = Duration::from_secs(25);
 const PATIENCE_DATA: Duration = Duration::from_secs(600);
 /// A server that says nothing for so long after the last bytes holds up no other mail.
 const SLOW: Duration = Duration::from_secs(15);
@@ -43,9 +47,47 @@ const PIECE: usize = 64 * 1024;
 pub struct Courier {
     server: Server,
     own: names::Address,
-    connection: Option<AsyncSmtpConnection>,
+    connection: Option<Standing>,
     offers: Offers,
     used: Option<Instant>,
+    lines: Lines,
+    /// Whether the last try failed at the door: no connection came about.
+    outside: bool,
+}
+
+/// How many connections to the server stand.
+pub type Lines = Arc<AtomicUsize>;
+
+/// A connection that stands, and is counted as long as it does.
+struct Standing {
+    inner: AsyncSmtpConnection,
+    lines: Lines,
+}
+
+impl Standing {
+    fn new(inner: AsyncSmtpConnection, lines: &Lines) -> Self {
+        lines.fetch_add(1, Ordering::SeqCst);
+        Self { inner, lines: Arc::clone(lines) }
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.lines.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Deref for Standing {
+    type Target = AsyncSmtpConnection;
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
+
+impl DerefMut for Standing {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.inner
+    }
 }
 
 /// What the server offers beyond RFC 5321.
@@ -120,7 +162,20 @@ impl Courier {
     /// A courier of a desk; connects when there is something to hand over.
     #[must_use]
     pub fn new(server: Server, own: names::Address) -> Self {
-        Self { server, own, connection: None, offers: Offers::default(), used: None }
+        Self::among(server, own, Lines::default())
+    }
+
+    /// One of several, who count their connections together.
+    #[must_use]
+    pub fn among(server: Server, own: names::Address, lines: Lines) -> Self {
+        let offers = Offers::default();
+        Self { server, own, connection: None, offers, used: None, lines, outside: false }
+    }
+
+    /// Whether the last try came to nothing before there was a connection.
+    #[must_use]
+    pub fn stood_outside(&self) -> bool {
+        self.outside
     }
 
     /// Connects and logs in.
@@ -135,7 +190,7 @@ impl Courier {
 
     async fn reach(&mut self) -> Result<(), Failed> {
         let silent = |_| Failed::Broken("the mail server did not answer".to_owned());
-        tokio::time::timeout(PATIENCE, self.dial()).await.map_err(silent)?
+        tokio::time::timeout(PATIENCE_HELLO, self.dial()).await.map_err(silent)?
     }
 
     async fn dial(&mut self) -> Result<(), Failed> {
@@ -157,7 +212,7 @@ impl Courier {
         // The library keeps only what it knows of the server's answer.
         let offers = connection.command(Ehlo::new(hello)).await.map_err(greeted)?;
         self.offers = Offers::read(&offers);
-        self.connection = Some(connection);
+        self.connection = Some(Standing::new(connection, &self.lines));
         self.used = Some(Instant::now());
         Ok(())
     }
@@ -267,7 +322,9 @@ impl Courier {
     /// All that comes before the mail itself.
     async fn begin(&mut self, from: &Address, to: &Address, row: &Outgoing) -> Result<(), Outcome> {
         loop {
+            self.outside = true;
             let is_new = self.ready().await?;
+            self.outside = false;
             if let Some(largest) = self.offers.largest.filter(|largest| row.size > *largest) {
                 let size = row.size;
                 let why =

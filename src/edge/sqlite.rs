@@ -178,6 +178,17 @@ impl Sqlite {
         Ok(self)
     }
 
+    /// Pages of the database that are not as they were written: each carries a MAC of its own.
+    ///
+    /// # Errors
+    /// When the database cannot be read at all.
+    pub fn damage(&self) -> Result<Vec<String>, Fault> {
+        let place = || "checking the database".to_owned();
+        let mut rows = self.db.prepare("PRAGMA cipher_integrity_check").at(place)?;
+        let rows = rows.query_map([], |row| row.get(0)).at(place)?;
+        rows.take(20).collect::<Result<_, _>>().at(place)
+    }
+
     /// Forgets that there was a witness, so that a new one is begun.
     ///
     /// # Errors
@@ -422,6 +433,12 @@ impl Alarms for Sqlite {
         alarms.collect::<Result<_, _>>().at(place)
     }
 
+    fn room(&self) -> Result<u64, Fault> {
+        let path = self.db.path().unwrap_or(".");
+        let system = rustix::fs::statvfs(path).at(|| format!("the disk of {path}"))?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+
     fn counts(&self) -> Result<Counts, Fault> {
         let count = |sql: &str| -> Result<u64, Fault> {
             let count: i64 =
@@ -430,7 +447,10 @@ impl Alarms for Sqlite {
         };
         Ok(Counts {
             inbox_waiting: count("SELECT count(*) FROM inbox WHERE state = 'waiting'")?,
-            inbox_aside: count("SELECT count(*) FROM inbox WHERE state = 'aside'")?,
+            inbox_aside: count(
+                "SELECT (SELECT count(*) FROM inbox WHERE state = 'aside')
+                      + (SELECT count(*) FROM trouble)",
+            )?,
             outbox_waiting: count("SELECT count(*) FROM outbox WHERE state = 'waiting'")?,
             // An acknowledgement to an address that a stranger made up is no trouble of ours.
             outbox_dead: count(

@@ -1,19 +1,39 @@
 //! What comes in: kept, opened on all cores, decided on one after the other.
 
 use crate::domain::decide::decision::Decision;
-use crate::domain::decide::membership;
+use crate::domain::decide::{membership, time};
+use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::Letter;
-use crate::domain::facts::names::Fresh;
+use crate::domain::facts::names;
+use crate::domain::facts::names::{Fresh, Moment, Span};
 use crate::domain::intake::classify;
 use crate::domain::intake::classify::{Arrival, OWN_MAIL};
-use crate::edge::imap::{MailboxAsk, Told};
+use crate::edge::imap::{MailboxAsk, Told, Troubled};
 use crate::edge::opening::Opener;
 use crate::edge::pgp::{Certificate, LIMITS};
 use crate::edge::pool;
 use crate::engine::commit::Cause;
 use crate::engine::{Engine, lock};
 use crate::error::Fault;
-use crate::ports::store::{Location, RawMail, WITNESS};
+use crate::ports::store::{Folder, Location, RawMail, WITNESS};
+
+/// A mail that the server does not hand out is tried again after so long.
+const TRIED_AGAIN: Span = Span::days(1);
+/// A mailbox that cannot be looked at is shown after so long, and told after so long.
+const SHOWN_AFTER: Span = Span::minutes(2);
+const TOLD_AFTER: Span = Span::minutes(10);
+
+/// So much room must be left on the disk.
+const ROOM: u64 = 8 * 1024 * 1024;
+
+/// A mailbox that cannot be looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Down {
+    since: Moment,
+    why: String,
+    shown: bool,
+    told: bool,
+}
 
 /// The most mails that are opened together.
 const BATCH: u32 = 32;
@@ -43,15 +63,33 @@ impl Engine {
         if let MailboxAsk::Keep(mails, marked, _) = &ask {
             self.look_for_a_later_history(mails, marked)?;
         }
+        let now = self.now();
         if matches!(ask, MailboxAsk::Looked(_)) {
             self.witness.awaits_mailbox = false;
+            if self.unreachable.take().is_some_and(|down| down.shown) {
+                lock(&self.store).set_alarm("imap", None)?;
+            }
         }
         let held = self.held().is_some();
         let mut store = lock(&self.store);
         match ask {
-            MailboxAsk::Keep(mails, _, told) => {
-                store.take_in(&mails)?;
-                tell(told, Ok(()));
+            // That there is no room is no reason to stop: the mails are on the server still.
+            MailboxAsk::Keep(mails, _, told) => tell(told, store.take_in(&mails)),
+            MailboxAsk::Troubled(folder, told) => {
+                let found = store.troubled(&folder, names::later(now, -TRIED_AGAIN));
+                tell(told, found.map(|(all, again)| Troubled { all, again }));
+            }
+            MailboxAsk::Trouble(folder, uid, why, told) => {
+                let Folder { name, uidvalidity } = folder;
+                let at = Location { folder: name, uidvalidity, uid };
+                tell(told, store.set_trouble(&at, &Foreign::line(&why, 200).to_string(), now));
+            }
+            MailboxAsk::Unreachable(why) => {
+                let why = Foreign::line(&why, 200).to_string();
+                self.unreachable = Some(match self.unreachable.take() {
+                    Some(down) => Down { why, ..down },
+                    None => Down { since: now, why, shown: false, told: false },
+                });
             }
             MailboxAsk::Looked(told) => tell(told, Ok(())),
             // The mark says that this history has it; what another one has marked stays as it is.
@@ -71,17 +109,76 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether there is room on the disk for what comes of mails of so many bytes: they are kept, passed on
+    /// to several, and journalled. Without it the desk waits, and says so where it can.
+    pub(super) fn has_room(&mut self, bytes: usize) -> Result<bool, Fault> {
+        let needed = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(4);
+        let room = lock(&self.store).room()?;
+        let is_short = room < needed.saturating_add(ROOM);
+        if is_short != self.is_short {
+            self.is_short = is_short;
+            let text = is_short.then(|| {
+                let mib = room / (1024 * 1024);
+                format!("the disk is full: {mib} MiB are left, and the desk waits for more")
+            });
+            if let Some(text) = &text {
+                tracing::error!("{text}");
+            }
+            // There may be no room for this either.
+            if let Err(fault) = lock(&self.store).set_alarm("disk", text.as_deref()) {
+                tracing::error!(why = fault.what, "That cannot be written down.");
+            }
+        }
+        Ok(!is_short)
+    }
+
+    /// Tells the operators what is wrong with the mailbox: that it cannot be looked at, or that the server
+    /// does not hand a mail out.
+    pub(super) fn watch_the_mailbox(&mut self, now: Moment) -> Result<(), Fault> {
+        let mut down = self.unreachable.take();
+        let result = self.tell_of_the_mailbox(down.as_mut(), now);
+        self.unreachable = down;
+        result
+    }
+
+    fn tell_of_the_mailbox(&mut self, down: Option<&mut Down>, now: Moment) -> Result<(), Fault> {
+        if let Some(down) = down {
+            let (since, why) = (down.since.format("%Y-%m-%d %H:%M UTC").to_string(), &down.why);
+            if !down.shown && now >= names::later(down.since, SHOWN_AFTER) {
+                down.shown = true;
+                let text = format!("the mailbox cannot be read since {since}: {why}");
+                lock(&self.store).set_alarm("imap", Some(&text))?;
+            }
+            if !down.told && now >= names::later(down.since, TOLD_AFTER) {
+                down.told = true;
+                let fresh = self.entropy.fresh()?;
+                let decision = time::mailbox_alarm(&self.desk, &since, why, now, fresh);
+                self.carry_out(decision, Cause::Time)?;
+            }
+        }
+        let new = lock(&self.store).new_troubles()?;
+        if !new.is_empty() {
+            let named: Vec<(String, u32, String)> =
+                new.into_iter().map(|(at, why)| (at.folder, at.uid, why)).collect();
+            let decision = time::left_mails(&self.desk, &named, now, self.entropy.fresh()?);
+            self.carry_out(decision, Cause::Time)?;
+        }
+        Ok(())
+    }
+
     /// Opens and decides on the mails that wait, a batch at a time; says how many it did.
     ///
     /// # Errors
     /// When the store cannot be written; the mails are still there then.
     pub fn work_inbox(&mut self) -> Result<usize, Fault> {
-        if !self.may_decide() {
+        if !self.may_decide() || !self.has_room(0)? {
             return Ok(0);
         }
         let batch = lock(&self.store).waiting(BATCH)?;
         let ids: Vec<i64> = batch.iter().map(|row| row.id).collect();
-        if ids.is_empty() {
+        // Before an attempt is counted: a full disk is the fault of no mail.
+        let bytes: usize = batch.iter().map(|row| row.mail.bytes.len()).sum();
+        if ids.is_empty() || !self.has_room(bytes)? {
             return Ok(0);
         }
         if let [row] = batch.as_slice()

@@ -106,6 +106,10 @@ pub struct Engine {
     alive: Option<Moment>,
     pace: Pace,
     door: Door,
+    /// Whether the disk is full.
+    is_short: bool,
+    /// That the mailbox cannot be looked at.
+    unreachable: Option<inbox::Down>,
     /// What `status` shows of a mail server that takes nothing.
     shut_told: Option<String>,
 }
@@ -172,6 +176,8 @@ impl Engine {
             alive: None,
             pace: Pace::default(),
             door: Door::default(),
+            is_short: false,
+            unreachable: None,
             shut_told: None,
         };
         if engine.is_rolled_back()? {
@@ -180,6 +186,8 @@ impl Engine {
         }
         lock(&engine.store).set_alarm("clock", None)?;
         lock(&engine.store).set_alarm("smtp", None)?;
+        lock(&engine.store).set_alarm("imap", None)?;
+        lock(&engine.store).set_alarm("disk", None)?;
         let before = engine.desk.configured.is_some().then(|| engine.desk.settings.clone());
         let staff = engine.desk.staff();
         engine.configure(sources)?;

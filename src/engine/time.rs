@@ -27,7 +27,7 @@ impl Engine {
         let soon = names::later(self.now(), Span::seconds(1));
         let mail = self.next_mail()?;
         if self.witness.awaits_mailbox {
-            return Ok(None);
+            return Ok(self.unreachable.is_some().then(|| names::later(self.now(), ALIVE_EVERY)));
         }
         if self.held().is_some() {
             return Ok(mail.map(|at| at.max(names::later(self.now(), Span::seconds(5)))));
@@ -55,6 +55,12 @@ impl Engine {
     /// When the store cannot be written.
     pub fn work_due(&mut self) -> Result<bool, Fault> {
         let now = self.now();
+        if !self.has_room(0)? {
+            return Ok(false);
+        }
+        if self.held().is_none() {
+            self.watch_the_mailbox(now)?;
+        }
         if !self.may_decide() {
             return Ok(false);
         }

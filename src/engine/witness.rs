@@ -172,6 +172,7 @@ impl Engine {
         let of_the_desk = row.label.purpose == Purpose::Alert && row.label.about.is_none();
         let is_new = || row.id > self.witness.last_before;
         match (&self.witness.held, &self.witness.unreadable) {
+            _ if self.witness.awaits_mailbox => of_the_desk,
             (None, None) => true,
             (Some(_), _) => of_the_desk,
             (None, Some(_)) => of_the_desk || is_new(),

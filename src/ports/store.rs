@@ -329,6 +329,35 @@ pub trait Inbox {
     /// When it cannot be written.
     fn marked(&mut self, folder: &Folder, uids: &[u32]) -> Result<(), Fault>;
 
+    /// Mails of a folder that the server does not hand out: all, and those that were not tried since a
+    /// moment.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn troubled(
+        &self,
+        folder: &Folder,
+        before: Moment,
+    ) -> Result<(BTreeSet<u32>, BTreeSet<u32>), Fault>;
+
+    /// Writes down that the server does not hand a mail out, and why.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn set_trouble(&mut self, at: &Location, why: &str, now: Moment) -> Result<(), Fault>;
+
+    /// Those of which nobody is told yet, with the reason; they count as told from here on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn new_troubles(&mut self) -> Result<Vec<(Location, String)>, Fault>;
+
+    /// Those that there are, with the reason.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn troubles(&self) -> Result<Vec<(Location, String)>, Fault>;
+
     /// The desk's own witnesses in a folder that a newer one has taken the place of: a hundred at most.
     ///
     /// # Errors
@@ -496,6 +525,12 @@ pub trait Alarms {
     /// # Errors
     /// When they cannot be read.
     fn alarms(&self) -> Result<Vec<String>, Fault>;
+
+    /// Bytes that can still be written where the store lies.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    fn room(&self) -> Result<u64, Fault>;
 
     /// Counts for `status`.
     ///

@@ -147,6 +147,40 @@ pub fn clock_alarm(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decisio
     work.done()
 }
 
+/// Tells the operators that the mailbox cannot be looked at.
+pub fn mailbox_alarm(desk: &Desk, since: &str, why: &str, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let lines = [
+        format!(
+            "The mailbox cannot be read since {since}. The server, or the way to it, said: {why}"
+        ),
+        "Nothing comes in meanwhile: no report is acknowledged, and no command is heard."
+            .to_owned(),
+    ];
+    let next = "see whether the mail server runs and lets the desk in: `embargod check --connect`. The desk tries again by itself.";
+    relay::alert(&mut work, None, "The mailbox cannot be read", &lines, next);
+    work.done()
+}
+
+/// Tells the operators of mails that the server lists and does not hand out: folder, number and reason of
+/// each.
+pub fn left_mails(
+    desk: &Desk,
+    mails: &[(String, u32, String)],
+    now: Moment,
+    fresh: Fresh,
+) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    let say =
+        |(folder, uid, why): &(String, u32, String)| format!("Number {uid} of {folder}: {why}");
+    let mut lines =
+        vec!["The mail server does not hand these mails out; all others are taken in.".to_owned()];
+    lines.extend(mails.iter().take(20).map(say));
+    let next = "look at them in the mailbox with a mail program. They are tried once a day, and at once after `embargod aside --retry`.";
+    relay::alert(&mut work, None, "Mails that the server does not hand out", &lines, next);
+    work.done()
+}
+
 /// Tells the operators that the desk cannot tell whether its history is the newest.
 pub fn unwitnessed(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);

@@ -43,7 +43,7 @@ const GIVE_UP_TRIES: u32 = 12;
 /// the last one people are asked.
 const UNKNOWN_S: [i64; 4] = [15, 60, 300, 900];
 /// How long to wait until a refusal is tried once more, in seconds; the last one repeats.
-const REFUSED_S: [i64; 4] = [20, 300, 900, 1_800];
+const REFUSED_S: [i64; 4] = [15, 300, 900, 1_800];
 /// A refusal that is plain is believed the second time. One that may be about all of us is believed after so
 /// many, and so long.
 const UNCLEAR_TRIES: u32 = 4;
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_refusal_is_believed_once_it_was_said_again_while_others_were_taken() {
         let nobody = said(Stage::To, "550 5.1.1 no such user");
-        assert_eq!(played(&nobody, 99, true), (Next::Dead, 20));
+        assert_eq!(played(&nobody, 99, true), (Next::Dead, 15));
         let (next, seconds) = played(&nobody, 99, false);
         assert!(next == Next::Dead && seconds >= 3_600, "{seconds}");
         let spam = said(Stage::Dot, "554 5.7.1 looks like spam");

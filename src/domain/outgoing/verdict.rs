@@ -126,6 +126,16 @@ const OURS: &[&str] = &[
     "reputation",
 ];
 
+/// And what they write where it says too little: it is this recipient, and nobody else.
+const THEIRS: &[&str] = &[
+    "recipient address rejected",
+    "recipient rejected",
+    "user unknown",
+    "unknown user",
+    "no such user",
+    "does not exist",
+];
+
 /// Whose fault it is: the enhanced code first, then the stage, then the code.
 ///
 /// `said` begins with the code, as a server's answer does.
@@ -148,7 +158,12 @@ pub fn blame(stage: Stage, said: &str) -> Blame {
                 && at(stages)
         });
         let blame = row.map_or(Blame::Server, |(.., blame)| *blame);
-        return if blame == Blame::Unclear && ours { Blame::Server } else { blame };
+        let theirs = || stage == Stage::To && THEIRS.iter().any(|word| text.contains(word));
+        return match (blame == Blame::Unclear, ours) {
+            (true, true) => Blame::Server,
+            (true, false) if theirs() => Blame::Recipient,
+            _ => blame,
+        };
     }
     let mut rows = PLAIN.iter();
     match rows.find(|(known, stages, _)| *known == code && at(stages)).map(|(.., blame)| *blame) {
@@ -211,6 +226,9 @@ mod tests {
             (To, "550 5.7.1 rate limit exceeded", Server),
             (To, "550 too many messages, slow down", Server),
             (To, "550 5.7.1 message refused by policy", Unclear),
+            (To, "550 5.7.1 <a@b>: Recipient address rejected: Access denied", Recipient),
+            (To, "550 5.7.1 <a@b>: Recipient address rejected: too many mails", Server),
+            (To, "554 5.7.1 <x>: Client host rejected: Access denied", Unclear),
             (To, "554 refused", Unclear),
             (To, "571 refused", Unclear),
             (To, "550 5.0.0 refused", Recipient),

@@ -13,12 +13,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::domain::facts::names::Address;
 use crate::domain::outgoing::verdict::Outcome;
 use crate::edge::server::Server;
-use crate::edge::smtp::Courier;
+use crate::edge::smtp::{Courier, Lines};
 use crate::error::Fault;
 use crate::ports::store::Outgoing;
 
 /// A connection that had nothing to do for so long is closed in order.
 const IDLE: Duration = Duration::from_secs(60);
+/// For so long one connection fewer is used, after the server let no more in.
+const FEWER: Duration = Duration::from_secs(300);
 /// So many mails are marked together at most.
 const MARKED_MAX: usize = 32;
 
@@ -63,6 +65,7 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
     let at_work = Arc::new(Semaphore::new(post.connections));
     let standing = Arc::new(Semaphore::new(post.connections_max.max(post.connections)));
     let idle = Idle::default();
+    let lines = Lines::default();
     let clerk = employ(Arc::clone(&post.mark));
     loop {
         let Ok(place) = Arc::clone(&at_work).acquire_owned().await else { return };
@@ -83,8 +86,9 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
         // The one that was at work last: its connection is the freshest.
         let courier = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let courier = courier.map(|(courier, _)| courier);
-        let mut courier =
-            courier.unwrap_or_else(|| Courier::new(post.server.clone(), post.own.clone()));
+        let lines = Lines::clone(&lines);
+        let new = || Courier::among(post.server.clone(), post.own.clone(), Lines::clone(&lines));
+        let mut courier = courier.unwrap_or_else(new);
         let (idle, clerk, settled) = (Arc::clone(&idle), clerk.clone(), Arc::clone(&post.settled));
         tokio::spawn(async move {
             let last_bytes = async {
@@ -96,7 +100,23 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
                 clerk.send((row.id, tell)).map_err(|_| Fault::new("the desk is stopping", ""))?;
                 told.await.map_err(gone)?
             };
-            let outcome = courier.hand_over(&row, last_bytes, move || drop(place)).await;
+            let place = Mutex::new(Some(place));
+            let let_go = || place.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let mut outcome = courier.hand_over(&row, last_bytes, || drop(let_go())).await;
+            // A server that lets no more of us in is not one that takes nothing: fewer go on.
+            let others = lines.load(Ordering::SeqCst) > 0;
+            if courier.stood_outside() && others && !matches!(outcome, Outcome::Untried) {
+                tracing::info!(
+                    "The mail server lets fewer connections in; fewer are used for a while."
+                );
+                outcome = Outcome::Untried;
+                if let Some(place) = let_go() {
+                    tokio::spawn(async move {
+                        tokio::time::sleep(FEWER).await;
+                        drop(place);
+                    });
+                }
+            }
             if !courier.is_closed() {
                 let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
                 idle.push((courier, tokio::time::Instant::now()));

@@ -4,10 +4,29 @@ use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::domain::facts::names::Digest;
+use crate::domain::facts::names::{Digest, Moment};
 use crate::edge::sqlite::{Sqlite, millis, moment};
 use crate::error::{Fault, Place};
 use crate::ports::store::{Bookmark, Folder, Inbox, Journal, Location, RawMail, WITNESS, Waiting};
+
+/// Mails of so many bytes are opened together at most; a larger one by itself, so that what it costs is
+/// charged to no other.
+const OPENED_BYTES: usize = 8 * 1024 * 1024;
+
+impl Sqlite {
+    fn troubles_where(&self, filter: &str) -> Result<Vec<(Location, String)>, Fault> {
+        let place = || "trouble".to_owned();
+        let sql = format!(
+            "SELECT folder, uidvalidity, uid, why FROM trouble WHERE {filter} ORDER BY uid LIMIT 1000"
+        );
+        let mut rows = self.db.prepare_cached(&sql).at(place)?;
+        let rows = rows.query_map([], |row| {
+            let at = Location { folder: row.get(0)?, uidvalidity: row.get(1)?, uid: row.get(2)? };
+            Ok((at, row.get(3)?))
+        });
+        rows.at(place)?.collect::<Result<_, _>>().at(place)
+    }
+}
 
 impl Inbox for Sqlite {
     fn take_in(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault> {
@@ -28,6 +47,9 @@ impl Inbox for Sqlite {
             if let Some(at) = location {
                 let sql = "INSERT OR IGNORE INTO place (folder, uidvalidity, uid, raw) VALUES (?1, ?2, ?3, ?4)";
                 let row = params![at.folder, at.uidvalidity, at.uid, raw];
+                tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+                let sql = "DELETE FROM trouble WHERE folder = ?1 AND uidvalidity = ?2 AND uid = ?3";
+                let row = params![at.folder, at.uidvalidity, at.uid];
                 tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
             }
         }
@@ -56,7 +78,16 @@ impl Inbox for Sqlite {
                 Ok(Waiting { id: row.get(0)?, attempts: row.get(1)?, mail })
             })
             .at(place)?;
-        let mut list: Vec<Waiting> = rows.collect::<Result<_, _>>().at(place)?;
+        let (mut list, mut bytes): (Vec<Waiting>, usize) = (Vec::new(), 0);
+        // Row by row: what is over the measure is not read.
+        for row in rows {
+            let waiting: Waiting = row.at(place)?;
+            bytes = bytes.saturating_add(waiting.mail.bytes.len());
+            if bytes > OPENED_BYTES && !list.is_empty() {
+                break;
+            }
+            list.push(waiting);
+        }
         match list.iter().position(|mail| mail.attempts > 0) {
             Some(0) => list.truncate(1),
             Some(tried) => list.truncate(tried),
@@ -83,7 +114,13 @@ impl Inbox for Sqlite {
     fn retry_aside(&mut self, why: Option<&str>) -> Result<usize, Fault> {
         let sql = "UPDATE inbox SET state = 'waiting', attempts = 0, disposition = ''
                    WHERE state = 'aside' AND disposition = coalesce(?1, disposition)";
-        self.db.execute(sql, [why]).at(|| "inbox".to_owned())
+        let place = || "inbox".to_owned();
+        let aside = self.db.execute(sql, [why]).at(place)?;
+        let troubled = match why {
+            Some(_) => 0,
+            None => self.db.execute("UPDATE trouble SET tried = 0", []).at(place)?,
+        };
+        Ok(aside.saturating_add(troubled))
     }
 
     fn mail(&self, raw: Digest) -> Result<Option<RawMail>, Fault> {
@@ -148,6 +185,42 @@ impl Inbox for Sqlite {
                 .at(place)?;
         }
         tx.commit().at(place)
+    }
+
+    fn troubled(
+        &self,
+        folder: &Folder,
+        before: Moment,
+    ) -> Result<(BTreeSet<u32>, BTreeSet<u32>), Fault> {
+        let place = || "trouble".to_owned();
+        let sql = "SELECT uid, tried FROM trouble WHERE folder = ?1 AND uidvalidity = ?2";
+        let mut rows = self.db.prepare_cached(sql).at(place)?;
+        let row = params![folder.name, folder.uidvalidity];
+        let rows = rows.query_map(row, |row| Ok((row.get(0)?, row.get(1)?))).at(place)?;
+        let rows: Vec<(u32, i64)> = rows.collect::<Result<_, _>>().at(place)?;
+        let again = rows.iter().filter(|(_, tried)| *tried < millis(before));
+        Ok((rows.iter().map(|(uid, _)| *uid).collect(), again.map(|(uid, _)| *uid).collect()))
+    }
+
+    fn set_trouble(&mut self, at: &Location, why: &str, now: Moment) -> Result<(), Fault> {
+        let sql = "INSERT INTO trouble (folder, uidvalidity, uid, why, tried)
+                   VALUES (?1, ?2, ?3, ?4, ?5)
+                   ON CONFLICT DO UPDATE SET why = excluded.why, tried = excluded.tried";
+        let row = params![at.folder, at.uidvalidity, at.uid, why, millis(now)];
+        self.db.execute(sql, row).at(|| "trouble".to_owned()).map(|_| ())
+    }
+
+    fn new_troubles(&mut self) -> Result<Vec<(Location, String)>, Fault> {
+        let new = self.troubles_where("told = 0")?;
+        if !new.is_empty() {
+            let sql = "UPDATE trouble SET told = 1 WHERE told = 0";
+            self.db.execute(sql, []).at(|| "trouble".to_owned())?;
+        }
+        Ok(new)
+    }
+
+    fn troubles(&self) -> Result<Vec<(Location, String)>, Fault> {
+        self.troubles_where("TRUE")
     }
 
     fn spent_witnesses(&self, folder: &Folder) -> Result<Vec<u32>, Fault> {

@@ -27,6 +27,17 @@ CREATE TABLE place (
 CREATE INDEX place_of ON place (raw);
 CREATE INDEX place_to_mark ON place (folder, uidvalidity, uid) WHERE marked = 0;
 
+-- Mails that the server lists and does not hand out.
+CREATE TABLE trouble (
+    folder      TEXT    NOT NULL,
+    uidvalidity INTEGER NOT NULL,
+    uid         INTEGER NOT NULL,
+    why         TEXT    NOT NULL,
+    tried       INTEGER NOT NULL,
+    told        INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (folder, uidvalidity, uid)
+) STRICT, WITHOUT ROWID;
+
 -- What a mail is. Effects hang on this, so the same bytes have an effect once.
 CREATE TABLE inbox (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,0 +1,330 @@
+//! Taking mails in: what is there, what is new, and the mails themselves.
+//!
+//! A mail is read in pieces that we choose, so that neither what the server says of its size nor what it
+//! announces decides how much is read. A server that gives the whole of a mail where a piece was asked for is
+//! taken at its word, up to the most that the desk reads.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+use async_imap::types::{Fetch, Flag};
+use futures::TryStreamExt;
+
+use crate::domain::facts::names::{Digest, Moment};
+use crate::edge::imap::plan::{Head, Heads, How, Suspects};
+use crate::edge::imap::wire::{Progress, patient};
+use crate::edge::imap::{Begin, Failed, Line, MailboxAsk, Watch, uid_set};
+use crate::ports::store::RawMail;
+
+/// Bytes that are asked for at once of one mail.
+const PIECE: usize = 1024 * 1024;
+/// What may come above the largest mail in one literal.
+const MARGIN: u64 = 1024 * 1024;
+/// Bytes that are asked for at once of several, by what the server says of their sizes.
+const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+/// What is kept of a mail that is too large, after its headers.
+const OVERSIZE_BYTES: usize = 64 * 1024;
+/// Mails that are asked about at once.
+const ASKED: usize = 500;
+
+/// The longest literal that is begun, where mails of so many bytes are read.
+pub(super) fn literal_max(size_max: u32) -> u64 {
+    u64::from(size_max).saturating_add(MARGIN)
+}
+
+/// A mail as it was read.
+struct Read {
+    bytes: Vec<u8>,
+    /// Whether the rest of it stays on the server.
+    oversize: bool,
+}
+
+impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
+    /// The uids of the folder from one on, ascending. A server that does not search lists them.
+    pub(super) async fn uids(&self, line: &mut Line, from: u32) -> Result<Vec<u32>, Failed> {
+        let progress = Progress::clone(&line.progress);
+        let search = line.session.uid_search(format!("UID {from}:*"));
+        let found = match patient(&progress, "search", search).await {
+            Ok(found) => found.into_iter().collect(),
+            Err(Failed::Refused(_)) => {
+                let list = line.session.uid_fetch(format!("{from}:*"), "(UID)");
+                let list = patient(&progress, "list", list).await?;
+                let list: Vec<Fetch> = patient(&progress, "list", list.try_collect()).await?;
+                list.iter().filter_map(|mail| mail.uid).collect::<Vec<u32>>()
+            }
+            Err(failed) => return Err(failed),
+        };
+        // `n:*` always names the last mail, even if it is older than n (RFC 3501, 6.4.8).
+        let uids: BTreeSet<u32> = found.into_iter().filter(|uid| *uid >= from).collect();
+        Ok(uids.into_iter().collect())
+    }
+
+    /// Looks at the whole folder above the low-water mark and takes in what is not stored.
+    pub(super) async fn look(
+        &self,
+        line: &mut Line,
+        uidvalidity: u32,
+        begin: Begin,
+    ) -> Result<(), Failed> {
+        let folder = self.folder(uidvalidity);
+        let bookmark = self.ask(|told| MailboxAsk::Bookmark(folder.clone(), told)).await?;
+        let low = bookmark.low_water.unwrap_or(1);
+        let uids = self.uids(line, low).await?;
+        let known = self.ask(|told| MailboxAsk::Known(folder.clone(), low, told)).await?;
+        let troubled = self.ask(|told| MailboxAsk::Troubled(folder.clone(), told)).await?;
+        let is_new = |uid: &u32| !known.contains(uid) && !troubled.all.contains(uid);
+        let new = uids.iter().copied().filter(is_new).chain(troubled.again.iter().copied());
+        let mut not_ours = BTreeSet::new();
+        let new = self.with_suspects(|suspects| suspects.order(new.collect()));
+        for asked in new.chunks(ASKED) {
+            not_ours.extend(self.take(line, uidvalidity, asked, begin).await?);
+        }
+        // Only what is stored, or was there before the desk, or is known to be in trouble, is behind us: a
+        // mail that the server listed and did not hand out is asked for again.
+        let known = self.ask(|told| MailboxAsk::Known(folder.clone(), low, told)).await?;
+        let troubled = self.ask(|told| MailboxAsk::Troubled(folder, told)).await?;
+        let behind =
+            |uid: &u32| known.contains(uid) || not_ours.contains(uid) || troubled.all.contains(uid);
+        let missing = uids.iter().find(|uid| !behind(uid));
+        let next = uids.last().map(|last| last.saturating_add(1));
+        if let Some(up_to) = missing.copied().or(next) {
+            self.low_water(uidvalidity, up_to).await?;
+        }
+        Ok(())
+    }
+
+    fn with_suspects<T>(&self, look: impl FnOnce(&mut Suspects) -> T) -> T {
+        look(&mut self.suspects.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes mails in, together as long as that goes well; gives those that are older than the desk and none
+    /// of its business.
+    async fn take(
+        &self,
+        line: &mut Line,
+        uidvalidity: u32,
+        uids: &[u32],
+        begin: Begin,
+    ) -> Result<Vec<u32>, Failed> {
+        let mut not_ours = Vec::new();
+        let mut rest = uids;
+        while !rest.is_empty() {
+            let together = self.with_suspects(|suspects| suspects.together());
+            let (batch, later) = rest.split_at(together.min(rest.len()));
+            let taken = self.take_batch(line, uidvalidity, batch, begin).await;
+            match taken {
+                Ok(older) => {
+                    self.with_suspects(|suspects| suspects.went_well(batch));
+                    not_ours.extend(older);
+                    rest = later;
+                }
+                Err(failed @ (Failed::Refused(_) | Failed::Broken(_))) => {
+                    let is_refused = matches!(failed, Failed::Refused(_));
+                    let how = if is_refused { How::Refused } else { How::Broken };
+                    let left = self.with_suspects(|suspects| suspects.failed(batch, how));
+                    if let Some(uid) = left {
+                        self.leave(uidvalidity, uid, failed.why()).await?;
+                    }
+                    if !is_refused {
+                        return Err(failed);
+                    }
+                    // One by one from here on; the one that was refused by itself is left for the next look.
+                    rest = if batch.len() > 1 { rest } else { later };
+                }
+                Err(failed) => return Err(failed),
+            }
+        }
+        Ok(not_ours)
+    }
+
+    async fn leave(&self, uidvalidity: u32, uid: u32, why: &str) -> Result<(), Failed> {
+        tracing::warn!(uid, why, "The server does not hand out a mail; it is left where it is.");
+        let (folder, why) = (self.folder(uidvalidity), why.to_owned());
+        self.ask(|told| MailboxAsk::Trouble(folder, uid, why, told)).await
+    }
+
+    async fn take_batch(
+        &self,
+        line: &mut Line,
+        uidvalidity: u32,
+        uids: &[u32],
+        begin: Begin,
+    ) -> Result<Vec<u32>, Failed> {
+        let heads = self.heads(line, uids, begin).await?;
+        let mut not_ours = Vec::new();
+        let mut wanted: Vec<(u32, Head)> = Vec::new();
+        for uid in uids {
+            let head = heads.of_mail(*uid);
+            let is_older = |from| head.received.is_some_and(|received| received < from);
+            if begin.not_before.is_some_and(is_older) {
+                not_ours.push(*uid);
+            } else {
+                wanted.push((*uid, head));
+            }
+        }
+        // Small ones together, and first; what is large, or of unknown size, by itself.
+        let mut small: Vec<(u32, Head)> = Vec::new();
+        let mut single: Vec<(u32, Head)> = Vec::new();
+        let mut bytes = 0_u64;
+        for (uid, head) in wanted {
+            let size = head.size.filter(|size| usize::try_from(*size).is_ok_and(|n| n < PIECE));
+            let Some(size) = size else {
+                single.push((uid, head));
+                continue;
+            };
+            small.push((uid, head));
+            bytes = bytes.saturating_add(u64::from(size));
+            if bytes >= BATCH_BYTES {
+                self.take_small(line, uidvalidity, &std::mem::take(&mut small)).await?;
+                bytes = 0;
+            }
+        }
+        self.take_small(line, uidvalidity, &small).await?;
+        for (uid, head) in single {
+            let read = self.read(line, uid, head).await?;
+            self.keep_read(uidvalidity, vec![(uid, head, read)]).await?;
+        }
+        Ok(not_ours)
+    }
+
+    /// What the server says of mails. One that it does not speak of is asked for all the same.
+    async fn heads(&self, line: &mut Line, uids: &[u32], begin: Begin) -> Result<Heads, Failed> {
+        let progress = Progress::clone(&line.progress);
+        let asked = "(UID FLAGS RFC822.SIZE INTERNALDATE)";
+        let stream = line.session.uid_fetch(uid_set(uids), asked);
+        let stream = patient(&progress, "fetch", stream).await?;
+        let answers: Vec<Fetch> = patient(&progress, "fetch", stream.try_collect()).await?;
+        let mut heads = Heads::of(uids);
+        for answer in &answers {
+            let ours = |flag: Flag<'_>| matches!(&flag, Flag::Custom(mark) if mark.eq_ignore_ascii_case(&self.mailbox.mark));
+            // Only in the folder that this desk has always read: a mailbox that was moved to another
+            // server may keep the marks and change the bytes.
+            let marked = begin.not_before.is_none() && answer.flags().any(ours);
+            let received = answer.internal_date().map(|date| date.to_utc());
+            heads.take(answer.uid, Head { received, size: answer.size, marked });
+        }
+        Ok(heads)
+    }
+
+    /// Several that are small, by what the server says. What turns out to be larger is read by itself.
+    async fn take_small(
+        &self,
+        line: &mut Line,
+        uidvalidity: u32,
+        mails: &[(u32, Head)],
+    ) -> Result<(), Failed> {
+        if mails.is_empty() {
+            return Ok(());
+        }
+        let progress = Progress::clone(&line.progress);
+        let uids: Vec<u32> = mails.iter().map(|(uid, _)| *uid).collect();
+        // PEEK: people read this mailbox too, and what they have read is theirs.
+        let query = format!("(UID BODY.PEEK[]<0.{PIECE}>)");
+        let fetched: Vec<Fetch> = {
+            let stream = line.session.uid_fetch(uid_set(&uids), &query);
+            let stream = patient(&progress, "fetch", stream).await?;
+            patient(&progress, "fetch", stream.try_collect()).await?
+        };
+        let (mut whole, mut missing) = (Vec::new(), Vec::new());
+        for (uid, head) in mails {
+            let found = fetched.iter().find(|mail| mail.uid == Some(*uid) && mail.body().is_some());
+            match found.and_then(Fetch::body).filter(|bytes| !bytes.is_empty()) {
+                Some(bytes) if bytes.len() != PIECE => {
+                    whole.push((*uid, *head, self.whole(bytes.to_vec())));
+                }
+                Some(_) | None => missing.push((*uid, *head)),
+            }
+        }
+        drop(fetched);
+        self.keep_read(uidvalidity, whole).await?;
+        for (uid, head) in missing {
+            let read = self.read(line, uid, head).await?;
+            self.keep_read(uidvalidity, vec![(uid, head, read)]).await?;
+        }
+        Ok(())
+    }
+
+    /// A whole mail, or of one that is too large the beginning.
+    fn whole(&self, mut bytes: Vec<u8>) -> Read {
+        let most = usize::try_from(self.mailbox.size_max).unwrap_or(usize::MAX);
+        let oversize = bytes.len() > most;
+        if oversize {
+            bytes.truncate(OVERSIZE_BYTES);
+        }
+        Read { bytes, oversize }
+    }
+
+    /// One mail, piece by piece; of one that is too large, by what the server says, the beginning.
+    async fn read(&self, line: &mut Line, uid: u32, head: Head) -> Result<Read, Failed> {
+        let most = usize::try_from(self.mailbox.size_max).unwrap_or(usize::MAX);
+        if head.size.is_some_and(|size| size > self.mailbox.size_max) {
+            return self.beginning(line, uid).await;
+        }
+        let mut bytes: Vec<u8> = Vec::new();
+        loop {
+            let query = format!("(UID BODY.PEEK[]<{}.{PIECE}>)", bytes.len());
+            let piece = self.one(line, uid, &query).await?;
+            let piece = piece.iter().find_map(Fetch::body).unwrap_or_default();
+            let is_first = bytes.is_empty();
+            if is_first && piece.is_empty() {
+                let why = "the server lists it and gives nothing of it".to_owned();
+                return Err(Failed::Refused(why));
+            }
+            // One that gives the whole each time gave it all the first time.
+            let is_again = !is_first && piece.len() >= bytes.len() && piece.starts_with(&bytes);
+            if !is_again {
+                bytes.extend_from_slice(piece);
+            }
+            if is_again || piece.len() != PIECE || bytes.len() > most {
+                return Ok(self.whole(bytes));
+            }
+        }
+    }
+
+    /// The headers of a mail and the beginning of its text.
+    async fn beginning(&self, line: &mut Line, uid: u32) -> Result<Read, Failed> {
+        let query = format!("(UID BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.{OVERSIZE_BYTES}>)");
+        let answers = self.one(line, uid, &query).await?;
+        let header = answers.iter().find_map(Fetch::header).unwrap_or_default();
+        let text = answers.iter().find_map(Fetch::text).unwrap_or_default();
+        if header.is_empty() && text.is_empty() {
+            let why = "the server lists it and gives nothing of it".to_owned();
+            return Err(Failed::Refused(why));
+        }
+        // Where that is all of it the server was wrong about its size.
+        let oversize = text.len() >= OVERSIZE_BYTES;
+        let text = text.get(..OVERSIZE_BYTES).unwrap_or(text);
+        Ok(Read { bytes: [header, text].concat(), oversize })
+    }
+
+    /// What the server says to a question about one mail.
+    async fn one(&self, line: &mut Line, uid: u32, query: &str) -> Result<Vec<Fetch>, Failed> {
+        let progress = Progress::clone(&line.progress);
+        let stream = line.session.uid_fetch(uid.to_string(), query);
+        let stream = patient(&progress, "fetch", stream).await?;
+        let mut answers: Vec<Fetch> = patient(&progress, "fetch", stream.try_collect()).await?;
+        answers.retain(|answer| answer.uid == Some(uid));
+        Ok(answers)
+    }
+
+    async fn keep_read(
+        &self,
+        uidvalidity: u32,
+        mails: Vec<(u32, Head, Read)>,
+    ) -> Result<(), Failed> {
+        if mails.is_empty() {
+            return Ok(());
+        }
+        let arrived = (self.clock)();
+        let (mut keep, mut marked) = (Vec::new(), Vec::new());
+        for (uid, head, Read { bytes, oversize }) in mails {
+            if head.marked {
+                marked.push(Digest::of(&bytes));
+            }
+            let received = head.received.unwrap_or(arrived).min(arrived);
+            let raw = RawMail { bytes, received, arrived, oversize };
+            keep.push((Some(self.location(uidvalidity, uid)), raw));
+        }
+        self.keep(keep, marked).await
+    }
+}

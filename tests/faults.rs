@@ -1,0 +1,447 @@
+//! Servers that misbehave: the real daemon between two of them, at every stage of the dialogue and at every
+//! command. While they are ill nothing is lost and nobody is given up; once they are well all that waits is on
+//! its way within half a minute.
+//!
+//! A part of the table is played with the tests; `scripts/faults` plays all of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop, and says what it saw"
+)]
+
+#[path = "faults/imap.rs"]
+mod imap;
+#[path = "faults/smtp.rs"]
+mod smtp;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use embargod::edge::pgp::{Keyring, generate};
+use imap::Imap;
+use smtp::Smtp;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_embargod");
+/// How long the servers are ill.
+const ILL: Duration = Duration::from_secs(6);
+/// How long it may take once they are well: half a minute, and what a busy machine adds.
+const RECOVERS: Duration = Duration::from_secs(60);
+/// Reports that come while they are.
+const REPORTS: usize = 3;
+
+/// A certificate for `localhost`, and who vouches for it.
+fn tls(folder: &Path) -> TlsAcceptor {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(folder.join("ca.pem"), made.cert.pem()).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+struct Desk {
+    folder: tempfile::TempDir,
+    imap: Arc<Imap>,
+    smtp: Arc<Smtp>,
+    child: Option<Child>,
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let made = Command::new(PROGRAM)
+            .args([
+                "init",
+                at.to_str().unwrap(),
+                "--address",
+                "security@desk.test",
+                "--name",
+                "Desk",
+            ])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let acceptor = tls(at);
+        let (imap, smtp) = (Imap::start(acceptor.clone()).await, Smtp::start(acceptor).await);
+        let now = std::time::SystemTime::now().into();
+        let (secret, _) = generate("Mia", "mia@people.test", None, None, now).unwrap();
+        let mia = Keyring::open(&[secret], None, [0; 32], now).unwrap();
+        std::fs::write(at.join("mia.asc"), mia.certificate().armored()).unwrap();
+        std::fs::write(at.join("keys/password"), "pw").unwrap();
+        let mut config = String::from(
+            "[desk]\nname = \"Desk\"\naddress = \"security@desk.test\"\nprefix = \"DESK\"\nzone = \"UTC\"\nplaybook = \"minder\"\n\
+             [keys]\nsecret = \"keys/desk.asc\"\npassphrase_file = \"keys/passphrase\"\n[store]\npath = \"embargod.db\"\n\
+             [limits]\ntick_s = 1\nplain_per_hour = 1000\nacknowledgements_per_hour = 1000\n\
+             [[person]]\nid = \"mia\"\nname = \"Mia\"\naddress = \"mia@people.test\"\ncertificate = \"mia.asc\"\nroles = [\"security_team\", \"lead\", \"operator\"]\n",
+        );
+        for (name, port, more) in
+            [("imap", imap.port, "folder = \"INBOX\"\nfull_look_s = 10\n"), ("smtp", smtp.port, "")]
+        {
+            let _ = write!(
+                config,
+                "[{name}]\nhost = \"localhost\"\nport = {port}\ntls = \"implicit\"\nuser = \"u\"\npassword_file = \"keys/password\"\nca_file = \"ca.pem\"\n{more}"
+            );
+        }
+        std::fs::write(at.join("embargod.toml"), config).unwrap();
+        let mut desk = Self { folder, imap, smtp, child: None };
+        desk.run();
+        let watching =
+            desk.until(Duration::from_secs(60), |desk| desk.log().contains("being watched"));
+        assert!(watching.await.is_some(), "{}", desk.log());
+        desk
+    }
+
+    fn run(&mut self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.at("log")).unwrap();
+        let child = Command::new(PROGRAM)
+            .arg("--config")
+            .arg(self.at("embargod.toml"))
+            .arg("run")
+            .env("NO_COLOR", "1")
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn();
+        self.child = Some(child.unwrap());
+    }
+
+    fn at(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.at("log")).unwrap_or_default()
+    }
+
+    fn status(&self) -> serde_json::Value {
+        let config = self.at("embargod.toml");
+        let output = Command::new(PROGRAM)
+            .arg("--config")
+            .arg(config)
+            .args(["status", "--json"])
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
+    async fn until(&self, most: Duration, holds: impl Fn(&Self) -> bool) -> Option<Duration> {
+        let begun = Instant::now();
+        while begun.elapsed() < most {
+            if holds(self) {
+                return Some(begun.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        None
+    }
+
+    fn report(&self, n: usize) {
+        self.imap.add(&format!(
+            "From: Rita <rita{n}@people.test>\r\nTo: security@desk.test\r\nSubject: bug {n}\r\nMessage-ID: <r{n}@people.test>\r\nDate: {}\r\n\r\nIt breaks in place {n}.\r\n",
+            chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).to_rfc2822()
+        ));
+    }
+
+    /// What each was sent, by Message-ID: mails to people, and to itself none.
+    fn mails(&self) -> BTreeMap<String, (String, usize)> {
+        let mut mails = BTreeMap::new();
+        for taken in self.smtp.taken.lock().unwrap().iter() {
+            let entry =
+                mails.entry(taken.message_id.clone()).or_insert_with(|| (taken.to.clone(), 0));
+            entry.1 += 1;
+        }
+        mails.retain(|_, (to, _)| !to.starts_with("security@"));
+        mails
+    }
+
+    /// Who of the reporters was acknowledged.
+    fn acknowledged(&self) -> BTreeSet<String> {
+        self.mails().into_values().map(|(to, _)| to).filter(|to| to.starts_with("rita")).collect()
+    }
+}
+
+/// What one cell of the table came to.
+struct Seen {
+    recovered: Option<Duration>,
+    lost: usize,
+    doubled: usize,
+    tries: u32,
+    alarms: String,
+}
+
+/// The servers are ill while reports come in, and then well.
+async fn ill(make: impl FnOnce(&Desk), heal: impl FnOnce(&Desk)) -> Seen {
+    let desk = Desk::new().await;
+    make(&desk);
+    for n in 0..REPORTS {
+        desk.report(n);
+    }
+    tokio::time::sleep(ILL).await;
+    let tries = desk.smtp.counts.lock().unwrap().get("connect").copied().unwrap_or(0);
+    heal(&desk);
+    // An acknowledgement to each reporter, and each report to Mia.
+    let wanted = REPORTS * 2;
+    let recovered = desk.until(RECOVERS, |desk| desk.mails().len() >= wanted).await;
+    let (mails, status) = (desk.mails(), desk.status());
+    let given_up =
+        ["outbox_dead", "outbox_unknown"].map(|name| status[name].as_u64().unwrap_or(99));
+    assert_eq!(given_up, [0, 0], "nobody is given up: {status}\n{}", desk.log());
+    assert_eq!(status["inbox_aside"], 0, "no mail is put aside: {status}\n{}", desk.log());
+    Seen {
+        recovered,
+        lost: wanted.saturating_sub(mails.len()),
+        doubled: mails.values().filter(|(_, count)| *count > 1).count(),
+        tries,
+        alarms: status["alarms"].to_string(),
+    }
+}
+
+fn say(name: &str, seen: &Seen) {
+    let Seen { recovered, lost, doubled, tries, alarms } = seen;
+    println!(
+        "{name:<28} recovers {:>6}  lost {lost}  doubled {doubled}  connections while ill {tries}  alarms {alarms}",
+        recovered.map_or("never".to_owned(), |it| format!("{:.1} s", it.as_secs_f64()))
+    );
+}
+
+/// Whether all of the table is played.
+fn in_full() -> bool {
+    std::env::var("EMBARGOD_FAULTS").is_ok_and(|value| value == "full")
+}
+
+/// Plays cells, some at a time; each must lose nothing and recover.
+fn play<C, F>(cells: Vec<(String, C)>, run: impl Fn(C) -> F)
+where
+    F: Future<Output = Seen> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let at_once = if in_full() { 6 } else { 8 };
+    let mut wrong = Vec::new();
+    let mut cells = cells.into_iter().peekable();
+    while cells.peek().is_some() {
+        let some: Vec<(String, F)> =
+            cells.by_ref().take(at_once).map(|(name, cell)| (name, run(cell))).collect();
+        let seen = runtime.block_on(async {
+            let tasks: Vec<_> =
+                some.into_iter().map(|(name, cell)| (name, tokio::spawn(cell))).collect();
+            let mut seen = Vec::new();
+            for (name, task) in tasks {
+                seen.push((name, task.await));
+            }
+            seen
+        });
+        for (name, seen) in seen {
+            let Ok(seen) = seen else {
+                wrong.push(name);
+                continue;
+            };
+            say(&name, &seen);
+            if seen.lost > 0 || seen.recovered.is_none() {
+                wrong.push(name);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn whatever_the_mail_server_says_nothing_is_lost_and_nobody_given_up() {
+    let stages = ["connect", "ehlo", "auth", "mail", "rcpt", "data", "dot"];
+    let say = |text: &str| smtp::Act::Say(text.to_owned());
+    let acts = [
+        ("421", say("421 4.7.0 too many connections")),
+        ("451", say("451 4.3.0 later")),
+        ("450", say("450 4.7.1 greylisted")),
+        ("550", say("550 5.7.1 refused")),
+        ("550 quota", say("550 5.4.5 daily limit exceeded")),
+        ("554", say("554 5.5.1 no valid recipients")),
+        ("552", say("552 5.3.4 too big")),
+        ("drop", smtp::Act::Drop),
+        ("stall", smtp::Act::Stall),
+        ("garbage", smtp::Act::Garbage),
+    ];
+    let mut cells = Vec::new();
+    for stage in stages {
+        for (name, act) in &acts {
+            cells.push((format!("{stage} {name}"), (stage, act.clone())));
+        }
+    }
+    cells.push(("dot take and drop".to_owned(), ("dot", smtp::Act::TakeAndDrop)));
+    if !in_full() {
+        let some = [
+            "auth 554",
+            "mail 550 quota",
+            "rcpt 550",
+            "rcpt 450",
+            "data drop",
+            "dot drop",
+            "dot 552",
+            "dot take and drop",
+        ];
+        cells.retain(|(name, _)| some.contains(&name.as_str()));
+    }
+    play(cells, |(stage, act)| {
+        ill(
+            move |desk| {
+                desk.smtp
+                    .rule(move |at, _| if at == stage { act.clone() } else { smtp::Act::Behave });
+            },
+            |desk| desk.smtp.rule(|_, _| smtp::Act::Behave),
+        )
+    });
+}
+
+#[test]
+fn whatever_the_mailbox_says_all_mails_are_taken_in() {
+    use imap::Act::{Bad, Bye, Cut, Garbage, No, Noise, Nothing, Stall};
+    let commands = ["login", "capability", "select", "search", "fetch", "body", "store", "idle"];
+    let acts = [
+        ("no", No),
+        ("bad", Bad),
+        ("bye", Bye),
+        ("cut", Cut),
+        ("stall", Stall),
+        ("garbage", Garbage),
+        ("noise", Noise),
+        ("nothing", Nothing),
+    ];
+    let mut cells = Vec::new();
+    for command in commands {
+        for (name, act) in acts {
+            cells.push((format!("{command} {name}"), (command, act)));
+        }
+    }
+    if !in_full() {
+        let some = [
+            "login no",
+            "search no",
+            "search bye",
+            "fetch no",
+            "fetch noise",
+            "body cut",
+            "body garbage",
+            "store no",
+        ];
+        cells.retain(|(name, _)| some.contains(&name.as_str()));
+    }
+    play(cells, |(command, act)| {
+        ill(
+            move |desk| {
+                desk.imap.rule(move |at, _| if at == command { act } else { imap::Act::Behave });
+            },
+            |desk| desk.imap.rule(|_, _| imap::Act::Behave),
+        )
+    });
+}
+
+/// One mail that the server never hands out stands before no other, and is told.
+#[test]
+fn one_mail_that_never_comes_stops_no_other() {
+    use imap::Act::{Bye, Cut, Lie, No, Nothing, Stall};
+    let mut cells = vec![
+        ("refused", No),
+        ("nothing of it", Nothing),
+        ("cut", Cut),
+        ("bye", Bye),
+        ("stall", Stall),
+        ("wrong size", Lie),
+    ];
+    if !in_full() {
+        cells.retain(|(name, _)| ["refused", "nothing of it", "cut"].contains(name));
+    }
+    let cells = cells.into_iter().map(|(name, act)| (format!("one mail: {name}"), act)).collect();
+    play(cells, |act| async move {
+        let desk = Desk::new().await;
+        let culprit = 2;
+        desk.imap.rule(
+            move |at, uid| {
+                if at == "body" && uid == culprit { act } else { imap::Act::Behave }
+            },
+        );
+        for n in 0..5 {
+            desk.report(n);
+        }
+        let others =
+            desk.until(Duration::from_secs(120), |desk| desk.acknowledged().len() == 4).await;
+        assert!(others.is_some(), "the others come: {:?}\n{}", desk.acknowledged(), desk.log());
+        // Something comes now and then, so that it is clear whose fault it is.
+        for n in 5..9 {
+            desk.report(n);
+            tokio::time::sleep(Duration::from_secs(3)).await;
+        }
+        let told =
+            desk.until(Duration::from_secs(200), |desk| desk.status()["inbox_aside"] == 1).await;
+        assert!(told.is_some(), "it is told: {}\n{}", desk.status(), desk.log());
+        let alarms = desk.status()["alarms"].to_string();
+        // Looked after, and asked for again.
+        desk.imap.rule(|_, _| imap::Act::Behave);
+        let retry = Command::new(PROGRAM)
+            .arg("--config")
+            .arg(desk.at("embargod.toml"))
+            .args(["aside", "--retry"])
+            .output()
+            .unwrap();
+        assert!(retry.status.success());
+        let all = desk.until(RECOVERS, |desk| desk.acknowledged().len() == 9).await;
+        Seen { recovered: all.and(others), lost: 0, doubled: 0, tries: 0, alarms }
+    });
+}
+
+/// Told to stop while the server thinks, the desk waits for its answer; nothing is left of unknown end.
+#[test]
+fn told_to_stop_the_desk_waits_for_the_answers_that_it_is_owed() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut desk = Desk::new().await;
+        let slow = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let is_slow = Arc::clone(&slow);
+        desk.smtp.rule(move |at, _| {
+            if at == "dot" && is_slow.load(std::sync::atomic::Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_secs(4));
+            }
+            smtp::Act::Behave
+        });
+        desk.report(0);
+        let handed = desk.until(Duration::from_secs(30), |desk| {
+            desk.smtp.counts.lock().unwrap().get("dot").copied().unwrap_or(0) > 0
+        });
+        handed.await.unwrap();
+        let mut child = desk.child.take().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let ended = child.wait().unwrap();
+        assert!(ended.success(), "{}", desk.log());
+        let status = desk.status();
+        assert!(desk.log().contains("Stopped in order"), "{}", desk.log());
+        slow.store(false, std::sync::atomic::Ordering::SeqCst);
+        desk.run();
+        let all = desk.until(RECOVERS, |desk| desk.mails().len() >= 2).await;
+        assert!(all.is_some(), "{status}\n{}", desk.log());
+        let doubled = desk.mails().values().filter(|(_, count)| *count > 1).count();
+        assert_eq!(doubled, 0, "{}", desk.log());
+    });
+}
