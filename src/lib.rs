@@ -85,8 +85,9 @@
 //! * **No listening socket, no web page, no call of `gpg`.**
 //! * **No decryption of what is found.** Only the root of a mail is opened; ciphertext anywhere
 //!   else is an attachment.
-//! * **No IMAP without sockets yet.** `edge/imap.rs` still talks while it decides what to fetch; its place
-//!   is `edge/imap/session.rs`, a function of what was seen.
+//! * **No retry that a mail decides for itself.** Whether the mail server is asked, and how often, is one
+//!   thing for all mails ([`domain::outgoing::pace`]); whose fault a refusal is, is a table
+//!   ([`domain::outgoing::verdict`]).
 //!
 //! ## The words that are ours
 //!
@@ -105,6 +106,9 @@
 //! | body | a text that a record names by its salted hash, so that it can be erased |
 //! | second, alone | the other person whom an effect takes; a desk that has none, and waits |
 //! | witness | what knows the newest head outside of the store |
+//! | pace, door | how fast mails are offered to the mail server; closed while it takes nothing |
+//! | given up | a mail that will not leave, or may have, and is not tried any more by itself |
+//! | trouble | a mail that the mailbox lists and does not hand out |
 //! | clock probe | the desk's mail to itself: what the mail server's clock says, how far the journal is, and that mail arrives |
 //! | mark | by what the desk knows that it has told somebody something |
 

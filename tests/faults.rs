@@ -445,3 +445,25 @@ fn told_to_stop_the_desk_waits_for_the_answers_that_it_is_owed() {
         assert_eq!(doubled, 0, "{}", desk.log());
     });
 }
+
+/// Servers look through a mail before they take it, and some never end: those whose answer is waited for
+/// hold up no other.
+#[test]
+fn dialogues_that_hang_after_the_dot_hold_up_no_other() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let desk = Desk::new().await;
+        let hung = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = Arc::clone(&hung);
+        desk.smtp.rule(move |at, _| {
+            let hangs = at == "dot" && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 2;
+            if hangs { smtp::Act::Stall } else { smtp::Act::Behave }
+        });
+        for n in 0..4 {
+            desk.report(n);
+        }
+        let others = desk.until(RECOVERS, |desk| desk.mails().len() >= 6).await;
+        assert!(others.is_some(), "{:?}\n{}", desk.mails(), desk.log());
+        println!("two hang, six others left in {others:?}");
+    });
+}

@@ -2,6 +2,7 @@
 //! sockets, the engine decides on a thread of its own, and everything that can wake it is one
 //! closed type.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(super) struct Run {
 enum Wake {
     /// The mailbox asks something.
     Mailbox(MailboxAsk),
+    /// The server lets a mail wait after its last bytes.
+    Slow(i64),
     /// A courier is done with a mail.
     Settled(Box<Outgoing>, Outcome),
     /// Stop in order; the second time at once.
@@ -148,8 +151,11 @@ async fn stop_on_signal(wake: Sender<Wake>) {
 
 /// What couriers need of a desk.
 fn post(config: &config::Config, engine: &Engine, wake: &Sender<Wake>) -> Post {
-    let (store, wake) = (engine.store(), wake.clone());
+    let (store, wake, slow) = (engine.store(), wake.clone(), wake.clone());
     Post {
+        slow: Arc::new(move |row| {
+            let _ = slow.send(Wake::Slow(row));
+        }),
         server: config.smtp.server.clone(),
         own: config.sources.settings.address.clone(),
         connections: config.smtp.connections,
@@ -177,15 +183,17 @@ fn serve(
     // Couriers have as many in hand as they were last done with, so that what is urgent does not stand
     // behind many others at a server that is slow.
     let mut in_hand = config.smtp.connections;
+    let mut slow = BTreeSet::new();
     loop {
         while !more && engine.work_inbox()? > 0 {}
         more = engine.work_due()?;
-        for row in engine.dispatch(in_hand)? {
+        // What the server lets wait is in hand and holds up nothing.
+        for row in engine.dispatch(in_hand.saturating_add(slow.len()))? {
             // A courier that is gone took the runtime with it; the attempt is written down.
             let _ = couriers.send((row, door.load(Ordering::SeqCst)));
         }
         let pause = if more { Duration::ZERO } else { pause(&engine, clock.now())? };
-        let taken = take(&mut engine, woken, pause)?;
+        let taken = take(&mut engine, woken, pause, &mut slow)?;
         let least = config.smtp.connections;
         in_hand = taken.settled.saturating_mul(2).clamp(least, least.saturating_mul(16));
         if taken.stop {
@@ -202,7 +210,12 @@ struct Taken {
 
 /// Takes what wakes the engine, and whatever else has come meanwhile along with it, so that mails are opened,
 /// and outcomes written down, in batches.
-fn take(engine: &mut Engine, woken: &Receiver<Wake>, pause: Duration) -> Result<Taken, Fault> {
+fn take(
+    engine: &mut Engine,
+    woken: &Receiver<Wake>,
+    pause: Duration,
+    slow: &mut BTreeSet<i64>,
+) -> Result<Taken, Fault> {
     let mut next = match woken.recv_timeout(pause) {
         Ok(wake) => Some(wake),
         Err(RecvTimeoutError::Timeout) => None,
@@ -213,7 +226,11 @@ fn take(engine: &mut Engine, woken: &Receiver<Wake>, pause: Duration) -> Result<
     let (mut settled, mut stop) = (Vec::new(), false);
     while let Some(wake) = next {
         match wake {
-            Wake::Settled(row, outcome) => settled.push((*row, outcome)),
+            Wake::Slow(row) => drop(slow.insert(row)),
+            Wake::Settled(row, outcome) => {
+                slow.remove(&row.id);
+                settled.push((*row, outcome));
+            }
             Wake::Mailbox(ask) => engine.answer(ask)?,
             Wake::Stop => stop = true,
         }
@@ -240,7 +257,7 @@ fn stop(engine: &mut Engine, woken: &Receiver<Wake>, patience: Duration) -> Resu
     }
     while engine.in_hand() > 0 {
         let left = end.signed_duration_since(clock.now()).to_std().unwrap_or_default();
-        let taken = take(engine, woken, left)?;
+        let taken = take(engine, woken, left, &mut BTreeSet::new())?;
         if taken.stop || left.is_zero() {
             tracing::warn!(mails = engine.in_hand(), "Stopped; these may or may not have left.");
             return Ok(());

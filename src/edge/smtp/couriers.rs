@@ -45,6 +45,8 @@ pub struct Post {
     pub door: Arc<AtomicU64>,
     /// Marks mails as about to leave.
     pub mark: Mark,
+    /// Hears of one that the server lets wait after the last bytes: it holds up no other.
+    pub slow: Arc<dyn Fn(i64) + Send + Sync>,
     /// Hears what became of each.
     pub settled: Settled,
 }
@@ -89,7 +91,8 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
         let lines = Lines::clone(&lines);
         let new = || Courier::among(post.server.clone(), post.own.clone(), Lines::clone(&lines));
         let mut courier = courier.unwrap_or_else(new);
-        let (idle, clerk, settled) = (Arc::clone(&idle), clerk.clone(), Arc::clone(&post.settled));
+        let (idle, clerk) = (Arc::clone(&idle), clerk.clone());
+        let (settled, slow) = (Arc::clone(&post.settled), Arc::clone(&post.slow));
         tokio::spawn(async move {
             let last_bytes = async {
                 if is_called_back() {
@@ -102,7 +105,11 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
             };
             let place = Mutex::new(Some(place));
             let let_go = || place.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let mut outcome = courier.hand_over(&row, last_bytes, || drop(let_go())).await;
+            let is_slow = || {
+                drop(let_go());
+                slow(row.id);
+            };
+            let mut outcome = courier.hand_over(&row, last_bytes, is_slow).await;
             // A server that lets no more of us in is not one that takes nothing: fewer go on.
             let others = lines.load(Ordering::SeqCst) > 0;
             if courier.stood_outside() && others && !matches!(outcome, Outcome::Untried) {
