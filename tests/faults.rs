@@ -467,3 +467,84 @@ fn dialogues_that_hang_after_the_dot_hold_up_no_other() {
         println!("two hang, six others left in {others:?}");
     });
 }
+
+/// A small generator: what it draws is the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn draw(&mut self, sides: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// The daemon is killed again and again between servers that are ill every now and then: each mail leaves, and
+/// one that leaves twice does so with its one Message-ID.
+#[test]
+fn killed_again_and_again_between_ill_servers_nothing_is_lost() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (kills, reports) = if in_full() { (500, 100) } else { (12, 10) };
+        let mut desk = Desk::new().await;
+        let dice = std::sync::Mutex::new(Dice(7));
+        desk.smtp.rule(move |at, _| {
+            let mut dice = dice.lock().unwrap();
+            if dice.draw(12) > 0 {
+                return smtp::Act::Behave;
+            }
+            match dice.draw(5) {
+                0 => smtp::Act::Drop,
+                1 => smtp::Act::Say("451 4.3.0 later".to_owned()),
+                2 => smtp::Act::Say("550 5.7.1 refused".to_owned()),
+                3 if at == "dot" => smtp::Act::TakeAndDrop,
+                _ => smtp::Act::Garbage,
+            }
+        });
+        let dice = std::sync::Mutex::new(Dice(11));
+        desk.imap.rule(move |_, _| {
+            let mut dice = dice.lock().unwrap();
+            if dice.draw(15) > 0 {
+                return imap::Act::Behave;
+            }
+            match dice.draw(3) {
+                0 => imap::Act::No,
+                1 => imap::Act::Cut,
+                _ => imap::Act::Noise,
+            }
+        });
+        let mut dice = Dice(13);
+        let mut sent = 0;
+        for kill in 0..kills {
+            while sent < reports && sent * kills <= kill * reports {
+                desk.report(sent);
+                sent += 1;
+            }
+            tokio::time::sleep(Duration::from_millis(400 + dice.draw(1_200))).await;
+            let mut child = desk.child.take().unwrap();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            desk.run();
+        }
+        while sent < reports {
+            desk.report(sent);
+            sent += 1;
+        }
+        desk.smtp.rule(|_, _| smtp::Act::Behave);
+        desk.imap.rule(|_, _| imap::Act::Behave);
+        let wanted = reports * 2;
+        let recovered = desk.until(RECOVERS, |desk| desk.mails().len() >= wanted).await;
+        let mails = desk.mails();
+        let doubled = mails.values().filter(|(_, count)| *count > 1).count();
+        let status = desk.status();
+        println!(
+            "{kills} kills: {} of {wanted} mails, {doubled} of them more than once, recovered in {recovered:?}; {status}",
+            mails.len()
+        );
+        assert!(recovered.is_some(), "{}", desk.log());
+        assert_eq!(mails.len(), wanted, "each once: one Message-ID for each");
+        assert_eq!(desk.acknowledged().len(), reports);
+        let given_up = ["outbox_dead", "outbox_unknown", "inbox_aside"];
+        assert!(given_up.iter().all(|name| status[*name] == 0), "{status}");
+    });
+}

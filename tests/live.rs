@@ -209,7 +209,7 @@ fn a_mail_that_is_called_back_at_the_last_moment_leaves_nothing_behind() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (first, second) = runtime.block_on(async {
         let mut courier = Courier::new(config.smtp.server, config.sources.settings.address);
-        let back = async { Err(Fault::new("called back", "")) };
+        let back = async { Err(Fault::new(embargod::ports::store::CALLED_BACK, "")) };
         (
             courier.hand_over(&row(Who::Ann), back, || {}).await,
             courier.hand_over(&row(Who::Bob), async { Ok(mail) }, || {}).await,

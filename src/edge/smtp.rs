@@ -26,7 +26,7 @@ use crate::domain::facts::names;
 use crate::domain::outgoing::verdict::{Outcome, Stage};
 use crate::edge::server::Server;
 use crate::error::{Fault, Place, Setback};
-use crate::ports::store::Outgoing;
+use crate::ports::store::{CALLED_BACK, Outgoing};
 
 /// How long the server may take for one answer. The answer to the last bytes may take longer,
 /// since some servers look through a mail before they take it (RFC 5321, 4.5.3.2.6: 10 minutes).
@@ -306,10 +306,9 @@ impl Courier {
             Err(outcome) => outcome,
             Ok(()) => match last_bytes.await {
                 Ok(bytes) => self.end(&bytes, is_slow).await,
-                Err(fault) => {
-                    tracing::info!(outbox = row.id, why = fault.what, "A mail was not sent.");
-                    Outcome::Untried
-                }
+                Err(fault) if fault.what == CALLED_BACK => Outcome::Untried,
+                // It could not be written down that it leaves: so it does not, and is not tried at once.
+                Err(fault) => Outcome::Broken(fault.to_string()),
             },
         };
         if !matches!(outcome, Outcome::Accepted(_)) {

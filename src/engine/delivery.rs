@@ -18,7 +18,7 @@ use crate::domain::outgoing::verdict::{Blame, Outcome};
 use crate::engine::commit::Cause;
 use crate::engine::{Door, Engine, SharedStore, lock};
 use crate::error::Fault;
-use crate::ports::store::{Commit, Listed, Outgoing, Settled};
+use crate::ports::store::{CALLED_BACK, Commit, Listed, Outgoing, Settled};
 
 /// When a mail is looked at again whose notice is held, and one that may have left in another history.
 const HELD: Span = Span::seconds(2);
@@ -200,8 +200,7 @@ impl Engine {
     /// The bytes of mails that are about to be sent, in the same order: that is written down first, for all
     /// of them together. One that was called back, or has none, is not sent.
     pub fn in_flight(store: &SharedStore, rows: &[i64]) -> Vec<Result<Vec<u8>, Fault>> {
-        let called_back =
-            || Fault::new("it was called back before it left", "nothing; it is looked at again");
+        let called_back = || Fault::new(CALLED_BACK, "nothing; it is looked at again");
         let mut store = lock(store);
         let stays: Vec<bool> = rows.iter().map(|row| store.recalled.remove(row)).collect();
         let leave: Vec<i64> =

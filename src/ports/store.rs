@@ -371,6 +371,9 @@ pub trait Inbox {
     fn removed(&mut self, folder: &Folder, uids: &[u32]) -> Result<(), Fault>;
 }
 
+/// Why a mail that was about to leave does not: it is no fault of anybody's.
+pub const CALLED_BACK: &str = "it was called back before it left";
+
 /// What the inbox calls a mail of the desk to itself.
 pub const WITNESS: &str = "witness";
 

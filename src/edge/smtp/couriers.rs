@@ -15,7 +15,7 @@ use crate::domain::outgoing::verdict::Outcome;
 use crate::edge::server::Server;
 use crate::edge::smtp::{Courier, Lines};
 use crate::error::Fault;
-use crate::ports::store::Outgoing;
+use crate::ports::store::{CALLED_BACK, Outgoing};
 
 /// A connection that had nothing to do for so long is closed in order.
 const IDLE: Duration = Duration::from_secs(60);
@@ -96,7 +96,7 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
         tokio::spawn(async move {
             let last_bytes = async {
                 if is_called_back() {
-                    return Err(Fault::new("it was called back", "nothing; it is looked at again"));
+                    return Err(Fault::new(CALLED_BACK, "nothing; it is looked at again"));
                 }
                 let (tell, told) = oneshot::channel();
                 let gone = |_| Fault::new("the desk is stopping", "");
