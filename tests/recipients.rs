@@ -407,3 +407,79 @@ fn p3_an_address_that_bounced_stands_in_the_next_rehearsal() {
     let line = shown.text.lines().find(|line| line.contains("Cleo")).unwrap();
     assert!(line.contains("last mail BOUNCED 5.1.1"), "{line}");
 }
+
+/// Many that are refused are one word to each of the team, and not one for each; and each of them can be tried
+/// once more.
+#[test]
+fn many_that_are_refused_are_told_in_one_word() {
+    let mut world = planned();
+    approve(&mut world, "advance");
+    let refused = Outcome::Said(verdict::Stage::To, "550 5.1.1 no such user".to_owned());
+    for who in Who::DISTRIBUTORS {
+        world.stage.answers.insert(who, vec![refused.clone(); 50].into());
+    }
+    let new = world.waits(Span::days(11));
+    let told: Vec<&(Who, Read)> =
+        new.iter().filter(|(_, mail)| mail.subject.contains("could not be delivered")).collect();
+    let to_mia: Vec<_> = told.iter().filter(|(who, _)| *who == Who::Mia).collect();
+    assert_eq!(to_mia.len(), 1, "{:?}", subjects(&new));
+    for name in ["Ann", "Bob", "Cleo"] {
+        assert!(to_mia[0].1.text.contains(name), "{}", to_mia[0].1.text);
+    }
+    let store = world.stage.engine().unwrap().store();
+    let given_up: Vec<i64> = {
+        let store = embargod::engine::lock(&store);
+        let all = store.listed(None, 100).unwrap();
+        all.iter().filter(|listed| listed.state == "dead").map(|listed| listed.row.id).collect()
+    };
+    assert_eq!(given_up.len(), 3);
+    world.stage.answers.clear();
+    for id in given_up {
+        let now = world.stage.now();
+        assert!(embargod::engine::lock(&store).retry(id, now).unwrap());
+    }
+    drop(store);
+    let new = world.waits(Span::hours(1));
+    let had =
+        |who: Who| new.iter().filter(|(to, m)| *to == who && m.subject.contains("Advance")).count();
+    assert_eq!(Who::DISTRIBUTORS.map(had), [1, 1, 1], "{:?}", subjects(&new));
+    let ledger = world.incident().ledger(&TaskId::parse("MI-3.1").unwrap());
+    assert!(ledger.values().all(|(_, entry)| entry.delivery == Delivery::Accepted), "{ledger:?}");
+}
+
+/// A mail server that takes nothing for hours: nobody is given up, `status` says so, and once it is well all
+/// of it leaves.
+#[test]
+fn a_server_that_takes_nothing_loses_nothing_and_is_shown() {
+    for said in ["530 5.7.0 authentication required", "550 5.1.1 no such user", "451 4.3.0 later"] {
+        let mut world = planned();
+        approve(&mut world, "advance");
+        world.waits(Span::hours(9 * 24 + 28));
+        let answer = Outcome::Said(verdict::Stage::To, said.to_owned());
+        for who in Who::ALL {
+            world.stage.answers.insert(who, vec![answer.clone(); 100_000].into());
+        }
+        world.stage.answers_itself = Some(answer);
+        let before = world.stage.arrivals.len();
+        world.waits(Span::hours(6));
+        assert_eq!(world.stage.arrivals.len(), before, "{said}");
+        let store = world.stage.engine().unwrap().store();
+        let (alarms, counts) = {
+            let store = embargod::engine::lock(&store);
+            (store.alarms().unwrap(), store.counts().unwrap())
+        };
+        assert!(
+            alarms.iter().any(|alarm| alarm.contains("taken nothing since")),
+            "{said} {alarms:?} {counts:?}"
+        );
+        assert_eq!((counts.outbox_dead, counts.outbox_unknown), (0, 0), "{said}");
+        drop(store);
+        world.stage.answers.clear();
+        world.stage.answers_itself = None;
+        world.waits(Span::minutes(2));
+        let store = world.stage.engine().unwrap().store();
+        let store = embargod::engine::lock(&store);
+        assert_eq!(store.counts().unwrap().outbox_waiting, 0, "{said}");
+        assert!(store.alarms().unwrap().iter().all(|alarm| !alarm.contains("taken nothing")));
+    }
+}

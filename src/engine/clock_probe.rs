@@ -119,7 +119,7 @@ impl Engine {
             return Ok(());
         }
         let due = self.desk.next_notice().and_then(|notice| self.clock_probe.due(notice));
-        let due = due.into_iter().chain(self.witness_due()).min();
+        let due = due.into_iter().chain(self.witness_due()).chain(self.proof_due()).min();
         if due.is_none_or(|due| due > now) {
             return Ok(());
         }
@@ -136,6 +136,13 @@ impl Engine {
         self.clock_probe.sent = Some(now);
         self.clock_probe.waiting.get_or_insert(now);
         Ok(())
+    }
+
+    /// When one is due because it would show whether the mail server takes anything: what it refused for good
+    /// is believed only then.
+    pub(super) fn proof_due(&self) -> Option<Moment> {
+        let after = |sent| later(sent, PATIENCE);
+        self.pace.wants_proof().then(|| self.clock_probe.sent.map_or(self.made, after))
     }
 
     /// Takes in that it came back, if this mail is it.

@@ -42,7 +42,8 @@ impl Engine {
         let asks = self.clock.vouch(self.newest).is_ok();
         let probe = notice.filter(|_| asks).and_then(|at| self.clock_probe.due(at));
         let probe = probe.map(|at| at.max(soon));
-        let witness = self.witness_due().filter(|_| asks).map(|at| at.max(soon));
+        let own = self.witness_due().into_iter().chain(self.proof_due()).min();
+        let witness = own.filter(|_| asks).map(|at| at.max(soon));
         let given_up = self.next_word_of_given_up()?;
         Ok(agenda.into_iter().chain(mail).chain(probe).chain(witness).chain(given_up).min())
     }

@@ -57,6 +57,8 @@ pub struct PostOffice {
     pub bulk: Option<Box<dyn FnMut(usize)>>,
     /// What the mail server answers to the next mails for somebody, before it takes them again.
     pub answers: BTreeMap<Who, VecDeque<Outcome>>,
+    /// What it answers to the desk's mails to itself, if it does not take them.
+    pub answers_itself: Option<Outcome>,
     /// A mail that arrives while the next mail for somebody is in a courier's hands.
     pub meanwhile: Option<(Who, Vec<u8>)>,
     /// How far the mail server's clock is ahead of the desk's.
@@ -156,6 +158,7 @@ impl PostOffice {
             bulk: None,
             meanwhile: None,
             answers: BTreeMap::new(),
+            answers_itself: None,
             server_ahead: Span::zero(),
             limit: later(start, PATIENCE),
             people,
@@ -419,6 +422,9 @@ impl PostOffice {
 
     fn hand_over(&mut self, to: &str, bytes: &[u8]) -> Result<Outcome, Fault> {
         self.file(DESK, to, bytes)?;
+        if let (true, Some(answer)) = (to == DESK, &self.answers_itself) {
+            return Ok(answer.clone());
+        }
         if to == DESK {
             let now = self.now();
             let own = format!("Return-Path: <{DESK}>\r\nDelivered-To: {DESK}\r\n");

@@ -60,6 +60,8 @@ pub struct Pace {
     closed: Option<Closed>,
     /// The mails that came to nothing since the last one that was taken.
     refused: BTreeSet<i64>,
+    /// Whether all of these were refused for what they are, and not for what the server is.
+    for_themselves: bool,
     /// When the server last took one.
     accepted: Option<Moment>,
     /// Milliseconds between two offers; none where it takes what it gets.
@@ -106,6 +108,13 @@ impl Pace {
         self.closed.is_none() && self.accepted.is_some_and(|accepted| accepted > at)
     }
 
+    /// Whether it would help to know if the server takes anything at all: what it refused was refused for
+    /// good, and nothing else was taken since.
+    #[must_use]
+    pub fn wants_proof(&self) -> bool {
+        !self.refused.is_empty() && self.for_themselves
+    }
+
     /// A mail was offered.
     pub fn offers(&mut self, now: Moment) {
         self.offered = Some(now);
@@ -130,6 +139,8 @@ impl Pace {
 
     /// A mail came to nothing, or it is not known what became of it (`None`).
     pub fn failed(&mut self, row: i64, blame: Option<Blame>, why: &str, now: Moment) -> Turn {
+        let for_itself = matches!(blame, Some(Blame::Recipient | Blame::Mail | Blame::Unclear));
+        self.for_themselves = for_itself && (self.refused.is_empty() || self.for_themselves);
         self.refused.insert(row);
         if let Some(closed) = &mut self.closed {
             closed.met_by.insert(row);
@@ -204,6 +215,20 @@ mod tests {
         let mut pace = Pace::default();
         assert_eq!(pace.failed(1, Some(Blame::Server), "451 4.3.0", at(0)), Turn::Closes);
         assert_eq!(pace.taken(at(1)), Turn::Opens { of_server: false });
+    }
+
+    #[test]
+    fn a_refusal_for_good_wants_proof_that_anything_is_taken() {
+        let mut pace = Pace::default();
+        assert!(!pace.wants_proof());
+        pace.failed(1, Some(Blame::Recipient), "550 5.1.1", at(0));
+        assert!(pace.wants_proof());
+        pace.taken(at(1));
+        assert!(!pace.wants_proof());
+        pace.failed(1, Some(Blame::Recipient), "550 5.1.1", at(2));
+        pace.failed(2, Some(Blame::Server), "530", at(3));
+        pace.failed(3, Some(Blame::Recipient), "550 5.1.1", at(4));
+        assert!(!pace.wants_proof(), "it is clear whose fault it is");
     }
 
     #[test]

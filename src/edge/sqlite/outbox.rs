@@ -148,7 +148,9 @@ impl Outbox for Sqlite {
     }
 
     fn let_go(&mut self, now: Moment) -> Result<usize, Fault> {
-        let sql = "UPDATE outbox SET next_attempt = ?1, deferrals = 0, refusals = 0, since = NULL
+        // What was refused for what it is stays so: refused once more, now that others are taken, it is over.
+        let sql = "UPDATE outbox SET next_attempt = ?1, deferrals = 0,
+                          since = CASE WHEN refusals > 0 THEN since END
                    WHERE state = 'waiting' AND attempts > 0";
         self.db.execute(sql, [millis(now)]).at(|| "outbox".to_owned())
     }
