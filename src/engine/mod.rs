@@ -197,6 +197,9 @@ impl Engine {
         engine.tell_new_key(before.map(|before| before.fingerprint))?;
         engine.note_outage()?;
         engine.settle_what_was_in_flight()?;
+        // Why something was put off is not known any more: the server may be well by now.
+        let now = engine.now();
+        lock(&engine.store).let_go(now)?;
         Ok(engine)
     }
 

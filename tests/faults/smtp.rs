@@ -1,6 +1,7 @@
 //! A mail server whose every answer can be changed.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ type Rule = Box<dyn Fn(&str, &str) -> Act + Send>;
 pub(crate) struct Smtp {
     pub(crate) port: u16,
     rule: Mutex<Rule>,
+    /// Counts how often the rule was changed: a connection from before is closed.
+    changes: AtomicU64,
     pub(crate) taken: Mutex<Vec<Taken>>,
     pub(crate) counts: Mutex<BTreeMap<String, u32>>,
 }
@@ -48,6 +51,7 @@ impl Smtp {
         let server = Arc::new(Self {
             port: listener.local_addr().unwrap().port(),
             rule: Mutex::new(Box::new(|_, _| Act::Behave)),
+            changes: AtomicU64::new(0),
             taken: Mutex::default(),
             counts: Mutex::default(),
         });
@@ -68,6 +72,7 @@ impl Smtp {
     /// From here on it behaves so.
     pub(crate) fn rule(&self, rule: impl Fn(&str, &str) -> Act + Send + 'static) {
         *self.rule.lock().unwrap() = Box::new(rule);
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
     async fn act<S: AsyncWriteExt + Unpin>(
@@ -102,10 +107,12 @@ impl Smtp {
     {
         let mut stream = BufReader::new(stream);
         let mut to = String::new();
+        let changes = self.changes.load(Ordering::SeqCst);
         self.act(&mut stream, "connect", "", "220 fault ESMTP\r\n").await?;
         loop {
             let mut line = String::new();
-            if stream.read_line(&mut line).await? == 0 {
+            let read = stream.read_line(&mut line).await?;
+            if read == 0 || changes != self.changes.load(Ordering::SeqCst) {
                 return Ok(());
             }
             let word = line.get(..4).unwrap_or("").to_ascii_uppercase();

@@ -35,6 +35,8 @@ pub enum Next {
 
 /// How long to wait after the n-th failed attempt, in seconds. The last one repeats.
 const LADDER_S: [i64; 9] = [15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800];
+/// The same where it was the server, or may have been: one that stumbles now and then is asked again soon.
+const STUMBLES_S: [i64; 10] = [5, 10, 20, 30, 30, 60, 120, 300, 900, 1_800];
 /// A mail that was only ever put off is given up after so long, and so many attempts: what was not tried
 /// because the desk was off is not held against it.
 const GIVE_UP: Span = Span::days(5);
@@ -64,16 +66,17 @@ pub fn after(outcome: &Outcome, tries: Tries, pace: &Pace, now: Moment) -> (Next
             };
             (next, tries)
         }
-        Outcome::Broken(_) => put_off(tries, pace, now),
+        Outcome::Broken(_) => put_off(&STUMBLES_S, tries, pace, now),
         Outcome::Said(stage, said) => match blame(*stage, said) {
-            Blame::Server | Blame::ForNow => put_off(tries, pace, now),
+            Blame::Server => put_off(&STUMBLES_S, tries, pace, now),
+            Blame::ForNow => put_off(&LADDER_S, tries, pace, now),
             Blame::Recipient | Blame::Mail => refused(true, tries, pace, now),
             Blame::Unclear => refused(false, tries, pace, now),
         },
     }
 }
 
-fn put_off(tries: Tries, pace: &Pace, now: Moment) -> (Next, Tries) {
+fn put_off(ladder: &[i64], tries: Tries, pace: &Pace, now: Moment) -> (Next, Tries) {
     let since = tries.since.unwrap_or(now);
     let deferrals = tries.deferrals.saturating_add(1);
     let tries = Tries { deferrals, since: Some(since), ..tries };
@@ -81,7 +84,8 @@ fn put_off(tries: Tries, pace: &Pace, now: Moment) -> (Next, Tries) {
     if is_late && pace.closed().is_none() {
         return (Next::Dead, tries);
     }
-    (Next::Again(next_attempt(deferrals, now)), tries)
+    let wait = step(ladder, deferrals).unwrap_or(Span::hours(8));
+    (Next::Again(later(now, wait)), tries)
 }
 
 fn refused(plain: bool, tries: Tries, pace: &Pace, now: Moment) -> (Next, Tries) {

@@ -19,6 +19,8 @@ use crate::edge::imap::Failed;
 const LINE_MAX: u64 = 16 * 1024 * 1024;
 /// How long a server may be silent when it is asked something.
 const SILENCE: Duration = Duration::from_secs(25);
+/// So often that is looked at.
+const LOOKED_AT: Duration = Duration::from_secs(5);
 /// And how long it may take for one answer, however busily it speaks.
 const ANSWER_MAX: Duration = Duration::from_secs(900);
 
@@ -162,20 +164,24 @@ pub(super) async fn patient<T, E: Into<Failed>>(
 ) -> Result<T, Failed> {
     let mut work = std::pin::pin!(work);
     let end = tokio::time::Instant::now() + ANSWER_MAX;
-    loop {
-        let before = progress.load(Ordering::Relaxed);
-        match tokio::time::timeout(SILENCE, &mut work).await {
+    let mut silent = Duration::ZERO;
+    let mut before = progress.load(Ordering::Relaxed);
+    while silent < SILENCE {
+        match tokio::time::timeout(LOOKED_AT, &mut work).await {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) => return Err(error.into().at(what)),
-            Err(_) if progress.load(Ordering::Relaxed) == before => {
-                return Err(Failed::Broken(format!("{what}: the server did not answer")));
-            }
             Err(_) if tokio::time::Instant::now() > end => {
                 return Err(Failed::Broken(format!("{what}: the server does not come to an end")));
             }
-            Err(_) => {}
+            Err(_) => {
+                let now = progress.load(Ordering::Relaxed);
+                silent =
+                    if now == before { silent.saturating_add(LOOKED_AT) } else { Duration::ZERO };
+                before = now;
+            }
         }
     }
+    Err(Failed::Broken(format!("{what}: the server did not answer")))
 }
 
 #[cfg(test)]
