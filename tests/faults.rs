@@ -465,6 +465,25 @@ fn dialogues_that_hang_after_the_dot_hold_up_no_other() {
         let others = desk.until(RECOVERS, |desk| desk.mails().len() >= 6).await;
         assert!(others.is_some(), "{:?}\n{}", desk.mails(), desk.log());
         println!("two hang, six others left in {others:?}");
+        // The operator sees which, and for whom.
+        let outbox = |words: &[&str]| {
+            let config = desk.at("embargod.toml");
+            let output = Command::new(PROGRAM)
+                .arg("--config")
+                .arg(config)
+                .arg("outbox")
+                .args(words)
+                .output();
+            String::from_utf8(output.unwrap().stdout).unwrap()
+        };
+        let list: serde_json::Value = serde_json::from_str(&outbox(&["list", "--json"])).unwrap();
+        let rows = list.as_array().unwrap();
+        assert_eq!(rows.len(), 2, "{list}");
+        assert!(rows.iter().all(|row| row["state"] == "waiting"), "{list}");
+        let table = outbox(&["list"]);
+        assert_eq!(table.lines().filter(|line| line.contains("waiting")).count(), 2, "{table}");
+        let shown = outbox(&["show", &rows[0]["id"].to_string()]);
+        assert!(shown.contains("Message-ID") && shown.contains("1 attempts"), "{shown}");
     });
 }
 
