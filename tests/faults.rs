@@ -567,3 +567,28 @@ fn killed_again_and_again_between_ill_servers_nothing_is_lost() {
         assert!(given_up.iter().all(|name| status[*name] == 0), "{status}");
     });
 }
+
+/// What of a mail comes where the server's own words are expected, and what a mail server quotes in its answer,
+/// stands in no log and in no alarm.
+#[test]
+fn no_word_of_a_mail_comes_into_a_log() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let desk = Desk::new().await;
+        desk.imap.rule(|at, _| if at == "body" { imap::Act::Less } else { imap::Act::Behave });
+        desk.report(0);
+        tokio::time::sleep(ILL).await;
+        let broken = desk.log();
+        assert!(broken.contains("not reachable"), "{broken}");
+        desk.imap.rule(|_, _| imap::Act::Behave);
+        desk.smtp.rule(|at, to| {
+            let said = format!("554 5.7.1 <{to}> we do not like: It breaks in place 0");
+            if at == "dot" { smtp::Act::Say(said) } else { smtp::Act::Behave }
+        });
+        desk.until(Duration::from_secs(30), |desk| desk.log().contains("554")).await.unwrap();
+        let said = format!("{}{}", desk.log(), desk.status()["alarms"]);
+        for word in ["It breaks", "rita0@", "mia@", "bug 0"] {
+            assert!(!said.contains(word), "{word}: {said}");
+        }
+    });
+}

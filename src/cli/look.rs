@@ -416,7 +416,7 @@ impl Aside {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         let (mut store, _) = open(path, now)?;
         if self.retry {
-            let count = store.retry_aside(None)?;
+            let count = store.retry_aside()?;
             say(&format!("{count} mails are tried once more."));
         } else {
             let troubles = store.troubles()?;

@@ -145,11 +145,12 @@ impl From<async_imap::error::Error> for Failed {
         use async_imap::error::Error;
         match error {
             Error::No(why) | Error::Bad(why) => Self::Refused(why),
-            Error::Io(_)
-            | Error::ConnectionLost
-            | Error::Parse(_)
-            | Error::Validate(_)
-            | Error::Append => Self::Broken(error.to_string()),
+            Error::Io(error) => Self::from(error),
+            Error::ConnectionLost => Self::Broken("the connection was closed".to_owned()),
+            // The library quotes what it cannot read, and that may be somebody's report.
+            Error::Parse(_) | Error::Validate(_) | Error::Append => {
+                Self::Broken("the server said what is not understood".to_owned())
+            }
             _ => Self::Broken("the server said what is not understood".to_owned()),
         }
     }
@@ -157,7 +158,13 @@ impl From<async_imap::error::Error> for Failed {
 
 impl From<std::io::Error> for Failed {
     fn from(error: std::io::Error) -> Self {
-        Self::Broken(error.to_string())
+        // Of what the library itself puts into such an error only the kind: it quotes what it cannot read.
+        let inner = error.get_ref();
+        let is_known = inner.is_some_and(|inner| {
+            inner.is::<wire::NotAsked>() || inner.is::<tokio_rustls::rustls::Error>()
+        });
+        let words = if is_known { error.to_string() } else { error.kind().to_string() };
+        Self::Broken(words)
     }
 }
 

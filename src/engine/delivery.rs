@@ -28,6 +28,18 @@ const QUIET: Span = Span::seconds(5);
 /// A mail server that takes nothing for so long is told to the operator.
 const TOLD_AFTER: Span = Span::minutes(1);
 
+/// What the log says of an outcome: of a server's words the code alone, since the rest may name an address or
+/// quote the mail.
+fn code(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Accepted(said) | Outcome::Said(_, said) => said.get(..3).unwrap_or(""),
+        Outcome::Broken(_) => "no connection",
+        Outcome::Unknown => "no answer",
+        Outcome::Never(_) => "not sent",
+        Outcome::Untried => "put back",
+    }
+}
+
 impl Engine {
     /// Mails whose last bytes were on their way when the desk stopped may have left: the one
     /// window that SMTP leaves open.
@@ -63,7 +75,7 @@ impl Engine {
                 rows
             }
             None => lock(&self.store).due_mails(now, wanted)?,
-            Some(_) => lock(&self.store).mail_to_try(now, &[])?.into_iter().collect(),
+            Some(_) => lock(&self.store).mail_to_try(now)?.into_iter().collect(),
         };
         let mut attempts = Vec::new();
         let mut out = Vec::new();
@@ -102,7 +114,7 @@ impl Engine {
             return Ok(store.next_mail()?.map(|at| pace.map_or(at, |pace| at.max(pace))));
         };
         // What was tried before tries again for all the others, whenever it would be due itself.
-        Ok(store.mail_to_try(closed.next, &[])?.map(|_| closed.next))
+        Ok(store.mail_to_try(closed.next)?.map(|_| closed.next))
     }
 
     /// Tells people of mails that will not leave, once no more of them come for a moment: ten that were
@@ -290,7 +302,8 @@ impl Engine {
             Outcome::Unknown => "the connection broke after the last byte".to_owned(),
             Outcome::Untried => String::new(),
         };
-        tracing::info!(outbox = row.id, state, reply, "A mail was handed over, or not.");
+        let code = code(outcome);
+        tracing::info!(outbox = row.id, state, code, "A mail was handed over, or not.");
         if row.label.purpose == Purpose::ClockProbe && delivery == Some(Delivery::Accepted) {
             self.clock_probe.handed_over(&row.message_id, now);
         }
@@ -319,7 +332,8 @@ impl Engine {
             Turn::Same => {}
             Turn::Closes => {
                 self.door.fetch_add(1, Ordering::SeqCst);
-                tracing::warn!(why, "The mail server takes nothing; one mail at a time tries it.");
+                let code = code(outcome);
+                tracing::warn!(code, "The mail server takes nothing; one mail at a time tries it.");
             }
             Turn::Opens { of_server } => {
                 let count = if of_server { lock(&self.store).let_go(now)? } else { 0 };

@@ -15,6 +15,8 @@ use crate::error::Fault;
 
 /// How often the desk writes down that it runs.
 const ALIVE_EVERY: Span = Span::minutes(1);
+/// What was given up can be tried once more for so long.
+const KEPT: Span = Span::days(30);
 /// What is shorter is no outage.
 const OUTAGE: Span = Span::hours(1);
 
@@ -120,7 +122,10 @@ impl Engine {
     /// Writes down now and then that the desk runs, so that the next start knows how long it did not.
     fn is_alive(&mut self, now: Moment) -> Result<(), Fault> {
         if self.alive.is_none_or(|at| now >= names::later(at, ALIVE_EVERY)) {
-            lock(&self.store).set_alive(now)?;
+            let mut store = lock(&self.store);
+            store.set_alive(now)?;
+            store.forget_given_up(names::later(now, -KEPT))?;
+            drop(store);
             self.alive = Some(now);
         }
         Ok(())

@@ -287,11 +287,11 @@ pub trait Inbox {
     /// When it cannot be written.
     fn set_aside(&mut self, id: i64, why: &str) -> Result<(), Fault>;
 
-    /// Tries mails that were set aside once more, those for this reason or all; says how many there are.
+    /// Tries mails that were set aside once more; says how many there are.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn retry_aside(&mut self, why: Option<&str>) -> Result<usize, Fault>;
+    fn retry_aside(&mut self) -> Result<usize, Fault>;
 
     /// The mail with this hash, as it came.
     ///
@@ -386,11 +386,11 @@ pub trait Outbox {
     fn due_mails(&self, now: Moment, max: u32) -> Result<Vec<Outgoing>, Fault>;
 
     /// The mail to try whether the mail server is there: the longest due of all, or of those that were
-    /// tried before the next that will be; none of these.
+    /// tried before the next that will be.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn mail_to_try(&self, now: Moment, not: &[i64]) -> Result<Option<Outgoing>, Fault>;
+    fn mail_to_try(&self, now: Moment) -> Result<Option<Outgoing>, Fault>;
 
     /// Lets all that was put off go at once: it was not their fault.
     ///

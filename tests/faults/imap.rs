@@ -27,6 +27,8 @@ pub(crate) enum Act {
     Nothing,
     /// Announces more than it gives, and gives no more.
     Lie,
+    /// Announces less than it gives, so that the rest is read as the server's own words.
+    Less,
 }
 
 type Rule = Box<dyn Fn(&str, u32) -> Act + Send>;
@@ -103,9 +105,9 @@ impl Imap {
             let uids =
                 if rest.starts_with("UID FETCH") { self.uids(words.get(2)) } else { vec![0] };
             let mut finished = false;
-            for uid in &uids {
-                match self.act(&command, *uid) {
-                    Act::Behave => self.answer(&mut stream, &command, *uid).await?,
+            for &uid in &uids {
+                match self.act(&command, uid) {
+                    Act::Behave => self.answer(&mut stream, &command, uid).await?,
                     Act::No | Act::Bad if finished => {}
                     act @ (Act::No | Act::Bad) => {
                         let word = if act == Act::No { "NO" } else { "BAD" };
@@ -128,9 +130,15 @@ impl Imap {
                     Act::Noise => {
                         let noise = "* 1 FETCH (UID 4000 FLAGS (\\Seen))\r\n* 2 FETCH (FLAGS ())\r\n* 9 EXPUNGE\r\n* OK still here\r\n";
                         stream.write_all(noise.as_bytes()).await?;
-                        self.answer(&mut stream, &command, *uid).await?;
+                        self.answer(&mut stream, &command, uid).await?;
                     }
                     Act::Nothing => {}
+                    Act::Less => {
+                        let less = format!("* 1 FETCH (UID {uid} BODY[] {{4}}\r\n");
+                        stream.write_all(less.as_bytes()).await?;
+                        let mails = self.mails.lock().unwrap().clone();
+                        stream.write_all(&mails[usize::try_from(uid - 1).unwrap()]).await?;
+                    }
                     Act::Lie => {
                         let lie = format!("* 1 FETCH (UID {uid} BODY[] {{9000}}\r\nshort)\r\n");
                         stream.write_all(lie.as_bytes()).await?;

@@ -157,7 +157,7 @@ pub fn mailbox_alarm(desk: &Desk, since: &str, why: &str, now: Moment, fresh: Fr
         "Nothing comes in meanwhile: no report is acknowledged, and no command is heard."
             .to_owned(),
     ];
-    let next = "see whether the mail server runs and lets the desk in: `embargod check --connect`. The desk tries again by itself.";
+    let next = "see whether the mail server runs and lets the desk in: `embargod check`. The desk tries again by itself.";
     relay::alert(&mut work, None, "The mailbox cannot be read", &lines, next);
     work.done()
 }

@@ -44,6 +44,11 @@ impl<S> Guarded<S> {
     }
 }
 
+/// What a server begins that it was not asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NotAsked(String);
+
 /// Where in the server's words we are: in a line, or in a literal.
 #[derive(Debug)]
 struct Scan {
@@ -128,7 +133,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             let came = buf.filled().get(before..).unwrap_or(&[]);
             self.progress.fetch_add(u64::try_from(came.len()).unwrap_or(0), Ordering::Relaxed);
             if let Err(why) = self.scan.take(came) {
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, why)));
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, NotAsked(why))));
             }
         }
         read

@@ -111,15 +111,11 @@ impl Inbox for Sqlite {
         self.db.execute(sql, params![id, why]).at(|| "inbox".to_owned()).map(|_| ())
     }
 
-    fn retry_aside(&mut self, why: Option<&str>) -> Result<usize, Fault> {
-        let sql = "UPDATE inbox SET state = 'waiting', attempts = 0, disposition = ''
-                   WHERE state = 'aside' AND disposition = coalesce(?1, disposition)";
+    fn retry_aside(&mut self) -> Result<usize, Fault> {
+        let sql = "UPDATE inbox SET state = 'waiting', attempts = 0 WHERE state = 'aside'";
         let place = || "inbox".to_owned();
-        let aside = self.db.execute(sql, [why]).at(place)?;
-        let troubled = match why {
-            Some(_) => 0,
-            None => self.db.execute("UPDATE trouble SET tried = 0", []).at(place)?,
-        };
+        let aside = self.db.execute(sql, []).at(place)?;
+        let troubled = self.db.execute("UPDATE trouble SET tried = 0", []).at(place)?;
         Ok(aside.saturating_add(troubled))
     }
 
