@@ -10,8 +10,7 @@ use crate::domain::facts::event::{Delivery, Purpose};
 use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::names;
 use crate::domain::facts::names::{MessageId, Moment, Span};
-use crate::domain::outgoing::pace::Turn;
-use crate::domain::outgoing::texts;
+use crate::domain::outgoing::pace::Change;
 use crate::domain::outgoing::tries::{Next, after, next_attempt};
 use crate::domain::outgoing::verdict;
 use crate::domain::outgoing::verdict::{Blame, Outcome};
@@ -38,6 +37,12 @@ fn code(outcome: &Outcome) -> &str {
         Outcome::Never(_) => "not sent",
         Outcome::Untried => "put back",
     }
+}
+
+/// When people are told of mails that were given up: soon after the last, and not long after the first.
+fn told_at(rows: &[Listed]) -> Option<Moment> {
+    let (first, last) = (rows.iter().map(|r| r.at).min()?, rows.iter().map(|r| r.at).max()?);
+    Some(names::later(last, QUIET).min(names::later(first, TOLD_AFTER)))
 }
 
 impl Engine {
@@ -121,7 +126,7 @@ impl Engine {
     /// refused are one word, and not ten to each.
     pub(super) fn tell_of_given_up(&mut self, now: Moment) -> Result<(), Fault> {
         let rows = lock(&self.store).untold()?;
-        if self.told_at(&rows).is_none_or(|at| now < at) {
+        if told_at(&rows).is_none_or(|at| now < at) {
             return Ok(());
         }
         let ids: Vec<i64> = rows.iter().map(|listed| listed.row.id).collect();
@@ -137,16 +142,10 @@ impl Engine {
         self.carry_out(decision, Cause::GivenUp(&ids))
     }
 
-    /// When they are told: soon after the last, and not long after the first.
-    fn told_at(&self, rows: &[Listed]) -> Option<Moment> {
-        let (first, last) = (rows.iter().map(|r| r.at).min()?, rows.iter().map(|r| r.at).max()?);
-        Some(names::later(last, QUIET).min(names::later(first, TOLD_AFTER)))
-    }
-
-    /// When that is.
+    /// When they are told.
     pub(super) fn next_word_of_given_up(&self) -> Result<Option<Moment>, Fault> {
         let rows = lock(&self.store).untold()?;
-        Ok(self.told_at(&rows))
+        Ok(told_at(&rows))
     }
 
     /// How many mails couriers have in hand.
@@ -173,8 +172,7 @@ impl Engine {
         let long = closed.filter(|closed| now >= names::later(closed.since, TOLD_AFTER));
         let alarm = long.map(|closed| {
             let since = closed.since.format("%Y-%m-%d %H:%M UTC");
-            let why = texts::clean_line(&closed.why, 200);
-            format!("the mail server has taken nothing since {since}: {why}")
+            format!("the mail server has taken nothing since {since}: {}", closed.why)
         });
         if alarm.is_some() != self.shut_told.is_some() {
             lock(&self.store).set_alarm("smtp", alarm.as_deref())?;
@@ -326,16 +324,16 @@ impl Engine {
             }
             Outcome::Broken(_) => self.pace.failed(row, Some(Blame::Server), why, now),
             Outcome::Unknown => self.pace.failed(row, None, why, now),
-            Outcome::Never(_) | Outcome::Untried => Turn::Same,
+            Outcome::Never(_) | Outcome::Untried => Change::Same,
         };
         match turn {
-            Turn::Same => {}
-            Turn::Closes => {
+            Change::Same => {}
+            Change::Closes => {
                 self.door.fetch_add(1, Ordering::SeqCst);
                 let code = code(outcome);
                 tracing::warn!(code, "The mail server takes nothing; one mail at a time tries it.");
             }
-            Turn::Opens { of_server } => {
+            Change::Opens { of_server } => {
                 let count = if of_server { lock(&self.store).let_go(now)? } else { 0 };
                 tracing::info!(count, "The mail server takes mails again; what waited goes on.");
             }

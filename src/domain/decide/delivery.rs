@@ -126,8 +126,7 @@ pub fn given_up(desk: &Desk, mails: &[GivenUp], now: Moment, mut fresh: Fresh) -
     for (about, mails) in by_incident {
         let mut work = Work::on(desk, about, now, Fresh::new(fresh.draw()));
         let say = |mail: &&GivenUp| {
-            let (who, reply) =
-                (relay::who(desk, &mail.label.to), texts::clean_line(&mail.reply, 200));
+            let (who, reply) = (relay::who(desk, &mail.label.to), &mail.reply);
             if mail.is_unknown {
                 format!(
                     "The connection broke each time after our mail to {who} was handed over. They may have it several times, or not."

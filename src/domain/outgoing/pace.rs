@@ -44,7 +44,7 @@ pub struct Closed {
 
 /// What an outcome changes for all the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
+pub enum Change {
     /// Nothing.
     Same,
     /// Nothing leaves any more but one mail at a time, to try.
@@ -121,7 +121,7 @@ impl Pace {
     }
 
     /// A mail was taken.
-    pub fn taken(&mut self, now: Moment) -> Turn {
+    pub fn taken(&mut self, now: Moment) -> Change {
         self.accepted = Some(now);
         self.refused.clear();
         if self.gap_ms > 0 {
@@ -132,13 +132,13 @@ impl Pace {
             }
         }
         match self.closed.take() {
-            Some(closed) => Turn::Opens { of_server: closed.met_by.len() > 1 },
-            None => Turn::Same,
+            Some(closed) => Change::Opens { of_server: closed.met_by.len() > 1 },
+            None => Change::Same,
         }
     }
 
     /// A mail came to nothing, or it is not known what became of it (`None`).
-    pub fn failed(&mut self, row: i64, blame: Option<Blame>, why: &str, now: Moment) -> Turn {
+    pub fn failed(&mut self, row: i64, blame: Option<Blame>, why: &str, now: Moment) -> Change {
         let for_itself = matches!(blame, Some(Blame::Recipient | Blame::Mail | Blame::Unclear));
         self.for_themselves = for_itself && (self.refused.is_empty() || self.for_themselves);
         self.refused.insert(row);
@@ -147,7 +147,7 @@ impl Pace {
             closed.failures = closed.failures.saturating_add(1);
             closed.next = later(now, pause(closed.failures));
             why.clone_into(&mut closed.why);
-            return Turn::Same;
+            return Change::Same;
         }
         let of_server = matches!(blame, None | Some(Blame::Server));
         if of_server || self.refused.len() >= IN_A_ROW {
@@ -155,14 +155,14 @@ impl Pace {
             let next = later(now, pause(1));
             let why = why.to_owned();
             self.closed = Some(Closed { since: now, next, failures: 1, met_by, why });
-            return Turn::Closes;
+            return Change::Closes;
         }
         let once = self.slowed.is_none_or(|at| now >= later(at, SLOWER_ONCE));
         if matches!(blame, Some(Blame::ForNow | Blame::Unclear)) && once {
             self.slowed = Some(now);
             self.gap_ms = self.gap_ms.saturating_mul(2).clamp(GAP_FIRST_MS, GAP_MAX_MS);
         }
-        Turn::Same
+        Change::Same
     }
 }
 
@@ -193,19 +193,19 @@ mod tests {
     #[test]
     fn where_it_takes_nothing_one_mail_at_a_time_tries_and_then_all_go() {
         let mut pace = Pace::default();
-        assert_eq!(pace.failed(1, Some(Blame::Server), "530", at(0)), Turn::Closes);
+        assert_eq!(pace.failed(1, Some(Blame::Server), "530", at(0)), Change::Closes);
         assert_eq!(pace.room(at(0), 0, 10), 0);
         assert_eq!(pace.room(at(1), 0, 10), 1);
         assert_eq!(pace.room(at(1), 1, 10), 0, "one at a time");
         let mut now = 1;
         for row in 2..40 {
-            assert_eq!(pace.failed(row, Some(Blame::Server), "530", at(now)), Turn::Same);
+            assert_eq!(pace.failed(row, Some(Blame::Server), "530", at(now)), Change::Same);
             let next = pace.not_before().unwrap();
             assert!(next <= at(now + 20), "no later than half a minute after the server is well");
             now = (next - start()).num_seconds();
         }
         assert_eq!(pace.closed().unwrap().since, at(0));
-        assert_eq!(pace.taken(at(now)), Turn::Opens { of_server: true });
+        assert_eq!(pace.taken(at(now)), Change::Opens { of_server: true });
         assert_eq!(pace.room(at(now), 0, 10), 10);
     }
 
@@ -213,8 +213,8 @@ mod tests {
     #[test]
     fn one_mail_that_closes_the_door_is_not_the_server() {
         let mut pace = Pace::default();
-        assert_eq!(pace.failed(1, Some(Blame::Server), "451 4.3.0", at(0)), Turn::Closes);
-        assert_eq!(pace.taken(at(1)), Turn::Opens { of_server: false });
+        assert_eq!(pace.failed(1, Some(Blame::Server), "451 4.3.0", at(0)), Change::Closes);
+        assert_eq!(pace.taken(at(1)), Change::Opens { of_server: false });
     }
 
     #[test]
@@ -234,11 +234,13 @@ mod tests {
     #[test]
     fn the_same_refusal_for_three_mails_is_the_servers_whatever_it_says() {
         let mut pace = Pace::default();
-        for (row, turn) in [(1, Turn::Same), (1, Turn::Same), (2, Turn::Same), (3, Turn::Closes)] {
+        for (row, turn) in
+            [(1, Change::Same), (1, Change::Same), (2, Change::Same), (3, Change::Closes)]
+        {
             assert_eq!(pace.failed(row, Some(Blame::Recipient), "550 5.1.1", at(row)), turn);
         }
         assert!(!pace.is_well_since(at(0)));
-        assert_eq!(pace.taken(at(9)), Turn::Opens { of_server: true });
+        assert_eq!(pace.taken(at(9)), Change::Opens { of_server: true });
         assert!(pace.is_well_since(at(8)) && !pace.is_well_since(at(9)));
     }
 
