@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use shape::{DeskPart, File, PersonPart, SmtpPart, Tls};
@@ -21,13 +22,15 @@ use crate::domain::process::offset::parse_zone;
 use crate::domain::process::playbook::BUILTIN;
 use crate::domain::process::{calendar, playbook};
 use crate::edge::imap::Mailbox;
+use crate::edge::oauth::Giver;
 use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
-use crate::edge::server::Server;
+use crate::edge::server::{Credential, Server, Tokens};
 use crate::edge::sqlite::Sqlite;
 use crate::engine::Sources;
 use crate::error::{Fault, Place};
 use crate::ports::store::Journal as _;
 
+mod oauth;
 mod people;
 mod shape;
 
@@ -76,6 +79,8 @@ pub struct Config {
     pub mailbox: Mailbox,
     /// The mail server.
     pub smtp: Sending,
+    /// Who gives tokens where the servers take them in place of a password.
+    pub oauth: Option<Arc<Giver>>,
     /// The `.well-known` folder in which certificate and `security.txt` are published.
     pub publish: Option<PathBuf>,
     /// What is not in order and is no reason not to run: a key that nothing can be sealed to.
@@ -402,10 +407,23 @@ impl Reader<'_> {
         port: u16,
         tls: Tls,
         user: String,
-        password_file: &str,
+        password_file: Option<&String>,
         ca_file: Option<&PathBuf>,
+        tokens: Option<&Arc<Giver>>,
     ) -> Option<Server> {
-        let password = self.secret(section, "password_file", password_file)?;
+        let credential = match (password_file, tokens) {
+            (Some(file), _) => {
+                Credential::Password(Zeroizing::new(self.secret(section, "password_file", file)?))
+            }
+            (None, Some(tokens)) => Credential::Token(Arc::clone(tokens) as Arc<dyn Tokens>),
+            (None, None) => {
+                let place = self.place(section);
+                let what = "there is neither a `password_file` here nor an [oauth] section";
+                let next = "name a file with the password; where the mailbox's host takes none, see [oauth] in the sample that `embargod init` writes";
+                self.wrong(place, what, next);
+                return None;
+            }
+        };
         let ca_file = ca_file.map(|path| self.full(path));
         if let Some(path) = ca_file.as_ref().filter(|path| !path.exists()) {
             let place = self.key_place(section, "ca_file");
@@ -415,8 +433,7 @@ impl Reader<'_> {
                 "give a PEM file, or take the line out",
             );
         }
-        let password = Zeroizing::new(password);
-        Some(Server { host, port, implicit_tls: tls == Tls::Implicit, ca_file, user, password })
+        Some(Server { host, port, implicit_tls: tls == Tls::Implicit, ca_file, user, credential })
     }
 }
 
@@ -499,7 +516,7 @@ impl Reader<'_> {
         (passphrase, secret_keys, keyring)
     }
 
-    fn mailbox(&mut self, part: Spanned<ImapPart>) -> Option<Mailbox> {
+    fn mailbox(&mut self, part: Spanned<ImapPart>, tokens: Option<&Arc<Giver>>) -> Option<Mailbox> {
         let at = part.span().start;
         let imap = part.into_inner();
         self.within(at, "full_look_s", imap.full_look_s, shape::FULL_LOOK_S);
@@ -510,8 +527,9 @@ impl Reader<'_> {
             imap.port,
             imap.tls,
             imap.user,
-            &imap.password_file,
+            imap.password_file.as_ref(),
             imap.ca_file.as_ref(),
+            tokens,
         );
         Some(Mailbox {
             server: server?,
@@ -523,7 +541,7 @@ impl Reader<'_> {
         })
     }
 
-    fn sending(&mut self, part: Spanned<SmtpPart>) -> Option<Sending> {
+    fn sending(&mut self, part: Spanned<SmtpPart>, tokens: Option<&Arc<Giver>>) -> Option<Sending> {
         let at = part.span().start;
         let smtp = part.into_inner();
         let (connections, stop) = (smtp.connections, smtp.stop_s);
@@ -539,8 +557,9 @@ impl Reader<'_> {
             smtp.port,
             smtp.tls,
             smtp.user,
-            &smtp.password_file,
+            smtp.password_file.as_ref(),
             smtp.ca_file.as_ref(),
+            tokens,
         );
         Some(Sending {
             server: server?,
@@ -572,8 +591,13 @@ impl Reader<'_> {
         drop(loaded);
         let address = self.address(desk_at, &desk.address);
         let zone = parse_zone(desk.zone.as_deref().unwrap_or("UTC")).ok();
-        let mailbox = self.mailbox(file.imap);
-        let smtp = self.sending(file.smtp);
+        let has_oauth = file.oauth.is_some();
+        let oauth = file.oauth.and_then(|part| self.oauth(part));
+        if has_oauth && oauth.is_none() {
+            return None;
+        }
+        let mailbox = self.mailbox(file.imap, oauth.as_ref());
+        let smtp = self.sending(file.smtp, oauth.as_ref());
         let store = file.store.into_inner();
         let witness = store.witness.as_ref().map(|path| self.full(path));
         let store = self.full(&store.path);
@@ -602,6 +626,7 @@ impl Reader<'_> {
             witness,
             mailbox: mailbox?,
             smtp: smtp?,
+            oauth,
             publish: file.publish.folder.as_ref().map(|folder| self.full(folder)),
             warnings: Vec::new(),
             notes: Vec::new(),
@@ -737,37 +762,21 @@ mod tests {
 
     #[test]
     fn the_sample_names_every_key_and_no_other() {
-        let people = SAMPLE.replace("\n# [[person]]", "\n[[person]]");
-        let mut inside = false;
-        let open: String = people
-            .lines()
-            .map(|line| {
-                inside |= line.starts_with("[[person]]");
-                let bare = line.strip_prefix("# ").unwrap_or(line);
-                let is_setting = bare.contains(" = ") || bare.starts_with('[');
-                format!(
-                    "{}\n",
-                    if is_setting
-                        && (inside
-                            || line.starts_with("# witness")
-                            || line.starts_with("# ca_file")
-                            || line.starts_with("# [files]")
-                            || line.starts_with("# [publish]")
-                            || line.starts_with("# folder")
-                            || line.starts_with("# templates")
-                            || line.starts_with("# playbooks")
-                            || line.starts_with("# calendars"))
-                    {
-                        bare
-                    } else {
-                        line
-                    }
-                )
-            })
-            .collect();
+        // What stands behind a mark of a comment is as good a line as the others.
+        let is_setting = |bare: &str| {
+            let key = bare.split(" = ").next().filter(|key| *key != bare);
+            let is_key = |key: &str| key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            bare.starts_with('[') || key.is_some_and(is_key)
+        };
+        let open = SAMPLE.lines().map(|line| {
+            let bare = line.strip_prefix("# ").filter(|bare| is_setting(bare));
+            format!("{}\n", bare.unwrap_or(line))
+        });
+        let open: String = open.collect();
         let file: File = toml::from_str(&open).unwrap();
         assert_eq!(file.people.len(), 2);
         assert!(file.publish.folder.is_some() && file.store.get_ref().witness.is_some());
         assert!(file.files.templates.is_some() && file.imap.get_ref().ca_file.is_some());
+        assert!(file.oauth.is_some() && file.limits.is_some());
     }
 }

@@ -39,7 +39,7 @@
 //! | [`domain::commands`] | the words, one function each; who may use which | how a mail came in |
 //! | [`domain::intake`] | a mail: what it is, what it is bound to, whether its words count | sockets, clocks, keys |
 //! | [`ports`] | what engine and edge share: values, store, clock, randomness | a decision, a database |
-//! | [`edge`] | one file for each thing outside | a rule; its sisters but `tls`, `server`, `mime`, `pgp` |
+//! | [`edge`] | one file for each thing outside | a rule; its sisters but `tls`, `server`, `mime`, `pgp`, `https`, `program` |
 //! | [`engine`] | state, and carrying out | a socket, SQL |
 //! | [`config`], [`cli`], [`rehearsal`] | the operator's file and commands; the story and its stages | |
 //!

@@ -397,6 +397,12 @@ fn one_mail_that_never_comes_stops_no_other() {
             desk.until(Duration::from_secs(200), |desk| desk.status()["inbox_aside"] == 1).await;
         assert!(told.is_some(), "it is told: {}\n{}", desk.status(), desk.log());
         let alarms = desk.status()["alarms"].to_string();
+        // By mail as well: Mia has the eight reports, and one more.
+        let to_mia = |desk: &Desk| {
+            desk.mails().into_values().filter(|(to, _)| to.starts_with("mia")).count()
+        };
+        let mailed = desk.until(Duration::from_secs(60), |desk| to_mia(desk) == 9).await;
+        assert!(mailed.is_some(), "{:?}", desk.mails());
         // Looked after, and asked for again.
         desk.imap.rule(|_, _| imap::Act::Behave);
         let retry = Command::new(PROGRAM)
@@ -443,6 +449,36 @@ fn told_to_stop_the_desk_waits_for_the_answers_that_it_is_owed() {
         assert!(all.is_some(), "{status}\n{}", desk.log());
         let doubled = desk.mails().values().filter(|(_, count)| *count > 1).count();
         assert_eq!(doubled, 0, "{}", desk.log());
+    });
+}
+
+/// Told a second time, it waits no longer.
+#[test]
+fn told_to_stop_twice_the_desk_waits_for_nobody() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut desk = Desk::new().await;
+        desk.smtp.rule(|at, _| if at == "dot" { smtp::Act::Stall } else { smtp::Act::Behave });
+        desk.report(0);
+        let handed = desk.until(Duration::from_secs(30), |desk| {
+            desk.smtp.counts.lock().unwrap().get("dot").copied().unwrap_or(0) > 0
+        });
+        handed.await.unwrap();
+        let mut child = desk.child.take().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        let stop = || rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        stop();
+        let waits = desk.until(RECOVERS, |desk| desk.log().contains("A second signal")).await;
+        assert!(waits.is_some(), "{}", desk.log());
+        assert!(child.try_wait().unwrap().is_none(), "it waits for the answer");
+        stop();
+        assert!(child.wait().unwrap().success(), "{}", desk.log());
+        assert!(desk.log().contains("may or may not have left"), "{}", desk.log());
+        // What was on its way goes again after the next start, with its one Message-ID.
+        desk.smtp.rule(|_, _| smtp::Act::Behave);
+        desk.run();
+        let all = desk.until(RECOVERS, |desk| desk.mails().len() >= 2).await;
+        assert!(all.is_some(), "{}", desk.log());
     });
 }
 
@@ -504,7 +540,9 @@ impl Dice {
 fn killed_again_and_again_between_ill_servers_nothing_is_lost() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let (kills, reports) = if in_full() { (500, 100) } else { (12, 10) };
+        let few = std::env::var("EMBARGOD_KILLS").ok().and_then(|kills| kills.parse().ok());
+        let kills = few.unwrap_or(if in_full() { 500 } else { 12 });
+        let reports = if kills > 100 { 100 } else { 10 };
         let mut desk = Desk::new().await;
         let dice = std::sync::Mutex::new(Dice(7));
         desk.smtp.rule(move |at, _| {

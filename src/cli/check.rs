@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 
 use clap::Args;
 
@@ -14,6 +15,7 @@ use crate::edge::{imap, server};
 use crate::engine::replay;
 use crate::error::{Fault, Place};
 
+use super::login::InStore;
 use super::{Done, json, say};
 
 /// Arguments of `check`.
@@ -88,6 +90,9 @@ impl Check {
             },
         );
         if !self.offline {
+            if let (Some(giver), Ok(store)) = (&config.oauth, config.open_store()) {
+                giver.keep_in(Arc::new(InStore(Mutex::new(store))));
+            }
             findings.extend(servers(config)?);
         }
         Ok(findings)
@@ -130,8 +135,9 @@ fn servers(config: &Config) -> Result<Vec<Finding>, Fault> {
                 fatal: false,
             },
             Err(why) => {
-                let next =
-                    format!("look at host, port, tls, user, password_file and ca_file in [{what}]");
+                let next = format!(
+                    "look at [{what}]: host, port, tls, user, ca_file, and password_file or [oauth]"
+                );
                 Finding { place, what: why, next, fatal: true }
             }
         });

@@ -8,6 +8,7 @@ mod init;
 mod journal;
 mod key;
 mod log;
+mod login;
 mod look;
 mod open;
 mod outbox;
@@ -44,6 +45,8 @@ enum Command {
     Init(init::Init),
     /// Check config, keys, playbooks and templates, and log in to both servers.
     Check(check::Check),
+    /// Sign the desk in, once, to a mailbox whose host takes no passwords.
+    Login(login::Login),
     /// Run the desk.
     Run(run::Run),
     /// Show how the desk stands; the exit code is 1 while something needs the operator.
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Init(init) => init.run(now),
         Command::Check(check) => check.run(&config, now),
+        Command::Login(login) => login.run(&config, now),
         Command::Run(run) => run.run(&config, now),
         Command::Status(status) => status.run(&config, now),
         Command::Show(show) => show.run(&config, now),

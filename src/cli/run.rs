@@ -12,18 +12,20 @@ use std::time::Duration;
 
 use clap::Args;
 use sd_notify::NotifyState;
+use zeroize::Zeroizing;
 
 use crate::config;
 use crate::domain::facts::names::{Moment, Span, later};
 use crate::domain::outgoing::verdict::Outcome;
 use crate::edge::clock::WallClock;
 use crate::edge::imap::{MailboxAsk, Way};
+use crate::edge::oauth::Keeps;
 use crate::edge::smtp::couriers::{self, Handed, Post};
 use crate::edge::{SystemEntropy, imap};
-use crate::engine::Engine;
+use crate::engine::{Engine, SharedStore, lock};
 use crate::error::{Fault, Place};
 use crate::ports::clock::Clock;
-use crate::ports::store::{Journal, Outgoing};
+use crate::ports::store::{Journal, Note, Outgoing};
 
 use super::{Done, say};
 
@@ -76,6 +78,9 @@ impl Run {
         let mut engine = engine;
         engine.await_mailbox();
         config.mailbox.mark = engine.mark();
+        if let Some(giver) = &config.oauth {
+            giver.keep_in(Arc::new(InEngine(engine.store())));
+        }
         say(&match engine.held() {
             Some(why) => format!(
                 "embargod: HELD, the database is an older one: {why}. Put the newest back, or run `embargod restored --yes`"
@@ -106,6 +111,19 @@ impl Run {
         let ended = serve(engine, &woken, &couriers, &config);
         runtime.shutdown_timeout(Duration::from_secs(2));
         ended.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+/// The running desk's store, as a place to keep a sign-in in.
+struct InEngine(SharedStore);
+
+impl Keeps for InEngine {
+    fn kept(&self) -> Result<Option<Zeroizing<String>>, Fault> {
+        Ok(lock(&self.0).note(Note::SignIn)?.map(Zeroizing::new))
+    }
+
+    fn keep(&self, text: &str) -> Result<(), Fault> {
+        lock(&self.0).set_note(Note::SignIn, Some(text))
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::config::oauth::OauthPart;
 use crate::domain::facts::settings;
 
 /// What a number may be; anything else is refused with its place, and never put right in silence.
@@ -30,6 +31,7 @@ pub(super) struct File {
     pub(super) store: Spanned<StorePart>,
     pub(super) imap: Spanned<ImapPart>,
     pub(super) smtp: Spanned<SmtpPart>,
+    pub(super) oauth: Option<Spanned<OauthPart>>,
     pub(super) limits: Option<Spanned<LimitsPart>>,
     #[serde(default)]
     pub(super) files: FilesPart,
@@ -86,7 +88,7 @@ pub(super) struct ImapPart {
     pub(super) port: u16,
     pub(super) tls: Tls,
     pub(super) user: String,
-    pub(super) password_file: String,
+    pub(super) password_file: Option<String>,
     pub(super) ca_file: Option<PathBuf>,
     #[serde(default = "inbox")]
     pub(super) folder: String,
@@ -103,7 +105,7 @@ pub(super) struct SmtpPart {
     pub(super) port: u16,
     pub(super) tls: Tls,
     pub(super) user: String,
-    pub(super) password_file: String,
+    pub(super) password_file: Option<String>,
     pub(super) ca_file: Option<PathBuf>,
     #[serde(default = "connections")]
     pub(super) connections: u8,

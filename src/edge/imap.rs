@@ -5,6 +5,7 @@
 //! the folder every few minutes makes it certain, whatever IDLE says. Nothing is ever deleted but the
 //! desk's own mails to itself, once a newer one has come.
 
+mod enter;
 mod fetch;
 mod plan;
 mod wire;
@@ -15,17 +16,14 @@ use std::time::Duration;
 
 use async_imap::extensions::idle::IdleResponse;
 use async_imap::types::UnsolicitedResponse;
-use async_imap::{Client, Session};
 use futures::TryStreamExt;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use crate::domain::facts::names::{Digest, Moment, Span, later};
+use crate::edge::imap::enter::{Line, log_in};
 use crate::edge::imap::plan::Suspects;
-use crate::edge::imap::wire::{Guarded, Progress, patient};
+use crate::edge::imap::wire::{Progress, patient};
 use crate::edge::server::Server;
-use crate::edge::tls;
 use crate::error::{Fault, Setback};
 use crate::ports::store::{Bookmark, Folder, Location, RawMail};
 
@@ -90,21 +88,8 @@ pub struct Troubled {
 /// The way to the engine.
 pub type Way = std::sync::Arc<dyn Fn(MailboxAsk) + Send + Sync>;
 
-trait Wire: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Wire for T {}
-
-type Link = Session<Box<dyn Wire>>;
-
-/// A connection that is logged in.
-struct Line {
-    session: Link,
-    progress: Progress,
-}
-
 /// A server that never speaks while idle may be gone (RFC 2177 asks to renew within 29 minutes).
 const IDLE_MAX: Duration = Duration::from_secs(9 * 60);
-/// How long it may take until a connection stands.
-const CONNECTS: Duration = Duration::from_secs(25);
 /// The longest time between two tries. Whatever waits is taken in soon after the server is well.
 const WAIT_MAX: Duration = Duration::from_secs(20);
 /// And where the server refuses the password: more would look like an attack.
@@ -175,50 +160,6 @@ impl From<std::io::Error> for Failed {
 pub async fn connect(server: &Server) -> Result<impl Sized + use<>, Setback> {
     let most = fetch::literal_max(0);
     log_in(server, most).await.map_err(|failed| Setback(failed.why().to_owned()))
-}
-
-async fn within<T, E: Into<Failed>>(
-    what: &str,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, Failed> {
-    match tokio::time::timeout(CONNECTS, work).await {
-        Ok(done) => done.map_err(|error| error.into().at(what)),
-        Err(_) => Err(Failed::Broken(format!("{what}: the server did not answer"))),
-    }
-}
-
-async fn log_in(server: &Server, literal_max: u64) -> Result<Line, Failed> {
-    let here = |fault: Fault| Failed::Here(fault.to_string());
-    let connector = tls::connector(server.ca_file.as_deref()).map_err(here)?;
-    let name = tls::server_name(&server.host).map_err(here)?;
-    let address = (server.host.as_str(), server.port);
-    let tcp = within("connecting", TcpStream::connect(address)).await?;
-    tcp.set_nodelay(true)?;
-    let stream: Box<dyn Wire> = if server.implicit_tls {
-        Box::new(within("TLS", connector.connect(name, tcp)).await?)
-    } else {
-        let (plain, _) = Guarded::new(tcp, 0);
-        let mut client = Client::new(plain);
-        within("greeting", client.read_response()).await?;
-        within("STARTTLS", client.run_command_and_check_ok("STARTTLS", None)).await?;
-        Box::new(within("TLS", connector.connect(name, client.into_inner())).await?)
-    };
-    let (stream, progress) = Guarded::new(stream, literal_max);
-    let stream: Box<dyn Wire> = Box::new(stream);
-    let mut client = Client::new(stream);
-    if server.implicit_tls {
-        within("greeting", client.read_response()).await?;
-    }
-    let login = client.login(&server.user, &server.password);
-    match tokio::time::timeout(CONNECTS, login).await {
-        Ok(Ok(session)) => Ok(Line { session, progress }),
-        // The server's words on a failed login are shown; the password is not among them.
-        Ok(Err((error, _))) => Err(match Failed::from(error).at("log-in") {
-            Failed::Refused(why) => Failed::NotLetIn(why),
-            failed @ (Failed::Broken(_) | Failed::NotLetIn(_) | Failed::Here(_)) => failed,
-        }),
-        Err(_) => Err(Failed::Broken("log-in: the server did not answer".to_owned())),
-    }
 }
 
 /// Watches the mailbox until the task is dropped. What goes wrong is logged and tried again, later

@@ -2,16 +2,19 @@
 //! outside.
 //!
 //! Fills in the ports and holds no rule. Sisters do not know each other, but for what several need:
-//! `tls`, `server`, `mime`, `pgp`.
+//! `tls`, `server`, `mime`, `pgp`, and `https`, `program` below what asks by them.
 
 pub mod clock;
 pub mod compose;
+pub mod https;
 pub mod imap;
 pub mod mime;
+pub mod oauth;
 pub mod opening;
 pub mod pgp;
 pub mod pool;
 pub mod process;
+pub mod program;
 pub mod server;
 pub mod smtp;
 pub mod sqlite;

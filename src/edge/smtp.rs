@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use lettre::Address;
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter, RcptParameter};
@@ -25,6 +26,7 @@ use crate::domain::facts::event::Purpose;
 use crate::domain::facts::names;
 use crate::domain::outgoing::verdict::{Outcome, Stage};
 use crate::edge::server::Server;
+use crate::edge::server::login::{Exchange, STEPS_MAX};
 use crate::error::{Fault, Place, Setback};
 use crate::ports::store::{CALLED_BACK, Outgoing};
 
@@ -122,6 +124,15 @@ impl Offers {
     }
 }
 
+/// The ways of logging in that a server offers (RFC 4954, 3).
+fn ways(answer: &Response) -> Vec<String> {
+    let upper = |line: &str| line.to_ascii_uppercase();
+    let of = |line: String| line.strip_prefix("AUTH ").map(str::to_owned);
+    let all = answer.message().map(upper).filter_map(of);
+    all.flat_map(|line| line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
 /// How a dialogue did not come to its end.
 enum Failed {
     /// The server said no; these are its words.
@@ -205,16 +216,51 @@ impl Courier {
             let tls = tls(&self.server).map_err(|fault| Failed::Broken(fault.to_string()))?;
             connection.starttls(tls, &hello).await.map_err(greeted)?;
         }
-        let credentials =
-            Credentials::new(self.server.user.clone(), self.server.password.to_string());
-        let entered = connection.auth(DEFAULT_MECHANISMS, &credentials).await;
-        entered.map_err(|error| failed(Stage::LogIn, &error))?;
         // The library keeps only what it knows of the server's answer.
+        let offers = connection.command(Ehlo::new(hello.clone())).await.map_err(greeted)?;
+        self.say_who(&mut connection, &ways(&offers)).await?;
         let offers = connection.command(Ehlo::new(hello)).await.map_err(greeted)?;
         self.offers = Offers::read(&offers);
         self.connection = Some(Standing::new(connection, &self.lines));
         self.used = Some(Instant::now());
         Ok(())
+    }
+
+    /// Logs in (RFC 4954).
+    async fn say_who(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        ways: &[String],
+    ) -> Result<(), Failed> {
+        let log_in = |error| failed(Stage::LogIn, &error);
+        let here = |fault: Fault| Failed::Broken(fault.to_string());
+        let mut exchange = Exchange::begin(&self.server, ways).await.map_err(here)?;
+        // A first word of nothing is written as such (RFC 4954, 4).
+        let first = exchange.first().map(|first| BASE64.encode(first));
+        let first = first.map(|first| if first.is_empty() { "=".to_owned() } else { first });
+        let way = exchange.mechanism();
+        let command = first
+            .map_or_else(|| format!("AUTH {way}\r\n"), |first| format!("AUTH {way} {first}\r\n"));
+        let mut answer = connection.command(command).await;
+        for _ in 0..STEPS_MAX {
+            let Ok(challenge) = &answer else { break };
+            if !challenge.has_code(334) {
+                break;
+            }
+            let asked = BASE64.decode(challenge.first_word().unwrap_or("")).unwrap_or_default();
+            let say = BASE64.encode(exchange.step(Some(&asked)));
+            answer = connection.command(format!("{say}\r\n")).await;
+        }
+        match answer {
+            Ok(answer) if answer.has_code(235) => exchange.let_in().map_err(Failed::Broken),
+            Ok(_) => Err(Failed::Broken("the mail server asks without end".to_owned())),
+            Err(error) => {
+                if error.status().is_some() {
+                    exchange.refused();
+                }
+                Err(log_in(error))
+            }
+        }
     }
 
     /// Whether this one has nothing to close.

@@ -16,7 +16,7 @@ use crate::edge::sqlite::keyfile::hex;
 use crate::edge::sqlite::witness::WitnessFile;
 use crate::edge::{random, write_private};
 use crate::error::{Fault, Place};
-use crate::ports::store::{Alarms, Commit, Counts, Journal, Secrets};
+use crate::ports::store::{Alarms, Commit, Counts, Journal, Note, Secrets};
 
 mod inbox;
 mod keyfile;
@@ -225,6 +225,14 @@ impl Sqlite {
         self.db.execute(sql, params![key, value]).at(|| "store".to_owned()).map(|_| ())
     }
 
+    fn set_meta(&self, key: &str, text: Option<&str>) -> Result<(), Fault> {
+        let Some(text) = text else {
+            let sql = "DELETE FROM meta WHERE key = ?1";
+            return self.db.execute(sql, [key]).at(|| "store".to_owned()).map(|_| ());
+        };
+        self.put_meta(key, text.as_bytes())
+    }
+
     fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
         let sql = "SELECT value FROM meta WHERE key = ?1";
         self.db.query_row(sql, [key], |row| row.get(0)).optional().at(|| "store".to_owned())
@@ -378,15 +386,16 @@ impl Journal for Sqlite {
 }
 
 impl Alarms for Sqlite {
+    fn note(&self, note: Note) -> Result<Option<String>, Fault> {
+        Ok(self.meta(note.name())?.map(|text| String::from_utf8_lossy(&text).into_owned()))
+    }
+
+    fn set_note(&mut self, note: Note, text: Option<&str>) -> Result<(), Fault> {
+        self.set_meta(note.name(), text)
+    }
+
     fn set_alarm(&mut self, what: &str, why: Option<&str>) -> Result<(), Fault> {
-        let key = format!("alarm:{what}");
-        match why {
-            Some(why) => self.put_meta(&key, why.as_bytes()),
-            None => {
-                let sql = "DELETE FROM meta WHERE key = ?1";
-                self.db.execute(sql, [key]).at(|| "store".to_owned()).map(|_| ())
-            }
-        }
+        self.set_meta(&format!("alarm:{what}"), why)
     }
 
     fn alive(&self) -> Result<Option<Moment>, Fault> {
@@ -412,13 +421,7 @@ impl Alarms for Sqlite {
     }
 
     fn set_held(&mut self, why: Option<&str>) -> Result<(), Fault> {
-        match why {
-            Some(why) => self.put_meta("held", why.as_bytes()),
-            None => {
-                let sql = "DELETE FROM meta WHERE key = 'held'";
-                self.db.execute(sql, []).at(|| "store".to_owned()).map(|_| ())
-            }
-        }
+        self.set_meta("held", why)
     }
 
     fn set_mailed(&mut self, at: Moment, number: u64) -> Result<(), Fault> {

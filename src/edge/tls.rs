@@ -11,24 +11,37 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use crate::error::{Fault, Place};
 
+/// The file's authorities, or the system's where no file is given.
+///
+/// # Errors
+/// When the file cannot be read or holds none.
+pub fn authorities(ca_file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let Some(path) = ca_file else {
+        return Ok(rustls_native_certs::load_native_certs().certs);
+    };
+    let place = || format!("CA file {}", path.display());
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).at(place)?.collect();
+    let found = found.at(place)?;
+    if found.is_empty() {
+        return Err(Fault::new(format!("{} holds no certificate", place()), "give a PEM file"));
+    }
+    Ok(found)
+}
+
 /// A connector that trusts the file's authorities, or the system's where no file is given.
 ///
 /// # Errors
 /// When the file cannot be read or holds none.
 pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, Fault> {
     let mut roots = RootCertStore::empty();
+    let found = authorities(ca_file)?;
     if let Some(path) = ca_file {
-        let place = || format!("CA file {}", path.display());
-        for certificate in CertificateDer::pem_file_iter(path).at(place)? {
-            roots.add(certificate.at(place)?).at(place)?;
-        }
-        if roots.is_empty() {
-            return Err(Fault::new(format!("{} holds no certificate", place()), "give a PEM file"));
+        for certificate in found {
+            roots.add(certificate).at(|| format!("CA file {}", path.display()))?;
         }
     } else {
         // Single broken certificates in the system's store are skipped; none at all is a fault.
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
+        roots.add_parsable_certificates(found);
         if roots.is_empty() {
             return Err(Fault::new(
                 "the system has no certificate authorities",

@@ -479,8 +479,37 @@ pub trait Outbox {
     fn return_token(&self, id: &MessageId) -> Result<Option<String>, Fault>;
 }
 
-/// What the operator is shown.
+/// What is kept beside the history, by name: nothing in it says what happened, and it may be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// What lasts of a sign-in to the mailbox.
+    SignIn,
+}
+
+impl Note {
+    /// Its name in the store.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SignIn => "note:sign-in",
+        }
+    }
+}
+
+/// What the operator is shown, and what is kept for the desk's own use.
 pub trait Alarms {
+    /// What is kept under a name.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn note(&self, note: Note) -> Result<Option<String>, Fault>;
+
+    /// Keeps something, or forgets it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn set_note(&mut self, note: Note, text: Option<&str>) -> Result<(), Fault>;
+
     /// Raises an alarm that `status` shows, or clears it.
     ///
     /// # Errors

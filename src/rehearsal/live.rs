@@ -88,10 +88,11 @@ impl Live {
         narrate: Box<dyn FnMut(&str)>,
     ) -> Result<Self, Fault> {
         let program = std::env::current_exe().at(|| "this program".to_owned())?;
-        Self::with_program(folder, servers, killer, program, narrate)
+        Self::with_program(folder, servers, killer, program, narrate, &|_| {})
     }
 
-    /// The same with another program for the daemon, for tests.
+    /// The same with another program for the daemon, and what is changed in the desk's folder before it
+    /// starts, for tests.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -101,6 +102,7 @@ impl Live {
         killer: Option<Killer>,
         program: PathBuf,
         mut narrate: Box<dyn FnMut(&str)>,
+        change: &dyn Fn(&Path),
     ) -> Result<Self, Fault> {
         narrate("Making keys with GnuPG, and a desk with `embargod init`.");
         std::fs::create_dir_all(folder).at(|| folder.display().to_string())?;
@@ -121,6 +123,7 @@ impl Live {
         make_home(&nobody)?;
         import_desk(&nobody, &desk)?;
         configure(&desk, &servers)?;
+        change(&desk);
         let daemon = start(&program, folder)?;
         let clock = WallClock::start();
         // A new desk begins at the mailbox's present end, so the first mail must come after that.

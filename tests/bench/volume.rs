@@ -279,7 +279,8 @@ fn wait(live: &mut Live, who: Who, from: usize, fits: impl Fn(&Read) -> bool) ->
 fn on_a_real_mta(n: usize, servers: &Path, folder: &Path, program: PathBuf) {
     let servers = Servers::read(servers).unwrap();
     let mut live =
-        Live::with_program(folder, servers, None, program.clone(), Box::new(|_| {})).unwrap();
+        Live::with_program(folder, servers, None, program.clone(), Box::new(|_| {}), &|_| {})
+            .unwrap();
     live.stop().unwrap();
     let now = Moment::from(std::time::SystemTime::now());
     let certificates = certificates(n, now);

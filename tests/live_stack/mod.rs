@@ -20,6 +20,11 @@ pub(crate) struct Stack(pub PathBuf);
 
 impl Stack {
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Servers with more words to `scripts/mailstack`.
+    pub(crate) fn start_with(more: &[&str]) -> Option<Self> {
         if std::env::var_os("EMBARGOD_LIVE").is_none() {
             eprintln!("skipped: set EMBARGOD_LIVE=1 to run against real servers");
             return None;
@@ -36,6 +41,7 @@ impl Stack {
             .arg("start")
             .arg(path.join("s"))
             .args(users)
+            .args(more)
             .output()
             .unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
@@ -43,8 +49,14 @@ impl Stack {
     }
 
     pub(crate) fn desk(&self) -> Live {
+        self.desk_with(|_| {})
+    }
+
+    /// A desk whose config is changed before it starts.
+    pub(crate) fn desk_with(&self, change: impl Fn(&Path) + 'static) -> Live {
         let servers = Servers::read(&self.0.join("s/env")).unwrap();
-        Live::with_program(&self.0.join("d"), servers, None, PROGRAM.into(), Box::new(|_| {}))
+        let program = PROGRAM.into();
+        Live::with_program(&self.0.join("d"), servers, None, program, Box::new(|_| {}), &change)
             .unwrap()
     }
 
