@@ -541,7 +541,7 @@ fn killed_again_and_again_between_ill_servers_nothing_is_lost() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let few = std::env::var("EMBARGOD_KILLS").ok().and_then(|kills| kills.parse().ok());
-        let kills = few.unwrap_or(if in_full() { 500 } else { 12 });
+        let kills = few.unwrap_or_else(|| if in_full() { 500 } else { 12 });
         let reports = if kills > 100 { 100 } else { 10 };
         let mut desk = Desk::new().await;
         let dice = std::sync::Mutex::new(Dice(7));
