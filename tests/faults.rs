@@ -523,6 +523,28 @@ fn dialogues_that_hang_after_the_dot_hold_up_no_other() {
     });
 }
 
+/// The one mail that tries whether a server that took nothing is well again may itself be let wait.
+#[test]
+fn a_try_that_hangs_holds_up_no_other() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let desk = Desk::new().await;
+        let count = std::sync::atomic::AtomicUsize::new(0);
+        desk.smtp.rule(|at, _| if at == "mail" { smtp::Act::Drop } else { smtp::Act::Behave });
+        for n in 0..3 {
+            desk.report(n);
+        }
+        let closed = desk.until(RECOVERS, |desk| desk.log().contains("takes nothing")).await;
+        assert!(closed.is_some(), "{}", desk.log());
+        desk.smtp.rule(move |at, _| {
+            let first = at == "dot" && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+            if first { smtp::Act::Stall } else { smtp::Act::Behave }
+        });
+        let others = desk.until(RECOVERS, |desk| desk.mails().len() >= 5).await;
+        assert!(others.is_some(), "{:?}\n{}", desk.mails(), desk.log());
+    });
+}
+
 /// A small generator: what it draws is the same each time.
 struct Dice(u64);
 

@@ -2,7 +2,6 @@
 //! sockets, the engine decides on a thread of its own, and everything that can wake it is one
 //! closed type.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -201,17 +200,15 @@ fn serve(
     // Couriers have as many in hand as they were last done with, so that what is urgent does not stand
     // behind many others at a server that is slow.
     let mut in_hand = config.smtp.connections;
-    let mut slow = BTreeSet::new();
     loop {
         while !more && engine.work_inbox()? > 0 {}
         more = engine.work_due()?;
-        // What the server lets wait is in hand and holds up nothing.
-        for row in engine.dispatch(in_hand.saturating_add(slow.len()))? {
+        for row in engine.dispatch(in_hand)? {
             // A courier that is gone took the runtime with it; the attempt is written down.
             let _ = couriers.send((row, door.load(Ordering::SeqCst)));
         }
         let pause = if more { Duration::ZERO } else { pause(&engine, clock.now())? };
-        let taken = take(&mut engine, woken, pause, &mut slow)?;
+        let taken = take(&mut engine, woken, pause)?;
         let least = config.smtp.connections;
         in_hand = taken.settled.saturating_mul(2).clamp(least, least.saturating_mul(16));
         if taken.stop {
@@ -228,12 +225,7 @@ struct Taken {
 
 /// Takes what wakes the engine, and whatever else has come meanwhile along with it, so that mails are opened,
 /// and outcomes written down, in batches.
-fn take(
-    engine: &mut Engine,
-    woken: &Receiver<Wake>,
-    pause: Duration,
-    slow: &mut BTreeSet<i64>,
-) -> Result<Taken, Fault> {
+fn take(engine: &mut Engine, woken: &Receiver<Wake>, pause: Duration) -> Result<Taken, Fault> {
     let mut next = match woken.recv_timeout(pause) {
         Ok(wake) => Some(wake),
         Err(RecvTimeoutError::Timeout) => None,
@@ -244,11 +236,8 @@ fn take(
     let (mut settled, mut stop) = (Vec::new(), false);
     while let Some(wake) = next {
         match wake {
-            Wake::Slow(row) => drop(slow.insert(row)),
-            Wake::Settled(row, outcome) => {
-                slow.remove(&row.id);
-                settled.push((*row, outcome));
-            }
+            Wake::Slow(row) => engine.waits_long(row),
+            Wake::Settled(row, outcome) => settled.push((*row, outcome)),
             Wake::Mailbox(ask) => engine.answer(ask)?,
             Wake::Stop => stop = true,
         }
@@ -275,7 +264,7 @@ fn stop(engine: &mut Engine, woken: &Receiver<Wake>, patience: Duration) -> Resu
     }
     while engine.in_hand() > 0 {
         let left = end.signed_duration_since(clock.now()).to_std().unwrap_or_default();
-        let taken = take(engine, woken, left, &mut BTreeSet::new())?;
+        let taken = take(engine, woken, left)?;
         if taken.stop || left.is_zero() {
             tracing::warn!(mails = engine.in_hand(), "Stopped; these may or may not have left.");
             return Ok(());

@@ -67,7 +67,8 @@ impl Engine {
         if !self.has_room(0)? {
             return Ok(Vec::new());
         }
-        let room = self.pace.room(now, self.busy.len(), max);
+        let in_hand = self.busy.len().saturating_sub(self.slow.len());
+        let room = self.pace.room(now, in_hand, max);
         if room == 0 {
             return Ok(Vec::new());
         }
@@ -146,6 +147,14 @@ impl Engine {
     pub(super) fn next_word_of_given_up(&self) -> Result<Option<Moment>, Fault> {
         let rows = lock(&self.store).untold()?;
         Ok(told_at(&rows))
+    }
+
+    /// The server does not answer after the last bytes of a mail: whoever waits for that holds up no other,
+    /// not even the one that tries whether the server takes anything.
+    pub fn waits_long(&mut self, row: i64) {
+        if self.busy.contains_key(&row) {
+            self.slow.insert(row);
+        }
     }
 
     /// How many mails couriers have in hand.
@@ -284,6 +293,7 @@ impl Engine {
         now: Moment,
     ) -> Result<(Settled, Option<Delivery>), Fault> {
         self.busy.remove(&row.id);
+        self.slow.remove(&row.id);
         let (next, tries) = after(outcome, row.tries, &self.pace, now);
         let (state, next_attempt, delivery) = match next {
             Next::Sent => ("sent", now, Some(Delivery::Accepted)),

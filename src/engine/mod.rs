@@ -99,6 +99,8 @@ pub struct Engine {
     entropy: Box<dyn Entropy>,
     newest: Option<Moment>,
     busy: BTreeMap<i64, Label>,
+    /// Those in hand that the server lets wait after the last bytes: they hold up no other.
+    slow: BTreeSet<i64>,
     unvouched: Option<String>,
     clock_probe: clock_probe::ClockProbe,
     made: Moment,
@@ -169,6 +171,7 @@ impl Engine {
             entropy,
             newest,
             busy: BTreeMap::new(),
+            slow: BTreeSet::new(),
             unvouched: None,
             clock_probe: clock_probe::ClockProbe::default(),
             made,
