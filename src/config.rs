@@ -11,7 +11,7 @@ use shape::{DeskPart, File, PersonPart, SmtpPart, Tls};
 use toml::Spanned;
 use zeroize::Zeroizing;
 
-use crate::config::shape::{ImapPart, KeysPart, LimitsPart};
+use crate::config::shape::{HeartbeatPart, ImapPart, KeysPart, LimitsPart};
 use crate::domain::facts::names::{Address, Moment, PersonId, is_id, is_prefix};
 use crate::domain::facts::settings::Settings;
 use crate::domain::model::roster::{Person, Roster};
@@ -21,6 +21,8 @@ use crate::domain::process::calendar::Calendars;
 use crate::domain::process::offset::parse_zone;
 use crate::domain::process::playbook::BUILTIN;
 use crate::domain::process::{calendar, playbook};
+use crate::edge::heartbeat::Heartbeat;
+use crate::edge::https::may_ask;
 use crate::edge::imap::Mailbox;
 use crate::edge::oauth::Giver;
 use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
@@ -81,6 +83,10 @@ pub struct Config {
     pub smtp: Sending,
     /// Who gives tokens where the servers take them in place of a password.
     pub oauth: Option<Arc<Giver>>,
+    /// Where figures are written for whoever measures.
+    pub metrics: Option<PathBuf>,
+    /// Whom to tell that the desk is well.
+    pub heartbeat: Option<Heartbeat>,
     /// The `.well-known` folder in which certificate and `security.txt` are published.
     pub publish: Option<PathBuf>,
     /// What is not in order and is no reason not to run: a key that nothing can be sealed to.
@@ -569,6 +575,29 @@ impl Reader<'_> {
         })
     }
 
+    fn heartbeat(&mut self, part: Spanned<HeartbeatPart>) -> Heartbeat {
+        let at = part.span().start;
+        let part = part.into_inner();
+        self.within(at, "every_s", part.every_s, shape::HEARTBEAT_S);
+        if let Some(url) = part.url.as_ref().filter(|url| !may_ask(url)) {
+            let place = self.key_place(at, "url");
+            let next = "write an https:// address, or http:// on this machine";
+            self.wrong(place, format!("`{url}` is no address that may be called"), next);
+        }
+        let has_command = part.command.as_ref().is_some_and(|words| !words.is_empty());
+        if part.url.is_none() && !has_command {
+            let place = self.place(at);
+            let next = "add `url` or `command`, or take the section out";
+            self.wrong(place, "[heartbeat] names nobody", next);
+        }
+        Heartbeat {
+            url: part.url,
+            command: part.command.filter(|words| !words.is_empty()),
+            every: Duration::from_secs(part.every_s),
+            ca_file: part.ca_file.as_ref().map(|path| self.full(path)),
+        }
+    }
+
     fn config(&mut self, file: File, now: Moment) -> Option<Config> {
         let (passphrase, secret_keys, keyring) = self.keys(file.keys, now);
         let calendars = self.calendars(file.files.calendars.as_ref());
@@ -598,6 +627,7 @@ impl Reader<'_> {
         }
         let mailbox = self.mailbox(file.imap, oauth.as_ref());
         let smtp = self.sending(file.smtp, oauth.as_ref());
+        let heartbeat = file.heartbeat.map(|part| self.heartbeat(part));
         let store = file.store.into_inner();
         let witness = store.witness.as_ref().map(|path| self.full(path));
         let store = self.full(&store.path);
@@ -627,6 +657,8 @@ impl Reader<'_> {
             mailbox: mailbox?,
             smtp: smtp?,
             oauth,
+            metrics: file.metrics.file.as_ref().map(|path| self.full(path)),
+            heartbeat,
             publish: file.publish.folder.as_ref().map(|folder| self.full(folder)),
             warnings: Vec::new(),
             notes: Vec::new(),

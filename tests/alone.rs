@@ -356,8 +356,13 @@ impl Attack {
                     self.world.now = self.world.now.max(next) + Span::milliseconds(1);
                     for handle in self.world.desk.due(self.world.now) {
                         let fresh = self.fresh();
-                        let decision =
-                            time::due(&self.world.desk, &handle, true, self.world.now, fresh);
+                        let decision = time::due(
+                            &self.world.desk,
+                            &handle,
+                            time::Belief::Sure,
+                            self.world.now,
+                            fresh,
+                        );
                         self.take(decision, held);
                     }
                     for who in self.world.desk.people_due(self.world.now) {

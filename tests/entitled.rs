@@ -209,7 +209,8 @@ impl List {
                         self.take(decision);
                     }
                     let (handle, fresh) = (self.world.handle.clone(), self.fresh());
-                    let decision = time::due(&self.world.desk, &handle, true, now, fresh);
+                    let decision =
+                        time::due(&self.world.desk, &handle, time::Belief::Sure, now, fresh);
                     self.take(decision);
                 }
                 None => {

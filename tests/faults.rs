@@ -241,7 +241,8 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let at_once = if in_full() { 6 } else { 8 };
     let mut wrong = Vec::new();
-    let mut cells = cells.into_iter().peekable();
+    let only = std::env::var("EMBARGOD_CELLS").unwrap_or_default();
+    let mut cells = cells.into_iter().filter(|(name, _)| name.contains(&only)).peekable();
     while cells.peek().is_some() {
         let some: Vec<(String, F)> =
             cells.by_ref().take(at_once).map(|(name, cell)| (name, run(cell))).collect();
@@ -431,10 +432,10 @@ fn told_to_stop_the_desk_waits_for_the_answers_that_it_is_owed() {
             }
             smtp::Act::Behave
         });
+        let dots = |desk: &Desk| desk.smtp.counts.lock().unwrap().get("dot").copied().unwrap_or(0);
+        let before = dots(&desk);
         desk.report(0);
-        let handed = desk.until(Duration::from_secs(30), |desk| {
-            desk.smtp.counts.lock().unwrap().get("dot").copied().unwrap_or(0) > 0
-        });
+        let handed = desk.until(Duration::from_secs(30), |desk| dots(desk) > before);
         handed.await.unwrap();
         let mut child = desk.child.take().unwrap();
         let pid = rustix::process::Pid::from_child(&child);
@@ -459,10 +460,10 @@ fn told_to_stop_twice_the_desk_waits_for_nobody() {
     runtime.block_on(async {
         let mut desk = Desk::new().await;
         desk.smtp.rule(|at, _| if at == "dot" { smtp::Act::Stall } else { smtp::Act::Behave });
+        let dots = |desk: &Desk| desk.smtp.counts.lock().unwrap().get("dot").copied().unwrap_or(0);
+        let before = dots(&desk);
         desk.report(0);
-        let handed = desk.until(Duration::from_secs(30), |desk| {
-            desk.smtp.counts.lock().unwrap().get("dot").copied().unwrap_or(0) > 0
-        });
+        let handed = desk.until(Duration::from_secs(30), |desk| dots(desk) > before);
         handed.await.unwrap();
         let mut child = desk.child.take().unwrap();
         let pid = rustix::process::Pid::from_child(&child);
@@ -637,9 +638,8 @@ fn no_word_of_a_mail_comes_into_a_log() {
         let desk = Desk::new().await;
         desk.imap.rule(|at, _| if at == "body" { imap::Act::Less } else { imap::Act::Behave });
         desk.report(0);
-        tokio::time::sleep(ILL).await;
-        let broken = desk.log();
-        assert!(broken.contains("not reachable"), "{broken}");
+        let broken = desk.until(RECOVERS, |desk| desk.log().contains("not reachable")).await;
+        assert!(broken.is_some(), "{}", desk.log());
         desk.imap.rule(|_, _| imap::Act::Behave);
         desk.smtp.rule(|at, to| {
             let said = format!("554 5.7.1 <{to}> we do not like: It breaks in place 0");

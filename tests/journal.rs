@@ -225,6 +225,7 @@ fn samples() -> Vec<Event> {
     .into_iter()
     .chain(of_the_list(digest, with_patch))
     .chain(by_two(digest, to))
+    .chain([Event::ClockTrusted])
     .collect()
 }
 

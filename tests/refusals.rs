@@ -543,7 +543,7 @@ fn no_notice_leaves_on_a_clock_that_nobody_vouches_for() {
     }
     let ann = |world: &mut World| world.stage.mailbox(Who::Ann).unwrap().len();
     // The moment is a week before T, on the 16th at 16:00.
-    world.stage.trust_clock(false);
+    world.stage.put_clock_ahead(Span::hours(1));
     let until: Moment = "2026-03-16T16:30:00Z".parse().unwrap();
     let left = until - world.stage.now();
     world.stage.pass(left).unwrap();
@@ -555,7 +555,7 @@ fn no_notice_leaves_on_a_clock_that_nobody_vouches_for() {
         .iter()
         .any(|mail| mail.subject.contains("Notices are held"));
     assert!(told, "the operator was not told");
-    world.stage.trust_clock(true);
+    world.stage.put_clock_ahead(Span::zero());
     world.stage.pass(Span::seconds(10)).unwrap();
     assert_eq!(ann(&mut world), 1);
     let notice = world.stage.mailbox(Who::Ann).unwrap().pop().unwrap();

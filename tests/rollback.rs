@@ -18,7 +18,7 @@ use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::{Stage, Who};
 
 fn alarms(world: &World) -> Vec<String> {
-    engine::lock(&world.stage.engine().unwrap().store()).alarms().unwrap()
+    world.troubles()
 }
 
 fn is_held(world: &World) -> bool {

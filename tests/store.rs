@@ -18,7 +18,8 @@ use embargod::domain::outgoing::tries::Tries;
 use embargod::edge::pgp::Passphrase;
 use embargod::edge::sqlite::Sqlite;
 use embargod::ports::store::{
-    Commit, Folder, Location, Outgoing, RawMail, Sealed, Settled, Store, WITNESS, read_journal,
+    Commit, Folder, Location, Note, Outgoing, RawMail, Sealed, Settled, Store, WITNESS,
+    read_journal,
 };
 
 /// Runs a case against a new store of each kind.
@@ -503,18 +504,20 @@ fn a_mail_of_ours_is_known_by_its_id_and_its_return_path() {
     });
 }
 
-//------------ Alarms ---------------------------------------------------------------------------------
+//------------ What is kept beside the history ---------------------------------------------------------
 
 #[test]
-fn an_alarm_stands_until_it_is_cleared() {
+fn a_note_stands_until_it_is_cleared() {
     each_store(|store| {
-        store.set_alarm("clock", Some("it was set")).unwrap();
-        store.set_alarm("clock", Some("it was set again")).unwrap();
-        store.set_alarm("mailbox", Some("away")).unwrap();
-        assert_eq!(store.alarms().unwrap(), ["it was set again", "away"]);
-        store.set_alarm("clock", None).unwrap();
-        store.set_alarm("clock", None).unwrap();
-        assert_eq!(store.alarms().unwrap(), ["away"]);
+        store.set_note(Note::Heart, Some("one")).unwrap();
+        store.set_note(Note::Heart, Some("two")).unwrap();
+        store.set_note(Note::SignIn, Some("away")).unwrap();
+        assert_eq!(store.note(Note::Heart).unwrap().as_deref(), Some("two"));
+        assert_eq!(store.note(Note::ClockWord).unwrap(), None);
+        store.set_note(Note::Heart, None).unwrap();
+        store.set_note(Note::Heart, None).unwrap();
+        assert_eq!(store.note(Note::Heart).unwrap(), None);
+        assert_eq!(store.note(Note::SignIn).unwrap().as_deref(), Some("away"));
     });
 }
 

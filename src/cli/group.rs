@@ -143,7 +143,7 @@ fn start(path: &Path, now: Moment) -> Result<(Engine, std::fs::File), Fault> {
     })?;
     let store = config.open_store_alone()?;
     let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
-    let clock = Box::new(WallClock::start());
+    let clock = Box::new(WallClock);
     Ok((
         Engine::start(Box::new(store), keyring, &config.sources, clock, Box::new(SystemEntropy))?,
         only_one,

@@ -11,6 +11,7 @@ use crate::config;
 use crate::domain::decide::{delivery_table, relay};
 use crate::domain::facts::anchor::{ANCHORS, Anchor};
 use crate::domain::facts::event::Delivery;
+use crate::domain::facts::heart::Heart;
 use crate::domain::facts::letter::Fate;
 use crate::domain::facts::names::{Digest, Handle, Moment, Span, later};
 use crate::domain::model::desk::Desk;
@@ -18,13 +19,16 @@ use crate::domain::model::incident::{AnchorSet, Incident};
 use crate::domain::model::schedule;
 use crate::domain::process::offset::Calendar;
 use crate::domain::process::playbook::field::Score;
+use crate::domain::views::health;
+use crate::domain::views::health::Runs;
 use crate::edge::pgp::Certificate;
 use crate::edge::sqlite::Sqlite;
 use crate::edge::wkd;
-use crate::engine::replay;
+use crate::engine::{heart_of, replay};
 use crate::error::Fault;
 use crate::ports::store::{Alarms as _, Counts, Inbox as _};
 
+use super::run::is_running;
 use super::{Done, json, say};
 
 /// Arguments of `status`.
@@ -72,7 +76,23 @@ struct StatusReport {
     /// Minutes that a desk with one maintainer waits where others ask a second person.
     #[serde(skip_serializing_if = "Option::is_none")]
     alone_minutes: Option<u32>,
+    /// Whether a desk runs.
+    runs: bool,
+    /// How it was when it last wrote that down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heart: Option<Heart>,
+    /// What is wrong with it: what, since when, what to do.
+    troubles: Vec<TroubleReport>,
+    /// All that needs the operator, in words.
     alarms: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct TroubleReport {
+    what: &'static str,
+    since: Moment,
+    words: String,
+    next: &'static str,
 }
 
 impl Status {
@@ -80,7 +100,12 @@ impl Status {
         let config = config::read_or_fault(path, now)?;
         let (store, desk) = open(path, now)?;
         let counts = store.counts()?;
-        let mut alarms = store.alarms()?;
+        let heart = heart_of(&store)?;
+        let is_running = is_running(&config.store);
+        let runs = if is_running { Runs::Yes } else { Runs::No };
+        let troubles = health::troubles(heart.as_ref(), runs, now);
+        let mut alarms: Vec<String> =
+            troubles.iter().map(|trouble| format!("{}; {}", trouble.what, trouble.next)).collect();
         let mut alarm = |count: u64, what: &str| {
             if count > 0 {
                 alarms.push(format!("{count} {what}"));
@@ -116,12 +141,23 @@ impl Status {
             next_due: desk.next_due(),
             counts,
             alone_minutes: settings.alone_minutes,
+            runs: is_running,
+            heart,
+            troubles: troubles
+                .into_iter()
+                .map(|trouble| TroubleReport {
+                    what: trouble.ailment.name(),
+                    since: trouble.since,
+                    words: trouble.what,
+                    next: trouble.next,
+                })
+                .collect(),
             alarms,
         };
         if self.json {
             say(&json(&report)?);
         } else {
-            say(&text(&report, &desk));
+            say(&text(&report, &desk, now));
         }
         Ok(if report.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
@@ -141,10 +177,46 @@ fn key_alarm(certificate: &str, now: Moment) -> Option<String> {
     })
 }
 
-fn text(report: &StatusReport, desk: &Desk) -> String {
+/// How long ago something was.
+fn ago(at: Option<Moment>, now: Moment) -> String {
+    let Some(at) = at else { return "never".to_owned() };
+    let seconds = now.signed_duration_since(at).num_seconds().max(0);
+    match seconds {
+        0..120 => format!("{seconds} s ago"),
+        120..7_200 => format!("{} min ago", seconds / 60),
+        7_200..172_800 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// How the desk is, in three lines.
+fn desk_lines(report: &StatusReport, now: Moment) -> String {
+    let Some(heart) = &report.heart else { return "desk       has never run\n".to_owned() };
+    let runs = if report.runs { "runs" } else { "does NOT run" };
+    let folders: Vec<String> = heart
+        .folders
+        .iter()
+        .map(|(name, look)| format!("{name} looked at {}", ago(look.ended, now)))
+        .collect();
+    let folders = if folders.is_empty() { "not looked at".to_owned() } else { folders.join(", ") };
+    format!(
+        "desk       {runs}; started {}, last wrote {}, version {}\nmailbox    {folders}; last mail in {}; own mail back {}\nserver     last took a mail {}; {} MiB of disk are left\n",
+        ago(heart.started, now),
+        ago(heart.beat, now),
+        heart.version,
+        ago(heart.last_in, now),
+        ago(heart.probe, now),
+        ago(heart.last_out, now),
+        heart.room / (1024 * 1024),
+    )
+}
+
+fn text(report: &StatusReport, desk: &Desk, now: Moment) -> String {
     let calendar = Calendar::plain(desk.settings.zone);
     let next = report.next_due.map_or_else(|| "nothing".to_owned(), |at| calendar.say(at));
-    let mut out = format!(
+    let mut out = desk_lines(report, now);
+    let _ = write!(
+        out,
         "incidents  {} open, {} in all\ninbox      {} waiting, {} set aside\noutbox     {} waiting, {} refused, {} unknown\njournal    {} records, {}\nnext due   {next}\n",
         report.incidents_open,
         report.incidents,

@@ -2,6 +2,7 @@
 
 mod agenda;
 mod check;
+mod clock;
 mod demo;
 mod group;
 mod init;
@@ -13,6 +14,7 @@ mod look;
 mod open;
 mod outbox;
 mod playbook;
+mod pulse;
 mod restored;
 mod run;
 mod statistics;
@@ -71,6 +73,8 @@ enum Command {
     Outbox(outbox::Outbox),
     /// Look after mails that were set aside.
     Aside(look::Aside),
+    /// Show whether the desk believes its clock, or say that it is right.
+    Clock(clock::ClockCommand),
     /// Say that the database was put back from a backup, before the desk runs again.
     Restored(restored::Restored),
     /// Play a story from the first report to the retrospective; needs no server and no set-up.
@@ -86,7 +90,7 @@ pub fn main() -> ExitCode {
     // Before the first secret is read.
     keep_memory_private();
     let config = arguments.config;
-    let now = WallClock::start().now();
+    let now = WallClock.now();
     let done = match arguments.command {
         Command::Init(init) => init.run(now),
         Command::Check(check) => check.run(&config, now),
@@ -100,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Key(key) => key.run(&config, now),
         Command::Outbox(outbox) => outbox.run(&config, now),
         Command::Aside(aside) => aside.run(&config, now),
+        Command::Clock(clock) => clock.run(&config, now),
         Command::Log(log) => log.run(&config, now),
         Command::Playbook(playbook) => playbook.run(&config, now),
         Command::Statistics(statistics) => statistics.run(&config, now),

@@ -303,7 +303,7 @@ impl Migrate {
             let _only_one = super::run::only_one(&config.store)?;
             let store = config.open_store_alone()?;
             let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
-            let clock = Box::new(WallClock::start());
+            let clock = Box::new(WallClock);
             let mut engine = Engine::start(
                 Box::new(store),
                 keyring,

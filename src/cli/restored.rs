@@ -41,7 +41,7 @@ impl Restored {
             Box::new(store),
             keyring,
             &config.sources,
-            Box::new(WallClock::start()),
+            Box::new(WallClock),
             Box::new(SystemEntropy),
         )?;
         let (mails, incidents) = engine.restored()?;

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use clap::Args;
+use rustix::fs::{FlockOperation, flock};
 use sd_notify::NotifyState;
 use zeroize::Zeroizing;
 
@@ -26,6 +27,7 @@ use crate::error::{Fault, Place};
 use crate::ports::clock::Clock;
 use crate::ports::store::{Journal, Note, Outgoing};
 
+use super::pulse::Pulse;
 use super::{Done, say};
 
 /// Arguments of `run`.
@@ -71,7 +73,7 @@ impl Run {
             Box::new(store),
             keyring,
             &config.sources,
-            Box::new(WallClock::start()),
+            Box::new(WallClock),
             Box::new(SystemEntropy),
         )?;
         let mut engine = engine;
@@ -80,15 +82,16 @@ impl Run {
         if let Some(giver) = &config.oauth {
             giver.keep_in(Arc::new(InEngine(engine.store())));
         }
+        engine.probes_daily();
+        engine.looks_at(&[config.mailbox.folder.clone()], config.mailbox.full_look.as_secs());
+        let pulse =
+            Pulse::new(config.metrics.as_deref(), config.heartbeat.as_ref(), silence(&config))?;
+        let address = &config.sources.settings.address;
         say(&match engine.held() {
             Some(why) => format!(
                 "embargod: HELD, the database is an older one: {why}. Put the newest back, or run `embargod restored --yes`"
             ),
-            None => format!(
-                "embargod: {} is at its desk, {} incidents open",
-                config.sources.settings.address,
-                engine.desk().open().count()
-            ),
+            None => format!("embargod: the database is open; looking at the mailbox of {address}"),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -102,12 +105,12 @@ impl Run {
             // The engine being gone drops the answer's sender, which the mailbox notices.
             let _ = mailbox_wake.send(Wake::Mailbox(ask));
         });
-        let clock = WallClock::start();
+        let clock = WallClock;
         runtime.spawn(imap::watch(config.mailbox.clone(), way, move || clock.now()));
         runtime.spawn(stop_on_signal(wake));
         // What nobody waits for is no trouble: without systemd it says nothing.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
-        let ended = serve(engine, &woken, &couriers, &config);
+        let ended = serve(engine, &woken, &couriers, &config, pulse);
         runtime.shutdown_timeout(Duration::from_secs(2));
         ended.map(|()| ExitCode::SUCCESS)
     }
@@ -146,9 +149,20 @@ pub(super) fn only_one(store: &Path) -> Result<std::fs::File, Fault> {
         .write(true)
         .open(&path)
         .at(place)?;
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| Fault::new("this desk is running already", "stop the other one first"))?;
-    Ok(file)
+    // Whoever looks whether a desk runs holds it for a moment.
+    for _ in 0..10 {
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(file);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Err(Fault::new("this desk is running already", "stop the other one first"))
+}
+
+/// Whether a desk runs on a store.
+pub(super) fn is_running(store: &Path) -> bool {
+    let Ok(file) = std::fs::File::open(store.with_extension("lock")) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockShared).is_err()
 }
 
 async fn stop_on_signal(wake: Sender<Wake>) {
@@ -164,6 +178,12 @@ async fn stop_on_signal(wake: Sender<Wake>) {
             return;
         }
     }
+}
+
+/// How long whoever watches the mailbox may say nothing, at most: a look at all of it, and the longest that one
+/// answer may take.
+fn silence(config: &config::Config) -> Duration {
+    config.mailbox.full_look.saturating_add(imap::ANSWER_MAX).saturating_add(SLEEP_MAX * 4)
 }
 
 /// What couriers need of a desk.
@@ -192,9 +212,12 @@ fn serve(
     woken: &Receiver<Wake>,
     couriers: &tokio::sync::mpsc::UnboundedSender<Handed>,
     config: &config::Config,
+    mut pulse: Pulse,
 ) -> Result<(), Fault> {
-    let clock = WallClock::start();
+    let clock = WallClock;
     let door = engine.door();
+    let store = engine.store();
+    let mut at_its_desk = false;
     // Whether copies of a notice are leaving: then the rest of them goes before what has come.
     let mut more = false;
     // Couriers have as many in hand as they were last done with, so that what is urgent does not stand
@@ -207,8 +230,19 @@ fn serve(
             // A courier that is gone took the runtime with it; the attempt is written down.
             let _ = couriers.send((row, door.load(Ordering::SeqCst)));
         }
-        let pause = if more { Duration::ZERO } else { pause(&engine, clock.now())? };
+        if !at_its_desk && engine.heart().folders.values().all(|look| look.ended.is_some()) {
+            at_its_desk = true;
+            let (address, open) = (&config.sources.settings.address, engine.desk().open().count());
+            say(&format!("embargod: {address} is at its desk, {open} incidents open"));
+        }
+        let now = clock.now();
+        pulse.beat(engine.heart(), &store, engine.in_hand_for(), now);
+        let pause = if more { Duration::ZERO } else { pause(&engine, now)? };
+        let pause = pulse.sleep_max().map_or(pause, |most| pause.min(most));
         let taken = take(&mut engine, woken, pause)?;
+        if taken.heard {
+            pulse.hears();
+        }
         let least = config.smtp.connections;
         in_hand = taken.settled.saturating_mul(2).clamp(least, least.saturating_mul(16));
         if taken.stop {
@@ -220,6 +254,8 @@ fn serve(
 /// What was taken from those who wait on sockets.
 struct Taken {
     settled: usize,
+    /// Whether whoever watches the mailbox said something.
+    heard: bool,
     stop: bool,
 }
 
@@ -233,18 +269,21 @@ fn take(engine: &mut Engine, woken: &Receiver<Wake>, pause: Duration) -> Result<
             return Err(Fault::new("the mailbox and the couriers are gone", ""));
         }
     };
-    let (mut settled, mut stop) = (Vec::new(), false);
+    let (mut settled, mut heard, mut stop) = (Vec::new(), false, false);
     while let Some(wake) = next {
         match wake {
             Wake::Slow(row) => engine.waits_long(row),
             Wake::Settled(row, outcome) => settled.push((*row, outcome)),
-            Wake::Mailbox(ask) => engine.answer(ask)?,
+            Wake::Mailbox(ask) => {
+                heard = true;
+                engine.answer(ask)?;
+            }
             Wake::Stop => stop = true,
         }
         next = if stop { None } else { woken.try_recv().ok() };
     }
     engine.settle_all(&settled)?;
-    Ok(Taken { settled: settled.len(), stop })
+    Ok(Taken { settled: settled.len(), heard, stop })
 }
 
 /// Stops in order: nothing more is handed over, and the server's answers to what has left are waited for, so
@@ -253,7 +292,7 @@ fn stop(engine: &mut Engine, woken: &Receiver<Wake>, patience: Duration) -> Resu
     engine.call_back();
     let micros = u32::try_from(patience.as_micros()).unwrap_or(u32::MAX);
     let _ = sd_notify::notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros)]);
-    let clock = WallClock::start();
+    let clock = WallClock;
     let end = later(clock.now(), Span::from_std(patience).unwrap_or(Span::zero()));
     if engine.in_hand() > 0 {
         tracing::info!(

@@ -21,6 +21,7 @@ pub(super) const CONNECTIONS: RangeInclusive<u64> = 1..=20;
 pub(super) const CONNECTIONS_MAX: u64 = 40;
 /// What is used where nothing is said, unless more are handed over at a time anyway.
 pub(super) const CONNECTIONS_STAND: u8 = 8;
+pub(super) const HEARTBEAT_S: RangeInclusive<u64> = 1..=86_400;
 pub(super) const STOP_S: RangeInclusive<u64> = 1..=600;
 
 #[derive(Debug, Deserialize)]
@@ -33,6 +34,9 @@ pub(super) struct File {
     pub(super) smtp: Spanned<SmtpPart>,
     pub(super) oauth: Option<Spanned<OauthPart>>,
     pub(super) limits: Option<Spanned<LimitsPart>>,
+    #[serde(default)]
+    pub(super) metrics: MetricsPart,
+    pub(super) heartbeat: Option<Spanned<HeartbeatPart>>,
     #[serde(default)]
     pub(super) files: FilesPart,
     #[serde(default)]
@@ -136,6 +140,22 @@ impl Default for LimitsPart {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub(super) struct MetricsPart {
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeartbeatPart {
+    pub(super) url: Option<String>,
+    pub(super) command: Option<Vec<String>>,
+    #[serde(default = "heartbeat_s")]
+    pub(super) every_s: u64,
+    pub(super) ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct PublishPart {
     pub(super) folder: Option<PathBuf>,
 }
@@ -163,6 +183,9 @@ pub(super) struct PersonPart {
 
 fn alone_minutes() -> u32 {
     settings::ALONE_MINUTES
+}
+fn heartbeat_s() -> u64 {
+    60
 }
 fn inbox() -> String {
     "INBOX".to_owned()

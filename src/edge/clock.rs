@@ -1,34 +1,17 @@
-//! The one place that asks what time it is, and whether the answer may be trusted.
+//! The one place that asks what time it is. Whether the answer is believed is decided in
+//! `domain/model/clock.rs`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::domain::facts::names::{Moment, Span, later};
+use crate::domain::facts::names::{Moment, Reading, Span, later};
 use crate::ports::clock::Clock;
 
-/// The machine's clock, held against the time since it was started, which nobody sets.
-pub struct WallClock {
-    wall: Moment,
-    boot: Span,
-}
-
-/// How far the two may drift apart: what a time service corrects without anyone noticing.
-const DRIFT_MAX: Span = Span::seconds(5);
-
-impl WallClock {
-    /// Looks at both clocks for the first time.
-    #[must_use]
-    pub fn start() -> Self {
-        Self { wall: wall(), boot: boot() }
-    }
-}
-
-/// How far the clock may be behind the newest record: what a time service takes back in one step
-/// without anyone noticing. A clock that is behind makes notices later, never earlier.
-const BEHIND_MAX: Span = Span::seconds(1);
+/// The machine's clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WallClock;
 
 #[expect(clippy::disallowed_methods, reason = "the one place that asks")]
 fn wall() -> Moment {
@@ -42,65 +25,63 @@ fn boot() -> Span {
 }
 
 impl Clock for WallClock {
-    fn now(&self) -> Moment {
-        wall()
-    }
-
-    fn vouch(&self, newest_record: Option<Moment>) -> Result<(), String> {
-        let now = wall();
-        let gone_wall = now.signed_duration_since(self.wall);
-        let gone_boot = boot().checked_sub(&self.boot).unwrap_or_default();
-        let apart = gone_wall.checked_sub(&gone_boot).unwrap_or(Span::MAX);
-        if apart.abs() > DRIFT_MAX {
-            return Err(format!(
-                "the clock was set by {} seconds while the desk was running; restart it once the time is right",
-                apart.num_seconds()
-            ));
-        }
-        match newest_record {
-            Some(newest) if later(now, BEHIND_MAX) < newest => Err(format!(
-                "the clock is {} seconds behind the journal's newest record",
-                newest.signed_duration_since(now).num_seconds()
-            )),
-            _ => Ok(()),
-        }
+    fn reading(&self) -> Reading {
+        Reading { wall: wall(), boot: boot() }
     }
 }
 
-/// A clock that stands where it is put: for rehearsals that jump from one due moment to the next.
+/// Clocks that stand where they are put: for rehearsals that jump from one due moment to the next.
 #[derive(Debug, Clone)]
-pub struct SetClock {
-    moment: Arc<Mutex<Moment>>,
-    trusted: Arc<AtomicBool>,
+pub struct SetClock(Arc<Mutex<Stand>>);
+
+#[derive(Debug)]
+struct Stand {
+    begun: Moment,
+    /// The time as it is.
+    truth: Moment,
+    /// By how much the wall clock is ahead of it.
+    ahead: Span,
 }
 
 impl SetClock {
-    /// A clock at a moment.
+    /// Clocks at a moment.
     #[must_use]
     pub fn at(moment: Moment) -> Self {
-        Self { moment: Arc::new(Mutex::new(moment)), trusted: Arc::new(AtomicBool::new(true)) }
+        let stand = Stand { begun: moment, truth: moment, ahead: Span::zero() };
+        Self(Arc::new(Mutex::new(stand)))
     }
 
-    /// Puts it to another moment.
+    fn stand(&self) -> MutexGuard<'_, Stand> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Time goes on until another moment.
     pub fn set(&self, moment: Moment) {
-        *self.moment.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+        self.stand().truth = moment;
     }
 
-    /// Makes it one that is vouched for, or one that is not.
-    pub fn trust(&self, trusted: bool) {
-        self.trusted.store(trusted, Ordering::Relaxed);
+    /// Somebody sets the wall clock: ahead of the time as it is, or behind it.
+    pub fn put_ahead(&self, by: Span) {
+        self.stand().ahead = by;
+    }
+
+    /// The time as it is when the wall clock is at a moment.
+    #[must_use]
+    pub fn truth_at(&self, wall: Moment) -> Moment {
+        later(wall, -self.stand().ahead)
+    }
+
+    /// The time as it is.
+    #[must_use]
+    pub fn truth(&self) -> Moment {
+        self.stand().truth
     }
 }
 
 impl Clock for SetClock {
-    fn now(&self) -> Moment {
-        *self.moment.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-    fn vouch(&self, newest_record: Option<Moment>) -> Result<(), String> {
-        match newest_record {
-            _ if !self.trusted.load(Ordering::Relaxed) => Err("it was set".to_owned()),
-            Some(newest) if self.now() < newest => Err("it is behind the journal".to_owned()),
-            _ => Ok(()),
-        }
+    fn reading(&self) -> Reading {
+        let stand = self.stand();
+        let boot = stand.truth.signed_duration_since(stand.begun);
+        Reading { wall: later(stand.truth, stand.ahead), boot }
     }
 }

@@ -88,6 +88,8 @@ pub struct Troubled {
 /// The way to the engine.
 pub type Way = std::sync::Arc<dyn Fn(MailboxAsk) + Send + Sync>;
 
+/// The longest that one answer of the server's may take.
+pub const ANSWER_MAX: Duration = wire::ANSWER_MAX;
 /// A server that never speaks while idle may be gone (RFC 2177 asks to renew within 29 minutes).
 const IDLE_MAX: Duration = Duration::from_secs(9 * 60);
 /// The longest time between two tries. Whatever waits is taken in soon after the server is well.

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod compose;
+pub mod heartbeat;
 pub mod https;
 pub mod imap;
 pub mod mime;
@@ -63,6 +64,17 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
         .at(place)?;
     file.write_all(bytes).at(place)?;
     file.sync_all().at(place)
+}
+
+/// Writes a file so that whoever reads it sees all of it or what was there before.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let place = || format!("writing {}", path.display());
+    let new = path.with_extension("new");
+    std::fs::write(&new, bytes).at(place)?;
+    std::fs::rename(&new, path).at(place)
 }
 
 /// Bytes from hex digits.

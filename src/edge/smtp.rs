@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// And until it has let us in: whoever waits longer at a server that hangs comes late once it does not.
 const PATIENCE_HELLO: Duration = Duration::from_secs(25);
 const PATIENCE_DATA: Duration = Duration::from_secs(600);
-/// A server that says nothing for so long after the last bytes holds up no other mail.
+/// A server that says nothing for so long holds up no other mail.
 const SLOW: Duration = Duration::from_secs(15);
 /// So many bytes a second get through at least; a mail that is sent more slowly hangs.
 const SLOWEST: u64 = 10_000;
@@ -341,17 +341,17 @@ impl Courier {
         &mut self,
         row: &Outgoing,
         last_bytes: impl Future<Output = Result<Vec<u8>, Fault>>,
-        is_slow: impl FnOnce(),
+        is_slow: impl Fn(),
     ) -> Outcome {
         let from = format!("{}+r-{}@{}", self.own.local(), row.return_token, self.own.domain());
         let (Ok(from), Ok(to)) = (from.parse::<Address>(), row.recipient.parse::<Address>()) else {
             return Outcome::Never("the address cannot be used in SMTP".to_owned());
         };
-        let begun = self.begin(&from, &to, row).await;
+        let begun = noticing(self.begin(&from, &to, row), &is_slow).await;
         let outcome = match begun {
             Err(outcome) => outcome,
             Ok(()) => match last_bytes.await {
-                Ok(bytes) => self.end(&bytes, is_slow).await,
+                Ok(bytes) => self.end(&bytes, &is_slow).await,
                 Err(fault) if fault.what == CALLED_BACK => Outcome::Untried,
                 // It could not be written down that it leaves: so it does not, and is not tried at once.
                 Err(fault) => Outcome::Broken(fault.to_string()),
@@ -427,7 +427,7 @@ impl Courier {
     }
 
     /// The mail itself. Until the dot that ends it the server cannot have taken it.
-    async fn end(&mut self, bytes: &[u8], is_slow: impl FnOnce()) -> Outcome {
+    async fn end(&mut self, bytes: &[u8], is_slow: &impl Fn()) -> Outcome {
         let Some(connection) = self.connection.as_mut() else {
             return Outcome::Broken("no connection".to_owned());
         };
@@ -439,15 +439,9 @@ impl Courier {
             piece
         });
         let sending = Duration::from_secs(row_seconds(bytes.len()));
-        let mut sent = std::pin::pin!(connection.message_iter(pieces));
-        let answer = tokio::select! {
-            answer = &mut sent => Some(answer),
-            () = tokio::time::sleep(SLOW) => {
-                is_slow();
-                tokio::time::timeout(PATIENCE_DATA + sending, sent).await.ok()
-            }
-        };
-        match answer {
+        let sent = connection.message_iter(pieces);
+        let answer = tokio::time::timeout(SLOW + PATIENCE_DATA + sending, sent);
+        match noticing(answer, is_slow).await.ok() {
             Some(Ok(response)) => {
                 self.used = Some(Instant::now());
                 Outcome::Accepted(said(&response))
@@ -468,6 +462,16 @@ impl Courier {
             drop(quit);
         }
     }
+}
+
+/// Waits for something, and says so once it takes long.
+async fn noticing<T>(work: impl Future<Output = T>, is_slow: &impl Fn()) -> T {
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = tokio::time::sleep(SLOW) => is_slow(),
+    }
+    work.await
 }
 
 /// What the server said, in one line.

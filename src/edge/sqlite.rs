@@ -33,7 +33,7 @@ pub struct Sqlite {
     /// What puts the database back does not put this back; or why it cannot be read.
     witness: Result<WitnessFile, Fault>,
     /// Whether the last writing of it went wrong.
-    unwitnessed: bool,
+    unwitnessed: Option<String>,
     /// Whether one was ever written: then one that is gone is missed.
     has_witness: bool,
 }
@@ -154,7 +154,7 @@ impl Sqlite {
             ));
         }
         let witness = Err(Fault::new("no witness was looked for", ""));
-        Ok(Self { db, witness, unwitnessed: false, has_witness: false })
+        Ok(Self { db, witness, unwitnessed: None, has_witness: false })
     }
 
     /// Where the witness of a store lies unless the operator says otherwise.
@@ -207,16 +207,20 @@ impl Sqlite {
         };
         match written {
             Err(fault) => {
-                self.unwitnessed = true;
-                tracing::error!(why = %fault.what, "The witness cannot be written.");
-                self.set_alarm("witness", Some(&fault.what))
+                if self.unwitnessed.is_none() {
+                    tracing::error!(why = %fault.what, "The witness cannot be written.");
+                }
+                self.unwitnessed = Some(fault.what);
+                Ok(())
             }
-            Ok(()) if std::mem::take(&mut self.unwitnessed) => self.set_alarm("witness", None),
-            Ok(()) if !self.has_witness => {
+            Ok(()) => {
+                self.unwitnessed = None;
+                if self.has_witness {
+                    return Ok(());
+                }
                 self.has_witness = true;
                 self.put_meta("witnessed", b"1")
             }
-            Ok(()) => Ok(()),
         }
     }
 
@@ -394,8 +398,8 @@ impl Alarms for Sqlite {
         self.set_meta(note.name(), text)
     }
 
-    fn set_alarm(&mut self, what: &str, why: Option<&str>) -> Result<(), Fault> {
-        self.set_meta(&format!("alarm:{what}"), why)
+    fn unwitnessed(&self) -> Option<String> {
+        self.unwitnessed.clone()
     }
 
     fn alive(&self) -> Result<Option<Moment>, Fault> {
@@ -426,14 +430,6 @@ impl Alarms for Sqlite {
 
     fn set_mailed(&mut self, at: Moment, number: u64) -> Result<(), Fault> {
         self.put_meta("mailed", &[millis(at).to_be_bytes(), number.to_be_bytes()].concat())
-    }
-
-    fn alarms(&self) -> Result<Vec<String>, Fault> {
-        let place = || "store".to_owned();
-        let sql = "SELECT CAST(value AS TEXT) FROM meta WHERE key LIKE 'alarm:%' ORDER BY key";
-        let mut rows = self.db.prepare(sql).at(place)?;
-        let alarms = rows.query_map([], |row| row.get(0)).at(place)?;
-        alarms.collect::<Result<_, _>>().at(place)
     }
 
     fn room(&self) -> Result<u64, Fault> {

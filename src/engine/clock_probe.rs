@@ -18,6 +18,8 @@ const GOOD_FOR: Span = Span::hours(24);
 const AHEAD: Span = Span::hours(1);
 /// How long one may be on its way before the operators are told and another is sent.
 const PATIENCE: Span = Span::minutes(10);
+/// While the clock is doubted one is sent so often.
+const AGAIN: Span = Span::minutes(2);
 /// How far the two clocks may be apart.
 const APART: Span = Span::minutes(2);
 
@@ -36,13 +38,15 @@ pub(super) struct ClockProbe {
     waiting: Option<Moment>,
 }
 
+/// One is sent a day at least by a desk that runs.
+const DAILY: Span = Span::hours(20);
 /// So many are remembered at once.
 const ASKED_MAX: usize = 20;
 
 impl ClockProbe {
-    /// Forgets what was said: the clock has jumped since.
+    /// Forgets what was said: the clock was set since. The next one is due at once.
     pub(super) fn forget(&mut self) {
-        *self = Self { sent: self.sent, ..Self::default() };
+        *self = Self::default();
     }
 
     fn is_good(&self, at: Moment) -> bool {
@@ -52,21 +56,22 @@ impl ClockProbe {
     /// Whether it vouches for the clock now.
     ///
     /// # Errors
-    /// Why not, once that is worth telling the operators; `Ok(false)` while one is on its way.
+    /// Why not, where the mail server says otherwise; `Ok(false)` while one is on its way.
     pub(super) fn vouch(&self, now: Moment) -> Result<bool, String> {
-        if let Some(wrong) = &self.wrong {
-            return Err(wrong.clone());
+        match &self.wrong {
+            Some(wrong) => Err(wrong.clone()),
+            None => Ok(self.is_good(now)),
         }
-        if self.is_good(now) {
-            return Ok(true);
-        }
-        match self.waiting {
-            Some(since) if now > later(since, PATIENCE) => Err(format!(
-                "a mail that the desk sent to itself on {} has not come back, so its clock has no witness",
-                since.format("%Y-%m-%d %H:%M UTC")
-            )),
-            Some(_) | None => Ok(false),
-        }
+    }
+
+    /// Since when one should have come back that has not.
+    pub(super) fn missing(&self, now: Moment) -> Option<Moment> {
+        self.waiting.filter(|since| now > later(*since, PATIENCE))
+    }
+
+    /// When one is to be sent because the clock is doubted, or the mail server says otherwise.
+    fn due_in_doubt(&self) -> Moment {
+        self.sent.map_or(Moment::MIN_UTC, |sent| later(sent, AGAIN))
     }
 
     /// When one is to be sent, if a notice leaves next at that moment.
@@ -114,13 +119,7 @@ impl Engine {
     /// Sends one if it is time.
     pub(super) fn send_clock_probe(&mut self) -> Result<(), Fault> {
         let now = self.now();
-        // A clock that is wrong by its own account needs no witness.
-        if self.clock.vouch(self.newest).is_err() {
-            return Ok(());
-        }
-        let due = self.desk.next_notice().and_then(|notice| self.clock_probe.due(notice));
-        let due = due.into_iter().chain(self.witness_due()).chain(self.proof_due()).min();
-        if due.is_none_or(|due| due > now) {
+        if self.probe_due().is_none_or(|due| due > now) {
             return Ok(());
         }
         let mut fresh = self.entropy.fresh()?;
@@ -138,6 +137,22 @@ impl Engine {
         Ok(())
     }
 
+    /// When the next one is due, whatever for.
+    pub(super) fn probe_due(&self) -> Option<Moment> {
+        let notice = self.desk.next_notice().and_then(|notice| self.clock_probe.due(notice));
+        let asks = self.doubt.is_some() || self.clock_probe.wrong.is_some();
+        let doubt = asks.then(|| self.clock_probe.due_in_doubt());
+        let all = notice.into_iter().chain(doubt).chain(self.witness_due());
+        all.chain(self.proof_due()).chain(self.daily_due()).min()
+    }
+
+    /// When one is due because none has come back for a day: what a desk with nothing to do hears of its own
+    /// mailbox.
+    fn daily_due(&self) -> Option<Moment> {
+        let last = self.heart.probe.max(self.clock_probe.sent);
+        self.probes_daily.then(|| last.map_or(self.made, |last| later(last, DAILY)))
+    }
+
     /// When one is due because it would show whether the mail server takes anything: what it refused for good
     /// is believed only then.
     pub(super) fn proof_due(&self) -> Option<Moment> {
@@ -146,12 +161,30 @@ impl Engine {
     }
 
     /// Takes in that it came back, if this mail is it.
-    pub(super) fn hear_clock_probe(&mut self, letter: &Letter) {
+    pub(super) fn hear_clock_probe(&mut self, letter: &Letter) -> Result<(), Fault> {
         let now = self.now();
         let before = self.clock_probe.wrong.clone();
+        let agreed = self.clock_probe.agreed;
         self.clock_probe.came_back(letter, now);
-        if let (Some(why), true) = (&self.clock_probe.wrong, self.clock_probe.wrong != before) {
-            tracing::error!(why, "The mail server's clock does not agree.");
+        self.heart.probe = Some(now);
+        if let Some(why) = &self.clock_probe.wrong {
+            self.trust.asks_again();
+            if self.clock_probe.wrong != before {
+                tracing::error!(why, "The mail server's clock does not agree.");
+            }
+        } else if self.clock_probe.agreed != agreed
+            && let Some(by) = self.trust.agrees(self.clock.reading())
+        {
+            let seconds = by.num_seconds();
+            tracing::warn!(
+                seconds,
+                "The clock was set, and the mail server agrees; the desk goes on."
+            );
+            self.doubt = None;
+            let probe = std::mem::take(&mut self.clock_probe);
+            self.clock_was_wrong(now)?;
+            self.clock_probe = probe;
         }
+        Ok(())
     }
 }

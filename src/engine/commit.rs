@@ -95,7 +95,6 @@ impl Engine {
             for entry in &decision.entries {
                 let (record, line) = self.line(&entry.event, Some(entry), cause.raw(), now)?;
                 self.desk.apply(&record, line.hash);
-                self.newest = self.newest.max(Some(record.at));
                 lines.push(line);
             }
             // A mail may be for a key that came in with it; one that was dropped just now can still

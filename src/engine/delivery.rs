@@ -8,6 +8,7 @@ use crate::domain::decide::delivery;
 use crate::domain::decide::delivery::{GivenUp, Leave};
 use crate::domain::facts::event::{Delivery, Purpose};
 use crate::domain::facts::foreign::Foreign;
+use crate::domain::facts::heart::Ailment;
 use crate::domain::facts::names;
 use crate::domain::facts::names::{MessageId, Moment, Span};
 use crate::domain::outgoing::pace::Change;
@@ -24,7 +25,7 @@ const HELD: Span = Span::seconds(2);
 const NOT_NOW: Span = Span::minutes(1);
 /// So long after a mail was given up its people are told, if no other was meanwhile.
 const QUIET: Span = Span::seconds(5);
-/// A mail server that takes nothing for so long is told to the operator.
+/// And no later than so long after the first.
 const TOLD_AFTER: Span = Span::minutes(1);
 
 /// What the log says of an outcome: of a server's words the code alone, since the rest may name an address or
@@ -102,6 +103,7 @@ impl Engine {
                 Leave::Now => {
                     attempts.push((row.id, next));
                     self.busy.insert(row.id, row.label.clone());
+                    self.handed.insert(row.id, self.clock.reading().boot);
                     self.pace.offers(now);
                     out.push(row);
                 }
@@ -163,6 +165,13 @@ impl Engine {
         self.busy.len()
     }
 
+    /// For how long a courier has had the oldest of them.
+    #[must_use]
+    pub fn in_hand_for(&self) -> Option<std::time::Duration> {
+        let oldest = self.handed.values().min()?;
+        self.clock.reading().boot.checked_sub(oldest)?.to_std().ok()
+    }
+
     /// Calls back all that is in hand and has not left: the desk stops.
     pub fn call_back(&self) {
         self.door.fetch_add(1, Ordering::SeqCst);
@@ -173,21 +182,6 @@ impl Engine {
     #[must_use]
     pub fn door(&self) -> Door {
         Arc::clone(&self.door)
-    }
-
-    /// Why nothing leaves, if nothing has for a while: for `status`, since no mail can say it.
-    pub(super) fn watch_the_server(&mut self, now: Moment) -> Result<(), Fault> {
-        let closed = self.pace.closed();
-        let long = closed.filter(|closed| now >= names::later(closed.since, TOLD_AFTER));
-        let alarm = long.map(|closed| {
-            let since = closed.since.format("%Y-%m-%d %H:%M UTC");
-            format!("the mail server has taken nothing since {since}: {}", closed.why)
-        });
-        if alarm.is_some() != self.shut_told.is_some() {
-            lock(&self.store).set_alarm("smtp", alarm.as_deref())?;
-            self.shut_told = alarm;
-        }
-        Ok(())
     }
 
     /// A mail that may not leave is looked at again; `/resume` has no need to know where it lies.
@@ -293,6 +287,7 @@ impl Engine {
         now: Moment,
     ) -> Result<(Settled, Option<Delivery>), Fault> {
         self.busy.remove(&row.id);
+        self.handed.remove(&row.id);
         self.slow.remove(&row.id);
         let (next, tries) = after(outcome, row.tries, &self.pace, now);
         let (state, next_attempt, delivery) = match next {
@@ -316,6 +311,11 @@ impl Engine {
             self.clock_probe.handed_over(&row.message_id, now);
         }
         self.hear_of_the_server(row.id, outcome, &reply, now)?;
+        if delivery == Some(Delivery::Accepted) {
+            self.heart.last_out = Some(now);
+        }
+        let closed = self.pace.closed().map(|closed| closed.why.clone());
+        self.ail(Ailment::Server, closed);
         Ok((Settled { id: row.id, state, next_attempt, tries, reply }, delivery))
     }
 

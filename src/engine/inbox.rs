@@ -3,6 +3,7 @@
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::{membership, time};
 use crate::domain::facts::foreign::Foreign;
+use crate::domain::facts::heart::Ailment;
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names;
 use crate::domain::facts::names::{Fresh, Moment, Span};
@@ -19,21 +20,8 @@ use crate::ports::store::{Folder, Location, RawMail, WITNESS};
 
 /// A mail that the server does not hand out is tried again after so long.
 const TRIED_AGAIN: Span = Span::days(1);
-/// A mailbox that cannot be looked at is shown after so long, and told after so long.
-const SHOWN_AFTER: Span = Span::minutes(2);
-const TOLD_AFTER: Span = Span::minutes(10);
-
 /// So much room must be left on the disk.
 const ROOM: u64 = 8 * 1024 * 1024;
-
-/// A mailbox that cannot be looked at.
-#[derive(Debug, Clone)]
-pub(super) struct Down {
-    since: Moment,
-    why: String,
-    shown: bool,
-    told: bool,
-}
 
 /// The most mails that are opened together.
 const BATCH: u32 = 32;
@@ -64,11 +52,18 @@ impl Engine {
             self.look_for_a_later_history(mails, marked)?;
         }
         let now = self.now();
-        if matches!(ask, MailboxAsk::Looked(_)) {
-            self.witness.awaits_mailbox = false;
-            if self.unreachable.take().is_some_and(|down| down.shown) {
-                lock(&self.store).set_alarm("imap", None)?;
+        match &ask {
+            MailboxAsk::Looked(..) => {
+                self.witness.awaits_mailbox = false;
+                self.ail(Ailment::Mailbox, None);
+                for look in self.heart.folders.values_mut() {
+                    look.ended = Some(now);
+                }
             }
+            MailboxAsk::Unreachable(why) => {
+                self.ail(Ailment::Mailbox, Some(Foreign::line(why, 200).to_string()));
+            }
+            _ => {}
         }
         let held = self.held().is_some();
         let mut store = lock(&self.store);
@@ -84,13 +79,7 @@ impl Engine {
                 let at = Location { folder: name, uidvalidity, uid };
                 tell(told, store.set_trouble(&at, &Foreign::line(&why, 200).to_string(), now));
             }
-            MailboxAsk::Unreachable(why) => {
-                let why = Foreign::line(&why, 200).to_string();
-                self.unreachable = Some(match self.unreachable.take() {
-                    Some(down) => Down { why, ..down },
-                    None => Down { since: now, why, shown: false, told: false },
-                });
-            }
+            MailboxAsk::Unreachable(_) => {}
             MailboxAsk::Looked(told) => tell(told, Ok(())),
             // The mark says that this history has it; what another one has marked stays as it is.
             MailboxAsk::ToMark(_, told) | MailboxAsk::Spent(_, told) if held => {
@@ -115,47 +104,16 @@ impl Engine {
         let needed = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(4);
         let room = lock(&self.store).room()?;
         let is_short = room < needed.saturating_add(ROOM);
-        if is_short != self.is_short {
-            self.is_short = is_short;
-            let text = is_short.then(|| {
-                let mib = room / (1024 * 1024);
-                format!("the disk is full: {mib} MiB are left, and the desk waits for more")
-            });
-            if let Some(text) = &text {
-                tracing::error!("{text}");
-            }
-            // There may be no room for this either.
-            if let Err(fault) = lock(&self.store).set_alarm("disk", text.as_deref()) {
-                tracing::error!(why = fault.what, "That cannot be written down.");
-            }
+        let text = is_short.then(|| format!("{} MiB are left", room / (1024 * 1024)));
+        if is_short && !self.heart.down.contains_key(&Ailment::Disk) {
+            tracing::error!(why = text, "The disk is full; the desk waits for more.");
         }
+        self.ail(Ailment::Disk, text);
         Ok(!is_short)
     }
 
-    /// Tells the operators what is wrong with the mailbox: that it cannot be looked at, or that the server
-    /// does not hand a mail out.
-    pub(super) fn watch_the_mailbox(&mut self, now: Moment) -> Result<(), Fault> {
-        let mut down = self.unreachable.take();
-        let result = self.tell_of_the_mailbox(down.as_mut(), now);
-        self.unreachable = down;
-        result
-    }
-
-    fn tell_of_the_mailbox(&mut self, down: Option<&mut Down>, now: Moment) -> Result<(), Fault> {
-        if let Some(down) = down {
-            let (since, why) = (down.since.format("%Y-%m-%d %H:%M UTC").to_string(), &down.why);
-            if !down.shown && now >= names::later(down.since, SHOWN_AFTER) {
-                down.shown = true;
-                let text = format!("the mailbox cannot be read since {since}: {why}");
-                lock(&self.store).set_alarm("imap", Some(&text))?;
-            }
-            if !down.told && now >= names::later(down.since, TOLD_AFTER) {
-                down.told = true;
-                let fresh = self.entropy.fresh()?;
-                let decision = time::mailbox_alarm(&self.desk, &since, why, now, fresh);
-                self.carry_out(decision, Cause::Time)?;
-            }
-        }
+    /// Tells the operators of mails that the server does not hand out.
+    pub(super) fn tell_of_troubles(&mut self, now: Moment) -> Result<(), Fault> {
         let new = lock(&self.store).new_troubles()?;
         if !new.is_empty() {
             let named: Vec<(String, u32, String)> =
@@ -266,7 +224,7 @@ impl Engine {
         let arrival = Arrival { letter, ours, returned: returned.as_ref() };
         let now = self.now();
         if ours {
-            self.hear_clock_probe(letter);
+            self.hear_clock_probe(letter)?;
         }
         let decision = classify::receive(&self.desk, arrival, now, self.entropy.fresh()?);
         // Only what is the desk's own by its sender as well: such a mail is deleted once it is overtaken,
@@ -275,6 +233,7 @@ impl Engine {
         let witness = witness && decision.disposition == OWN_MAIL;
         let what = if witness { WITNESS } else { decision.disposition };
         tracing::info!(inbox, what, "A mail was taken in.");
+        self.heart.last_in = Some(now);
         // The best one only: what is written to is what is remembered.
         for found in letter.keys.iter().take(1) {
             if let Ok(certificate) = Certificate::read(found.certificate.as_bytes()) {

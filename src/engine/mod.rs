@@ -13,8 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::domain::decide::time::{migrated, restored};
 use crate::domain::facts::event::{Delivery, Event};
-use crate::domain::facts::names::{Digest, Fingerprint, Handle, Moment};
+use crate::domain::facts::heart::Heart;
+use crate::domain::facts::names::{Digest, Fingerprint, Handle, Moment, Span};
 use crate::domain::facts::settings::Settings;
+use crate::domain::model::clock::{Doubt, Trust};
 use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::{RefKey, Roster};
 use crate::domain::outgoing::mail::Label;
@@ -31,11 +33,14 @@ use crate::ports::store::{Commit, Settled, Store, read_journal};
 mod clock_probe;
 mod commit;
 mod delivery;
+mod heart;
 mod inbox;
 mod people;
 mod sealing;
 mod time;
 mod witness;
+
+pub use heart::heart_of;
 
 /// What config, roster, templates and playbooks say at start.
 #[derive(Debug, Clone)]
@@ -97,23 +102,26 @@ pub struct Engine {
     sender: Sender,
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
-    newest: Option<Moment>,
     busy: BTreeMap<i64, Label>,
+    /// Since when each of them is in hand, by the clock that nobody sets.
+    handed: BTreeMap<i64, Span>,
     /// Those in hand that the server lets wait after the last bytes: they hold up no other.
     slow: BTreeSet<i64>,
-    unvouched: Option<String>,
+    /// What is believed of the clock, and why it is not, if it is not.
+    trust: Trust,
+    doubt: Option<Doubt>,
     clock_probe: clock_probe::ClockProbe,
     made: Moment,
     witness: witness::Standing,
+    /// When the desk last wrote down that it runs.
     alive: Option<Moment>,
     pace: Pace,
     door: Door,
-    /// Whether the disk is full.
-    is_short: bool,
-    /// That the mailbox cannot be looked at.
-    unreachable: Option<inbox::Down>,
-    /// What `status` shows of a mail server that takes nothing.
-    shut_told: Option<String>,
+    /// How the desk is, and when that was last written down.
+    heart: Heart,
+    beat: Option<Moment>,
+    /// Whether a mail to ourselves is sent each day, whatever there is to do.
+    probes_daily: bool,
 }
 
 /// Replays a store's journal.
@@ -159,6 +167,9 @@ impl Engine {
             threads_outside: sources.settings.threads_outside,
         };
         let made = store.made()?;
+        // The journal of an older version says what the desk was sure of.
+        let sure = heart_of(store.as_ref())?.map_or(newest, |heart| heart.sure);
+        let trust = Trust::begin(clock.reading(), sure);
         let mut engine = Self {
             desk,
             store: Arc::new(Mutex::new(Kept { store, recalled: BTreeSet::new() })),
@@ -169,28 +180,26 @@ impl Engine {
             sender,
             clock,
             entropy,
-            newest,
             busy: BTreeMap::new(),
+            handed: BTreeMap::new(),
             slow: BTreeSet::new(),
-            unvouched: None,
+            trust,
+            doubt: None,
             clock_probe: clock_probe::ClockProbe::default(),
             made,
             witness: witness::Standing::default(),
             alive: None,
             pace: Pace::default(),
             door: Door::default(),
-            is_short: false,
-            unreachable: None,
-            shut_told: None,
+            heart: Heart::default(),
+            beat: None,
+            probes_daily: false,
         };
+        engine.wake(env!("CARGO_PKG_VERSION"))?;
         if engine.is_rolled_back()? {
             // Nothing is written to it: a copy that was put in place by mistake is put away again.
             return Ok(engine);
         }
-        lock(&engine.store).set_alarm("clock", None)?;
-        lock(&engine.store).set_alarm("smtp", None)?;
-        lock(&engine.store).set_alarm("imap", None)?;
-        lock(&engine.store).set_alarm("disk", None)?;
         let before = engine.desk.configured.is_some().then(|| engine.desk.settings.clone());
         let staff = engine.desk.staff();
         engine.configure(sources)?;

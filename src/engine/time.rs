@@ -1,12 +1,15 @@
 //! What time brings: looked at in full whatever woke the desk.
 
 use crate::domain::decide::decision::Decision;
+use crate::domain::decide::time::Belief;
 use crate::domain::decide::work::Work;
 use crate::domain::decide::{catch_up, membership, time};
 use crate::domain::facts::event::Event;
+use crate::domain::facts::heart::Ailment;
 use crate::domain::facts::names;
 use crate::domain::facts::names::{Handle, Moment, Span};
 use crate::domain::intake::command_mail;
+use crate::domain::model::clock::Doubt;
 use crate::domain::model::desk::cares;
 use crate::domain::outgoing::mail::Words;
 use crate::engine::commit::Cause;
@@ -29,7 +32,8 @@ impl Engine {
         let soon = names::later(self.now(), Span::seconds(1));
         let mail = self.next_mail()?;
         if self.witness.awaits_mailbox {
-            return Ok(self.unreachable.is_some().then(|| names::later(self.now(), ALIVE_EVERY)));
+            let is_down = self.heart.down.contains_key(&Ailment::Mailbox);
+            return Ok(is_down.then(|| names::later(self.now(), ALIVE_EVERY)));
         }
         if self.held().is_some() {
             return Ok(mail.map(|at| at.max(names::later(self.now(), Span::seconds(5)))));
@@ -38,16 +42,11 @@ impl Engine {
         // hurry. Nor is a notice that waits for the clock to be right.
         let mail = if self.busy.is_empty() { mail } else { mail.map(|at| at.max(soon)) };
         let agenda = self.desk.next_due();
-        let waits = self.unvouched.is_some() || self.clock_probe.vouch(self.now()) != Ok(true);
+        let waits = self.doubt.is_some() || self.clock_probe.vouch(self.now()) != Ok(true);
         let agenda = if waits { agenda.map(|at| at.max(soon)) } else { agenda };
-        let notice = self.desk.next_notice();
-        let asks = self.clock.vouch(self.newest).is_ok();
-        let probe = notice.filter(|_| asks).and_then(|at| self.clock_probe.due(at));
-        let probe = probe.map(|at| at.max(soon));
-        let own = self.witness_due().into_iter().chain(self.proof_due()).min();
-        let witness = own.filter(|_| asks).map(|at| at.max(soon));
+        let probe = self.probe_due().map(|at| at.max(soon));
         let given_up = self.next_word_of_given_up()?;
-        Ok(agenda.into_iter().chain(mail).chain(probe).chain(witness).chain(given_up).min())
+        Ok(agenda.into_iter().chain(mail).chain(probe).chain(given_up).min())
     }
 
     /// Does what is due. Level-triggered: it looks at what is due, whatever woke it. Stops after some
@@ -59,43 +58,33 @@ impl Engine {
     pub fn work_due(&mut self) -> Result<bool, Fault> {
         let now = self.now();
         if !self.has_room(0)? {
+            self.write_heart(now)?;
             return Ok(false);
-        }
-        if self.held().is_none() {
-            self.watch_the_mailbox(now)?;
         }
         if !self.may_decide() {
+            self.write_heart(now)?;
+            if self.held().is_none() {
+                self.tell_how_it_is(now)?;
+            }
             return Ok(false);
         }
+        self.tell_of_troubles(now)?;
         self.is_alive(now)?;
-        self.watch_the_server(now)?;
         self.tell_of_given_up(now)?;
-        let before = self.unvouched.clone();
+        self.look_at_the_clock()?;
         self.send_clock_probe()?;
-        let vouched = self.vouched();
-        if self.unvouched != before {
-            let of_witness = self.witness_is_readable().is_err();
-            let clock = self.unvouched.as_deref().filter(|_| !of_witness);
-            lock(&self.store).set_alarm("clock", clock)?;
-            if let Some(why) = self.unvouched.clone() {
-                let alarm = if of_witness { time::unwitnessed } else { time::clock_alarm };
-                let decision = alarm(&self.desk, &why, now, self.entropy.fresh()?);
-                self.carry_out(decision, Cause::Time)?;
-            }
-        }
+        let belief = self.belief();
+        self.write_heart(now)?;
+        self.tell_how_it_is(now)?;
+        self.tell_of_the_witness(now)?;
         if self.desk.limits.digest().is_some_and(|(at, _)| at <= now) {
             let decision = time::digest(&self.desk, now, self.entropy.fresh()?);
             self.carry_out(decision, Cause::Time)?;
         }
-        for id in self.desk.people_due(now) {
-            let decision = membership::due(&self.desk, &id, now, self.entropy.fresh()?);
-            self.carry_out(decision, Cause::Time)?;
+        // What people are told because a day has come is not told on a day that may be another.
+        if belief != Belief::Doubted {
+            self.care_for_people(now)?;
         }
-        if cares::own_key_due(&self.desk).is_some_and(|at| at <= now) {
-            let decision = membership::own_key(&self.desk, now, self.entropy.fresh()?);
-            self.carry_out(decision, Cause::Time)?;
-        }
-        self.let_catch_up(now)?;
         for handle in self.desk.due(now) {
             // A bound, since a rule that never rests must not stop the others.
             for _ in 0..10_000 {
@@ -104,7 +93,7 @@ impl Engine {
                         command_mail::waited(&self.desk, &handle, now, self.entropy.fresh()?);
                     self.carry_out_if_any(waited)?;
                 }
-                let decision = time::due(&self.desk, &handle, vouched, now, self.entropy.fresh()?);
+                let decision = time::due(&self.desk, &handle, belief, now, self.entropy.fresh()?);
                 if decision.entries.is_empty() {
                     break;
                 }
@@ -119,9 +108,22 @@ impl Engine {
         Ok(false)
     }
 
+    /// What is due for members and for keys, and who has missed what.
+    fn care_for_people(&mut self, now: Moment) -> Result<(), Fault> {
+        for id in self.desk.people_due(now) {
+            let decision = membership::due(&self.desk, &id, now, self.entropy.fresh()?);
+            self.carry_out(decision, Cause::Time)?;
+        }
+        if cares::own_key_due(&self.desk).is_some_and(|at| at <= now) {
+            let decision = membership::own_key(&self.desk, now, self.entropy.fresh()?);
+            self.carry_out(decision, Cause::Time)?;
+        }
+        self.let_catch_up(now)
+    }
+
     /// Writes down now and then that the desk runs, so that the next start knows how long it did not.
     fn is_alive(&mut self, now: Moment) -> Result<(), Fault> {
-        if self.alive.is_none_or(|at| now >= names::later(at, ALIVE_EVERY)) {
+        if self.alive.is_none_or(|at| now >= names::later(at, ALIVE_EVERY) || now < at) {
             let mut store = lock(&self.store);
             store.set_alive(now)?;
             store.forget_given_up(names::later(now, -KEPT))?;
@@ -134,7 +136,8 @@ impl Engine {
     /// Journals how long nobody was here: a signed mail that waited for that long is not old by it.
     pub(super) fn note_outage(&mut self) -> Result<(), Fault> {
         let (now, alive) = (self.now(), lock(&self.store).alive()?);
-        let Some(down_since) = alive.max(self.newest).filter(|at| now > names::later(*at, OUTAGE))
+        let Some(down_since) =
+            alive.max(self.trust.sure()).filter(|at| now > names::later(*at, OUTAGE))
         else {
             return Ok(());
         };
@@ -165,29 +168,22 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether notices may leave on the clock as it is. Said once each time that changes.
-    pub(super) fn vouched(&mut self) -> bool {
-        let own = self.clock.vouch(self.newest).and_then(|()| self.witness_is_readable());
-        if own.is_err() {
-            self.clock_probe.forget();
-        }
-        match (own.and_then(|()| self.clock_probe.vouch(self.now())), &self.unvouched) {
-            (Ok(vouched), None) => vouched,
-            (Ok(vouched), Some(_)) => {
-                // While a new witness is on its way nothing is known to be wrong.
-                tracing::info!("Notices go on once the clock has a witness.");
-                self.unvouched = None;
-                vouched
+    /// How far the clock may be trusted now; notices wait for a readable witness of the journal as well.
+    pub(super) fn belief(&mut self) -> Belief {
+        let now = self.now();
+        let probe = self.clock_probe.vouch(now);
+        let wrong = self.doubt.as_ref().map(Doubt::say).or_else(|| probe.clone().err());
+        self.ail(Ailment::Clock, wrong.clone());
+        let waits = self.clock_probe.missing(now).map(|_| String::new());
+        let since = self.clock_probe.missing(now);
+        self.ail_since(Ailment::Probe, waits, since);
+        match (wrong, probe) {
+            (Some(_), _) | (_, Err(_)) => Belief::Doubted,
+            (None, Ok(true)) => {
+                self.trust.is_sure(now);
+                if self.witness_is_readable().is_ok() { Belief::Sure } else { Belief::Unproven }
             }
-            (Err(why), before) => {
-                // The figures in it change with every look; the reason is what is told.
-                let kind = |text: &String| text.replace(|c: char| c.is_ascii_digit(), "");
-                if before.as_ref().map(kind) != Some(kind(&why)) {
-                    tracing::error!(why, "Notices are held.");
-                    self.unvouched = Some(why);
-                }
-                false
-            }
+            (None, Ok(false)) => Belief::Unproven,
         }
     }
 }

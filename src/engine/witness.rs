@@ -13,6 +13,7 @@ use sha2::Sha256;
 
 use crate::domain::decide::time;
 use crate::domain::facts::event::Purpose;
+use crate::domain::facts::heart::Ailment;
 use crate::domain::facts::names::{
     Digest, Fresh, MessageId, Moment, Span, base32, later, unbase32,
 };
@@ -35,6 +36,8 @@ pub(super) struct Standing {
     held: Option<String>,
     /// Why the witness cannot be read.
     unreadable: Option<String>,
+    /// Whether the operators were mailed of that.
+    told: bool,
     /// Nothing is decided before the mailbox was looked at: it may know of a later history.
     pub(super) awaits_mailbox: bool,
     /// When the last mail to ourselves left, and with which record.
@@ -88,15 +91,14 @@ impl Engine {
             Ok(None) => {}
             Err(fault) => {
                 tracing::error!(why = %fault.what, "The witness cannot be read; notices are held.");
-                lock(&self.store).set_alarm("witness", Some(&fault.what))?;
+                self.ail(Ailment::Witness, Some(fault.what.clone()));
                 self.witness.unreadable = Some(fault.what);
                 self.witness.last_before = lock(&self.store).last_mail()?;
             }
         }
         if self.held().is_none() && self.witness.unreadable.is_none() {
-            let mut store = lock(&self.store);
-            store.set_alarm("witness", None)?;
-            store.set_alarm("rollback", None)?;
+            self.ail(Ailment::Witness, None);
+            self.ail(Ailment::RolledBack, None);
         }
         Ok(self.held().is_some())
     }
@@ -108,9 +110,20 @@ impl Engine {
         if why.is_some() {
             tracing::error!(why, "HELD still: the database is an older one.");
             self.fill_directory()?;
+            self.ail(Ailment::RolledBack, why.clone());
             self.witness.held = why;
         }
         Ok(())
+    }
+
+    /// Tells the operators, once, that only reports are taken in.
+    pub(super) fn tell_of_the_witness(&mut self, now: Moment) -> Result<(), Fault> {
+        let Some(why) = self.witness.unreadable.clone().filter(|_| !self.witness.told) else {
+            return Ok(());
+        };
+        self.witness.told = true;
+        let decision = time::unwitnessed(&self.desk, &why, now, self.entropy.fresh()?);
+        self.carry_out(decision, Cause::Time)
     }
 
     /// Nothing is decided, and nothing leaves, until the mailbox was looked at in full.
@@ -146,12 +159,9 @@ impl Engine {
         let now = self.now();
         let decision = time::rolled_back(&self.desk, &why, now, self.entropy.fresh()?);
         self.carry_out(decision, Cause::Time)?;
-        let text = format!(
-            "HELD: the database is an older one: {why}; put the newest back, or run `embargod restored --yes`"
-        );
-        let mut store = lock(&self.store);
-        store.set_alarm("rollback", Some(&text))?;
-        store.set_held(Some(&why))?;
+        self.ail(Ailment::RolledBack, Some(why.clone()));
+        lock(&self.store).set_held(Some(&why))?;
+        self.write_heart(now)?;
         self.witness.held = Some(why);
         Ok(())
     }
@@ -159,10 +169,11 @@ impl Engine {
     /// The operator says that the lost history is lost.
     pub(super) fn goes_on(&mut self) -> Result<(), Fault> {
         self.witness = Standing::default();
-        let mut store = lock(&self.store);
-        store.set_held(None)?;
-        store.set_alarm("rollback", None)?;
-        store.set_alarm("witness", None)
+        lock(&self.store).set_held(None)?;
+        self.ail(Ailment::RolledBack, None);
+        self.ail(Ailment::Witness, None);
+        let now = self.now();
+        self.write_heart(now)
     }
 
     /// While all is held only the word about that leaves: what else waits may have left before. Without

@@ -1,16 +1,14 @@
 //! Where the time comes from.
 
-use crate::domain::facts::names::Moment;
+use crate::domain::facts::names::{Moment, Reading};
 
 /// Where the time comes from.
 pub trait Clock: Send {
-    /// The present moment.
-    fn now(&self) -> Moment;
+    /// What both clocks of the machine say now.
+    fn reading(&self) -> Reading;
 
-    /// Whether notices may leave on this clock now: it has not jumped since it
-    /// was first looked at, and is not behind what the journal has seen.
-    ///
-    /// # Errors
-    /// Why not, for the operator.
-    fn vouch(&self, newest_record: Option<Moment>) -> Result<(), String>;
+    /// The present moment, as the wall clock has it.
+    fn now(&self) -> Moment {
+        self.reading().wall
+    }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::domain::facts::event::Blob;
+use crate::domain::facts::heart::Down;
 use crate::domain::facts::names::{Digest, Handle, MessageId, Moment};
 use crate::domain::facts::record::{Body, Head, Line, Record};
 use crate::domain::outgoing::mail::Label;
@@ -275,6 +276,12 @@ pub trait Inbox {
     /// When they cannot be read.
     fn waiting(&self, max: u32) -> Result<Vec<Waiting>, Fault>;
 
+    /// Since when the oldest mail waits to be opened.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn unopened(&self) -> Result<Option<Moment>, Fault>;
+
     /// Counts an attempt for each of these mails, before they are opened.
     ///
     /// # Errors
@@ -460,6 +467,12 @@ pub trait Outbox {
     /// When it cannot be written.
     fn forget_given_up(&mut self, before: Moment) -> Result<usize, Fault>;
 
+    /// Mails that should have left before a moment: how many, since when, and what was said of the oldest.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn overdue(&self, before: Moment) -> Result<Option<(u64, Down)>, Fault>;
+
     /// Whether one of our mails has this Message-ID.
     ///
     /// # Errors
@@ -484,6 +497,10 @@ pub trait Outbox {
 pub enum Note {
     /// What lasts of a sign-in to the mailbox.
     SignIn,
+    /// How the desk is.
+    Heart,
+    /// A word of the operator's about the clock that a running desk has not heard yet.
+    ClockWord,
 }
 
 impl Note {
@@ -492,6 +509,8 @@ impl Note {
     pub fn name(self) -> &'static str {
         match self {
             Self::SignIn => "note:sign-in",
+            Self::Heart => "note:heart",
+            Self::ClockWord => "note:clock-word",
         }
     }
 }
@@ -510,11 +529,8 @@ pub trait Alarms {
     /// When it cannot be written.
     fn set_note(&mut self, note: Note, text: Option<&str>) -> Result<(), Fault>;
 
-    /// Raises an alarm that `status` shows, or clears it.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    fn set_alarm(&mut self, what: &str, why: Option<&str>) -> Result<(), Fault>;
+    /// Why the newest head is not known outside of the store, if it could not be written there.
+    fn unwitnessed(&self) -> Option<String>;
 
     /// When the desk last wrote down that it runs.
     ///
@@ -551,12 +567,6 @@ pub trait Alarms {
     /// # Errors
     /// When it cannot be written.
     fn set_mailed(&mut self, at: Moment, number: u64) -> Result<(), Fault>;
-
-    /// The alarms that stand.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    fn alarms(&self) -> Result<Vec<String>, Fault>;
 
     /// Bytes that can still be written where the store lies.
     ///

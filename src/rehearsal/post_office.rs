@@ -25,6 +25,7 @@ use crate::edge::sqlite::Sqlite;
 use crate::engine;
 use crate::engine::{Engine, Sources};
 use crate::error::{Fault, Place};
+use crate::ports::clock::Clock as _;
 use crate::ports::entropy::Entropy;
 use crate::ports::store::{Journal, Outgoing, RawMail};
 
@@ -265,11 +266,10 @@ impl PostOffice {
         engine::replay(&**store, settings).map(|(desk, _)| desk)
     }
 
-    /// The present moment on this stage.
+    /// The present moment on this stage, whatever the desk's clock says.
     #[must_use]
     pub fn now(&self) -> Moment {
-        use crate::ports::clock::Clock;
-        self.clock.now()
+        self.clock.truth()
     }
 
     /// Puts a mail that was made elsewhere into the desk's mailbox.
@@ -283,7 +283,8 @@ impl PostOffice {
         let mut mail = format!("Return-Path: <{from}>\r\nDelivered-To: {DESK}\r\n").into_bytes();
         mail.extend(bytes);
         self.file(from, DESK, &mail)?;
-        let raw = RawMail { bytes: mail, received: now, arrived: now, oversize: false };
+        let arrived = self.clock.now();
+        let raw = RawMail { bytes: mail, received: now, arrived, oversize: false };
         self.running()?.take_in(&[(None, raw)])?;
         // A mail was kept, and not opened.
         self.cut().map(drop)
@@ -334,9 +335,9 @@ impl PostOffice {
         self.running()?.migrate(handle, name)
     }
 
-    /// Makes the clock one that is vouched for, or one that is not.
-    pub fn trust_clock(&self, trusted: bool) {
-        self.clock.trust(trusted);
+    /// Somebody sets the clock of the desk's machine: ahead of the time as it is, or behind it.
+    pub fn put_clock_ahead(&self, by: Span) {
+        self.clock.put_ahead(by);
     }
 
     /// A person's keyring.
@@ -430,7 +431,8 @@ impl PostOffice {
             let own = format!("Return-Path: <{DESK}>\r\nDelivered-To: {DESK}\r\n");
             let bytes = [own.as_bytes(), bytes].concat();
             let received = later(now, self.server_ahead);
-            let raw = RawMail { bytes, received, arrived: now, oversize: false };
+            let arrived = self.clock.now();
+            let raw = RawMail { bytes, received, arrived, oversize: false };
             self.running()?.take_in(&[(None, raw)])?;
             return Ok(Outcome::Accepted("250 taken".to_owned()));
         }
@@ -612,7 +614,8 @@ impl Stage for PostOffice {
             return Ok(true);
         }
         match self.engine()?.next_due()? {
-            Some(next) if next <= self.limit => {
+            Some(next) if self.clock.truth_at(next) <= self.limit => {
+                let next = self.clock.truth_at(next);
                 self.clock.set(next.max(later(self.now(), Span::milliseconds(1))));
                 Ok(true)
             }

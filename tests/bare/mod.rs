@@ -251,7 +251,7 @@ impl World {
                     let decision = time::due(
                         &self.desk,
                         &self.handle.clone(),
-                        true,
+                        time::Belief::Sure,
                         self.now,
                         Fresh::new(seed),
                     );

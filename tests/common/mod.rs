@@ -14,6 +14,8 @@ pub(crate) mod members;
 use embargod::domain::facts::names::{Handle, Moment, PersonId, Span};
 use embargod::domain::model::incident::{Incident, Status};
 use embargod::domain::model::roster::Party;
+use embargod::domain::views::health;
+use embargod::domain::views::health::Runs;
 use embargod::engine::Sources;
 use embargod::rehearsal::mail::{Draft, Protected, Read};
 use embargod::rehearsal::post_office::PostOffice;
@@ -199,6 +201,13 @@ impl World {
             .collect();
         files.sort();
         files.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    }
+
+    /// What is wrong with the desk as a whole, in words, with what to do.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        let heart = self.stage.engine().unwrap().heart();
+        let all = health::troubles(Some(heart), Runs::Here, self.stage.now());
+        all.into_iter().map(|trouble| format!("{}; {}", trouble.what, trouble.next)).collect()
     }
 
     /// Lets time go by; gives everybody's new mails.

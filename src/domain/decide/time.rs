@@ -16,13 +16,27 @@ use crate::domain::model::incident::{Incident, Status};
 use crate::domain::model::roster::{Party, Person};
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::{Block, Duty, Reach, Wider, may_leave};
-use crate::domain::outgoing::mail::{Mail, Words};
+use crate::domain::outgoing::mail;
+use crate::domain::outgoing::mail::Mail;
 use crate::domain::process::playbook::Playbook;
 use crate::domain::views::compare;
+use crate::domain::views::health::Words;
 
-/// Does what is due for an incident. `vouched` says whether the clock may be trusted: notices
-/// leave on a vouched clock only, everything else goes on.
-pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fresh) -> Decision {
+/// How far the clock may be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belief {
+    /// All witnesses agree: notices leave.
+    Sure,
+    /// Nothing is known to be wrong: all but notices goes on.
+    Unproven,
+    /// It may be wrong by any time: only what a person must answer is reminded of, since a word too early
+    /// does no harm there.
+    Doubted,
+}
+
+/// Does what is due for an incident, as far as the clock may be trusted.
+pub fn due(desk: &Desk, handle: &Handle, belief: Belief, now: Moment, fresh: Fresh) -> Decision {
+    let vouched = belief == Belief::Sure;
     let mut work = Work::on(desk, Some(handle), now, fresh);
     let Some(incident) = work.incident.clone() else {
         return work.done();
@@ -37,6 +51,10 @@ pub fn due(desk: &Desk, handle: &Handle, vouched: bool, now: Moment, fresh: Fres
     // once.
     for (at, duty) in due.iter().rev() {
         let mark = duty.mark(*at);
+        let is_human = matches!(duty, Duty::HumanReminder(_) | Duty::HumanLapsed);
+        if belief == Belief::Doubted && !is_human {
+            continue;
+        }
         match duty {
             // Carried out as the command that it is: see `waited` of the intake.
             Duty::Copies(..) | Duty::Waited(_) => {}
@@ -121,7 +139,7 @@ pub fn clock_probe(
                 key: None,
                 purpose: Purpose::ClockProbe,
                 not_before: now,
-                words: Words::Clear(text),
+                words: mail::Words::Clear(text),
                 attachments: Vec::new(),
                 with_our_key: false,
                 answers: None,
@@ -135,30 +153,17 @@ pub fn clock_probe(
     }
 }
 
-/// Tells the operators that notices are held, because the clock cannot be trusted.
-pub fn clock_alarm(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decision {
+/// Tells the operators what is wrong with the desk as a whole, and what is over.
+pub fn how_the_desk_is(desk: &Desk, words: &Words, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);
-    let lines = [
-        format!("The clock of the desk cannot be trusted: {why}."),
-        "No notice leaves until it can. Reports and answers go on.".to_owned(),
-    ];
-    let next = "set the clock of the machine right and restart the desk; or see why mail to the desk's own address does not arrive.";
-    relay::alert(&mut work, None, "Notices are held: the clock", &lines, next);
+    relay::alert(&mut work, None, &words.heading, &words.lines, &words.next);
     work.done()
 }
 
-/// Tells the operators that the mailbox cannot be looked at.
-pub fn mailbox_alarm(desk: &Desk, since: &str, why: &str, now: Moment, fresh: Fresh) -> Decision {
+/// Writes down a fact about the desk as a whole.
+pub fn desk_fact(desk: &Desk, event: Event, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);
-    let lines = [
-        format!(
-            "The mailbox cannot be read since {since}. The server, or the way to it, said: {why}"
-        ),
-        "Nothing comes in meanwhile: no report is acknowledged, and no command is heard."
-            .to_owned(),
-    ];
-    let next = "see whether the mail server runs and lets the desk in: `embargod check`. The desk tries again by itself.";
-    relay::alert(&mut work, None, "The mailbox cannot be read", &lines, next);
+    work.add_to_desk(event);
     work.done()
 }
 

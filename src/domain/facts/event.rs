@@ -282,6 +282,8 @@ pub enum Event {
     Migrated { playbook: Digest, calendar: Option<Digest> },
     /// The desk began to run again, having been down since then.
     Started { down_since: Moment },
+    /// The operator said that the clock is right, which the desk had doubted.
+    ClockTrusted,
     /// The store was put back from a backup: what was signed before may have been carried out in
     /// the history that was lost.
     Restored,

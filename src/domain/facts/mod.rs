@@ -6,6 +6,7 @@
 pub mod anchor;
 pub mod event;
 pub mod foreign;
+pub mod heart;
 pub mod key;
 pub mod letter;
 pub mod mark;

@@ -16,6 +16,15 @@ pub type Moment = DateTime<Utc>;
 /// A span of elapsed time.
 pub type Span = chrono::TimeDelta;
 
+/// What both clocks of a machine say at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The wall clock, which people set.
+    pub wall: Moment,
+    /// The time since the machine was started, sleep included, which nobody sets.
+    pub boot: Span,
+}
+
 /// Adds a span to a moment; at the end of representable time it stays where it is.
 #[must_use]
 pub fn later(moment: Moment, span: Span) -> Moment {

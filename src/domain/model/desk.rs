@@ -210,6 +210,7 @@ impl Desk {
             | Event::Warned { .. }
             | Event::AwaySet { .. }
             | Event::Restored
+            | Event::ClockTrusted
             | Event::Started { .. }
             | Event::Digested { .. } => {}
             Event::Opened(_)

@@ -2,6 +2,7 @@
 //!
 //! Changed by `apply` and by nothing else. Knows no mail that is to leave and no decision.
 
+pub mod clock;
 pub mod desk;
 pub mod incident;
 pub mod member;

@@ -71,6 +71,13 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// The same for a clock that was wrong: what is known of the server stays, and what was to be waited for
+    /// does not.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { gap_ms: self.gap_ms, ..Self::default() }
+    }
+
     /// How many mails may be offered now, with so many in hand; at most `most`.
     #[must_use]
     pub fn room(&self, now: Moment, in_hand: usize, most: usize) -> usize {

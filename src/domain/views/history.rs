@@ -57,6 +57,7 @@ fn words(event: &Event) -> Option<String> {
         Event::Migrated { playbook, .. } => {
             Some(format!("follows another playbook: {}", playbook.short()))
         }
+        Event::ClockTrusted => text("the operator said that the clock is right"),
         Event::Restored => text("the store was put back from a backup"),
         Event::Started { down_since } => {
             Some(format!("began again; down since {}", down_since.format("%Y-%m-%d %H:%M UTC")))

@@ -7,6 +7,7 @@ pub mod calendar_entry;
 pub mod checklist;
 pub mod compare;
 pub mod formats;
+pub mod health;
 pub mod history;
 pub mod member_words;
 pub mod plan;

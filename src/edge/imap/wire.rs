@@ -22,7 +22,7 @@ const SILENCE: Duration = Duration::from_secs(25);
 /// So often that is looked at.
 const LOOKED_AT: Duration = Duration::from_secs(5);
 /// And how long it may take for one answer, however busily it speaks.
-const ANSWER_MAX: Duration = Duration::from_secs(900);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(900);
 
 /// What has come in, to see that something does.
 pub(super) type Progress = Arc<AtomicU64>;

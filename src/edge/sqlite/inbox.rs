@@ -96,6 +96,12 @@ impl Inbox for Sqlite {
         Ok(list)
     }
 
+    fn unopened(&self) -> Result<Option<Moment>, Fault> {
+        let sql = "SELECT arrived FROM inbox WHERE state = 'waiting' ORDER BY id LIMIT 1";
+        let at = self.db.query_row(sql, [], |row| row.get(0)).optional();
+        Ok(at.at(|| "inbox".to_owned())?.map(moment))
+    }
+
     fn charge(&mut self, ids: &[i64]) -> Result<(), Fault> {
         let place = || "inbox".to_owned();
         let tx = self.db.transaction().at(place)?;

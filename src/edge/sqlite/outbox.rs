@@ -3,6 +3,7 @@
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, Row, ToSql, Transaction, params};
 
+use crate::domain::facts::heart::Down;
 use crate::domain::facts::names::{MessageId, Moment};
 use crate::domain::outgoing::mail::Label;
 use crate::domain::outgoing::tries::Tries;
@@ -242,6 +243,20 @@ impl Outbox for Sqlite {
         }
         tx.commit().at(place)?;
         Ok(ids.len())
+    }
+
+    fn overdue(&self, before: Moment) -> Result<Option<(u64, Down)>, Fault> {
+        let place = || "outbox".to_owned();
+        // The oldest row's own words stand beside the least: SQLite gives them with `min`.
+        let sql = "SELECT count(*), min(min(coalesce(since, next_attempt), next_attempt)), reply
+                   FROM outbox WHERE state = 'waiting' AND (since <= ?1 OR next_attempt <= ?1)";
+        let row = self.db.query_row(sql, [millis(before)], |row| {
+            let since: Option<i64> = row.get(1)?;
+            Ok((row.get::<_, i64>(0)?, since, row.get::<_, Option<String>>(2)?))
+        });
+        let (count, since, reply) = row.at(place)?;
+        let down = since.map(|since| Down { since: moment(since), why: reply.unwrap_or_default() });
+        Ok(down.map(|down| (count.unsigned_abs(), down)))
     }
 
     fn is_ours(&self, message_id: &str) -> Result<bool, Fault> {

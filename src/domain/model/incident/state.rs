@@ -274,6 +274,7 @@ impl Incident {
             | Event::Unreadable
             | Event::AwaySet { .. }
             | Event::Restored
+            | Event::ClockTrusted
             | Event::Started { .. }
             | Event::Member { .. }
             | Event::Told { .. }
