@@ -30,11 +30,13 @@ use crate::edge::server::login::{Exchange, STEPS_MAX};
 use crate::error::{Fault, Place, Setback};
 use crate::ports::store::{CALLED_BACK, Outgoing};
 
-/// How long the server may take for one answer. The answer to the last bytes may take longer,
-/// since some servers look through a mail before they take it (RFC 5321, 4.5.3.2.6: 10 minutes).
-const PATIENCE: Duration = Duration::from_secs(60);
-/// And until it has let us in: whoever waits longer at a server that hangs comes late once it does not.
+/// How long it may take until the server has let us in: whoever waits longer at a server that hangs comes late
+/// once it does not.
 const PATIENCE_HELLO: Duration = Duration::from_secs(25);
+/// The longest that the answers before the mail itself may take.
+const PATIENCE_ENVELOPE: Duration = Duration::from_secs(300);
+/// And the answer to the last bytes: some servers look through a mail before they take it (RFC 5321,
+/// 4.5.3.2.6: 10 minutes).
 const PATIENCE_DATA: Duration = Duration::from_secs(600);
 /// A server that says nothing for so long holds up no other mail.
 const SLOW: Duration = Duration::from_secs(15);
@@ -321,7 +323,7 @@ impl Courier {
             Some(connection) => {
                 !connection.has_broken()
                     && matches!(
-                        tokio::time::timeout(PATIENCE, connection.command(Noop)).await,
+                        tokio::time::timeout(PATIENCE_HELLO, connection.command(Noop)).await,
                         Ok(Ok(_))
                     )
             }
@@ -423,7 +425,7 @@ impl Courier {
             data.map(drop).map_err(|error| failed(Stage::Data, &error))
         };
         let silent = |_| Failed::Broken("the mail server did not answer".to_owned());
-        tokio::time::timeout(PATIENCE, dialogue).await.map_err(silent)?
+        tokio::time::timeout(patience(row), dialogue).await.map_err(silent)?
     }
 
     /// The mail itself. Until the dot that ends it the server cannot have taken it.
@@ -478,6 +480,13 @@ async fn noticing<T>(work: impl Future<Output = T>, is_slow: &impl Fn()) -> T {
 fn said(response: &Response) -> String {
     let lines: Vec<&str> = response.message().collect();
     format!("{} {}", response.code(), lines.join(" "))
+}
+
+/// How long the server may take before the mail itself: a mail that hangs at one that stands still is soon with
+/// another connection, and one that always takes its time is given more with each try (RFC 5321, 4.5.3.2: five
+/// minutes).
+fn patience(row: &Outgoing) -> Duration {
+    PATIENCE_HELLO.saturating_mul(row.tries.deferrals.saturating_add(1)).min(PATIENCE_ENVELOPE)
 }
 
 /// How long a mail of this size takes at most to be sent.
