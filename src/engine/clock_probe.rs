@@ -102,6 +102,7 @@ impl ClockProbe {
         let ahead = server > later(now, APART);
         if behind || ahead {
             self.agreed = None;
+            self.waiting = None;
             self.asked.clear();
             self.wrong = Some(format!(
                 "the mail server says {} where it is {} here",

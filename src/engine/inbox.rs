@@ -52,19 +52,7 @@ impl Engine {
             self.look_for_a_later_history(mails, marked)?;
         }
         let now = self.now();
-        match &ask {
-            MailboxAsk::Looked(..) => {
-                self.witness.awaits_mailbox = false;
-                self.ail(Ailment::Mailbox, None);
-                for look in self.heart.folders.values_mut() {
-                    look.ended = Some(now);
-                }
-            }
-            MailboxAsk::Unreachable(why) => {
-                self.ail(Ailment::Mailbox, Some(Foreign::line(why, 200).to_string()));
-            }
-            _ => {}
-        }
+        self.hear_of_the_mailbox(&ask, now);
         let held = self.held().is_some();
         let mut store = lock(&self.store);
         match ask {
@@ -122,6 +110,20 @@ impl Engine {
             self.carry_out(decision, Cause::Time)?;
         }
         Ok(())
+    }
+
+    /// What a word of the mailbox's says of how it is.
+    fn hear_of_the_mailbox(&mut self, ask: &MailboxAsk, now: Moment) {
+        if let MailboxAsk::Looked(..) = ask {
+            self.witness.awaits_mailbox = false;
+            self.ail(Ailment::Mailbox, None);
+            for look in self.heart.folders.values_mut() {
+                look.ended = Some(now);
+            }
+        }
+        if let MailboxAsk::Unreachable(why) = ask {
+            self.ail(Ailment::Mailbox, Some(Foreign::line(why, 200).to_string()));
+        }
     }
 
     /// Opens and decides on the mails that wait, a batch at a time; says how many it did.

@@ -206,7 +206,9 @@ impl World {
     /// What is wrong with the desk as a whole, in words, with what to do.
     pub(crate) fn troubles(&self) -> Vec<String> {
         let heart = self.stage.engine().unwrap().heart();
-        let all = health::troubles(Some(heart), Runs::Here, self.stage.now());
+        // By the desk's own clock, which may be ahead.
+        let now = heart.beat.max(Some(self.stage.now())).unwrap();
+        let all = health::troubles(Some(heart), Runs::Here, now);
         all.into_iter().map(|trouble| format!("{}; {}", trouble.what, trouble.next)).collect()
     }
 

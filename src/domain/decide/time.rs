@@ -34,15 +34,22 @@ pub enum Belief {
     Doubted,
 }
 
+impl Belief {
+    /// What is due for an incident, as far as the clock may be trusted.
+    fn due(self, incident: &Incident, now: Moment) -> Vec<(Moment, Duty)> {
+        let is_human = |duty: &Duty| matches!(duty, Duty::HumanReminder(_) | Duty::HumanLapsed);
+        let mut due = schedule::duties(incident);
+        due.retain(|(at, duty)| *at <= now && (self != Self::Doubted || is_human(duty)));
+        due
+    }
+}
+
 /// Does what is due for an incident, as far as the clock may be trusted.
 pub fn due(desk: &Desk, handle: &Handle, belief: Belief, now: Moment, fresh: Fresh) -> Decision {
     let vouched = belief == Belief::Sure;
     let mut work = Work::on(desk, Some(handle), now, fresh);
-    let Some(incident) = work.incident.clone() else {
-        return work.done();
-    };
-    let due: Vec<_> =
-        schedule::duties(&incident).into_iter().filter(|(at, _)| *at <= now).collect();
+    let Some(incident) = work.incident.clone() else { return work.done() };
+    let due = belief.due(&incident, now);
     let mut tasks = Vec::new();
     let mut overdue = Vec::new();
     let mut drafts: Vec<(TaskId, u32)> = Vec::new();
@@ -51,10 +58,6 @@ pub fn due(desk: &Desk, handle: &Handle, belief: Belief, now: Moment, fresh: Fre
     // once.
     for (at, duty) in due.iter().rev() {
         let mark = duty.mark(*at);
-        let is_human = matches!(duty, Duty::HumanReminder(_) | Duty::HumanLapsed);
-        if belief == Belief::Doubted && !is_human {
-            continue;
-        }
         match duty {
             // Carried out as the command that it is: see `waited` of the intake.
             Duty::Copies(..) | Duty::Waited(_) => {}
