@@ -123,7 +123,8 @@ fn blank(world: &World) -> Letter {
     let opener = Opener { keyring: &keyring, known: &known, address: None, limits: LIMITS };
     let (received, arrived) = (world.now, world.now);
     let bytes = b"From: x@people.test\r\nMessage-ID: <m@people.test>\r\n\r\nx\r\n".to_vec();
-    let mut letter = opener.open(&RawMail { bytes, received, arrived, oversize: false });
+    let mut letter =
+        opener.open(&RawMail { bytes, received, arrived, oversize: false, junk: false });
     letter.verdict.protection = Protection::Both;
     letter
 }

@@ -82,7 +82,7 @@ impl Keys {
         let at: Moment = "2026-09-01T00:00:00Z".parse().unwrap();
         let opener =
             Opener { keyring: &self.keyring, known: &self.known, address: None, limits: LIMITS };
-        opener.open(&RawMail { bytes, received: at, arrived: at, oversize: false })
+        opener.open(&RawMail { bytes, received: at, arrived: at, oversize: false, junk: false })
     }
 
     fn is_pinned(&self, letter: &Letter) -> bool {

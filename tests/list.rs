@@ -263,8 +263,13 @@ fn nonce_by(world: &World, keyring: &Keyring, who: Who) -> String {
     }) {
         let bytes = std::fs::read(file.path()).unwrap();
         let at = world.stage.now();
-        let raw =
-            embargod::ports::store::RawMail { bytes, received: at, arrived: at, oversize: false };
+        let raw = embargod::ports::store::RawMail {
+            bytes,
+            received: at,
+            arrived: at,
+            oversize: false,
+            junk: false,
+        };
         let opener = embargod::edge::opening::Opener {
             keyring,
             known: &known,

@@ -110,6 +110,28 @@ fn a_report_is_acknowledged_within_seconds_and_each_copy_opens_for_one_person() 
     }
 }
 
+/// The mail server takes the acknowledgement and gives it back: the incident shows it, and nobody is answered.
+#[test]
+fn an_acknowledgement_that_comes_back_is_shown_on_the_incident() {
+    let Some(stack) = Stack::start() else { return };
+    let mut live = stack.desk();
+    let whole = live.compose(Who::Rita, &Draft::sealed("A report.")).unwrap();
+    let gone = "bounce@people.test";
+    let whole = String::from_utf8(whole).unwrap().replace(&Who::Rita.address(), gone);
+    live.send_raw(gone, whole.as_bytes()).unwrap();
+    let told = wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("did not arrive"));
+    assert!(told.text.contains("another way to reach them"), "{}", told.text);
+    let report = live.mailbox(Who::Mia).unwrap().into_iter().next().unwrap();
+    live.write(Who::Mia, &Draft::answer(&report, "/status")).unwrap();
+    let shown = wait(&mut live, Who::Mia, 2, |mail| mail.subject.contains("Done: status"));
+    assert!(shown.text.contains("the acknowledgement did not arrive (5."), "{}", shown.text);
+    // The report about it opened nothing.
+    live.pass(Span::seconds(3)).unwrap();
+    let reports = live.mailbox(Who::Mia).unwrap();
+    let reports = reports.iter().filter(|mail| mail.subject.contains("New report")).count();
+    assert_eq!(reports, 1);
+}
+
 #[test]
 fn commands_that_gnupg_users_get_wrong_are_refused_and_told_to_them_only() {
     let Some(_stack) = Stack::start() else { return };

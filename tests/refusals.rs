@@ -352,6 +352,7 @@ fn what_was_kept_back_by_the_mailbox_is_old() {
             received: made + Span::minutes(1),
             arrived: world.stage.now(),
             oversize: false,
+            junk: false,
         };
         world.stage.running().unwrap().take_in(&[(None, filed)]).unwrap();
         let new = world.waits(Span::seconds(10));
@@ -372,7 +373,7 @@ fn what_was_kept_back_by_the_mailbox_is_old() {
     let received = world.stage.now() + Span::minutes(1);
     world.stage.is_down(Span::days(4)).unwrap();
     let arrived = world.stage.now();
-    let filed = RawMail { bytes, received, arrived, oversize: false };
+    let filed = RawMail { bytes, received, arrived, oversize: false, junk: false };
     world.stage.running().unwrap().take_in(&[(None, filed)]).unwrap();
     world.waits(Span::seconds(10));
     assert_eq!(world.incident().status, Status::Accepted);

@@ -120,7 +120,7 @@ fn whichever_moment_a_copy_is_from_it_is_held() {
 
 fn raw(world: &World, bytes: Vec<u8>) -> RawMail {
     let now = world.stage.now();
-    RawMail { bytes, received: now, arrived: now, oversize: false }
+    RawMail { bytes, received: now, arrived: now, oversize: false, junk: false }
 }
 
 /// With the witness file put back as well, the mailbox knows: by our mark on a mail that this store never
@@ -334,7 +334,12 @@ fn a_copy_that_was_held_stays_held() {
             world.stage.is_down(Span::minutes(5)).unwrap();
             world.stage.running().unwrap().await_mailbox();
             let (told, _answer) = tokio::sync::oneshot::channel();
-            world.stage.running().unwrap().answer(MailboxAsk::Looked(told)).unwrap();
+            world
+                .stage
+                .running()
+                .unwrap()
+                .answer(MailboxAsk::Looked(vec![String::new()], Vec::new(), told))
+                .unwrap();
             assert!(is_held(&world), "by mark: {by_mark}");
             assert!(!alarms(&world).is_empty());
             let new = world.waits(Span::hours(1));

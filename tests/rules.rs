@@ -28,7 +28,8 @@ fn signed_by(world: &World, id: &str) -> Letter {
     let bytes =
         format!("From: {id}@people.test\r\nMessage-ID: <m@people.test>\r\n\r\nA report.\r\n");
     let (received, arrived) = (world.now, world.now);
-    let raw = RawMail { bytes: bytes.into_bytes(), received, arrived, oversize: false };
+    let raw =
+        RawMail { bytes: bytes.into_bytes(), received, arrived, oversize: false, junk: false };
     let mut letter = opener.open(&raw);
     let person = world.desk.roster.person(&PersonId::parse(id).unwrap()).unwrap();
     letter.verdict.protection = Protection::Both;

@@ -77,7 +77,13 @@ fn settled(id: i64, state: &'static str, next_attempt: Moment) -> Settled {
 
 fn raw(text: &str) -> RawMail {
     let at = now();
-    RawMail { bytes: text.as_bytes().to_vec(), received: at, arrived: at, oversize: false }
+    RawMail {
+        bytes: text.as_bytes().to_vec(),
+        received: at,
+        arrived: at,
+        oversize: false,
+        junk: false,
+    }
 }
 
 fn folder(uidvalidity: u32) -> Folder {
@@ -276,6 +282,7 @@ fn a_mail_comes_back_as_it_came() {
             received: now(),
             arrived: later(now(), Span::milliseconds(1_234)),
             oversize: true,
+            junk: false,
         };
         store.take_in(&[(None, mail.clone())]).unwrap();
         let kept = store.mail(Digest::of(&mail.bytes)).unwrap().unwrap();

@@ -26,7 +26,7 @@ use crate::edge::sqlite::Sqlite;
 use crate::edge::wkd;
 use crate::engine::{heart_of, replay};
 use crate::error::Fault;
-use crate::ports::store::{Alarms as _, Counts, Inbox as _};
+use crate::ports::store::{Alarms as _, Counts, Inbox as _, Note};
 
 use super::run::is_running;
 use super::{Done, json, say};
@@ -55,6 +55,9 @@ pub(super) struct Aside {
     /// Try them once more at the next run.
     #[arg(long)]
     retry: bool,
+    /// Say that you have seen to mails that were gone before the desk had them.
+    #[arg(long, conflicts_with = "retry")]
+    seen: bool,
 }
 
 pub(super) fn open(path: &Path, now: Moment) -> Result<(Sqlite, Desk), Fault> {
@@ -262,6 +265,9 @@ struct ShowReport<'a> {
     opened: Moment,
     human_answer_due: Moment,
     answered: Option<Moment>,
+    /// Since when it is known that the acknowledgement did not arrive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledgement_lost: Option<Moment>,
     lead: Option<&'a str>,
     deputy: Option<&'a str>,
     asked_to_lead: Option<&'a str>,
@@ -318,6 +324,7 @@ impl Show {
             opened: incident.opened,
             human_answer_due: schedule::human_due(incident),
             answered: incident.answered,
+            acknowledgement_lost: incident.reporter.unreached.as_ref().map(|(at, _)| *at),
             lead: incident.lead.as_ref().map(|lead| lead.as_str()),
             deputy: incident.deputy.as_ref().map(|deputy| deputy.as_str()),
             asked_to_lead: incident.offer.as_ref().map(|offer| offer.to.as_str()),
@@ -432,6 +439,13 @@ fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
                 None => format!("no; owed by {}", calendar.say(report.human_answer_due)),
             },
         ),
+        (
+            "reporter",
+            match report.acknowledgement_lost {
+                Some(at) => format!("the acknowledgement did not arrive ({})", calendar.say(at)),
+                None => "no mail to them came back".to_owned(),
+            },
+        ),
         ("lead", report.lead.unwrap_or("-").to_owned()),
         ("deputy", report.deputy.unwrap_or("-").to_owned()),
         ("severity", report.severity.clone().unwrap_or_else(|| "-".to_owned())),
@@ -487,7 +501,10 @@ fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
 impl Aside {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         let (mut store, _) = open(path, now)?;
-        if self.retry {
+        if self.seen {
+            store.set_note(Note::MissedSeen, Some("seen"))?;
+            say("Written down; the running desk hears it within a minute.");
+        } else if self.retry {
             let count = store.retry_aside()?;
             say(&format!("{count} mails are tried once more."));
         } else {

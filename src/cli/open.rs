@@ -95,7 +95,7 @@ impl Open {
                     continue;
                 }
             };
-            let raw = RawMail { bytes, received: now, arrived: now, oversize: false };
+            let raw = RawMail { bytes, received: now, arrived: now, oversize: false, junk: false };
             let letter = opener.open(&raw);
             say(&if self.json {
                 json(&report(file, &letter, &directory))?

@@ -83,7 +83,7 @@ impl Run {
             giver.keep_in(Arc::new(InEngine(engine.store())));
         }
         engine.probes_daily();
-        engine.looks_at(&[config.mailbox.folder.clone()], config.mailbox.full_look.as_secs());
+        engine.looks_every(&config.mailbox.folder, config.mailbox.full_look.as_secs());
         let pulse =
             Pulse::new(config.metrics.as_deref(), config.heartbeat.as_ref(), silence(&config))?;
         let address = &config.sources.settings.address;

@@ -12,7 +12,7 @@ use crate::config::shape::{HeartbeatPart, ImapPart, LimitsPart, SmtpPart, Tls};
 use crate::config::{Reader, Sending, shape};
 use crate::edge::heartbeat::Heartbeat;
 use crate::edge::https::may_ask;
-use crate::edge::imap::Mailbox;
+use crate::edge::imap::{Junk, Mailbox};
 use crate::edge::oauth::Giver;
 use crate::edge::server::{Credential, Server, Tokens};
 
@@ -86,6 +86,12 @@ impl Reader<'_> {
         );
         Some(Mailbox {
             server: server?,
+            junk: match imap.junk.as_str() {
+                "auto" => Junk::Find,
+                "none" => Junk::None,
+                _ => Junk::Named(imap.junk),
+            },
+            others: imap.folders.into_iter().filter(|name| *name != imap.folder).collect(),
             folder: imap.folder,
             full_look: Duration::from_secs(imap.full_look_s),
             size_max: imap.letter_bytes_max,

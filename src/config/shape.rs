@@ -96,6 +96,10 @@ pub(super) struct ImapPart {
     pub(super) ca_file: Option<PathBuf>,
     #[serde(default = "inbox")]
     pub(super) folder: String,
+    #[serde(default = "auto")]
+    pub(super) junk: String,
+    #[serde(default)]
+    pub(super) folders: Vec<String>,
     #[serde(default = "full_look")]
     pub(super) full_look_s: u64,
     #[serde(default = "letter_bytes")]
@@ -186,6 +190,9 @@ fn alone_minutes() -> u32 {
 }
 fn heartbeat_s() -> u64 {
     60
+}
+fn auto() -> String {
+    "auto".to_owned()
 }
 fn inbox() -> String {
     "INBOX".to_owned()

@@ -10,14 +10,15 @@ mod fetch;
 mod plan;
 mod wire;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use async_imap::extensions::idle::IdleResponse;
-use async_imap::types::UnsolicitedResponse;
-use futures::TryStreamExt;
+use async_imap::types::{Name, NameAttribute, UnsolicitedResponse};
+use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::domain::facts::names::{Digest, Moment, Span, later};
 use crate::edge::imap::enter::{Line, log_in};
@@ -34,6 +35,10 @@ pub struct Mailbox {
     pub server: Server,
     /// The folder.
     pub folder: String,
+    /// The folder for what the host takes for junk.
+    pub junk: Junk,
+    /// More folders that a mail may have been moved to.
+    pub others: Vec<String>,
     /// How often the whole folder is looked at, whatever IDLE says.
     pub full_look: Duration,
     /// Mails larger than this stay on the server; their beginning is kept.
@@ -44,6 +49,17 @@ pub struct Mailbox {
     pub mark: String,
 }
 
+/// Which folder is the one for junk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Junk {
+    /// The one that the server marks so, or that bears one of the usual names.
+    Find,
+    /// This one.
+    Named(String),
+    /// None is looked at.
+    None,
+}
+
 /// Whoever waits for an answer; gone where the connection broke.
 pub type Told<T> = oneshot::Sender<Result<T, Fault>>;
 
@@ -52,8 +68,12 @@ pub enum MailboxAsk {
     /// Keep these mails; answered once they are durable.
     /// Those of which the hashes stand behind them bear our own mark.
     Keep(Vec<(Option<Location>, RawMail)>, Vec<Digest>, Told<()>),
-    /// The folder was looked at in full.
-    Looked(Told<()>),
+    /// These folders are looked at from here on.
+    Watches(Vec<String>, Told<()>),
+    /// These were looked at in full, and these could not be; why.
+    Looked(Vec<String>, Vec<(String, String)>, Told<()>),
+    /// Mails of these numbers came into a folder and were gone before they could be taken in.
+    Missed(String, Vec<u32>, Told<()>),
     /// How far is this folder known?
     Bookmark(Folder, Told<Bookmark>),
     /// Below this number nothing is looked at again.
@@ -90,6 +110,10 @@ pub type Way = std::sync::Arc<dyn Fn(MailboxAsk) + Send + Sync>;
 
 /// The longest that one answer of the server's may take.
 pub const ANSWER_MAX: Duration = wire::ANSWER_MAX;
+/// What a folder for junk is usually called, where the server does not mark it.
+const JUNK: &[&str] = &["Junk", "Spam", "Junk E-mail", "Junk Email", "Bulk Mail", "Bulk"];
+/// So many folders are listed at most.
+const LISTED: usize = 10_000;
 /// A server that never speaks while idle may be gone (RFC 2177 asks to renew within 29 minutes).
 const IDLE_MAX: Duration = Duration::from_secs(9 * 60);
 /// The longest time between two tries. Whatever waits is taken in soon after the server is well.
@@ -168,7 +192,7 @@ pub async fn connect(server: &Server) -> Result<impl Sized + use<>, Setback> {
 /// each time.
 pub async fn watch(mailbox: Mailbox, way: Way, clock: impl Fn() -> Moment + Send + Sync) {
     let mut wait = Duration::from_secs(1);
-    let suspects = Mutex::new(Suspects::default());
+    let suspects = Mutex::default();
     loop {
         let begun = clock();
         let watch = Watch { mailbox: &mailbox, way: &way, clock: &clock, suspects: &suspects };
@@ -192,7 +216,8 @@ struct Watch<'a, C> {
     mailbox: &'a Mailbox,
     way: &'a Way,
     clock: &'a C,
-    suspects: &'a Mutex<Suspects>,
+    /// By folder.
+    suspects: &'a Mutex<BTreeMap<String, Suspects>>,
 }
 
 impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
@@ -204,25 +229,43 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let can_idle = capabilities.has_str("IDLE");
         // Without it an expunge would take what people have marked as deleted (RFC 4315).
         let can_clean = capabilities.has_str("UIDPLUS");
-        let folder =
-            patient(&progress, "select", line.session.select(&self.mailbox.folder)).await?;
-        let uidvalidity = folder.uid_validity.ok_or_else(|| {
-            let why = "the server gives no UIDVALIDITY, so its mails cannot be told apart";
-            Failed::Broken(why.to_owned())
-        })?;
-        let may_create = async_imap::types::Flag::MayCreate;
-        let can_mark = folder.permanent_flags.contains(&may_create);
-        let begin = self.begin(&mut line, uidvalidity).await?;
-        tracing::info!(uidvalidity, "The mailbox is being watched.");
+        let others = self.others(&mut line).await?;
+        let names = others.iter().map(|(name, _)| name.clone());
+        let names: Vec<String> =
+            std::iter::once(self.mailbox.folder.clone()).chain(names).collect();
+        self.ask(|told| MailboxAsk::Watches(names, told)).await?;
+        let mut all: Option<Instant> = None;
+        let mut main: Option<Place> = None;
         loop {
-            self.look(&mut line, uidvalidity, begin).await?;
-            self.ask(MailboxAsk::Looked).await?;
-            if can_mark {
-                self.mark(&mut line, uidvalidity).await?;
+            let (mut looked, mut missing) = (Vec::new(), Vec::new());
+            if all.is_none_or(|at| at.elapsed() >= self.mailbox.full_look) {
+                // The one that is waited in is selected last.
+                main = None;
+                for (name, kind) in &others {
+                    match self.visit(&mut line, name, *kind, can_clean).await {
+                        Ok(_) => looked.push(name.clone()),
+                        Err(Failed::Refused(why)) => missing.push((name.clone(), why)),
+                        Err(failed) => return Err(failed),
+                    }
+                }
+                all = Some(Instant::now());
             }
-            if can_clean {
-                self.clean(&mut line, uidvalidity).await?;
-            }
+            let place = match main.take() {
+                Some(place) => self.look_again(&mut line, place, can_clean).await?,
+                None => {
+                    let name = &self.mailbox.folder;
+                    let place = self.visit(&mut line, name, Kind::Main, can_clean).await;
+                    if let Err(Failed::Refused(why)) = &place {
+                        let missing = vec![(name.clone(), why.clone())];
+                        self.ask(|told| MailboxAsk::Looked(looked, missing, told)).await?;
+                        return Err(place.err().unwrap_or(Failed::Refused(String::new())));
+                    }
+                    place?
+                }
+            };
+            looked.push(place.name.clone());
+            main = Some(place);
+            self.ask(|told| MailboxAsk::Looked(looked, missing, told)).await?;
             // What the server told while we were busy it does not tell again once we idle.
             let mut news = false;
             while let Ok(told) = line.session.unsolicited_responses.try_recv() {
@@ -234,6 +277,97 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         }
     }
 
+    /// Selects a folder and looks at all of it.
+    async fn visit(
+        &self,
+        line: &mut Line,
+        name: &str,
+        kind: Kind,
+        can_clean: bool,
+    ) -> Result<Place, Failed> {
+        let progress = Progress::clone(&line.progress);
+        let folder = patient(&progress, "select", line.session.select(name)).await?;
+        let uidvalidity = folder.uid_validity.ok_or_else(|| {
+            let why = "the server gives no UIDVALIDITY, so its mails cannot be told apart";
+            Failed::Broken(why.to_owned())
+        })?;
+        let may_create = async_imap::types::Flag::MayCreate;
+        let can_mark = folder.permanent_flags.contains(&may_create);
+        let mut place = Place {
+            name: name.to_owned(),
+            uidvalidity,
+            kind,
+            can_mark,
+            next: folder.uid_next,
+            begin: Begin { not_before: None },
+        };
+        place.begin = self.begin(line, &place).await?;
+        tracing::info!(uidvalidity, "The mailbox is being watched.");
+        self.look_again(line, place, can_clean).await
+    }
+
+    /// Looks at all of the folder that is selected.
+    async fn look_again(
+        &self,
+        line: &mut Line,
+        mut place: Place,
+        can_clean: bool,
+    ) -> Result<Place, Failed> {
+        self.look(line, &place).await?;
+        place.next = None;
+        if place.can_mark {
+            self.mark(line, &place).await?;
+        }
+        if can_clean {
+            self.clean(line, &place).await?;
+        }
+        Ok(place)
+    }
+
+    /// The folders beside the one that mail comes to.
+    async fn others(&self, line: &mut Line) -> Result<Vec<(String, Kind)>, Failed> {
+        let main = &self.mailbox.folder;
+        let junk = match &self.mailbox.junk {
+            Junk::None => None,
+            Junk::Named(name) => Some(name.clone()),
+            Junk::Find => self.find_junk(line).await?,
+        };
+        let junk = junk.filter(|name| name != main);
+        let others = self.mailbox.others.iter().filter(|name| Some(*name) != junk.as_ref());
+        let others = others.map(|name| (name.clone(), Kind::Other));
+        Ok(junk.iter().map(|name| (name.clone(), Kind::Junk)).chain(others).collect())
+    }
+
+    /// The folder that the server marks as the one for junk (RFC 6154), or that bears one of the usual names.
+    async fn find_junk(&self, line: &mut Line) -> Result<Option<String>, Failed> {
+        let progress = Progress::clone(&line.progress);
+        let listed = async {
+            let stream = line.session.list(Some(""), Some("*"));
+            let stream = patient(&progress, "list", stream).await?;
+            let names: Vec<Name> =
+                patient(&progress, "list", stream.take(LISTED).try_collect()).await?;
+            Ok(names)
+        };
+        let names = match listed.await {
+            Ok(names) => names,
+            Err(Failed::Refused(why)) => {
+                tracing::warn!(
+                    why,
+                    "The server does not list its folders; none for junk is looked at."
+                );
+                return Ok(None);
+            }
+            Err(failed) => return Err(failed),
+        };
+        let is_marked = |name: &&Name| name.attributes().contains(&NameAttribute::Junk);
+        let is_named = |name: &&Name| {
+            let last = name.name().rsplit(name.delimiter().unwrap_or("/")).next();
+            last.is_some_and(|last| JUNK.iter().any(|known| known.eq_ignore_ascii_case(last)))
+        };
+        let found = names.iter().find(is_marked).or_else(|| names.iter().find(is_named));
+        Ok(found.map(|name| name.name().to_owned()))
+    }
+
     /// Asks the engine something.
     async fn ask<T>(&self, question: impl FnOnce(Told<T>) -> MailboxAsk) -> Result<T, Failed> {
         let (told, answer) = oneshot::channel();
@@ -242,14 +376,10 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         answer.map_err(|fault| Failed::Here(fault.to_string()))
     }
 
-    fn folder(&self, uidvalidity: u32) -> Folder {
-        Folder { name: self.mailbox.folder.clone(), uidvalidity }
-    }
-
     /// Where to begin in this folder: at its present end on the very first run, from the beginning
     /// of the desk's time when the server has numbered its mails anew.
-    async fn begin(&self, line: &mut Line, uidvalidity: u32) -> Result<Begin, Failed> {
-        let folder = self.folder(uidvalidity);
+    async fn begin(&self, line: &mut Line, place: &Place) -> Result<Begin, Failed> {
+        let (folder, uidvalidity) = (place.folder(), place.uidvalidity);
         let bookmark = self.ask(|told| MailboxAsk::Bookmark(folder, told)).await?;
         // A server dates mails to the second: one of the desk's first second is the desk's.
         let made = whole_second(bookmark.made);
@@ -263,7 +393,12 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                     uidvalidity,
                     "The server has numbered the folder anew; its mails are looked at again."
                 );
-                self.low_water(uidvalidity, 1).await?;
+                self.low_water(place, 1).await?;
+                Ok(Begin { not_before: Some(self.mailbox.since.unwrap_or(made).min(made)) })
+            }
+            // What lies in another folder may have come to this mailbox since the desk began.
+            (_, None) if place.kind != Kind::Main => {
+                self.low_water(place, 1).await?;
                 Ok(Begin { not_before: Some(self.mailbox.since.unwrap_or(made).min(made)) })
             }
             (_, None) => {
@@ -278,19 +413,15 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                     left = there.len(),
                     "First run: this many older mails are left where they are."
                 );
-                self.low_water(uidvalidity, first).await?;
+                self.low_water(place, first).await?;
                 Ok(Begin { not_before: self.mailbox.since })
             }
         }
     }
 
-    async fn low_water(&self, uidvalidity: u32, uid: u32) -> Result<(), Failed> {
-        let folder = self.folder(uidvalidity);
+    async fn low_water(&self, place: &Place, uid: u32) -> Result<(), Failed> {
+        let folder = place.folder();
         self.ask(|told| MailboxAsk::SetBookmark(folder, uid, told)).await
-    }
-
-    fn location(&self, uidvalidity: u32, uid: u32) -> Location {
-        Location { folder: self.mailbox.folder.clone(), uidvalidity, uid }
     }
 
     /// Hands mails to the store and waits until they are durable.
@@ -304,8 +435,8 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
 
     /// Marks on the server what is stored. Only a courtesy to people who look at the mailbox, so that a
     /// server that does not let it be is left alone.
-    async fn mark(&self, line: &mut Line, uidvalidity: u32) -> Result<(), Failed> {
-        let folder = self.folder(uidvalidity);
+    async fn mark(&self, line: &mut Line, place: &Place) -> Result<(), Failed> {
+        let folder = place.folder();
         let uids = self.ask(|told| MailboxAsk::ToMark(folder.clone(), told)).await?;
         if uids.is_empty() {
             return Ok(());
@@ -319,8 +450,8 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     }
 
     /// Takes the desk's own older witnesses out of the folder.
-    async fn clean(&self, line: &mut Line, uidvalidity: u32) -> Result<(), Failed> {
-        let folder = self.folder(uidvalidity);
+    async fn clean(&self, line: &mut Line, place: &Place) -> Result<(), Failed> {
+        let folder = place.folder();
         let uids = self.ask(|told| MailboxAsk::Spent(folder.clone(), told)).await?;
         if uids.is_empty() {
             return Ok(());
@@ -377,6 +508,39 @@ async fn store(line: &mut Line, set: &str, command: &str) -> Result<(), Failed> 
 
 fn whole_second(moment: Moment) -> Moment {
     Moment::from_timestamp(moment.timestamp(), 0).unwrap_or(moment)
+}
+
+/// What a folder is to the desk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The one that mail comes to.
+    Main,
+    /// The one for what the host takes for junk.
+    Junk,
+    /// One that a mail may have been moved to.
+    Other,
+}
+
+/// A folder that is looked at.
+struct Place {
+    name: String,
+    uidvalidity: u32,
+    kind: Kind,
+    /// Whether mails can be marked in it.
+    can_mark: bool,
+    /// What the server said would be the next number, as the folder was selected.
+    next: Option<u32>,
+    begin: Begin,
+}
+
+impl Place {
+    fn folder(&self) -> Folder {
+        Folder { name: self.name.clone(), uidvalidity: self.uidvalidity }
+    }
+
+    fn location(&self, uid: u32) -> Location {
+        Location { folder: self.name.clone(), uidvalidity: self.uidvalidity, uid }
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -338,6 +338,7 @@ impl Opener<'_> {
             keys: Vec::new(),
             certificates: Vec::new(),
             revoked: Vec::new(),
+            junk: raw.junk,
             from_before: false,
             unwitnessed: false,
             return_token: None,
@@ -413,6 +414,7 @@ impl Opener<'_> {
             keys,
             certificates,
             revoked,
+            junk: raw.junk,
             from_before: false,
             unwitnessed: false,
             return_token: self.address.and_then(|address| return_token(address, &to)),
@@ -636,7 +638,7 @@ mod tests {
         let known = Directory::default();
         let opener = Opener { keyring: &desk, known: &known, address: None, limits: LIMITS };
         let bytes = mail.into_bytes();
-        opener.open(&RawMail { bytes, received: at, arrived: at, oversize: false })
+        opener.open(&RawMail { bytes, received: at, arrived: at, oversize: false, junk: false })
     }
 
     #[test]

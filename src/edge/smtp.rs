@@ -271,8 +271,8 @@ impl Courier {
         self.connection.is_none()
     }
 
-    /// What the server is asked to report about a mail: everything about a notice, nothing about what
-    /// answers a stranger (RFC 3834, 4). Never the mail itself (RFC 3461, 4.3): it would travel once
+    /// What the server is asked to report about a mail: everything about a notice, failures alone about what
+    /// answers a stranger. Never the mail itself (RFC 3461, 4.3): it would travel once
     /// more.
     fn asked_reports(&self, row: &Outgoing) -> (Vec<MailParameter>, Vec<RcptParameter>) {
         let size = self
@@ -298,9 +298,10 @@ impl Courier {
                 rcpt("NOTIFY", "SUCCESS,FAILURE,DELAY"),
                 rcpt("ORCPT", &format!("rfc822;{}", row.recipient)),
             ],
-            Purpose::Acknowledgement | Purpose::Key | Purpose::ClockProbe => {
-                vec![rcpt("NOTIFY", "NEVER")]
-            }
+            // Of what answers a stranger only that it did not arrive: a word that it did would go to whoever
+            // runs the address that somebody made up (RFC 3834, 4).
+            Purpose::Acknowledgement | Purpose::Key => vec![rcpt("NOTIFY", "FAILURE")],
+            Purpose::ClockProbe => vec![rcpt("NOTIFY", "NEVER")],
             Purpose::Answer
             | Purpose::Relay
             | Purpose::Transcript

@@ -24,7 +24,7 @@ mod outbox;
 mod witness;
 
 /// The form of the database that this version writes.
-const SCHEMA: u8 = 3;
+const SCHEMA: u8 = 4;
 
 /// The store, open.
 #[derive(Debug)]
@@ -97,7 +97,11 @@ impl Sqlite {
     pub fn open_alone(path: &Path, passphrase: &Passphrase) -> Result<Self, Fault> {
         let (store, schema) = Self::open_any(path, passphrase)?;
         let place = || "bringing the database to this version".to_owned();
-        let steps = [include_str!("sqlite/upgrade_2.sql"), include_str!("sqlite/upgrade_3.sql")];
+        let steps = [
+            include_str!("sqlite/upgrade_2.sql"),
+            include_str!("sqlite/upgrade_3.sql"),
+            include_str!("sqlite/upgrade_4.sql"),
+        ];
         let sql = steps.get(usize::from(schema.saturating_sub(1))..).unwrap_or_default().concat();
         if !sql.is_empty() {
             store.db.execute_batch(&format!("BEGIN IMMEDIATE; {sql} COMMIT;")).at(place)?;

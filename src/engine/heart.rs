@@ -46,12 +46,21 @@ impl Engine {
         Ok(())
     }
 
-    /// The folders that are looked at from here on, and how often each.
-    pub fn looks_at(&mut self, folders: &[String], every_s: u64) {
-        let now = self.now();
-        let look = Look { from: now, ended: None };
-        self.heart.folders = folders.iter().map(|name| (name.clone(), look.clone())).collect();
+    /// Mail comes to this folder, which is looked at so often.
+    pub fn looks_every(&mut self, folder: &str, every_s: u64) {
+        folder.clone_into(&mut self.main_folder);
         self.heart.full_look_s = every_s;
+        self.looks_at(&[folder.to_owned()]);
+    }
+
+    /// The folders that are looked at from here on.
+    pub(super) fn looks_at(&mut self, folders: &[String]) {
+        let new = || Look { from: self.now(), ended: None };
+        let look = |name: &String| {
+            let known = self.heart.folders.get(name).cloned();
+            (name.clone(), known.unwrap_or_else(new))
+        };
+        self.heart.folders = folders.iter().map(look).collect();
     }
 
     /// Something is wrong, or well again. News are written down at once.
@@ -84,7 +93,11 @@ impl Engine {
             return Ok(());
         }
         {
-            let store = lock(&self.store);
+            let mut store = lock(&self.store);
+            if store.note(Note::MissedSeen)?.is_some() {
+                self.heart.missed.values_mut().for_each(|missed| missed.count = 0);
+                store.set_note(Note::MissedSeen, None)?;
+            }
             self.heart.room = store.room()?;
             self.heart.waits = store.overdue(later(now, -OVERDUE))?;
             self.heart.unopened = store.unopened()?;

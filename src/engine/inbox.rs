@@ -6,7 +6,7 @@ use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::heart::Ailment;
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names;
-use crate::domain::facts::names::{Fresh, Moment, Span};
+use crate::domain::facts::names::{Digest, Fresh, Moment, Span};
 use crate::domain::intake::classify;
 use crate::domain::intake::classify::{Arrival, OWN_MAIL};
 use crate::edge::imap::{MailboxAsk, Told, Troubled};
@@ -50,6 +50,7 @@ impl Engine {
         }
         if let MailboxAsk::Keep(mails, marked, _) = &ask {
             self.look_for_a_later_history(mails, marked)?;
+            self.find_missed(mails)?;
         }
         let now = self.now();
         self.hear_of_the_mailbox(&ask, now);
@@ -68,7 +69,9 @@ impl Engine {
                 tell(told, store.set_trouble(&at, &Foreign::line(&why, 200).to_string(), now));
             }
             MailboxAsk::Unreachable(_) => {}
-            MailboxAsk::Looked(told) => tell(told, Ok(())),
+            MailboxAsk::Looked(_, _, told)
+            | MailboxAsk::Watches(_, told)
+            | MailboxAsk::Missed(_, _, told) => tell(told, Ok(())),
             // The mark says that this history has it; what another one has marked stays as it is.
             MailboxAsk::ToMark(_, told) | MailboxAsk::Spent(_, told) if held => {
                 tell(told, Ok(Vec::new()));
@@ -114,16 +117,51 @@ impl Engine {
 
     /// What a word of the mailbox's says of how it is.
     fn hear_of_the_mailbox(&mut self, ask: &MailboxAsk, now: Moment) {
-        if let MailboxAsk::Looked(..) = ask {
-            self.witness.awaits_mailbox = false;
-            self.ail(Ailment::Mailbox, None);
-            for look in self.heart.folders.values_mut() {
-                look.ended = Some(now);
+        if let MailboxAsk::Watches(folders, _) = ask {
+            self.looks_at(folders);
+        }
+        if let MailboxAsk::Looked(looked, missing, _) = ask {
+            self.found = 0;
+            for name in looked {
+                if let Some(look) = self.heart.folders.get_mut(name) {
+                    look.ended = Some(now);
+                }
             }
+            // What is waited for is the folder that mail comes to; the others stop nothing.
+            if looked.contains(&self.main_folder) {
+                self.witness.awaits_mailbox = false;
+                self.ail(Ailment::Mailbox, None);
+            }
+            let missing: Vec<String> =
+                missing.iter().map(|(name, why)| format!("{name} ({why})")).collect();
+            let missing = Foreign::line(&missing.join(", "), 300).to_string();
+            self.ail(Ailment::Folder, (!missing.is_empty()).then_some(missing));
+        }
+        if let MailboxAsk::Missed(folder, uids, _) = ask {
+            let count = uids.len();
+            tracing::warn!(count, "Mails came and were gone before the desk had them.");
+            self.heart.misses(folder, uids, now);
+            // The other folders were looked at just before.
+            self.found = self.heart.finds(self.found);
+            self.beat = None;
         }
         if let MailboxAsk::Unreachable(why) = ask {
             self.ail(Ailment::Mailbox, Some(Foreign::line(why, 200).to_string()));
         }
+    }
+
+    /// Mails that nobody had seen came from another folder than the one that mail comes to: they may be some
+    /// that were missed there.
+    fn find_missed(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault> {
+        let mut found = 0_u64;
+        for (location, mail) in mails {
+            let elsewhere = location.as_ref().is_some_and(|at| at.folder != self.main_folder);
+            if elsewhere && !lock(&self.store).knows(Digest::of(&mail.bytes))? {
+                found = found.saturating_add(1);
+            }
+        }
+        self.found = self.found.saturating_add(self.heart.finds(found));
+        Ok(())
     }
 
     /// Opens and decides on the mails that wait, a batch at a time; says how many it did.

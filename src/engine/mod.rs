@@ -120,6 +120,9 @@ pub struct Engine {
     /// How the desk is, and when that was last written down.
     heart: Heart,
     beat: Option<Moment>,
+    /// The folder that mail comes to, and how many mails were just found in others that nobody had seen.
+    main_folder: String,
+    found: u64,
     /// Whether a mail to ourselves is sent each day, whatever there is to do.
     probes_daily: bool,
 }
@@ -193,6 +196,8 @@ impl Engine {
             door: Door::default(),
             heart: Heart::default(),
             beat: None,
+            main_folder: String::new(),
+            found: 0,
             probes_daily: false,
         };
         engine.wake(env!("CARGO_PKG_VERSION"))?;

@@ -26,6 +26,8 @@ pub struct RawMail {
     pub arrived: Moment,
     /// Whether the rest stays on the server because it is too large.
     pub oversize: bool,
+    /// Whether it lay in the folder for junk.
+    pub junk: bool,
 }
 
 /// A mail that waits to be opened.
@@ -499,6 +501,8 @@ pub enum Note {
     SignIn,
     /// How the desk is.
     Heart,
+    /// That the operator has seen to mails that were missed.
+    MissedSeen,
     /// A word of the operator's about the clock that a running desk has not heard yet.
     ClockWord,
 }
@@ -510,6 +514,7 @@ impl Note {
         match self {
             Self::SignIn => "note:sign-in",
             Self::Heart => "note:heart",
+            Self::MissedSeen => "note:missed-seen",
             Self::ClockWord => "note:clock-word",
         }
     }

@@ -284,7 +284,7 @@ impl PostOffice {
         mail.extend(bytes);
         self.file(from, DESK, &mail)?;
         let arrived = self.clock.now();
-        let raw = RawMail { bytes: mail, received: now, arrived, oversize: false };
+        let raw = RawMail { bytes: mail, received: now, arrived, oversize: false, junk: false };
         self.running()?.take_in(&[(None, raw)])?;
         // A mail was kept, and not opened.
         self.cut().map(drop)
@@ -298,7 +298,8 @@ impl PostOffice {
         let now = self.now();
         let mut mail = format!("Return-Path: <{from}>\r\nDelivered-To: {DESK}\r\n").into_bytes();
         mail.extend(bytes);
-        let raw = RawMail { bytes: mail, received: now, arrived: now, oversize: false };
+        let raw =
+            RawMail { bytes: mail, received: now, arrived: now, oversize: false, junk: false };
         Ok(self.engine()?.trial(&raw, SystemEntropy.fresh()?))
     }
 
@@ -390,7 +391,8 @@ impl PostOffice {
                 self.meanwhile.take_if(|(who, _)| who.address() == row.recipient)
             {
                 let now = self.now();
-                let raw = RawMail { bytes, received: now, arrived: now, oversize: false };
+                let raw =
+                    RawMail { bytes, received: now, arrived: now, oversize: false, junk: false };
                 self.running()?.take_in(&[(None, raw)])?;
                 while self.running()?.work_inbox()? > 0 {}
             }
@@ -432,7 +434,7 @@ impl PostOffice {
             let bytes = [own.as_bytes(), bytes].concat();
             let received = later(now, self.server_ahead);
             let arrived = self.clock.now();
-            let raw = RawMail { bytes, received, arrived, oversize: false };
+            let raw = RawMail { bytes, received, arrived, oversize: false, junk: false };
             self.running()?.take_in(&[(None, raw)])?;
             return Ok(Outcome::Accepted("250 taken".to_owned()));
         }
@@ -472,7 +474,13 @@ impl PostOffice {
         let keyring = keyring.ok_or_else(|| Fault::new("nobody has a key", ""))?;
         let opener = Opener { keyring, known: &known, address: None, limits: LIMITS };
         let now = self.now();
-        let raw = RawMail { bytes: bytes.to_vec(), received: now, arrived: now, oversize: false };
+        let raw = RawMail {
+            bytes: bytes.to_vec(),
+            received: now,
+            arrived: now,
+            oversize: false,
+            junk: false,
+        };
         let letter = opener.open(&raw);
         let outer = Mime::parse(bytes).map_err(|_| Fault::new("a mail is too complex", ""))?;
         Ok(Read {

@@ -214,6 +214,7 @@ fn main() {
         received: bench.now,
         arrived: bench.now,
         oversize: false,
+        junk: false,
     };
     let seal = |mail: &(Mail, Written), to: &Certificate| {
         let sealed = make(&desk, &sender, &mail.0, &mail.1, Some(to), bench.now);

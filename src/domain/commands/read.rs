@@ -127,6 +127,8 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         Some(at) => format!("answered {}", say(at)),
         None => format!("a person's answer is owed by {}", say(schedule::human_due(incident))),
     };
+    let unreached = incident.reporter.unreached_words().map(|words| format!("{answered}; {words}"));
+    let answered = unreached.unwrap_or(answered);
     let rows = [
         ("state", incident.status.word().to_owned()),
         ("reporter", answered),

@@ -9,6 +9,7 @@ use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Delivery, Event, Purpose, Recipient};
 use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, TaskId};
 use crate::domain::model::desk::Desk;
+use crate::domain::model::incident::Status;
 use crate::domain::outgoing::mail::{Label, Mail, Words};
 use crate::domain::outgoing::texts;
 
@@ -47,6 +48,10 @@ pub fn leaves(desk: &Desk, label: &Label) -> Leave {
         let person = desk.roster.person(id);
         let entitled = person.is_some_and(|person| incident.is_for_what_they_had(person));
         return if entitled { Leave::Now } else { Leave::Never };
+    }
+    // What the team took for spam meanwhile is answered by nobody.
+    if label.purpose == Purpose::Acknowledgement && incident.status == Status::Spam {
+        return Leave::Never;
     }
     let Purpose::Notice { notice, number } = &label.purpose else {
         return Leave::Now;

@@ -244,7 +244,10 @@ fn notes(letter: &Letter) -> Vec<&'static str> {
     let cut = letter.text_cut.then_some(
         "its text is longer than the desk reads: the END IS MISSING here; the mail is kept whole",
     );
-    failure.into_iter().chain(html).chain(odd).chain(cut).collect()
+    let junk = letter
+        .junk
+        .then_some("it lay in the mailbox's folder for JUNK: your host took it for that");
+    failure.into_iter().chain(html).chain(odd).chain(cut).chain(junk).collect()
 }
 
 /// Who a recipient is, for the team.

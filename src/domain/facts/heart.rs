@@ -107,6 +107,17 @@ pub struct Look {
     pub ended: Option<Moment>,
 }
 
+/// Mails that came and were gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// The highest of their numbers: up to it all were counted.
+    pub up_to: u32,
+    /// How many have not been found elsewhere.
+    pub count: u64,
+    /// Since when.
+    pub since: Moment,
+}
+
 /// How the desk is. Written at least once a minute while it runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -135,6 +146,8 @@ pub struct Heart {
     pub probe: Option<Moment>,
     /// The newest moment of which the desk was sure.
     pub sure: Option<Moment>,
+    /// Mails that came to a folder and were gone before they could be taken in.
+    pub missed: BTreeMap<String, Missed>,
     /// What is wrong.
     pub down: BTreeMap<Ailment, Down>,
     /// What the operators were mailed.
@@ -157,6 +170,29 @@ impl Heart {
             clamp(&mut told.at);
             told.gone.iter_mut().for_each(clamp);
         }
+    }
+
+    /// Takes in that mails came to a folder and were gone.
+    pub fn misses(&mut self, folder: &str, uids: &[u32], now: Moment) {
+        let begin = Missed { up_to: 0, count: 0, since: now };
+        let missed = self.missed.entry(folder.to_owned()).or_insert(begin);
+        let new = uids.iter().filter(|uid| **uid > missed.up_to).count();
+        if missed.count == 0 {
+            missed.since = now;
+        }
+        missed.count = missed.count.saturating_add(u64::try_from(new).unwrap_or(u64::MAX));
+        missed.up_to = uids.iter().copied().max().unwrap_or(0).max(missed.up_to);
+    }
+
+    /// Takes in that so many mails were found in another folder that nobody had seen: they may be those. Gives
+    /// how many are more than were missed.
+    pub fn finds(&mut self, mut found: u64) -> u64 {
+        for missed in self.missed.values_mut() {
+            let here = found.min(missed.count);
+            missed.count = missed.count.saturating_sub(here);
+            found = found.saturating_sub(here);
+        }
+        found
     }
 
     /// Takes in that something is wrong, or well again. Says whether that is news.

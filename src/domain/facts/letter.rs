@@ -325,6 +325,8 @@ pub struct Letter {
     /// Pinned certificates that something in this mail revokes, wholly or in part: by the key itself,
     /// so it does not matter who sent it.
     pub revoked: Vec<AttachedKey>,
+    /// Whether the mailbox's host took it for junk: it lay in that folder.
+    pub junk: bool,
     /// Whether it is from before the desk began: it is taken in, and answered by nobody but people.
     pub from_before: bool,
     /// Whether the desk does not know, as it takes it in, if its history is the newest: then it may have

@@ -13,7 +13,7 @@ use crate::domain::decide::decision::Decision;
 use crate::domain::decide::letters::{join, note};
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
-use crate::domain::facts::event::{Author, Event, Opening, Purpose, ReporterKey};
+use crate::domain::facts::event::{Author, Event, Opening, Purpose, Recipient, ReporterKey};
 use crate::domain::facts::letter::{Attachment, DeliveryReport, Fate, KeyRank, Letter, Shape};
 use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, Span, later};
 use crate::domain::facts::refusal::Refusal;
@@ -21,9 +21,13 @@ use crate::domain::intake::acknowledge::{acknowledgement, answer_address, draw_h
 use crate::domain::intake::binding::{Binding, bind};
 use crate::domain::intake::{command_mail, copies, key_request};
 use crate::domain::model::desk::Desk;
+use crate::domain::model::incident::Status;
 use crate::domain::model::roster::Person;
 use crate::domain::outgoing::mail::Label;
 use crate::domain::outgoing::texts;
+
+/// What came into the folder for junk is acknowledged after so long, unless the team says that it is that.
+const JUNK_WAITS: Span = Span::hours(4);
 
 /// What the desk calls a mail of its own.
 pub const OWN_MAIL: &str = "own mail";
@@ -127,6 +131,10 @@ fn returned(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Dec
     if report.fate != Fate::Failed {
         return work.done();
     }
+    if label.purpose == Purpose::Acknowledgement {
+        tell_of_unreached(&mut work, id, report);
+        return work.done();
+    }
     // Never about an alert, which would come back as well; and once an hour for each recipient,
     // however many reports somebody forges.
     let quiet = matches!(label.purpose, Purpose::Alert | Purpose::Waiting);
@@ -144,6 +152,34 @@ fn returned(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Dec
         );
     }
     work.done()
+}
+
+/// An acknowledgement did not arrive: it is noted on the incident, once. The team is mailed of a report that was
+/// sealed or that they have taken up; of all others, which may bear any address, they see it where they look.
+fn tell_of_unreached(work: &mut Work<'_>, id: &MessageId, report: &DeliveryReport) {
+    let Some(incident) = work.incident.clone() else { return };
+    if incident.reporter.unreached.is_some() {
+        return;
+    }
+    let status = report.status.clone();
+    work.add(Event::Reported { message_id: id.clone(), fate: Fate::Failed, status });
+    let sealed = incident.letters.first().is_some_and(|letter| letter.protection.is_encrypted());
+    if !sealed && incident.status != Status::Accepted {
+        return;
+    }
+    let lines = [
+        "A mail server reports that our acknowledgement to the reporter was not delivered.".to_owned(),
+        "They may not know that their report arrived. The word may be forged; nothing was changed by it."
+            .to_owned(),
+    ];
+    let next = "look in the report for another way to reach them.";
+    relay::alert(
+        work,
+        Some(&Recipient::Reporter),
+        "The acknowledgement did not arrive",
+        &lines,
+        next,
+    );
 }
 
 /// Notes in the ledger what a report says of a notice. A report that says the same again is no news,
@@ -340,8 +376,11 @@ fn report(
     });
     let reporter = answer_address(desk, letter);
     let answered = reporter.is_some() && !letter.from_before;
-    let acknowledge = answered
-        .then(|| desk.limits.acknowledge_at(&desk.settings, encrypted, letter.arrived, now));
+    let at = || desk.limits.acknowledge_at(&desk.settings, encrypted, letter.arrived, now);
+    // Whoever wrote what the host takes for junk may not be whom it names: the team looks first, and by
+    // `/spam` nobody is answered.
+    let junk_waits = letter.junk.then(|| later(letter.arrived, JUNK_WAITS));
+    let acknowledge = answered.then(|| junk_waits.into_iter().fold(at(), Moment::max));
     let deferred = author.is_none() && desk.limits.defers(&desk.settings, encrypted, now);
     let opening = Opening {
         playbook: playbook.digest,

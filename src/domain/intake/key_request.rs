@@ -141,6 +141,7 @@ mod tests {
             keys: Vec::new(),
             certificates: Vec::new(),
             revoked: Vec::new(),
+            junk: false,
             from_before: false,
             unwitnessed: false,
             return_token: None,

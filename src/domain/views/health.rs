@@ -280,6 +280,14 @@ pub fn troubles(heart: Option<&Heart>, runs: Runs, now: Moment) -> Vec<Trouble> 
             heart.not_looked_at(now).and_then(|(name, since)| trouble(Ailment::Look, since, name)),
         );
     }
+    // They may be found in another folder at the next look at all.
+    let missed = heart.missed.iter().filter(|(_, missed)| missed.count > 0);
+    all.extend(missed.filter_map(|(name, missed)| {
+        let count = missed.count;
+        let why = format!("{count} mails came into {name} and were gone before the desk had them");
+        let is_long = now > later(missed.since, heart.often());
+        is_long.then(|| trouble(Ailment::Missed, missed.since, &why)).flatten()
+    }));
     let unopened =
         heart.unopened.filter(|at| now > later(*at, UNOPENED) && !is_down(Ailment::Disk));
     all.extend(unopened.and_then(|since| trouble(Ailment::Intake, since, "")));
@@ -313,11 +321,16 @@ impl Heart {
         self.folders.values().all(|look| look.ended.is_none_or(|ended| Some(ended) < self.started))
     }
 
-    /// The folder that was not looked at for too long, and since when.
-    fn not_looked_at(&self, now: Moment) -> Option<(&str, Moment)> {
+    /// The time within which everything was looked at more than once.
+    fn often(&self) -> Span {
         let seconds = i64::try_from(self.full_look_s).unwrap_or(i64::MAX / 1_000);
         let often = Span::try_seconds(seconds).and_then(|span| span.checked_mul(LOOKS));
-        let patience = often.unwrap_or(Span::hours(1)).max(LOOKS_AT_LEAST);
+        often.unwrap_or_else(|| Span::hours(1))
+    }
+
+    /// The folder that was not looked at for too long, and since when.
+    fn not_looked_at(&self, now: Moment) -> Option<(&str, Moment)> {
+        let patience = self.often().max(LOOKS_AT_LEAST);
         let since = |look: &crate::domain::facts::heart::Look| {
             look.ended.map_or(look.from, |ended| ended.max(look.from))
         };

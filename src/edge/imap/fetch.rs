@@ -13,7 +13,7 @@ use futures::TryStreamExt;
 use crate::domain::facts::names::{Digest, Moment};
 use crate::edge::imap::plan::{Head, Heads, How, Suspects};
 use crate::edge::imap::wire::{Progress, patient};
-use crate::edge::imap::{Begin, Failed, Line, MailboxAsk, Watch, uid_set};
+use crate::edge::imap::{Begin, Failed, Kind, Line, MailboxAsk, Place, Watch, uid_set};
 use crate::ports::store::RawMail;
 
 /// Bytes that are asked for at once of one mail.
@@ -24,8 +24,22 @@ const MARGIN: u64 = 1024 * 1024;
 const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 /// What is kept of a mail that is too large, after its headers.
 const OVERSIZE_BYTES: usize = 64 * 1024;
+/// More mails than these are not gone at once; where a server says so it is wrong.
+const GONE_MAX: u32 = 1_000;
 /// Mails that are asked about at once.
 const ASKED: usize = 500;
+
+/// The numbers, from one on, that are neither there nor known: mails that came and were gone before they could
+/// be taken in. A server gives each number once (RFC 9051, 2.3.1.1), and says which is next; one that says too
+/// much is not believed.
+fn gone(low: u32, there: &[u32], next: Option<u32>, known: &BTreeSet<u32>) -> Vec<u32> {
+    let last = there.last().copied().unwrap_or_else(|| low.saturating_sub(1));
+    let believed = next.filter(|next| next.saturating_sub(last) <= GONE_MAX);
+    let end = believed.unwrap_or(0).max(last.saturating_add(1));
+    let there: BTreeSet<u32> = there.iter().copied().collect();
+    let all = (low.max(1)..end).filter(|uid| !there.contains(uid) && !known.contains(uid));
+    all.take(usize::try_from(GONE_MAX).unwrap_or(usize::MAX)).collect()
+}
 
 /// The longest literal that is begun, where mails of so many bytes are read.
 pub(super) fn literal_max(size_max: u32) -> u64 {
@@ -60,13 +74,8 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     }
 
     /// Looks at the whole folder above the low-water mark and takes in what is not stored.
-    pub(super) async fn look(
-        &self,
-        line: &mut Line,
-        uidvalidity: u32,
-        begin: Begin,
-    ) -> Result<(), Failed> {
-        let folder = self.folder(uidvalidity);
+    pub(super) async fn look(&self, line: &mut Line, place: &Place) -> Result<(), Failed> {
+        let folder = place.folder();
         let bookmark = self.ask(|told| MailboxAsk::Bookmark(folder.clone(), told)).await?;
         let low = bookmark.low_water.unwrap_or(1);
         let uids = self.uids(line, low).await?;
@@ -75,9 +84,9 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let is_new = |uid: &u32| !known.contains(uid) && !troubled.all.contains(uid);
         let new = uids.iter().copied().filter(is_new).chain(troubled.again.iter().copied());
         let mut not_ours = BTreeSet::new();
-        let new = self.with_suspects(|suspects| suspects.order(new.collect()));
+        let new = self.with_suspects(place, |suspects| suspects.order(new.collect()));
         for asked in new.chunks(ASKED) {
-            not_ours.extend(self.take(line, uidvalidity, asked, begin).await?);
+            not_ours.extend(self.take(line, place, asked).await?);
         }
         // Only what is stored, or was there before the desk, or is known to be in trouble, is behind us: a
         // mail that the server listed and did not hand out is asked for again.
@@ -85,45 +94,46 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let troubled = self.ask(|told| MailboxAsk::Troubled(folder, told)).await?;
         let behind =
             |uid: &u32| known.contains(uid) || not_ours.contains(uid) || troubled.all.contains(uid);
+        let steady = place.kind == Kind::Main && place.begin.not_before.is_none();
+        let gone = if steady { gone(low, &uids, place.next, &known) } else { Vec::new() };
+        if !gone.is_empty() {
+            let name = place.name.clone();
+            self.ask(|told| MailboxAsk::Missed(name, gone, told)).await?;
+        }
         let missing = uids.iter().find(|uid| !behind(uid));
         let next = uids.last().map(|last| last.saturating_add(1));
         if let Some(up_to) = missing.copied().or(next) {
-            self.low_water(uidvalidity, up_to).await?;
+            self.low_water(place, up_to).await?;
         }
         Ok(())
     }
 
-    fn with_suspects<T>(&self, look: impl FnOnce(&mut Suspects) -> T) -> T {
-        look(&mut self.suspects.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_suspects<T>(&self, place: &Place, look: impl FnOnce(&mut Suspects) -> T) -> T {
+        let mut all = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        look(all.entry(place.name.clone()).or_default())
     }
 
     /// Takes mails in, together as long as that goes well; gives those that are older than the desk and none
     /// of its business.
-    async fn take(
-        &self,
-        line: &mut Line,
-        uidvalidity: u32,
-        uids: &[u32],
-        begin: Begin,
-    ) -> Result<Vec<u32>, Failed> {
+    async fn take(&self, line: &mut Line, place: &Place, uids: &[u32]) -> Result<Vec<u32>, Failed> {
         let mut not_ours = Vec::new();
         let mut rest = uids;
         while !rest.is_empty() {
-            let together = self.with_suspects(|suspects| suspects.together());
+            let together = self.with_suspects(place, |suspects| suspects.together());
             let (batch, later) = rest.split_at(together.min(rest.len()));
-            let taken = self.take_batch(line, uidvalidity, batch, begin).await;
+            let taken = self.take_batch(line, place, batch).await;
             match taken {
                 Ok(older) => {
-                    self.with_suspects(|suspects| suspects.went_well(batch));
+                    self.with_suspects(place, |suspects| suspects.went_well(batch));
                     not_ours.extend(older);
                     rest = later;
                 }
                 Err(failed @ (Failed::Refused(_) | Failed::Broken(_))) => {
                     let is_refused = matches!(failed, Failed::Refused(_));
                     let how = if is_refused { How::Refused } else { How::Broken };
-                    let left = self.with_suspects(|suspects| suspects.failed(batch, how));
+                    let left = self.with_suspects(place, |suspects| suspects.failed(batch, how));
                     if let Some(uid) = left {
-                        self.leave(uidvalidity, uid, failed.why()).await?;
+                        self.leave(place, uid, failed.why()).await?;
                     }
                     if !is_refused {
                         return Err(failed);
@@ -137,26 +147,25 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         Ok(not_ours)
     }
 
-    async fn leave(&self, uidvalidity: u32, uid: u32, why: &str) -> Result<(), Failed> {
+    async fn leave(&self, place: &Place, uid: u32, why: &str) -> Result<(), Failed> {
         tracing::warn!(uid, why, "The server does not hand out a mail; it is left where it is.");
-        let (folder, why) = (self.folder(uidvalidity), why.to_owned());
+        let (folder, why) = (place.folder(), why.to_owned());
         self.ask(|told| MailboxAsk::Trouble(folder, uid, why, told)).await
     }
 
     async fn take_batch(
         &self,
         line: &mut Line,
-        uidvalidity: u32,
+        place: &Place,
         uids: &[u32],
-        begin: Begin,
     ) -> Result<Vec<u32>, Failed> {
-        let heads = self.heads(line, uids, begin).await?;
+        let heads = self.heads(line, uids, place.begin).await?;
         let mut not_ours = Vec::new();
         let mut wanted: Vec<(u32, Head)> = Vec::new();
         for uid in uids {
             let head = heads.of_mail(*uid);
             let is_older = |from| head.received.is_some_and(|received| received < from);
-            if begin.not_before.is_some_and(is_older) {
+            if place.begin.not_before.is_some_and(is_older) {
                 not_ours.push(*uid);
             } else {
                 wanted.push((*uid, head));
@@ -175,14 +184,14 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             small.push((uid, head));
             bytes = bytes.saturating_add(u64::from(size));
             if bytes >= BATCH_BYTES {
-                self.take_small(line, uidvalidity, &std::mem::take(&mut small)).await?;
+                self.take_small(line, place, &std::mem::take(&mut small)).await?;
                 bytes = 0;
             }
         }
-        self.take_small(line, uidvalidity, &small).await?;
+        self.take_small(line, place, &small).await?;
         for (uid, head) in single {
             let read = self.read(line, uid, head).await?;
-            self.keep_read(uidvalidity, vec![(uid, head, read)]).await?;
+            self.keep_read(place, vec![(uid, head, read)]).await?;
         }
         Ok(not_ours)
     }
@@ -210,7 +219,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     async fn take_small(
         &self,
         line: &mut Line,
-        uidvalidity: u32,
+        place: &Place,
         mails: &[(u32, Head)],
     ) -> Result<(), Failed> {
         if mails.is_empty() {
@@ -236,10 +245,10 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             }
         }
         drop(fetched);
-        self.keep_read(uidvalidity, whole).await?;
+        self.keep_read(place, whole).await?;
         for (uid, head) in missing {
             let read = self.read(line, uid, head).await?;
-            self.keep_read(uidvalidity, vec![(uid, head, read)]).await?;
+            self.keep_read(place, vec![(uid, head, read)]).await?;
         }
         Ok(())
     }
@@ -307,11 +316,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         Ok(answers)
     }
 
-    async fn keep_read(
-        &self,
-        uidvalidity: u32,
-        mails: Vec<(u32, Head, Read)>,
-    ) -> Result<(), Failed> {
+    async fn keep_read(&self, place: &Place, mails: Vec<(u32, Head, Read)>) -> Result<(), Failed> {
         if mails.is_empty() {
             return Ok(());
         }
@@ -322,9 +327,26 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                 marked.push(Digest::of(&bytes));
             }
             let received = head.received.unwrap_or(arrived).min(arrived);
-            let raw = RawMail { bytes, received, arrived, oversize };
-            keep.push((Some(self.location(uidvalidity, uid)), raw));
+            let junk = place.kind == Kind::Junk;
+            let raw = RawMail { bytes, received, arrived, oversize, junk };
+            keep.push((Some(place.location(uid)), raw));
         }
         self.keep(keep, marked).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_and_went_leaves_a_gap_in_the_numbers() {
+        let known: BTreeSet<u32> = [3, 5].into();
+        assert_eq!(gone(3, &[4, 6, 9], None, &known), [7, 8]);
+        assert_eq!(gone(3, &[4, 6, 9], Some(12), &known), [7, 8, 10, 11]);
+        assert_eq!(gone(3, &[], Some(7), &known), [4, 6]);
+        assert!(gone(3, &[], None, &known).is_empty());
+        assert!(gone(3, &[4], Some(4_000_000_000), &known).is_empty(), "not believed");
+        assert_eq!(gone(1, &[u32::MAX], None, &known).len(), 1_000);
     }
 }

@@ -34,14 +34,15 @@ impl Inbox for Sqlite {
         let tx = self.db.transaction().at(place)?;
         for (location, mail) in mails {
             let raw = Digest::of(&mail.bytes).to_string();
-            let sql = "INSERT OR IGNORE INTO inbox (raw, bytes, received, arrived, oversize)
-                       VALUES (?1, ?2, ?3, ?4, ?5)";
+            let sql = "INSERT OR IGNORE INTO inbox (raw, bytes, received, arrived, oversize, junk)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let row = params![
                 raw,
                 mail.bytes,
                 millis(mail.received),
                 millis(mail.arrived),
-                mail.oversize
+                mail.oversize,
+                mail.junk
             ];
             tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
             if let Some(at) = location {
@@ -64,7 +65,7 @@ impl Inbox for Sqlite {
 
     fn waiting(&self, max: u32) -> Result<Vec<Waiting>, Fault> {
         let place = || "inbox".to_owned();
-        let sql = "SELECT id, attempts, bytes, received, arrived, oversize FROM inbox
+        let sql = "SELECT id, attempts, bytes, received, arrived, oversize, junk FROM inbox
                    WHERE state = 'waiting' ORDER BY id LIMIT ?1";
         let mut rows = self.db.prepare_cached(sql).at(place)?;
         let rows = rows
@@ -74,6 +75,7 @@ impl Inbox for Sqlite {
                     received: moment(row.get(3)?),
                     arrived: moment(row.get(4)?),
                     oversize: row.get(5)?,
+                    junk: row.get(6)?,
                 };
                 Ok(Waiting { id: row.get(0)?, attempts: row.get(1)?, mail })
             })
@@ -126,13 +128,14 @@ impl Inbox for Sqlite {
     }
 
     fn mail(&self, raw: Digest) -> Result<Option<RawMail>, Fault> {
-        let sql = "SELECT bytes, received, arrived, oversize FROM inbox WHERE raw = ?1";
+        let sql = "SELECT bytes, received, arrived, oversize, junk FROM inbox WHERE raw = ?1";
         let row = self.db.query_row(sql, [raw.to_string()], |row| {
             Ok(RawMail {
                 bytes: row.get(0)?,
                 received: moment(row.get(1)?),
                 arrived: moment(row.get(2)?),
                 oversize: row.get(3)?,
+                junk: row.get(4)?,
             })
         });
         row.optional().at(|| "inbox".to_owned())

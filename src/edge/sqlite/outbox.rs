@@ -322,7 +322,8 @@ mod tests {
         store
             .db
             .execute_batch(
-                "DROP INDEX journal_incident;
+                "ALTER TABLE inbox DROP COLUMN junk;
+                 DROP INDEX journal_incident;
                  DROP INDEX outbox_urgent;
                  DROP INDEX outbox_untold;
                  ALTER TABLE outbox DROP COLUMN urgency;

@@ -46,6 +46,8 @@ CREATE TABLE inbox (
     received    INTEGER NOT NULL,
     arrived     INTEGER NOT NULL,
     oversize    INTEGER NOT NULL DEFAULT 0,
+    -- Whether it lay in the folder for junk.
+    junk        INTEGER NOT NULL DEFAULT 0,
     -- Counted before opening: a mail that stops us three times is set aside.
     attempts    INTEGER NOT NULL DEFAULT 0,
     state       TEXT    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'aside')),

@@ -200,12 +200,23 @@ impl Incident {
         if purpose == Some(&Purpose::Answer) && outcome == Delivery::Accepted {
             self.answered.get_or_insert(at);
         }
+        if outcome == Delivery::Dead {
+            self.did_not_arrive(at, message_id, reply);
+        }
         let Some((release, to)) = self.entry_of(message_id) else { return };
         let entry = release.copies.entry(to).or_insert_with(|| Entry::new(outcome, at));
         (entry.delivery, entry.since) = (outcome, at);
         entry.reply = reply.to_owned();
         if outcome == Delivery::Accepted {
             release.accepted.get_or_insert(at);
+        }
+    }
+
+    fn did_not_arrive(&mut self, at: Moment, message_id: &MessageId, code: &str) {
+        let purpose = self.mails.get(message_id).map(|mail| &mail.purpose);
+        if purpose == Some(&Purpose::Acknowledgement) && self.reporter.unreached.is_none() {
+            let code = code.split_whitespace().next().unwrap_or("").to_owned();
+            self.reporter.unreached = Some((at, code));
         }
     }
 
@@ -216,6 +227,9 @@ impl Incident {
         fate: Fate,
         status: &str,
     ) {
+        if fate == Fate::Failed {
+            self.did_not_arrive(at, message_id, status);
+        }
         let Some((release, to)) = self.entry_of(message_id) else { return };
         // One of several boxes behind an address may have it: that another has not is what stands.
         if let Some(entry) = release.copies.get_mut(&to)

@@ -208,6 +208,18 @@ pub struct Reporter {
     pub told: Option<Moment>,
     /// When they last asked where it stands.
     pub asked: Option<Moment>,
+    /// Since when it is known that the acknowledgement did not arrive, and the server's code.
+    pub unreached: Option<(Moment, String)>,
+}
+
+impl Reporter {
+    /// That the acknowledgement did not arrive, in words.
+    #[must_use]
+    pub fn unreached_words(&self) -> Option<String> {
+        let (_, code) = self.unreached.as_ref()?;
+        let code = if code.is_empty() { String::new() } else { format!(" ({code})") };
+        Some(format!("the acknowledgement did not arrive{code}"))
+    }
 }
 
 /// A change of an anchor: planned moments move, facts come once and can be taken back.

@@ -138,6 +138,7 @@ impl Incident {
                 key: opening.key.clone(),
                 told: None,
                 asked: None,
+                unreached: None,
             },
             letters: vec![opening.letter.clone()],
             deferred: opening.deferred,
