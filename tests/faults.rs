@@ -12,177 +12,25 @@
     reason = "a test that cannot go on should stop, and says what it saw"
 )]
 
+#[path = "faults/desk.rs"]
+mod desk;
 #[path = "faults/imap.rs"]
 mod imap;
 #[path = "faults/smtp.rs"]
 mod smtp;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use embargod::edge::pgp::{Keyring, generate};
-use imap::Imap;
-use smtp::Smtp;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use desk::{Desk, PROGRAM};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_embargod");
 /// How long the servers are ill.
 const ILL: Duration = Duration::from_secs(6);
 /// How long it may take once they are well: half a minute, and what a busy machine adds.
 const RECOVERS: Duration = Duration::from_secs(60);
 /// Reports that come while they are.
 const REPORTS: usize = 3;
-
-/// A certificate for `localhost`, and who vouches for it.
-fn tls(folder: &Path) -> TlsAcceptor {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(folder.join("ca.pem"), made.cert.pem()).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
-}
-
-struct Desk {
-    folder: tempfile::TempDir,
-    imap: Arc<Imap>,
-    smtp: Arc<Smtp>,
-    child: Option<Child>,
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Desk {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let at = folder.path();
-        let made = Command::new(PROGRAM)
-            .args([
-                "init",
-                at.to_str().unwrap(),
-                "--address",
-                "security@desk.test",
-                "--name",
-                "Desk",
-            ])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
-        let acceptor = tls(at);
-        let (imap, smtp) = (Imap::start(acceptor.clone()).await, Smtp::start(acceptor).await);
-        let now = std::time::SystemTime::now().into();
-        let (secret, _) = generate("Mia", "mia@people.test", None, None, now).unwrap();
-        let mia = Keyring::open(&[secret], None, [0; 32], now).unwrap();
-        std::fs::write(at.join("mia.asc"), mia.certificate().armored()).unwrap();
-        std::fs::write(at.join("keys/password"), "pw").unwrap();
-        let mut config = String::from(
-            "[desk]\nname = \"Desk\"\naddress = \"security@desk.test\"\nprefix = \"DESK\"\nzone = \"UTC\"\nplaybook = \"minder\"\n\
-             [keys]\nsecret = \"keys/desk.asc\"\npassphrase_file = \"keys/passphrase\"\n[store]\npath = \"embargod.db\"\n\
-             [limits]\ntick_s = 1\nplain_per_hour = 1000\nacknowledgements_per_hour = 1000\n\
-             [[person]]\nid = \"mia\"\nname = \"Mia\"\naddress = \"mia@people.test\"\ncertificate = \"mia.asc\"\nroles = [\"security_team\", \"lead\", \"operator\"]\n",
-        );
-        for (name, port, more) in
-            [("imap", imap.port, "folder = \"INBOX\"\nfull_look_s = 10\n"), ("smtp", smtp.port, "")]
-        {
-            let _ = write!(
-                config,
-                "[{name}]\nhost = \"localhost\"\nport = {port}\ntls = \"implicit\"\nuser = \"u\"\npassword_file = \"keys/password\"\nca_file = \"ca.pem\"\n{more}"
-            );
-        }
-        std::fs::write(at.join("embargod.toml"), config).unwrap();
-        let mut desk = Self { folder, imap, smtp, child: None };
-        desk.run();
-        let watching =
-            desk.until(Duration::from_secs(60), |desk| desk.log().contains("being watched"));
-        assert!(watching.await.is_some(), "{}", desk.log());
-        desk
-    }
-
-    fn run(&mut self) {
-        let log = std::fs::File::options().create(true).append(true).open(self.at("log")).unwrap();
-        let child = Command::new(PROGRAM)
-            .arg("--config")
-            .arg(self.at("embargod.toml"))
-            .arg("run")
-            .env("NO_COLOR", "1")
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn();
-        self.child = Some(child.unwrap());
-    }
-
-    fn at(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.at("log")).unwrap_or_default()
-    }
-
-    fn status(&self) -> serde_json::Value {
-        let config = self.at("embargod.toml");
-        let output = Command::new(PROGRAM)
-            .arg("--config")
-            .arg(config)
-            .args(["status", "--json"])
-            .output()
-            .unwrap();
-        serde_json::from_slice(&output.stdout).unwrap_or_default()
-    }
-
-    async fn until(&self, most: Duration, holds: impl Fn(&Self) -> bool) -> Option<Duration> {
-        let begun = Instant::now();
-        while begun.elapsed() < most {
-            if holds(self) {
-                return Some(begun.elapsed());
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        None
-    }
-
-    fn report(&self, n: usize) {
-        self.imap.add(&format!(
-            "From: Rita <rita{n}@people.test>\r\nTo: security@desk.test\r\nSubject: bug {n}\r\nMessage-ID: <r{n}@people.test>\r\nDate: {}\r\n\r\nIt breaks in place {n}.\r\n",
-            chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).to_rfc2822()
-        ));
-    }
-
-    /// What each was sent, by Message-ID: mails to people, and to itself none.
-    fn mails(&self) -> BTreeMap<String, (String, usize)> {
-        let mut mails = BTreeMap::new();
-        for taken in self.smtp.taken.lock().unwrap().iter() {
-            let entry =
-                mails.entry(taken.message_id.clone()).or_insert_with(|| (taken.to.clone(), 0));
-            entry.1 += 1;
-        }
-        mails.retain(|_, (to, _)| !to.starts_with("security@"));
-        mails
-    }
-
-    /// Who of the reporters was acknowledged.
-    fn acknowledged(&self) -> BTreeSet<String> {
-        self.mails().into_values().map(|(to, _)| to).filter(|to| to.starts_with("rita")).collect()
-    }
-}
 
 /// What one cell of the table came to.
 struct Seen {

@@ -141,3 +141,33 @@ fn every_dependency_says_why() {
         }
     }
 }
+
+/// What the log says is documented line by line, and nothing else is.
+#[test]
+fn each_line_of_the_log_has_its_row() {
+    let mut known = std::collections::BTreeMap::<String, BTreeSet<String>>::new();
+    for (path, text) in files("src", ".rs") {
+        for level in ["trace", "debug", "info", "warn", "error"] {
+            for (_, rest) in text
+                .match_indices(&format!("tracing::{level}!("))
+                .map(|(at, found)| text.split_at(at.saturating_add(found.len())))
+            {
+                let event = rest
+                    .trim_start()
+                    .strip_prefix("event = \"")
+                    .and_then(|rest| rest.split('"').next());
+                let event =
+                    event.unwrap_or_else(|| panic!("{}: a line without its event", path.display()));
+                known.entry(event.to_owned()).or_default().insert(level.to_owned());
+            }
+        }
+    }
+    let page = std::fs::read_to_string("docs/log.md").unwrap();
+    let mut told = std::collections::BTreeMap::new();
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let levels = cells[2].split(", ").map(str::to_owned).collect();
+        told.insert(cells[1].trim_matches('`').to_owned(), levels);
+    }
+    assert_eq!(known, told);
+}

@@ -24,8 +24,8 @@ pub(super) struct Pulse {
     metrics: Option<PathBuf>,
     heartbeat: Option<(SyncSender<()>, Duration)>,
     beaten: Option<Instant>,
-    /// What was last written: nothing is written twice within a minute.
-    written: Option<(Option<Moment>, usize)>,
+    /// Of what the figures were last written: nothing is written twice.
+    written: Option<(Option<Moment>, usize, bool)>,
     said: String,
     /// How long the mailbox may say nothing.
     silence: Duration,
@@ -78,7 +78,12 @@ impl Pulse {
         if mailbox && couriers {
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
         } else {
-            tracing::error!(mailbox, couriers, "A part of the desk makes no progress.");
+            tracing::error!(
+                event = "desk.stuck",
+                mailbox,
+                couriers,
+                "A part of the desk makes no progress."
+            );
         }
         let troubles = health::troubles(Some(heart), Runs::Here, now);
         let line = match troubles.as_slice() {
@@ -90,7 +95,8 @@ impl Pulse {
             let _ = sd_notify::notify(&[NotifyState::Status(&line)]);
             self.said = line;
         }
-        if health::is_well(heart, now)
+        let is_well = health::is_well(heart, now);
+        if is_well
             && let Some((caller, every)) = &self.heartbeat
             && self.beaten.is_none_or(|at| at.elapsed() >= *every)
         {
@@ -98,13 +104,17 @@ impl Pulse {
             // One that is still being called is enough.
             let _ = caller.try_send(());
         }
-        let state = Some((heart.beat, troubles.len()));
+        let state = Some((heart.beat, troubles.len(), is_well));
         if let Some(path) = self.metrics.as_ref().filter(|_| self.written != state) {
             let counts = crate::engine::lock(store).counts();
             let text = counts.map(|counts| metrics(heart, &counts, now));
             let written = text.and_then(|text| write_whole(path, text.as_bytes()));
             if let (Err(fault), false) = (&written, self.failed) {
-                tracing::error!(why = fault.what, "The figures cannot be written.");
+                tracing::error!(
+                    event = "figures.unwritten",
+                    why = fault.what,
+                    "The figures cannot be written."
+                );
             }
             self.failed = written.is_err();
             self.written = state;

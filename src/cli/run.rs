@@ -64,7 +64,7 @@ impl Run {
         config.mailbox.since =
             self.since.and_then(|date| date.and_hms_opt(0, 0, 0)).map(|date| date.and_utc());
         for warning in &config.warnings {
-            tracing::warn!("{}", warning.what);
+            tracing::warn!(event = "config.warning", "{}", warning.what);
         }
         let _only_one = only_one(&config.store)?;
         let store = config.open_store_alone()?;
@@ -82,6 +82,12 @@ impl Run {
         if let Some(giver) = &config.oauth {
             giver.keep_in(Arc::new(InEngine(engine.store())));
         }
+        tracing::info!(
+            event = "desk.started",
+            version = env!("CARGO_PKG_VERSION"),
+            incidents = engine.desk().open().count(),
+            "The database is open."
+        );
         engine.probes_daily();
         engine.looks_every(&config.mailbox.folder, config.mailbox.full_look.as_secs());
         let pulse =
@@ -296,6 +302,7 @@ fn stop(engine: &mut Engine, woken: &Receiver<Wake>, patience: Duration) -> Resu
     let end = later(clock.now(), Span::from_std(patience).unwrap_or(Span::zero()));
     if engine.in_hand() > 0 {
         tracing::info!(
+            event = "desk.stopping",
             mails = engine.in_hand(),
             seconds = patience.as_secs(),
             "Stopping: the mail server still owes answers. A second signal stops at once."
@@ -305,11 +312,15 @@ fn stop(engine: &mut Engine, woken: &Receiver<Wake>, patience: Duration) -> Resu
         let left = end.signed_duration_since(clock.now()).to_std().unwrap_or_default();
         let taken = take(engine, woken, left)?;
         if taken.stop || left.is_zero() {
-            tracing::warn!(mails = engine.in_hand(), "Stopped; these may or may not have left.");
+            tracing::warn!(
+                event = "desk.stopped",
+                mails = engine.in_hand(),
+                "Stopped; these may or may not have left."
+            );
             return Ok(());
         }
     }
-    tracing::info!("Stopped in order.");
+    tracing::info!(event = "desk.stopped", mails = 0, "Stopped in order.");
     Ok(())
 }
 

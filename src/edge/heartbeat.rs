@@ -42,7 +42,7 @@ impl Heartbeat {
                 let by_program = beat.command.as_ref().map(run);
                 let wrong = by_url.into_iter().chain(by_program).find_map(Result::err);
                 if let (Some(why), false) = (&wrong, failed) {
-                    tracing::warn!(why, "The heartbeat is not heard.");
+                    tracing::warn!(event = "heartbeat.failed", why, "The heartbeat is not heard.");
                 }
                 failed = wrong.is_some();
             }

@@ -201,7 +201,11 @@ pub async fn watch(mailbox: Mailbox, way: Way, clock: impl Fn() -> Moment + Send
             Err(failed) => failed,
         };
         let why = failed.why();
-        tracing::warn!(why, "The mailbox is not reachable; it is tried again.");
+        tracing::warn!(
+            event = "mailbox.unreachable",
+            why,
+            "The mailbox is not reachable; it is tried again."
+        );
         (way)(MailboxAsk::Unreachable(why.to_owned()));
         if later(begun, Span::seconds(30)) < clock() {
             wait = Duration::from_secs(1);
@@ -236,13 +240,14 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         self.ask(|told| MailboxAsk::Watches(names, told)).await?;
         let mut all: Option<Instant> = None;
         let mut main: Option<Place> = None;
+        let mut first = true;
         loop {
             let (mut looked, mut missing) = (Vec::new(), Vec::new());
             if all.is_none_or(|at| at.elapsed() >= self.mailbox.full_look) {
                 // The one that is waited in is selected last.
                 main = None;
                 for (name, kind) in &others {
-                    match self.visit(&mut line, name, *kind, can_clean).await {
+                    match self.visit(&mut line, name, *kind, can_clean, first).await {
                         Ok(_) => looked.push(name.clone()),
                         Err(Failed::Refused(why)) => missing.push((name.clone(), why)),
                         Err(failed) => return Err(failed),
@@ -254,7 +259,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                 Some(place) => self.look_again(&mut line, place, can_clean).await?,
                 None => {
                     let name = &self.mailbox.folder;
-                    let place = self.visit(&mut line, name, Kind::Main, can_clean).await;
+                    let place = self.visit(&mut line, name, Kind::Main, can_clean, first).await;
                     if let Err(Failed::Refused(why)) = &place {
                         let missing = vec![(name.clone(), why.clone())];
                         self.ask(|told| MailboxAsk::Looked(looked, missing, told)).await?;
@@ -265,6 +270,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             };
             looked.push(place.name.clone());
             main = Some(place);
+            first = false;
             self.ask(|told| MailboxAsk::Looked(looked, missing, told)).await?;
             // What the server told while we were busy it does not tell again once we idle.
             let mut news = false;
@@ -284,6 +290,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         name: &str,
         kind: Kind,
         can_clean: bool,
+        first: bool,
     ) -> Result<Place, Failed> {
         let progress = Progress::clone(&line.progress);
         let folder = patient(&progress, "select", line.session.select(name)).await?;
@@ -302,7 +309,15 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             begin: Begin { not_before: None },
         };
         place.begin = self.begin(line, &place).await?;
-        tracing::info!(uidvalidity, "The mailbox is being watched.");
+        if first {
+            let kind = kind.word();
+            tracing::info!(
+                event = "mailbox.watched",
+                kind,
+                uidvalidity,
+                "The mailbox is being watched."
+            );
+        }
         self.look_again(line, place, can_clean).await
     }
 
@@ -352,6 +367,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             Ok(names) => names,
             Err(Failed::Refused(why)) => {
                 tracing::warn!(
+                    event = "mailbox.unlisted",
                     why,
                     "The server does not list its folders; none for junk is looked at."
                 );
@@ -390,6 +406,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             (_, Some(_)) => Ok(Begin { not_before: Some(made) }),
             (1.., None) => {
                 tracing::warn!(
+                    event = "mailbox.renumbered",
                     uidvalidity,
                     "The server has numbered the folder anew; its mails are looked at again."
                 );
@@ -410,6 +427,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                 };
                 let first = there.last().map_or(1, |uid| uid.saturating_add(1));
                 tracing::info!(
+                    event = "mailbox.begins",
                     left = there.len(),
                     "First run: this many older mails are left where they are."
                 );
@@ -468,7 +486,11 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         match removed.await {
             Ok(()) => {}
             Err(Failed::Refused(why)) => {
-                tracing::warn!(why, "The desk's own older mails stay in the mailbox.");
+                tracing::warn!(
+                    event = "mailbox.own-mails-stay",
+                    why,
+                    "The desk's own older mails stay in the mailbox."
+                );
             }
             Err(failed) => return Err(failed),
         }
@@ -519,6 +541,16 @@ enum Kind {
     Junk,
     /// One that a mail may have been moved to.
     Other,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Junk => "junk",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// A folder that is looked at.

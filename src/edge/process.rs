@@ -12,12 +12,12 @@ pub fn keep_memory_private() {
     let dumps = setrlimit(Resource::Core, none);
     let dumps = dumps.and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
     if let Err(error) = dumps {
-        tracing::warn!(%error, "A crash may write secrets to a core dump.");
+        tracing::warn!(event = "process.core-dump", %error, "A crash may write secrets to a core dump.");
     }
     // A limit would make the next allocation beyond it fail.
     if getrlimit(Resource::Memlock).current.is_none()
         && let Err(error) = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)
     {
-        tracing::debug!(%error, "Memory is not locked; it may be swapped out.");
+        tracing::debug!(event = "process.unlocked", %error, "Memory is not locked; it may be swapped out.");
     }
 }

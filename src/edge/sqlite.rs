@@ -212,7 +212,7 @@ impl Sqlite {
         match written {
             Err(fault) => {
                 if self.unwitnessed.is_none() {
-                    tracing::error!(why = %fault.what, "The witness cannot be written.");
+                    tracing::error!(event = "witness.unwritten", why = %fault.what, "The witness cannot be written.");
                 }
                 self.unwitnessed = Some(fault.what);
                 Ok(())

@@ -171,13 +171,18 @@ impl Engine {
         if let Some(why) = &self.clock_probe.wrong {
             self.trust.asks_again();
             if self.clock_probe.wrong != before {
-                tracing::error!(why, "The mail server's clock does not agree.");
+                tracing::error!(
+                    event = "clock.disagrees",
+                    why,
+                    "The mail server's clock does not agree."
+                );
             }
         } else if self.clock_probe.agreed != agreed
             && let Some(by) = self.trust.agrees(self.clock.reading())
         {
             let seconds = by.num_seconds();
             tracing::warn!(
+                event = "clock.set",
                 seconds,
                 "The clock was set, and the mail server agrees; the desk goes on."
             );

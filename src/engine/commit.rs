@@ -90,7 +90,7 @@ impl Engine {
         for _ in 0..4 {
             let Some(decision) = next.take() else { break };
             for fault in &decision.faults {
-                tracing::error!("{fault}");
+                tracing::error!(event = "desk.fault", "{fault}");
             }
             for entry in &decision.entries {
                 let (record, line) = self.line(&entry.event, Some(entry), cause.raw(), now)?;

@@ -40,6 +40,49 @@ fn code(outcome: &Outcome) -> &str {
     }
 }
 
+/// One line for an attempt, by how it ended.
+fn log_of(row: &Outgoing, state: &'static str, code: &str) {
+    let (outbox, attempt) = (row.id, row.attempts);
+    match state {
+        "sent" => {
+            tracing::info!(
+                event = "mail.sent",
+                outbox,
+                attempt,
+                code,
+                "The mail server took a mail."
+            );
+        }
+        "waiting" => {
+            tracing::info!(
+                event = "mail.deferred",
+                outbox,
+                attempt,
+                code,
+                "A mail is tried again later."
+            );
+        }
+        "dead" => {
+            tracing::warn!(
+                event = "mail.refused",
+                outbox,
+                attempt,
+                code,
+                "A mail was refused for good."
+            );
+        }
+        _ => {
+            tracing::warn!(
+                event = "mail.unknown",
+                outbox,
+                attempt,
+                code,
+                "A mail may or may not have left."
+            );
+        }
+    }
+}
+
 /// When people are told of mails that were given up: soon after the last, and not long after the first.
 fn told_at(rows: &[Listed]) -> Option<Moment> {
     let (first, last) = (rows.iter().map(|r| r.at).min()?, rows.iter().map(|r| r.at).max()?);
@@ -306,7 +349,7 @@ impl Engine {
             Outcome::Untried => String::new(),
         };
         let code = code(outcome);
-        tracing::info!(outbox = row.id, state, code, "A mail was handed over, or not.");
+        log_of(row, state, code);
         if row.label.purpose == Purpose::ClockProbe && delivery == Some(Delivery::Accepted) {
             self.clock_probe.handed_over(&row.message_id, now);
         }
@@ -341,11 +384,19 @@ impl Engine {
             Change::Closes => {
                 self.door.fetch_add(1, Ordering::SeqCst);
                 let code = code(outcome);
-                tracing::warn!(code, "The mail server takes nothing; one mail at a time tries it.");
+                tracing::warn!(
+                    event = "server.closed",
+                    code,
+                    "The mail server takes nothing; one mail at a time tries it."
+                );
             }
             Change::Opens { of_server } => {
                 let count = if of_server { lock(&self.store).let_go(now)? } else { 0 };
-                tracing::info!(count, "The mail server takes mails again; what waited goes on.");
+                tracing::info!(
+                    event = "server.open",
+                    count,
+                    "The mail server takes mails again; what waited goes on."
+                );
             }
         }
         Ok(())

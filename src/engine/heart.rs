@@ -113,7 +113,11 @@ impl Engine {
             Ok(()) => self.beat = Some(now),
             // There may be no room for this either; that there is none was said.
             Err(fault) if self.heart.down.contains_key(&Ailment::Disk) => {
-                tracing::error!(why = fault.what, "How the desk is cannot be written down.");
+                tracing::error!(
+                    event = "heart.unwritten",
+                    why = fault.what,
+                    "How the desk is cannot be written down."
+                );
                 self.beat = Some(now);
             }
             Err(fault) => return Err(fault),
@@ -142,10 +146,14 @@ impl Engine {
         }
         let is_new = kind(&doubt) != kind(&self.doubt);
         if is_new && let Some(doubt) = &doubt {
-            tracing::error!(why = doubt.say(), "The clock is not believed; notices are held.");
+            tracing::error!(
+                event = "clock.doubted",
+                why = doubt.say(),
+                "The clock is not believed; notices are held."
+            );
         }
         if doubt.is_none() && self.doubt.is_some() {
-            tracing::info!("The clock is believed again.");
+            tracing::info!(event = "clock.believed", "The clock is believed again.");
             self.clock_was_wrong(reading.wall)?;
         }
         self.doubt = doubt;
@@ -177,7 +185,11 @@ impl Engine {
         if !self.trust.believe(reading) {
             return Ok(());
         }
-        tracing::warn!(why = doubt.say(), "The operator says that the clock is right.");
+        tracing::warn!(
+            event = "clock.trusted",
+            why = doubt.say(),
+            "The operator says that the clock is right."
+        );
         self.doubt = None;
         self.clock_was_wrong(reading.wall)?;
         let decision =

@@ -97,7 +97,11 @@ impl Engine {
         let is_short = room < needed.saturating_add(ROOM);
         let text = is_short.then(|| format!("{} MiB are left", room / (1024 * 1024)));
         if is_short && !self.heart.down.contains_key(&Ailment::Disk) {
-            tracing::error!(why = text, "The disk is full; the desk waits for more.");
+            tracing::error!(
+                event = "disk.full",
+                why = text,
+                "The disk is full; the desk waits for more."
+            );
         }
         self.ail(Ailment::Disk, text);
         Ok(!is_short)
@@ -124,7 +128,10 @@ impl Engine {
             self.found = 0;
             for name in looked {
                 if let Some(look) = self.heart.folders.get_mut(name) {
-                    look.ended = Some(now);
+                    // The first one is news; the others are written down with the next beat.
+                    if look.ended.replace(now).is_none() {
+                        self.beat = None;
+                    }
                 }
             }
             // What is waited for is the folder that mail comes to; the others stop nothing.
@@ -139,7 +146,11 @@ impl Engine {
         }
         if let MailboxAsk::Missed(folder, uids, _) = ask {
             let count = uids.len();
-            tracing::warn!(count, "Mails came and were gone before the desk had them.");
+            tracing::warn!(
+                event = "mailbox.missed",
+                count,
+                "Mails came and were gone before the desk had them."
+            );
             self.heart.misses(folder, uids, now);
             // The other folders were looked at just before.
             self.found = self.heart.finds(self.found);
@@ -184,6 +195,7 @@ impl Engine {
         {
             lock(&self.store).set_aside(row.id, "stopped the desk three times")?;
             tracing::error!(
+                event = "mail.set-aside",
                 inbox = row.id,
                 "A mail stopped the desk three times and was set aside."
             );
@@ -272,7 +284,9 @@ impl Engine {
         let witness = letter.message_id.as_ref().is_some_and(|id| self.is_witness(id));
         let witness = witness && decision.disposition == OWN_MAIL;
         let what = if witness { WITNESS } else { decision.disposition };
-        tracing::info!(inbox, what, "A mail was taken in.");
+        let incident = decision.entries.iter().find_map(|entry| entry.incident.as_ref());
+        let incident = incident.map(tracing::field::display);
+        tracing::info!(event = "mail.taken-in", inbox, what, incident, "A mail was taken in.");
         self.heart.last_in = Some(now);
         // The best one only: what is written to is what is remembered.
         for found in letter.keys.iter().take(1) {

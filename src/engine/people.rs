@@ -107,7 +107,9 @@ impl Engine {
                     self.desk.learn_key(&fingerprint, facts);
                 }
                 // Nothing can be sealed to it, which is said when it is tried; the others are served.
-                Err(why) => tracing::error!(%id, why, "A certificate cannot be read."),
+                Err(why) => {
+                    tracing::error!(event = "key.unreadable", %id, why, "A certificate cannot be read.")
+                }
             }
             self.read.insert(fingerprint, digest);
         }

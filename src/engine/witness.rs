@@ -86,11 +86,14 @@ impl Engine {
                 }
             }
             Ok(None) if own.number > 0 => {
-                tracing::warn!("There is no witness file; one is begun now.");
+                tracing::warn!(
+                    event = "witness.begun",
+                    "There is no witness file; one is begun now."
+                );
             }
             Ok(None) => {}
             Err(fault) => {
-                tracing::error!(why = %fault.what, "The witness cannot be read; notices are held.");
+                tracing::error!(event = "witness.unreadable", why = %fault.what, "The witness cannot be read; notices are held.");
                 self.ail(Ailment::Witness, Some(fault.what.clone()));
                 self.witness.unreadable = Some(fault.what);
                 self.witness.last_before = lock(&self.store).last_mail()?;
@@ -108,7 +111,7 @@ impl Engine {
     fn is_held_still(&mut self) -> Result<(), Fault> {
         let why = lock(&self.store).held()?;
         if why.is_some() {
-            tracing::error!(why, "HELD still: the database is an older one.");
+            tracing::error!(event = "desk.held", why, "HELD still: the database is an older one.");
             self.fill_directory()?;
             self.ail(Ailment::RolledBack, why.clone());
             self.witness.held = why;
@@ -154,7 +157,11 @@ impl Engine {
         if self.held().is_some() {
             return Ok(());
         }
-        tracing::error!(why, "HELD: the database is older than what the desk has written.");
+        tracing::error!(
+            event = "desk.held",
+            why,
+            "HELD: the database is older than what the desk has written."
+        );
         self.fill_directory()?;
         let now = self.now();
         let decision = time::rolled_back(&self.desk, &why, now, self.entropy.fresh()?);

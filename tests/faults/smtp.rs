@@ -1,4 +1,5 @@
 //! A mail server whose every answer can be changed.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

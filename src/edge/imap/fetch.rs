@@ -148,7 +148,12 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     }
 
     async fn leave(&self, place: &Place, uid: u32, why: &str) -> Result<(), Failed> {
-        tracing::warn!(uid, why, "The server does not hand out a mail; it is left where it is.");
+        tracing::warn!(
+            event = "mailbox.mail-withheld",
+            uid,
+            why,
+            "The server does not hand out a mail; it is left where it is."
+        );
         let (folder, why) = (place.folder(), why.to_owned());
         self.ask(|told| MailboxAsk::Trouble(folder, uid, why, told)).await
     }

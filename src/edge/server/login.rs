@@ -145,7 +145,7 @@ impl Exchange {
             Ok(State::Running) => {}
             Err(error) => {
                 // What it says may quote the server, which may quote anything.
-                tracing::debug!(%error, "log-in");
+                tracing::debug!(event = "login.doubted", %error, "The server's part in the log-in does not hold.");
                 self.wrong = Some("the server's part in it does not hold".to_owned());
                 answer.clear();
             }

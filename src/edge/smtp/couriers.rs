@@ -114,6 +114,7 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
             let others = lines.load(Ordering::SeqCst) > 0;
             if courier.stood_outside() && others && !matches!(outcome, Outcome::Untried) {
                 tracing::info!(
+                    event = "server.fewer",
                     "The mail server lets fewer connections in; fewer are used for a while."
                 );
                 outcome = Outcome::Untried;
