@@ -231,10 +231,11 @@ fn a_mail_that_is_called_back_at_the_last_moment_leaves_nothing_behind() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (first, second) = runtime.block_on(async {
         let mut courier = Courier::new(config.smtp.server, config.sources.settings.address);
+        let room = tokio::sync::Notify::new();
         let back = async { Err(Fault::new(embargod::ports::store::CALLED_BACK, "")) };
         (
-            courier.hand_over(&row(Who::Ann), back, || {}).await,
-            courier.hand_over(&row(Who::Bob), async { Ok(mail) }, || {}).await,
+            courier.hand_over(&row(Who::Ann), back, || {}, &room).await,
+            courier.hand_over(&row(Who::Bob), async { Ok(mail) }, || {}, &room).await,
         )
     });
     assert_eq!(first, Outcome::Untried);

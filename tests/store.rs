@@ -202,7 +202,7 @@ fn a_store_has_secrets_of_its_own_and_a_date() {
 fn a_commit_is_all_or_nothing() {
     each_store(|store| {
         store.take_in(&[(None, raw("a report"))]).unwrap();
-        let row = store.waiting(1).unwrap()[0].id;
+        let row = store.waiting(1, u64::MAX).unwrap()[0].id;
         let (_, one) = line(Head::EMPTY, None);
         let kept = sealed("kept@desk.test", now());
         let first = Commit { mails: std::slice::from_ref(&kept), ..Commit::default() };
@@ -224,7 +224,7 @@ fn a_commit_is_all_or_nothing() {
         assert_eq!(store.body(body("a body").name).unwrap(), None);
         assert_eq!(store.texts().unwrap(), Vec::<String>::new());
         assert!(!store.is_ours("new@desk.test").unwrap());
-        assert_eq!(store.waiting(9).unwrap().len(), 1);
+        assert_eq!(store.waiting(9, u64::MAX).unwrap().len(), 1);
         assert_eq!(store.due_mails(now(), 9).unwrap().len(), 1);
     });
 }
@@ -265,7 +265,7 @@ fn the_same_bytes_are_kept_once_with_each_place() {
     each_store(|store| {
         store.take_in(&[(at(1), raw("a report")), (at(2), raw("a report"))]).unwrap();
         store.take_in(&[(at(2), raw("a report")), (None, raw("another"))]).unwrap();
-        let waiting = store.waiting(9).unwrap();
+        let waiting = store.waiting(9, u64::MAX).unwrap();
         let bytes: Vec<_> = waiting.iter().map(|row| row.mail.bytes.clone()).collect();
         assert_eq!(bytes, [b"a report".to_vec(), b"another".to_vec()], "in the order of arrival");
         assert_eq!(store.known_uids(&folder(1), 1).unwrap(), [1, 2].into());
@@ -296,15 +296,15 @@ fn a_mail_comes_back_as_it_came() {
 fn what_was_tried_before_comes_alone() {
     each_store(|store| {
         store.take_in(&[(None, raw("1")), (None, raw("2")), (None, raw("3"))]).unwrap();
-        let ids: Vec<i64> = store.waiting(9).unwrap().iter().map(|row| row.id).collect();
-        assert_eq!(store.waiting(2).unwrap().len(), 2, "no more than were asked for");
+        let ids: Vec<i64> = store.waiting(9, u64::MAX).unwrap().iter().map(|row| row.id).collect();
+        assert_eq!(store.waiting(2, u64::MAX).unwrap().len(), 2, "no more than were asked for");
         store.charge(&[ids[1]]).unwrap();
-        let waiting = store.waiting(9).unwrap();
+        let waiting = store.waiting(9, u64::MAX).unwrap();
         assert_eq!(waiting.iter().map(|row| row.id).collect::<Vec<_>>(), [ids[0]]);
         store
             .commit(Head::EMPTY, &Commit { inbox: Some((ids[0], "x")), ..Commit::default() })
             .unwrap();
-        let waiting = store.waiting(9).unwrap();
+        let waiting = store.waiting(9, u64::MAX).unwrap();
         assert_eq!(
             waiting.iter().map(|row| (row.id, row.attempts)).collect::<Vec<_>>(),
             [(ids[1], 1)]
@@ -316,13 +316,13 @@ fn what_was_tried_before_comes_alone() {
 fn what_is_set_aside_waits_until_it_is_tried_again() {
     each_store(|store| {
         store.take_in(&[(None, raw("1"))]).unwrap();
-        let id = store.waiting(9).unwrap()[0].id;
+        let id = store.waiting(9, u64::MAX).unwrap()[0].id;
         store.charge(&[id]).unwrap();
         store.set_aside(id, "stopped the desk").unwrap();
-        assert!(store.waiting(9).unwrap().is_empty());
+        assert!(store.waiting(9, u64::MAX).unwrap().is_empty());
         assert_eq!(store.counts().unwrap().inbox_aside, 1);
         assert_eq!(store.retry_aside().unwrap(), 1);
-        assert_eq!(store.waiting(9).unwrap()[0].attempts, 0);
+        assert_eq!(store.waiting(9, u64::MAX).unwrap()[0].attempts, 0);
         assert_eq!(store.retry_aside().unwrap(), 0);
     });
 }
@@ -336,11 +336,11 @@ fn the_bookmark_of_a_folder_only_moves_up() {
             (mark.low_water, mark.incarnations)
         };
         assert_eq!(mark(store, 1), (None, 0));
-        store.set_bookmark(&folder(1), 5).unwrap();
-        store.set_bookmark(&folder(1), 3).unwrap();
+        store.set_bookmark(&folder(1), 5, false).unwrap();
+        store.set_bookmark(&folder(1), 3, false).unwrap();
         assert_eq!(mark(store, 1), (Some(5), 1));
         assert_eq!(mark(store, 2), (None, 1), "numbered anew");
-        store.set_bookmark(&folder(2), 1).unwrap();
+        store.set_bookmark(&folder(2), 1, false).unwrap();
         assert_eq!((mark(store, 2), mark(store, 1)), ((Some(1), 2), (Some(5), 2)));
         let other = Folder { name: "Reports".to_owned(), uidvalidity: 1 };
         assert_eq!(store.bookmark(&other).unwrap().incarnations, 0);
@@ -457,15 +457,29 @@ fn the_most_urgent_goes_first_and_one_that_tries_is_the_longest_due() {
         assert_eq!(ids(store.due_mails(soon, 9).unwrap()), all);
         assert_eq!(ids(store.due_mails(soon, 2).unwrap()), all[..2]);
         assert_eq!(ids(store.due_mails(now(), 9).unwrap()), all[2..]);
-        let first = store.mail_to_try(now()).unwrap().unwrap();
-        assert_eq!(first.message_id, "alert@x.test");
+        let try_next = |store: &dyn Store| store.mails_to_try(now(), 1).unwrap().pop().unwrap();
+        let first = try_next(store);
+        assert_eq!(first.message_id, "ack@x.test", "the most urgent");
         let next = later(now(), Span::hours(8));
-        store.attempt(&[(first.id, next)]).unwrap();
-        let other = store.mail_to_try(now()).unwrap().unwrap();
-        assert_eq!(other.message_id, "ack@x.test");
-        // What was tried tries again for the others, however late it would be due itself.
-        store.attempt(&[(other.id, later(now(), Span::hours(9)))]).unwrap();
-        assert_eq!(store.mail_to_try(now()).unwrap().unwrap().id, first.id);
+        let put_off = |store: &mut dyn Store, row: &Outgoing, unknowns: u32| {
+            store.attempt(&[(row.id, next)]).unwrap();
+            let tries = Tries { deferrals: 1, unknowns, ..row.tries };
+            let (state, reply) = ("waiting", String::new());
+            let settled = Settled { id: row.id, state, next_attempt: next, tries, reply };
+            let commit = Commit { outbox: &[settled], ..Commit::default() };
+            store.commit(Head::EMPTY, &commit).unwrap();
+        };
+        put_off(store, &first, 0);
+        let other = try_next(store);
+        assert_eq!(other.message_id, "alert@x.test", "one that was not tried");
+        // What was tried tries again for the others, however late it would be due itself; but not what may have
+        // left.
+        put_off(store, &other, 1);
+        assert_eq!(try_next(store).id, first.id);
+        put_off(store, &first, 1);
+        assert!(store.mails_to_try(now(), 9).unwrap().is_empty());
+        put_off(store, &first, 0);
+        put_off(store, &other, 0);
         assert!(store.due_mails(now(), 9).unwrap().is_empty());
         assert_eq!(store.let_go(now()).unwrap(), 2);
         assert_eq!(store.due_mails(now(), 9).unwrap().len(), 2);
@@ -555,7 +569,8 @@ fn of_the_mails_to_ourselves_the_newest_stays_in_the_mailbox() {
         assert!(!store.knows(Digest::of(&raw("a").bytes)).unwrap());
         store.take_in(&mails).unwrap();
         assert!(store.knows(Digest::of(&raw("a").bytes)).unwrap());
-        let ids: Vec<i64> = store.waiting(9).unwrap().iter().map(|mail| mail.id).collect();
+        let ids: Vec<i64> =
+            store.waiting(9, u64::MAX).unwrap().iter().map(|mail| mail.id).collect();
         for (n, what) in [(0, WITNESS), (1, "report"), (2, WITNESS)] {
             let inbox = Some((ids[n], what));
             store.commit(Head::EMPTY, &Commit { inbox, ..Commit::default() }).unwrap();

@@ -11,7 +11,7 @@ mod plan;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_imap::extensions::idle::IdleResponse;
@@ -76,8 +76,9 @@ pub enum MailboxAsk {
     Missed(String, Vec<u32>, Told<()>),
     /// How far is this folder known?
     Bookmark(Folder, Told<Bookmark>),
-    /// Below this number nothing is looked at again.
-    SetBookmark(Folder, u32, Told<()>),
+    /// Below this number nothing is looked at again for now; and at no time, where what lies there is not the
+    /// desk's.
+    SetBookmark(Folder, u32, bool, Told<()>),
     /// Which of its mails are stored, from this number on?
     Known(Folder, u32, Told<BTreeSet<u32>>),
     /// Which are stored and not marked on the server?
@@ -110,6 +111,10 @@ pub type Way = std::sync::Arc<dyn Fn(MailboxAsk) + Send + Sync>;
 
 /// The longest that one answer of the server's may take.
 pub const ANSWER_MAX: Duration = wire::ANSWER_MAX;
+/// Everything from the desk's time is looked at so often, and not only what is new.
+const DEEP: Duration = Duration::from_secs(600);
+/// A server that has news each time it is waited for is looked at so often at most.
+const LOOKS_APART: Duration = Duration::from_millis(500);
 /// What a folder for junk is usually called, where the server does not mark it.
 const JUNK: &[&str] = &["Junk", "Spam", "Junk E-mail", "Junk Email", "Bulk Mail", "Bulk"];
 /// So many folders are listed at most.
@@ -193,6 +198,7 @@ pub async fn connect(server: &Server) -> Result<impl Sized + use<>, Setback> {
 pub async fn watch(mailbox: Mailbox, way: Way, clock: impl Fn() -> Moment + Send + Sync) {
     let mut wait = Duration::from_secs(1);
     let suspects = Mutex::default();
+    let mut before = suspects_of(&suspects);
     loop {
         let begun = clock();
         let watch = Watch { mailbox: &mailbox, way: &way, clock: &clock, suspects: &suspects };
@@ -207,13 +213,22 @@ pub async fn watch(mailbox: Mailbox, way: Way, clock: impl Fn() -> Moment + Send
             "The mailbox is not reachable; it is tried again."
         );
         (way)(MailboxAsk::Unreachable(why.to_owned()));
-        if later(begun, Span::seconds(30)) < clock() {
+        // Whoever got further than before, or stayed for a while, is let in again soon.
+        let came = suspects_of(&suspects);
+        if later(begun, Span::seconds(30)) < clock() || came != before {
             wait = Duration::from_secs(1);
         }
+        before = came;
         let refused = matches!(failed, Failed::NotLetIn(_)) && wait >= WAIT_MAX;
         tokio::time::sleep(if refused { REFUSED_WAIT } else { wait }).await;
         wait = (wait * 2).min(WAIT_MAX);
     }
+}
+
+/// How far all folders have come, and how many mails are suspected: a change is a step ahead.
+fn suspects_of(suspects: &Mutex<BTreeMap<String, Suspects>>) -> Vec<(u64, usize)> {
+    let all = suspects.lock().unwrap_or_else(PoisonError::into_inner);
+    all.values().map(Suspects::progress).collect()
 }
 
 struct Watch<'a, C> {
@@ -242,6 +257,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let mut main: Option<Place> = None;
         let mut first = true;
         loop {
+            let begun = Instant::now();
             let (mut looked, mut missing) = (Vec::new(), Vec::new());
             if all.is_none_or(|at| at.elapsed() >= self.mailbox.full_look) {
                 // The one that is waited in is selected last.
@@ -280,6 +296,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             if !news {
                 line = self.wait(line, can_idle).await?;
             }
+            tokio::time::sleep_until(begun + LOOKS_APART).await;
         }
     }
 
@@ -306,7 +323,8 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             kind,
             can_mark,
             next: folder.uid_next,
-            begin: Begin { not_before: None },
+            deep: None,
+            begin: Begin { not_before: None, is_new: false },
         };
         place.begin = self.begin(line, &place).await?;
         if first {
@@ -328,8 +346,12 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         mut place: Place,
         can_clean: bool,
     ) -> Result<Place, Failed> {
-        self.look(line, &place).await?;
-        place.next = None;
+        let is_due = place.deep.is_none_or(|at| at.elapsed() >= DEEP);
+        if is_due {
+            place.deep = Some(Instant::now());
+        }
+        self.look(line, &place, is_due).await?;
+        (place.next, place.begin.is_new) = (None, false);
         if place.can_mark {
             self.mark(line, &place).await?;
         }
@@ -402,44 +424,53 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         match (bookmark.incarnations, bookmark.low_water) {
             // What lies above the low-water mark came after the first run, or was asked for by it;
             // unless the server has numbered everything anew.
-            (1, Some(_)) => Ok(Begin { not_before: None }),
-            (_, Some(_)) => Ok(Begin { not_before: Some(made) }),
+            (1, Some(_)) => Ok(Begin { not_before: None, is_new: false }),
+            (_, Some(_)) => Ok(Begin { not_before: Some(made), is_new: false }),
             (1.., None) => {
                 tracing::warn!(
                     event = "mailbox.renumbered",
                     uidvalidity,
                     "The server has numbered the folder anew; its mails are looked at again."
                 );
-                self.low_water(place, 1).await?;
-                Ok(Begin { not_before: Some(self.mailbox.since.unwrap_or(made).min(made)) })
+                self.low_water(place, 1, false).await?;
+                Ok(Begin {
+                    not_before: Some(self.mailbox.since.unwrap_or(made).min(made)),
+                    is_new: true,
+                })
             }
             // What lies in another folder may have come to this mailbox since the desk began.
             (_, None) if place.kind != Kind::Main => {
-                self.low_water(place, 1).await?;
-                Ok(Begin { not_before: Some(self.mailbox.since.unwrap_or(made).min(made)) })
+                self.low_water(place, 1, false).await?;
+                Ok(Begin {
+                    not_before: Some(self.mailbox.since.unwrap_or(made).min(made)),
+                    is_new: true,
+                })
             }
             (_, None) => {
-                // Not what the server says will be the next number, which may be any: what is there.
-                let there = if self.mailbox.since.is_some() {
-                    Vec::new()
+                // Not what the server says will be the next number, which may be any: what is there, and what
+                // it can tell something about.
+                let (there, last) = if self.mailbox.since.is_some() {
+                    (Vec::new(), None)
                 } else {
-                    self.uids(line, 1).await?
+                    let there = self.uids(line, 1).await?;
+                    let last = self.last_real(line, place, &there).await?;
+                    (there, last)
                 };
-                let first = there.last().map_or(1, |uid| uid.saturating_add(1));
+                let first = last.map_or(1, |uid| uid.saturating_add(1));
                 tracing::info!(
                     event = "mailbox.begins",
                     left = there.len(),
                     "First run: this many older mails are left where they are."
                 );
-                self.low_water(place, first).await?;
-                Ok(Begin { not_before: self.mailbox.since })
+                self.low_water(place, first, false).await?;
+                Ok(Begin { not_before: self.mailbox.since, is_new: true })
             }
         }
     }
 
-    async fn low_water(&self, place: &Place, uid: u32) -> Result<(), Failed> {
+    async fn low_water(&self, place: &Place, uid: u32, base: bool) -> Result<(), Failed> {
         let folder = place.folder();
-        self.ask(|told| MailboxAsk::SetBookmark(folder, uid, told)).await
+        self.ask(|told| MailboxAsk::SetBookmark(folder, uid, base, told)).await
     }
 
     /// Hands mails to the store and waits until they are durable.
@@ -562,6 +593,8 @@ struct Place {
     can_mark: bool,
     /// What the server said would be the next number, as the folder was selected.
     next: Option<u32>,
+    /// When all of it was last looked at, and not only what is new.
+    deep: Option<Instant>,
     begin: Begin,
 }
 
@@ -579,6 +612,8 @@ impl Place {
 struct Begin {
     /// Mails from before this are not the desk's.
     not_before: Option<Moment>,
+    /// Whether this incarnation was never looked at.
+    is_new: bool,
 }
 
 /// A set of uids in IMAP's short form.

@@ -6,7 +6,7 @@
 //! unknown whether a mail left.
 
 pub mod couriers;
-mod stream;
+mod dialogue;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -16,10 +16,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lettre::Address;
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Noop, Rcpt};
-use lettre::transport::smtp::extension::{ClientId, MailParameter, RcptParameter};
-use lettre::transport::smtp::response::Response;
+use lettre::transport::smtp::commands::{Mail, Rcpt};
+use lettre::transport::smtp::extension::{MailParameter, RcptParameter};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::domain::facts::event::Purpose;
@@ -27,7 +26,8 @@ use crate::domain::facts::names;
 use crate::domain::outgoing::verdict::{Outcome, Stage};
 use crate::edge::server::Server;
 use crate::edge::server::login::{Exchange, STEPS_MAX};
-use crate::error::{Fault, Place, Setback};
+use crate::edge::smtp::dialogue::{Broken, Dialogue, Reply};
+use crate::error::{Fault, Setback};
 use crate::ports::store::{CALLED_BACK, Outgoing};
 
 /// How long it may take until the server has let us in: whoever waits longer at a server that hangs comes late
@@ -38,14 +38,16 @@ const PATIENCE_ENVELOPE: Duration = Duration::from_secs(300);
 /// And the answer to the last bytes: some servers look through a mail before they take it (RFC 5321,
 /// 4.5.3.2.6: 10 minutes).
 const PATIENCE_DATA: Duration = Duration::from_secs(600);
+/// A server that has not answered for so long makes room for others, where they wait for a connection.
+const HANGS: Duration = Duration::from_secs(60);
 /// A server that says nothing for so long holds up no other mail.
 const SLOW: Duration = Duration::from_secs(15);
 /// So many bytes a second get through at least; a mail that is sent more slowly hangs.
 const SLOWEST: u64 = 10_000;
 /// A connection that stood idle for longer is asked whether it is still there.
 const STALE: Duration = Duration::from_secs(2);
-/// Pieces in which a mail is written.
-const PIECE: usize = 64 * 1024;
+/// How long a server may take to say good-bye.
+const QUITS: Duration = Duration::from_secs(5);
 
 /// A connection to the mail server, kept between mails.
 pub struct Courier {
@@ -64,12 +66,12 @@ pub type Lines = Arc<AtomicUsize>;
 
 /// A connection that stands, and is counted as long as it does.
 struct Standing {
-    inner: AsyncSmtpConnection,
+    inner: Dialogue,
     lines: Lines,
 }
 
 impl Standing {
-    fn new(inner: AsyncSmtpConnection, lines: &Lines) -> Self {
+    fn new(inner: Dialogue, lines: &Lines) -> Self {
         lines.fetch_add(1, Ordering::SeqCst);
         Self { inner, lines: Arc::clone(lines) }
     }
@@ -82,7 +84,7 @@ impl Drop for Standing {
 }
 
 impl Deref for Standing {
-    type Target = AsyncSmtpConnection;
+    type Target = Dialogue;
     fn deref(&self) -> &Self::Target {
         &self.inner
     }
@@ -107,9 +109,9 @@ struct Offers {
 }
 
 impl Offers {
-    fn read(answer: &Response) -> Self {
+    fn read(answer: &Reply) -> Self {
         let mut offers = Self::default();
-        for line in answer.message() {
+        for line in &answer.lines {
             let mut words = line.split_ascii_whitespace();
             match words.next().unwrap_or("").to_ascii_uppercase().as_str() {
                 "DSN" => offers.reports = true,
@@ -127,10 +129,10 @@ impl Offers {
 }
 
 /// The ways of logging in that a server offers (RFC 4954, 3).
-fn ways(answer: &Response) -> Vec<String> {
+fn ways(answer: &Reply) -> Vec<String> {
     let upper = |line: &str| line.to_ascii_uppercase();
     let of = |line: String| line.strip_prefix("AUTH ").map(str::to_owned);
-    let all = answer.message().map(upper).filter_map(of);
+    let all = answer.lines.iter().map(|line| upper(line)).filter_map(of);
     all.flat_map(|line| line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>())
         .collect()
 }
@@ -152,23 +154,23 @@ impl From<Failed> for Outcome {
     }
 }
 
-/// What an error of the library's says.
-fn failed(stage: Stage, error: &lettre::transport::smtp::Error) -> Failed {
-    let Some(code) = error.status() else { return Failed::Broken(describe(error)) };
-    let words = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    Failed::Said(stage, format!("{code} {}", words.replace(['\r', '\n'], " ")))
+/// Takes an answer in that must have a certain code; what has another is the server's no.
+fn wants(
+    stage: Stage,
+    reply: Result<Reply, Broken>,
+    is: impl Fn(u16) -> bool,
+) -> Result<Reply, Failed> {
+    let reply = reply.map_err(Failed::Broken)?;
+    match reply.code {
+        code if is(code) => Ok(reply),
+        400.. => Err(Failed::Said(stage, reply.said())),
+        // Neither yes nor no: who is out of step cannot be told apart from who is not.
+        _ => Err(Failed::Broken("the mail server answers out of step".to_owned())),
+    }
 }
 
-fn tls(server: &Server) -> Result<TlsParameters, Fault> {
-    let mut tls = TlsParameters::builder(server.host.clone());
-    if let Some(path) = &server.ca_file {
-        let place = || format!("CA file {}", path.display());
-        let pem = std::fs::read(path).at(place)?;
-        // Only these: a private mail server's name must not be vouched for by anyone else.
-        tls = tls.certificate_store(lettre::transport::smtp::client::CertificateStore::None);
-        tls = tls.add_root_certificate(Certificate::from_pem(&pem).at(place)?);
-    }
-    tls.build_rustls().at(|| "TLS for the mail server".to_owned())
+fn is_yes(code: u16) -> bool {
+    (200..300).contains(&code)
 }
 
 impl Courier {
@@ -207,34 +209,27 @@ impl Courier {
     }
 
     async fn dial(&mut self) -> Result<(), Failed> {
-        let hello = ClientId::Domain(self.own.domain().to_owned());
-        let greeted = |error| failed(Stage::Hello, &error);
-        let stream = stream::connect(&self.server).await;
-        let stream = stream.map_err(|fault| Failed::Broken(fault.to_string()))?;
-        let connection = AsyncSmtpConnection::connect_with_transport(stream, &hello).await;
-        let mut connection = connection.map_err(greeted)?;
+        let hello = format!("EHLO {}\r\n", self.own.domain());
+        let mut dialogue = Dialogue::connect(&self.server).await.map_err(Failed::Broken)?;
+        wants(Stage::Hello, dialogue.reply().await, |code| code == 220)?;
+        let mut offers = wants(Stage::Hello, dialogue.ask(&hello).await, is_yes)?;
         if !self.server.implicit_tls {
             // Never in clear: a server without STARTTLS gets nothing.
-            let tls = tls(&self.server).map_err(|fault| Failed::Broken(fault.to_string()))?;
-            connection.starttls(tls, &hello).await.map_err(greeted)?;
+            wants(Stage::Hello, dialogue.ask("STARTTLS\r\n").await, |code| code == 220)?;
+            dialogue = dialogue.encrypted(&self.server).await.map_err(Failed::Broken)?;
+            // What was said in clear counts no more (RFC 3207, 4.2).
+            offers = wants(Stage::Hello, dialogue.ask(&hello).await, is_yes)?;
         }
-        // The library keeps only what it knows of the server's answer.
-        let offers = connection.command(Ehlo::new(hello.clone())).await.map_err(greeted)?;
-        self.say_who(&mut connection, &ways(&offers)).await?;
-        let offers = connection.command(Ehlo::new(hello)).await.map_err(greeted)?;
+        self.say_who(&mut dialogue, &ways(&offers)).await?;
+        let offers = wants(Stage::Hello, dialogue.ask(&hello).await, is_yes)?;
         self.offers = Offers::read(&offers);
-        self.connection = Some(Standing::new(connection, &self.lines));
+        self.connection = Some(Standing::new(dialogue, &self.lines));
         self.used = Some(Instant::now());
         Ok(())
     }
 
     /// Logs in (RFC 4954).
-    async fn say_who(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        ways: &[String],
-    ) -> Result<(), Failed> {
-        let log_in = |error| failed(Stage::LogIn, &error);
+    async fn say_who(&self, dialogue: &mut Dialogue, ways: &[String]) -> Result<(), Failed> {
         let here = |fault: Fault| Failed::Broken(fault.to_string());
         let mut exchange = Exchange::begin(&self.server, ways).await.map_err(here)?;
         // A first word of nothing is written as such (RFC 4954, 4).
@@ -243,24 +238,22 @@ impl Courier {
         let way = exchange.mechanism();
         let command = first
             .map_or_else(|| format!("AUTH {way}\r\n"), |first| format!("AUTH {way} {first}\r\n"));
-        let mut answer = connection.command(command).await;
+        let is_known = |code| code == 235 || code == 334;
+        let mut answer = wants(Stage::LogIn, dialogue.ask(&command).await, is_known);
         for _ in 0..STEPS_MAX {
-            let Ok(challenge) = &answer else { break };
-            if !challenge.has_code(334) {
-                break;
-            }
-            let asked = BASE64.decode(challenge.first_word().unwrap_or("")).unwrap_or_default();
-            let say = BASE64.encode(exchange.step(Some(&asked)));
-            answer = connection.command(format!("{say}\r\n")).await;
+            let Ok(Reply { code: 334, lines }) = &answer else { break };
+            let asked = lines.first().and_then(|line| BASE64.decode(line.trim()).ok());
+            let say = BASE64.encode(exchange.step(Some(&asked.unwrap_or_default())));
+            answer = wants(Stage::LogIn, dialogue.ask(&format!("{say}\r\n")).await, is_known);
         }
         match answer {
-            Ok(answer) if answer.has_code(235) => exchange.let_in().map_err(Failed::Broken),
+            Ok(Reply { code: 235, .. }) => exchange.let_in().map_err(Failed::Broken),
             Ok(_) => Err(Failed::Broken("the mail server asks without end".to_owned())),
-            Err(error) => {
-                if error.status().is_some() {
+            Err(failed) => {
+                if matches!(failed, Failed::Said(..)) {
                     exchange.refused();
                 }
-                Err(log_in(error))
+                Err(failed)
             }
         }
     }
@@ -320,13 +313,10 @@ impl Courier {
     async fn ready(&mut self) -> Result<bool, Failed> {
         let fresh = self.used.is_some_and(|used| used.elapsed() < STALE);
         let alive = match &mut self.connection {
-            Some(connection) if fresh && !connection.has_broken() => true,
-            Some(connection) => {
-                !connection.has_broken()
-                    && matches!(
-                        tokio::time::timeout(PATIENCE_HELLO, connection.command(Noop)).await,
-                        Ok(Ok(_))
-                    )
+            Some(dialogue) if fresh => !dialogue.has_surplus().await,
+            Some(dialogue) => {
+                let asked = tokio::time::timeout(PATIENCE_HELLO, dialogue.ask("NOOP\r\n")).await;
+                matches!(asked, Ok(Ok(reply)) if is_yes(reply.code))
             }
             None => false,
         };
@@ -345,6 +335,7 @@ impl Courier {
         row: &Outgoing,
         last_bytes: impl Future<Output = Result<Vec<u8>, Fault>>,
         is_slow: impl Fn(),
+        room: &Notify,
     ) -> Outcome {
         let from = format!("{}+r-{}@{}", self.own.local(), row.return_token, self.own.domain());
         let (Ok(from), Ok(to)) = (from.parse::<Address>(), row.recipient.parse::<Address>()) else {
@@ -354,7 +345,7 @@ impl Courier {
         let outcome = match begun {
             Err(outcome) => outcome,
             Ok(()) => match last_bytes.await {
-                Ok(bytes) => self.end(&bytes, &is_slow).await,
+                Ok(bytes) => self.end(&bytes, &is_slow, room).await,
                 Err(fault) if fault.what == CALLED_BACK => Outcome::Untried,
                 // It could not be written down that it leaves: so it does not, and is not tried at once.
                 Err(fault) => Outcome::Broken(fault.to_string()),
@@ -374,10 +365,11 @@ impl Courier {
             let is_new = self.ready().await?;
             self.outside = false;
             if let Some(largest) = self.offers.largest.filter(|largest| row.size > *largest) {
+                // Said as the server would say it (RFC 1870, 6.1): it may be wrong about it, or put right.
                 let size = row.size;
-                let why =
-                    format!("it has {size} bytes, and the mail server takes {largest} at most");
-                return Err(Outcome::Never(why));
+                let said =
+                    format!("552 5.3.4 it has {size} bytes, and {largest} are taken at most");
+                return Err(Outcome::Said(Stage::From, said));
             }
             let Err(failed) = self.envelope(from, to, row).await else { return Ok(()) };
             self.connection = None;
@@ -400,69 +392,81 @@ impl Courier {
         row: &Outgoing,
     ) -> Result<(), Failed> {
         let (mail, rcpt) = self.asked_reports(row);
-        let mail = Mail::new(Some(from.clone()), mail);
-        let rcpt = Rcpt::new(to.clone(), rcpt);
+        let mail = Mail::new(Some(from.clone()), mail).to_string();
+        let rcpt = Rcpt::new(to.clone(), rcpt).to_string();
+        let data = "DATA\r\n";
         let pipelining = self.offers.pipelining;
-        let Some(connection) = self.connection.as_mut() else {
+        let Some(dialogue) = self.connection.as_mut() else {
             return Err(Failed::Broken("no connection".to_owned()));
         };
-        let dialogue = async {
+        let is_go = |code| code == 354;
+        let talk = async {
             if pipelining {
                 // The answers come in the order of the commands, and all of them come (RFC 2920, 3.1).
-                let all = format!("{mail}{rcpt}{Data}");
-                let sender = connection.command(all).await;
-                if matches!(&sender, Err(error) if error.status().is_none()) {
-                    return sender.map(drop).map_err(|error| failed(Stage::From, &error));
+                dialogue.say(&[&mail, &rcpt, data].concat()).await.map_err(Failed::Broken)?;
+                let sender = wants(Stage::From, dialogue.reply().await, is_yes);
+                if matches!(sender, Err(Failed::Broken(_))) {
+                    return sender.map(drop);
                 }
-                let recipient = connection.read_response().await;
-                let data = connection.read_response().await;
-                sender.map_err(|error| failed(Stage::From, &error))?;
-                recipient.map_err(|error| failed(Stage::To, &error))?;
-                return data.map(drop).map_err(|error| failed(Stage::Data, &error));
+                let recipient = wants(Stage::To, dialogue.reply().await, is_yes);
+                if matches!(recipient, Err(Failed::Broken(_))) {
+                    return recipient.map(drop);
+                }
+                let data = wants(Stage::Data, dialogue.reply().await, is_go);
+                return sender.and(recipient).and(data).map(drop);
             }
-            connection.command(mail).await.map_err(|error| failed(Stage::From, &error))?;
-            connection.command(rcpt).await.map_err(|error| failed(Stage::To, &error))?;
-            let data = connection.command(Data).await;
-            data.map(drop).map_err(|error| failed(Stage::Data, &error))
+            wants(Stage::From, dialogue.ask(&mail).await, is_yes)?;
+            wants(Stage::To, dialogue.ask(&rcpt).await, is_yes)?;
+            wants(Stage::Data, dialogue.ask(data).await, is_go).map(drop)
         };
         let silent = |_| Failed::Broken("the mail server did not answer".to_owned());
-        tokio::time::timeout(patience(row), dialogue).await.map_err(silent)?
+        tokio::time::timeout(patience(row), talk).await.map_err(silent)?
     }
 
     /// The mail itself. Until the dot that ends it the server cannot have taken it.
-    async fn end(&mut self, bytes: &[u8], is_slow: &impl Fn()) -> Outcome {
-        let Some(connection) = self.connection.as_mut() else {
+    async fn end(&mut self, bytes: &[u8], is_slow: &impl Fn(), room: &Notify) -> Outcome {
+        let Some(dialogue) = self.connection.as_mut() else {
             return Outcome::Broken("no connection".to_owned());
         };
         let dot = AtomicBool::new(false);
-        let mut pieces = bytes.chunks(PIECE);
-        let pieces = std::iter::from_fn(|| {
-            let piece = pieces.next();
-            dot.store(piece.is_none(), Ordering::Relaxed);
-            piece
-        });
         let sending = Duration::from_secs(row_seconds(bytes.len()));
-        let sent = connection.message_iter(pieces);
-        let answer = tokio::time::timeout(SLOW + PATIENCE_DATA + sending, sent);
-        match noticing(answer, is_slow).await.ok() {
-            Some(Ok(response)) => {
-                self.used = Some(Instant::now());
-                Outcome::Accepted(said(&response))
+        let talk = async {
+            dialogue.content(bytes).await.map_err(Failed::Broken)?;
+            dot.store(true, Ordering::Relaxed);
+            dialogue.dot().await.map_err(Failed::Broken)?;
+            wants(Stage::Dot, dialogue.reply().await, is_yes)
+        };
+        // Sooner where others wait and every connection that may stand does so for a server like this.
+        let patience = async {
+            let hangs = async {
+                tokio::time::sleep(HANGS + sending).await;
+                room.notified().await;
+            };
+            tokio::select! {
+                () = tokio::time::sleep(SLOW + PATIENCE_DATA + sending) => {}
+                () = hangs => {}
             }
-            Some(Err(error)) => match failed(Stage::Dot, &error) {
-                Failed::Broken(_) if dot.load(Ordering::Relaxed) => Outcome::Unknown,
-                failed @ (Failed::Broken(_) | Failed::Said(..)) => failed.into(),
-            },
-            None if dot.load(Ordering::Relaxed) => Outcome::Unknown,
-            None => Outcome::Broken("the mail server did not take the mail".to_owned()),
+        };
+        let answer = async {
+            tokio::select! { answer = talk => Ok(answer), () = patience => Err(()) }
+        };
+        let is_sent = || dot.load(Ordering::Relaxed);
+        match noticing(answer, is_slow).await {
+            Ok(Ok(reply)) => {
+                self.used = Some(Instant::now());
+                Outcome::Accepted(reply.said())
+            }
+            Ok(Err(Failed::Broken(_))) | Err(()) if is_sent() => Outcome::Unknown,
+            Ok(Err(failed)) => failed.into(),
+            Err(()) => Outcome::Broken("the mail server did not take the mail".to_owned()),
         }
     }
 
     /// Ends the connection in order.
     pub async fn close(&mut self) {
         if let Some(mut connection) = self.connection.take() {
-            let quit: Result<Response, _> = connection.quit().await;
-            drop(quit);
+            // Whatever it answers: nothing is owed.
+            let _ = tokio::time::timeout(QUITS, connection.ask("QUIT\r\n")).await;
         }
     }
 }
@@ -477,12 +481,6 @@ async fn noticing<T>(work: impl Future<Output = T>, is_slow: &impl Fn()) -> T {
     work.await
 }
 
-/// What the server said, in one line.
-fn said(response: &Response) -> String {
-    let lines: Vec<&str> = response.message().collect();
-    format!("{} {}", response.code(), lines.join(" "))
-}
-
 /// How long the server may take before the mail itself: a mail that hangs at one that stands still is soon with
 /// another connection, and one that always takes its time is given more with each try (RFC 5321, 4.5.3.2: five
 /// minutes).
@@ -493,14 +491,4 @@ fn patience(row: &Outgoing) -> Duration {
 /// How long a mail of this size takes at most to be sent.
 fn row_seconds(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX) / SLOWEST
-}
-
-fn describe(error: &lettre::transport::smtp::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

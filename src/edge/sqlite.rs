@@ -455,10 +455,13 @@ impl Alarms for Sqlite {
                       + (SELECT count(*) FROM trouble)",
             )?,
             outbox_waiting: count("SELECT count(*) FROM outbox WHERE state = 'waiting'")?,
-            // An acknowledgement to an address that a stranger made up is no trouble of ours.
+            // An acknowledgement to an address that a stranger made up is no trouble of ours; one that was refused
+            // for anything else is.
             outbox_dead: count(
                 "SELECT count(*) FROM outbox WHERE state = 'dead'
-                 AND json_extract(label, '$.purpose') NOT IN ('acknowledgement', 'key')",
+                 AND NOT (json_extract(label, '$.purpose') IN ('acknowledgement', 'key')
+                          AND (reply LIKE '55_ 5.1.%' OR reply LIKE '55_ 5.2.%' OR reply LIKE '55_ 5.4.%'
+                               OR reply GLOB '55[013] [^5]*'))",
             )?,
             outbox_unknown: count("SELECT count(*) FROM outbox WHERE state = 'unknown'")?,
         })

@@ -18,7 +18,7 @@ const GOOD_FOR: Span = Span::hours(24);
 const AHEAD: Span = Span::hours(1);
 /// How long one may be on its way before the operators are told and another is sent.
 const PATIENCE: Span = Span::minutes(10);
-/// While the clock is doubted one is sent so often.
+/// While the clock is doubted one is sent so often, later each time that the mail server says otherwise.
 const AGAIN: Span = Span::minutes(2);
 /// How far the two clocks may be apart.
 const APART: Span = Span::minutes(2);
@@ -36,6 +36,8 @@ pub(super) struct ClockProbe {
     wrong: Option<String>,
     /// Since when none has come back.
     waiting: Option<Moment>,
+    /// How often the mail server said otherwise.
+    disagreed: u32,
 }
 
 /// One is sent a day at least by a desk that runs.
@@ -71,7 +73,8 @@ impl ClockProbe {
 
     /// When one is to be sent because the clock is doubted, or the mail server says otherwise.
     fn due_in_doubt(&self) -> Moment {
-        self.sent.map_or(Moment::MIN_UTC, |sent| later(sent, AGAIN))
+        let wait = AGAIN.checked_mul(1 << self.disagreed.min(4)).unwrap_or(PATIENCE);
+        self.sent.map_or(Moment::MIN_UTC, |sent| later(sent, wait))
     }
 
     /// When one is to be sent, if a notice leaves next at that moment.
@@ -103,6 +106,7 @@ impl ClockProbe {
         if behind || ahead {
             self.agreed = None;
             self.waiting = None;
+            self.disagreed = self.disagreed.saturating_add(1);
             self.asked.clear();
             self.wrong = Some(format!(
                 "the mail server says {} where it is {} here",

@@ -14,7 +14,7 @@ use crate::domain::facts::names::{MessageId, Moment, Span};
 use crate::domain::outgoing::pace::Change;
 use crate::domain::outgoing::tries::{Next, after, next_attempt};
 use crate::domain::outgoing::verdict;
-use crate::domain::outgoing::verdict::{Blame, Outcome};
+use crate::domain::outgoing::verdict::{Blame, Outcome, Stage};
 use crate::engine::commit::Cause;
 use crate::engine::{Door, Engine, SharedStore, lock};
 use crate::error::Fault;
@@ -108,7 +108,7 @@ impl Engine {
     /// When the store cannot be written; nothing is handed out then.
     pub fn dispatch(&mut self, max: usize) -> Result<Vec<Outgoing>, Fault> {
         let now = self.now();
-        if !self.has_room(0)? {
+        if !self.has_room()? {
             return Ok(Vec::new());
         }
         let in_hand = self.busy.len().saturating_sub(self.slow.len());
@@ -125,7 +125,7 @@ impl Engine {
                 rows
             }
             None => lock(&self.store).due_mails(now, wanted)?,
-            Some(_) => lock(&self.store).mail_to_try(now)?.into_iter().collect(),
+            Some(_) => lock(&self.store).mails_to_try(now, wanted)?,
         };
         let mut attempts = Vec::new();
         let mut out = Vec::new();
@@ -165,7 +165,9 @@ impl Engine {
             return Ok(store.next_mail()?.map(|at| pace.map_or(at, |pace| at.max(pace))));
         };
         // What was tried before tries again for all the others, whenever it would be due itself.
-        Ok(store.mail_to_try(closed.next)?.map(|_| closed.next))
+        let wanted = u32::try_from(self.busy.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let rows = store.mails_to_try(closed.next, wanted)?;
+        Ok(rows.iter().any(|row| !self.busy.contains_key(&row.id)).then_some(closed.next))
     }
 
     /// Tells people of mails that will not leave, once no more of them come for a moment: ten that were
@@ -225,6 +227,22 @@ impl Engine {
     #[must_use]
     pub fn door(&self) -> Door {
         Arc::clone(&self.door)
+    }
+
+    /// Whether the mail server takes nothing: it says so, or it lets everything wait.
+    pub(super) fn look_at_the_server(&mut self, now: Moment) {
+        let closed = self.pace.closed().map(|closed| closed.why.clone());
+        let boot = self.clock.reading().boot;
+        let long = |row: &i64| {
+            let since = self.handed.get(row).and_then(|since| boot.checked_sub(since));
+            since.is_some_and(|long| long > TOLD_AFTER)
+        };
+        let takes = self.heart.last_out.is_some_and(|at| now <= names::later(at, TOLD_AFTER));
+        let hangs = !takes && self.slow.iter().any(long);
+        let words = || "it does not answer after the last bytes of a mail".to_owned();
+        let slack = self.pace.slack().filter(|_| !takes);
+        let slack = slack.map(|_| "it puts off every mail".to_owned());
+        self.ail(Ailment::Server, closed.or_else(|| hangs.then(words)).or(slack));
     }
 
     /// A mail that may not leave is looked at again; `/resume` has no need to know where it lies.
@@ -357,8 +375,7 @@ impl Engine {
         if delivery == Some(Delivery::Accepted) {
             self.heart.last_out = Some(now);
         }
-        let closed = self.pace.closed().map(|closed| closed.why.clone());
-        self.ail(Ailment::Server, closed);
+        self.look_at_the_server(now);
         Ok((Settled { id: row.id, state, next_attempt, tries, reply }, delivery))
     }
 
@@ -373,10 +390,11 @@ impl Engine {
         let turn = match outcome {
             Outcome::Accepted(_) => self.pace.taken(now),
             Outcome::Said(stage, said) => {
-                self.pace.failed(row, Some(verdict::blame(*stage, said)), why, now)
+                let of_one = *stage > Stage::From && !said.starts_with("421");
+                self.pace.failed(row, Some(verdict::blame(*stage, said)), of_one, why, now)
             }
-            Outcome::Broken(_) => self.pace.failed(row, Some(Blame::Server), why, now),
-            Outcome::Unknown => self.pace.failed(row, None, why, now),
+            Outcome::Broken(_) => self.pace.failed(row, Some(Blame::Server), false, why, now),
+            Outcome::Unknown => self.pace.failed(row, None, false, why, now),
             Outcome::Never(_) | Outcome::Untried => Change::Same,
         };
         match turn {

@@ -16,10 +16,15 @@ use crate::edge::pool;
 use crate::engine::commit::Cause;
 use crate::engine::{Engine, lock};
 use crate::error::Fault;
-use crate::ports::store::{Folder, Location, RawMail, WITNESS};
+use crate::ports::store::{Folder, Location, RawMail, WITNESS, Waiting};
 
 /// A mail that the server does not hand out is tried again after so long.
 const TRIED_AGAIN: Span = Span::days(1);
+/// The operators are mailed of such mails so often at most.
+const TROUBLES_EVERY: Span = Span::hours(1);
+
+/// What comes of a mail takes so many times its bytes.
+const COPIES: u64 = 4;
 /// So much room must be left on the disk.
 const ROOM: u64 = 8 * 1024 * 1024;
 
@@ -79,8 +84,8 @@ impl Engine {
             MailboxAsk::Spent(folder, told) => tell(told, store.spent_witnesses(&folder)),
             MailboxAsk::Removed(folder, uids, told) => tell(told, store.removed(&folder, &uids)),
             MailboxAsk::Bookmark(folder, told) => tell(told, store.bookmark(&folder)),
-            MailboxAsk::SetBookmark(folder, low_water, told) => {
-                tell(told, store.set_bookmark(&folder, low_water));
+            MailboxAsk::SetBookmark(folder, low_water, base, told) => {
+                tell(told, store.set_bookmark(&folder, low_water, base));
             }
             MailboxAsk::Known(folder, from, told) => tell(told, store.known_uids(&folder, from)),
             MailboxAsk::ToMark(folder, told) => tell(told, store.to_mark(&folder)),
@@ -89,14 +94,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether there is room on the disk for what comes of mails of so many bytes: they are kept, passed on
-    /// to several, and journalled. Without it the desk waits, and says so where it can.
-    pub(super) fn has_room(&mut self, bytes: usize) -> Result<bool, Fault> {
-        let needed = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(4);
+    /// How large the mails may be that are opened now: they are kept, passed on to several, and journalled.
+    fn fits(&self) -> Result<u64, Fault> {
         let room = lock(&self.store).room()?;
-        let is_short = room < needed.saturating_add(ROOM);
-        let text = is_short.then(|| format!("{} MiB are left", room / (1024 * 1024)));
-        if is_short && !self.heart.down.contains_key(&Ailment::Disk) {
+        Ok(room.saturating_sub(ROOM) / COPIES)
+    }
+
+    /// Whether there is room on the disk for anything at all. Without it the desk waits, and says so where it
+    /// can.
+    pub(super) fn has_room(&mut self) -> Result<bool, Fault> {
+        let room = lock(&self.store).room()?;
+        let is_short = room < ROOM;
+        let text = (is_short || self.too_large).then(|| {
+            let mib = room / (1024 * 1024);
+            let large = if is_short { "" } else { ", too few for a mail that waits" };
+            format!("{mib} MiB are left{large}")
+        });
+        if text.is_some() && !self.heart.down.contains_key(&Ailment::Disk) {
             tracing::error!(
                 event = "disk.full",
                 why = text,
@@ -107,10 +121,32 @@ impl Engine {
         Ok(!is_short)
     }
 
+    /// The next mails to open: as many as there is room for. One that is too large for what is left stops none
+    /// behind it.
+    fn next_batch(&mut self) -> Result<Vec<Waiting>, Fault> {
+        let fits = self.fits()?;
+        let mut batch = lock(&self.store).waiting(BATCH, fits)?;
+        let mut bytes = 0_u64;
+        batch.retain(|row| {
+            let size = u64::try_from(row.mail.bytes.len()).unwrap_or(u64::MAX);
+            let has_room = bytes.saturating_add(size) <= fits;
+            bytes = bytes.saturating_add(if has_room { size } else { 0 });
+            has_room
+        });
+        self.too_large = batch.is_empty() && lock(&self.store).unopened()?.is_some();
+        Ok(batch)
+    }
+
     /// Tells the operators of mails that the server does not hand out.
     pub(super) fn tell_of_troubles(&mut self, now: Moment) -> Result<(), Fault> {
+        // Many that come one by one are one mail, and not one each.
+        if self.troubles_told.is_some_and(|at| now >= at && now < names::later(at, TROUBLES_EVERY))
+        {
+            return Ok(());
+        }
         let new = lock(&self.store).new_troubles()?;
         if !new.is_empty() {
+            self.troubles_told = Some(now);
             let named: Vec<(String, u32, String)> =
                 new.into_iter().map(|(at, why)| (at.folder, at.uid, why)).collect();
             let decision = time::left_mails(&self.desk, &named, now, self.entropy.fresh()?);
@@ -161,13 +197,18 @@ impl Engine {
         }
     }
 
-    /// Mails that nobody had seen came from another folder than the one that mail comes to: they may be some
-    /// that were missed there.
+    /// Mails that nobody had seen came from another folder than the one that mail comes to, or there after all:
+    /// they may be some that were missed.
     fn find_missed(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault> {
         let mut found = 0_u64;
         for (location, mail) in mails {
-            let elsewhere = location.as_ref().is_some_and(|at| at.folder != self.main_folder);
-            if elsewhere && !lock(&self.store).knows(Digest::of(&mail.bytes))? {
+            let is_missed = |at: &Location| {
+                let missed = self.heart.missed.get(&at.folder);
+                at.folder != self.main_folder || missed.is_some_and(|missed| at.uid <= missed.up_to)
+            };
+            if location.as_ref().is_some_and(is_missed)
+                && !lock(&self.store).knows(Digest::of(&mail.bytes))?
+            {
                 found = found.saturating_add(1);
             }
         }
@@ -180,14 +221,13 @@ impl Engine {
     /// # Errors
     /// When the store cannot be written; the mails are still there then.
     pub fn work_inbox(&mut self) -> Result<usize, Fault> {
-        if !self.may_decide() || !self.has_room(0)? {
+        if !self.may_decide() || !self.has_room()? {
             return Ok(0);
         }
-        let batch = lock(&self.store).waiting(BATCH)?;
-        let ids: Vec<i64> = batch.iter().map(|row| row.id).collect();
         // Before an attempt is counted: a full disk is the fault of no mail.
-        let bytes: usize = batch.iter().map(|row| row.mail.bytes.len()).sum();
-        if ids.is_empty() || !self.has_room(bytes)? {
+        let batch = self.next_batch()?;
+        let ids: Vec<i64> = batch.iter().map(|row| row.id).collect();
+        if ids.is_empty() {
             return Ok(0);
         }
         if let [row] = batch.as_slice()

@@ -120,6 +120,10 @@ pub struct Engine {
     /// How the desk is, and when that was last written down.
     heart: Heart,
     beat: Option<Moment>,
+    /// Whether nothing that waits fits on the disk.
+    too_large: bool,
+    /// When the operators were last mailed of mails that the server does not hand out.
+    troubles_told: Option<Moment>,
     /// The folder that mail comes to, and how many mails were just found in others that nobody had seen.
     main_folder: String,
     found: u64,
@@ -196,6 +200,8 @@ impl Engine {
             door: Door::default(),
             heart: Heart::default(),
             beat: None,
+            too_large: false,
+            troubles_told: None,
             main_folder: String::new(),
             found: 0,
             probes_daily: false,

@@ -18,6 +18,8 @@ use crate::error::Fault;
 
 /// How often the desk writes down that it runs.
 const ALIVE_EVERY: Span = Span::minutes(1);
+/// While notices wait for the clock the desk looks around so often.
+const LOOKS_AROUND: Span = Span::seconds(15);
 /// What was given up can be tried once more for so long.
 const KEPT: Span = Span::days(30);
 /// What is shorter is no outage.
@@ -43,7 +45,11 @@ impl Engine {
         let mail = if self.busy.is_empty() { mail } else { mail.map(|at| at.max(soon)) };
         let agenda = self.desk.next_due();
         let waits = self.doubt.is_some() || self.clock_probe.vouch(self.now()) != Ok(true);
-        let agenda = if waits { agenda.map(|at| at.max(soon)) } else { agenda };
+        // What ends the waiting wakes the desk by itself: a mail, or the look around every now and then.
+        let is_wrong = self.heart.down.contains_key(&Ailment::Clock);
+        let patience = if is_wrong { LOOKS_AROUND * 8 } else { LOOKS_AROUND };
+        let patience = names::later(self.now(), patience);
+        let agenda = if waits { agenda.map(|at| at.max(patience)) } else { agenda };
         let probe = self.probe_due().map(|at| at.max(soon));
         let given_up = self.next_word_of_given_up()?;
         Ok(agenda.into_iter().chain(mail).chain(probe).chain(given_up).min())
@@ -57,7 +63,7 @@ impl Engine {
     /// When the store cannot be written.
     pub fn work_due(&mut self) -> Result<bool, Fault> {
         let now = self.now();
-        if !self.has_room(0)? {
+        if !self.has_room()? {
             self.write_heart(now)?;
             return Ok(false);
         }
@@ -68,6 +74,7 @@ impl Engine {
             }
             return Ok(false);
         }
+        self.look_at_the_server(now);
         self.tell_of_troubles(now)?;
         self.is_alive(now)?;
         self.tell_of_given_up(now)?;

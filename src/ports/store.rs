@@ -182,8 +182,11 @@ pub struct Folder {
 /// How far the mails of a folder are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bookmark {
-    /// Below this number nothing is looked at again; none for an incarnation that is new.
+    /// Below this number nothing is looked at again for now; none for an incarnation that is new.
     pub low_water: Option<u32>,
+    /// From this number on every mail is the desk's: a server that once left one out, or named one that is not
+    /// there, is asked about all of them now and then.
+    pub base: Option<u32>,
     /// How many incarnations of the folder are known.
     pub incarnations: i64,
     /// When the store was made: mails from before are not the desk's.
@@ -276,7 +279,7 @@ pub trait Inbox {
     ///
     /// # Errors
     /// When they cannot be read.
-    fn waiting(&self, max: u32) -> Result<Vec<Waiting>, Fault>;
+    fn waiting(&self, max: u32, bytes_max: u64) -> Result<Vec<Waiting>, Fault>;
 
     /// Since when the oldest mail waits to be opened.
     ///
@@ -314,11 +317,11 @@ pub trait Inbox {
     /// When it cannot be read.
     fn bookmark(&self, folder: &Folder) -> Result<Bookmark, Fault>;
 
-    /// Moves the low-water mark up; never down.
+    /// Moves the low-water mark up, never down; and the base to it where what lies below is not the desk's.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn set_bookmark(&mut self, folder: &Folder, low_water: u32) -> Result<(), Fault>;
+    fn set_bookmark(&mut self, folder: &Folder, low_water: u32, base: bool) -> Result<(), Fault>;
 
     /// The mails of a folder from a uid on whose place is known.
     ///
@@ -394,12 +397,12 @@ pub trait Outbox {
     /// When they cannot be read.
     fn due_mails(&self, now: Moment, max: u32) -> Result<Vec<Outgoing>, Fault>;
 
-    /// The mail to try whether the mail server is there: the longest due of all, or of those that were
-    /// tried before the next that will be.
+    /// The mails to try whether the mail server is there, the best first: what is due and was not tried yet,
+    /// then what came to nothing, and never what may have left before its own time.
     ///
     /// # Errors
-    /// When it cannot be read.
-    fn mail_to_try(&self, now: Moment) -> Result<Option<Outgoing>, Fault>;
+    /// When they cannot be read.
+    fn mails_to_try(&self, now: Moment, max: u32) -> Result<Vec<Outgoing>, Fault>;
 
     /// Lets all that was put off go at once: it was not their fault.
     ///

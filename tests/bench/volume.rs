@@ -93,7 +93,9 @@ fn handed_over(config: &Config, mails: &[Vec<u8>], now: Moment) -> Duration {
             let mut courier = Courier::new(config.smtp.server.clone(), own);
             couriers.spawn(async move {
                 for (row, bytes) in rows {
-                    let outcome = courier.hand_over(&row, async { Ok(bytes) }, || {}).await;
+                    let outcome = courier
+                        .hand_over(&row, async { Ok(bytes) }, || {}, &tokio::sync::Notify::new())
+                        .await;
                     assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
                 }
             });

@@ -3,7 +3,7 @@
 //! nor be asked again by each of them.
 //!
 //! While the server takes mails, they go as fast as it takes them; where it says "later" now and then,
-//! offers are slowed to half and grow again by a little with each that is taken. Where it takes nothing the
+//! offers are slowed by a part and grow again by a little with each that is taken. Where it takes nothing the
 //! door is closed: one mail at a time tries it, later each time, and with the first that is taken all the
 //! others go at once.
 
@@ -21,7 +21,13 @@ const CLOSED_S: [i64; 6] = [1, 2, 4, 8, 15, 20];
 const GAP_MAX_MS: i64 = 20_000;
 const GAP_FIRST_MS: i64 = 200;
 /// What each mail that is taken adds to the offers per second, in thousandths.
-const FASTER_MILLI: i64 = 100;
+const FASTER_MILLI: i64 = 500;
+/// What one that is put off leaves of them: a server that says "later" to every second mail, however slowly they
+/// come, must not be offered ever fewer.
+const SLOWER: (i64, i64) = (3, 4);
+/// A server that put all off for so long and takes one again takes the others as well: they need not wait out
+/// their own time.
+const SLACK: Span = Span::seconds(30);
 /// So short a time between two offers is none.
 const GAP_MIN_MS: i64 = 20;
 /// Within this time the offers are slowed once: several couriers hear of the same refusal.
@@ -68,6 +74,8 @@ pub struct Pace {
     gap_ms: i64,
     offered: Option<Moment>,
     slowed: Option<Moment>,
+    /// Since when several mails in a row were put off, where the server takes none for now.
+    slack: Option<Moment>,
 }
 
 impl Pace {
@@ -101,6 +109,12 @@ impl Pace {
 
     fn next_offer(&self) -> Option<Moment> {
         self.offered.map(|at| later(at, Span::milliseconds(self.gap_ms)))
+    }
+
+    /// Since when the server puts everything off, if it does.
+    #[must_use]
+    pub fn slack(&self) -> Option<Moment> {
+        self.slack
     }
 
     /// Why nothing leaves, if nothing does.
@@ -138,26 +152,43 @@ impl Pace {
                 self.gap_ms = 0;
             }
         }
+        let slack = self.slack.take().is_some_and(|since| now >= later(since, SLACK));
         match self.closed.take() {
             Some(closed) => Change::Opens { of_server: closed.met_by.len() > 1 },
+            None if slack => Change::Opens { of_server: true },
             None => Change::Same,
         }
     }
 
-    /// A mail came to nothing, or it is not known what became of it (`None`).
-    pub fn failed(&mut self, row: i64, blame: Option<Blame>, why: &str, now: Moment) -> Change {
+    /// A mail came to nothing, or it is not known what became of it (`None`). `of_one` where the server had taken
+    /// the sender, and what it said may be about this one's way: that is the server's once it meets another.
+    pub fn failed(
+        &mut self,
+        row: i64,
+        blame: Option<Blame>,
+        of_one: bool,
+        why: &str,
+        now: Moment,
+    ) -> Change {
         let for_itself = matches!(blame, Some(Blame::Recipient | Blame::Mail | Blame::Unclear));
         self.for_themselves = for_itself && (self.refused.is_empty() || self.for_themselves);
         self.refused.insert(row);
         if let Some(closed) = &mut self.closed {
             closed.met_by.insert(row);
-            closed.failures = closed.failures.saturating_add(1);
+            // A server that refuses mails for what they are is there, and need not be spared.
+            if !for_itself {
+                closed.failures = closed.failures.saturating_add(1);
+            }
             closed.next = later(now, pause(closed.failures));
             why.clone_into(&mut closed.why);
             return Change::Same;
         }
         let of_server = matches!(blame, None | Some(Blame::Server));
-        if of_server || self.refused.len() >= IN_A_ROW {
+        let of_server = of_server && (!of_one || self.refused.len() > 1);
+        let in_a_row = self.refused.len() >= IN_A_ROW;
+        if in_a_row && blame == Some(Blame::ForNow) {
+            self.slack.get_or_insert(now);
+        } else if of_server || in_a_row {
             let met_by = if of_server { [row].into() } else { self.refused.clone() };
             let next = later(now, pause(1));
             let why = why.to_owned();
@@ -167,7 +198,8 @@ impl Pace {
         let once = self.slowed.is_none_or(|at| now >= later(at, SLOWER_ONCE));
         if matches!(blame, Some(Blame::ForNow | Blame::Unclear)) && once {
             self.slowed = Some(now);
-            self.gap_ms = self.gap_ms.saturating_mul(2).clamp(GAP_FIRST_MS, GAP_MAX_MS);
+            let slower = self.gap_ms.saturating_mul(SLOWER.1).checked_div(SLOWER.0);
+            self.gap_ms = slower.unwrap_or(GAP_MAX_MS).clamp(GAP_FIRST_MS, GAP_MAX_MS);
         }
         Change::Same
     }
@@ -200,13 +232,13 @@ mod tests {
     #[test]
     fn where_it_takes_nothing_one_mail_at_a_time_tries_and_then_all_go() {
         let mut pace = Pace::default();
-        assert_eq!(pace.failed(1, Some(Blame::Server), "530", at(0)), Change::Closes);
+        assert_eq!(pace.failed(1, Some(Blame::Server), false, "530", at(0)), Change::Closes);
         assert_eq!(pace.room(at(0), 0, 10), 0);
         assert_eq!(pace.room(at(1), 0, 10), 1);
         assert_eq!(pace.room(at(1), 1, 10), 0, "one at a time");
         let mut now = 1;
         for row in 2..40 {
-            assert_eq!(pace.failed(row, Some(Blame::Server), "530", at(now)), Change::Same);
+            assert_eq!(pace.failed(row, Some(Blame::Server), false, "530", at(now)), Change::Same);
             let next = pace.not_before().unwrap();
             assert!(next <= at(now + 20), "no later than half a minute after the server is well");
             now = (next - start()).num_seconds();
@@ -220,7 +252,7 @@ mod tests {
     #[test]
     fn one_mail_that_closes_the_door_is_not_the_server() {
         let mut pace = Pace::default();
-        assert_eq!(pace.failed(1, Some(Blame::Server), "451 4.3.0", at(0)), Change::Closes);
+        assert_eq!(pace.failed(1, Some(Blame::Server), false, "451 4.3.0", at(0)), Change::Closes);
         assert_eq!(pace.taken(at(1)), Change::Opens { of_server: false });
     }
 
@@ -228,13 +260,13 @@ mod tests {
     fn a_refusal_for_good_wants_proof_that_anything_is_taken() {
         let mut pace = Pace::default();
         assert!(!pace.wants_proof());
-        pace.failed(1, Some(Blame::Recipient), "550 5.1.1", at(0));
+        pace.failed(1, Some(Blame::Recipient), false, "550 5.1.1", at(0));
         assert!(pace.wants_proof());
         pace.taken(at(1));
         assert!(!pace.wants_proof());
-        pace.failed(1, Some(Blame::Recipient), "550 5.1.1", at(2));
-        pace.failed(2, Some(Blame::Server), "530", at(3));
-        pace.failed(3, Some(Blame::Recipient), "550 5.1.1", at(4));
+        pace.failed(1, Some(Blame::Recipient), false, "550 5.1.1", at(2));
+        pace.failed(2, Some(Blame::Server), false, "530", at(3));
+        pace.failed(3, Some(Blame::Recipient), false, "550 5.1.1", at(4));
         assert!(!pace.wants_proof(), "it is clear whose fault it is");
     }
 
@@ -244,7 +276,7 @@ mod tests {
         for (row, turn) in
             [(1, Change::Same), (1, Change::Same), (2, Change::Same), (3, Change::Closes)]
         {
-            assert_eq!(pace.failed(row, Some(Blame::Recipient), "550 5.1.1", at(row)), turn);
+            assert_eq!(pace.failed(row, Some(Blame::Recipient), false, "550 5.1.1", at(row)), turn);
         }
         assert!(!pace.is_well_since(at(0)));
         assert_eq!(pace.taken(at(9)), Change::Opens { of_server: true });
@@ -264,7 +296,7 @@ mod tests {
                     left += 1;
                     pace.taken(ms(now));
                 } else {
-                    pace.failed(now, Some(Blame::ForNow), "450", ms(now));
+                    pace.failed(now, Some(Blame::ForNow), false, "450", ms(now));
                 }
             }
             now += 10;

@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_server_that_takes_nothing_loses_nothing() {
         let mut pace = Pace::default();
-        pace.failed(1, Some(Blame::Server), "530", at(0));
+        pace.failed(1, Some(Blame::Server), false, "530", at(0));
         for text in ["550 5.1.1 no such user", "450 4.7.1 later", "550 5.7.1 refused"] {
             let (mut tries, mut now) = (Tries::default(), at(0));
             for _ in 0..500 {

@@ -4,7 +4,7 @@
 //! announces decides how much is read. A server that gives the whole of a mail where a piece was asked for is
 //! taken at its word, up to the most that the desk reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
 use async_imap::types::{Fetch, Flag};
@@ -22,10 +22,15 @@ const PIECE: usize = 1024 * 1024;
 const MARGIN: u64 = 1024 * 1024;
 /// Bytes that are asked for at once of several, by what the server says of their sizes.
 const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+/// So often a server may speak of one mail in an answer, and of those that nobody asked about.
+const SAID_OF_ONE: usize = 20;
+const SAID_OF_OTHERS: usize = 10_000;
 /// What is kept of a mail that is too large, after its headers.
 const OVERSIZE_BYTES: usize = 64 * 1024;
 /// More mails than these are not gone at once; where a server says so it is wrong.
 const GONE_MAX: u32 = 1_000;
+/// So many times at most it is asked which of what was there at first is real.
+const ASKED_AT_FIRST: usize = 20;
 /// Mails that are asked about at once.
 const ASKED: usize = 500;
 
@@ -73,13 +78,20 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         Ok(uids.into_iter().collect())
     }
 
-    /// Looks at the whole folder above the low-water mark and takes in what is not stored.
-    pub(super) async fn look(&self, line: &mut Line, place: &Place) -> Result<(), Failed> {
+    /// Looks at the folder above the low-water mark, or at all of it that is the desk's, and takes in what is
+    /// not stored.
+    pub(super) async fn look(
+        &self,
+        line: &mut Line,
+        place: &Place,
+        deep: bool,
+    ) -> Result<(), Failed> {
         let folder = place.folder();
         let bookmark = self.ask(|told| MailboxAsk::Bookmark(folder.clone(), told)).await?;
         let low = bookmark.low_water.unwrap_or(1);
-        let uids = self.uids(line, low).await?;
-        let known = self.ask(|told| MailboxAsk::Known(folder.clone(), low, told)).await?;
+        let from = bookmark.base.filter(|_| deep).unwrap_or(low).min(low);
+        let uids = self.uids(line, from).await?;
+        let known = self.ask(|told| MailboxAsk::Known(folder.clone(), from, told)).await?;
         let troubled = self.ask(|told| MailboxAsk::Troubled(folder.clone(), told)).await?;
         let is_new = |uid: &u32| !known.contains(uid) && !troubled.all.contains(uid);
         let new = uids.iter().copied().filter(is_new).chain(troubled.again.iter().copied());
@@ -90,22 +102,59 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         }
         // Only what is stored, or was there before the desk, or is known to be in trouble, is behind us: a
         // mail that the server listed and did not hand out is asked for again.
-        let known = self.ask(|told| MailboxAsk::Known(folder.clone(), low, told)).await?;
+        let known = self.ask(|told| MailboxAsk::Known(folder.clone(), from, told)).await?;
         let troubled = self.ask(|told| MailboxAsk::Troubled(folder, told)).await?;
         let behind =
             |uid: &u32| known.contains(uid) || not_ours.contains(uid) || troubled.all.contains(uid);
-        let steady = place.kind == Kind::Main && place.begin.not_before.is_none();
-        let gone = if steady { gone(low, &uids, place.next, &known) } else { Vec::new() };
-        if !gone.is_empty() {
-            let name = place.name.clone();
-            self.ask(|told| MailboxAsk::Missed(name, gone, told)).await?;
-        }
-        let missing = uids.iter().find(|uid| !behind(uid));
-        let next = uids.last().map(|last| last.saturating_add(1));
-        if let Some(up_to) = missing.copied().or(next) {
-            self.low_water(place, up_to).await?;
+        self.miss(line, place, low, &uids, &known).await?;
+        let missing = uids.iter().copied().filter(|uid| *uid >= low).find(|uid| !behind(uid));
+        // Never above what was really there: a number that the server made up hides nothing.
+        let real = known.iter().chain(&not_ours).copied().max();
+        let next = real.map(|last| last.saturating_add(1));
+        let up_to = missing.into_iter().chain(next).min();
+        if let Some(up_to) = up_to {
+            self.low_water(place, up_to, place.begin.is_new && missing.is_none()).await?;
         }
         Ok(())
+    }
+
+    /// Notes what came and is gone. Asked for a second time, since a server may leave out what is there.
+    async fn miss(
+        &self,
+        line: &mut Line,
+        place: &Place,
+        low: u32,
+        there: &[u32],
+        known: &BTreeSet<u32>,
+    ) -> Result<(), Failed> {
+        let is_steady = place.kind == Kind::Main && place.begin.not_before.is_none();
+        let mut gone = if is_steady { gone(low, there, place.next, known) } else { Vec::new() };
+        if !gone.is_empty() {
+            let there = self.uids(line, low).await?;
+            gone.retain(|uid| !there.contains(uid));
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let name = place.name.clone();
+        self.ask(|told| MailboxAsk::Missed(name, gone, told)).await
+    }
+
+    /// The highest number of which the server can say anything.
+    pub(super) async fn last_real(
+        &self,
+        line: &mut Line,
+        place: &Place,
+        there: &[u32],
+    ) -> Result<Option<u32>, Failed> {
+        for asked in there.rchunks(ASKED).take(ASKED_AT_FIRST) {
+            let heads = self.heads(line, asked, place.begin).await?;
+            let is_real = |uid: &&u32| heads.of_mail(**uid).received.is_some();
+            if let Some(last) = asked.iter().rev().find(is_real) {
+                return Ok(Some(*last));
+            }
+        }
+        Ok(None)
     }
 
     fn with_suspects<T>(&self, place: &Place, look: impl FnOnce(&mut Suspects) -> T) -> T {
@@ -203,11 +252,8 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
 
     /// What the server says of mails. One that it does not speak of is asked for all the same.
     async fn heads(&self, line: &mut Line, uids: &[u32], begin: Begin) -> Result<Heads, Failed> {
-        let progress = Progress::clone(&line.progress);
         let asked = "(UID FLAGS RFC822.SIZE INTERNALDATE)";
-        let stream = line.session.uid_fetch(uid_set(uids), asked);
-        let stream = patient(&progress, "fetch", stream).await?;
-        let answers: Vec<Fetch> = patient(&progress, "fetch", stream.try_collect()).await?;
+        let answers = self.asked(line, uids, asked, 0).await?;
         let mut heads = Heads::of(uids);
         for answer in &answers {
             let ours = |flag: Flag<'_>| matches!(&flag, Flag::Custom(mark) if mark.eq_ignore_ascii_case(&self.mailbox.mark));
@@ -230,23 +276,22 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         if mails.is_empty() {
             return Ok(());
         }
-        let progress = Progress::clone(&line.progress);
         let uids: Vec<u32> = mails.iter().map(|(uid, _)| *uid).collect();
         // PEEK: people read this mailbox too, and what they have read is theirs.
         let query = format!("(UID BODY.PEEK[]<0.{PIECE}>)");
-        let fetched: Vec<Fetch> = {
-            let stream = line.session.uid_fetch(uid_set(&uids), &query);
-            let stream = patient(&progress, "fetch", stream).await?;
-            patient(&progress, "fetch", stream.try_collect()).await?
-        };
+        let bytes = uids.len().saturating_mul(PIECE);
+        let fetched = self.asked(line, &uids, &query, bytes).await?;
         let (mut whole, mut missing) = (Vec::new(), Vec::new());
         for (uid, head) in mails {
             let found = fetched.iter().find(|mail| mail.uid == Some(*uid) && mail.body().is_some());
-            match found.and_then(Fetch::body).filter(|bytes| !bytes.is_empty()) {
-                Some(bytes) if bytes.len() != PIECE => {
-                    whole.push((*uid, *head, self.whole(bytes.to_vec())));
-                }
-                Some(_) | None => missing.push((*uid, *head)),
+            // Less than the server said is a part of it.
+            let is_whole = |bytes: &&[u8]| {
+                let size = head.size.and_then(|size| usize::try_from(size).ok());
+                bytes.len() != PIECE && size.is_some_and(|size| bytes.len() >= size)
+            };
+            match found.and_then(Fetch::body).filter(|bytes| !bytes.is_empty()).filter(is_whole) {
+                Some(bytes) => whole.push((*uid, *head, self.whole(bytes.to_vec()))),
+                None => missing.push((*uid, *head)),
             }
         }
         drop(fetched);
@@ -274,10 +319,11 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         if head.size.is_some_and(|size| size > self.mailbox.size_max) {
             return self.beginning(line, uid).await;
         }
+        let size = head.size.and_then(|size| usize::try_from(size).ok());
         let mut bytes: Vec<u8> = Vec::new();
         loop {
             let query = format!("(UID BODY.PEEK[]<{}.{PIECE}>)", bytes.len());
-            let piece = self.one(line, uid, &query).await?;
+            let piece = self.one(line, uid, &query, PIECE).await?;
             let piece = piece.iter().find_map(Fetch::body).unwrap_or_default();
             let is_first = bytes.is_empty();
             if is_first && piece.is_empty() {
@@ -289,7 +335,9 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             if !is_again {
                 bytes.extend_from_slice(piece);
             }
-            if is_again || piece.len() != PIECE || bytes.len() > most {
+            // However small the pieces are that it gives: at the end it gives none.
+            let is_all = size.is_some_and(|size| bytes.len() >= size);
+            if is_again || is_all || piece.is_empty() || bytes.len() > most {
                 return Ok(self.whole(bytes));
             }
         }
@@ -298,7 +346,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     /// The headers of a mail and the beginning of its text.
     async fn beginning(&self, line: &mut Line, uid: u32) -> Result<Read, Failed> {
         let query = format!("(UID BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.{OVERSIZE_BYTES}>)");
-        let answers = self.one(line, uid, &query).await?;
+        let answers = self.one(line, uid, &query, 2 * OVERSIZE_BYTES).await?;
         let header = answers.iter().find_map(Fetch::header).unwrap_or_default();
         let text = answers.iter().find_map(Fetch::text).unwrap_or_default();
         if header.is_empty() && text.is_empty() {
@@ -312,13 +360,54 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     }
 
     /// What the server says to a question about one mail.
-    async fn one(&self, line: &mut Line, uid: u32, query: &str) -> Result<Vec<Fetch>, Failed> {
+    async fn one(
+        &self,
+        line: &mut Line,
+        uid: u32,
+        query: &str,
+        bytes: usize,
+    ) -> Result<Vec<Fetch>, Failed> {
+        self.asked(line, &[uid], query, bytes).await
+    }
+
+    /// What the server says to a question about some mails, of which so many bytes are wanted. What it says of
+    /// others is not kept, nor what it says too often.
+    async fn asked(
+        &self,
+        line: &mut Line,
+        uids: &[u32],
+        query: &str,
+        bytes: usize,
+    ) -> Result<Vec<Fetch>, Failed> {
         let progress = Progress::clone(&line.progress);
-        let stream = line.session.uid_fetch(uid.to_string(), query);
+        progress.allow(bytes, self.mailbox.size_max);
+        let stream = line.session.uid_fetch(uid_set(uids), query);
         let stream = patient(&progress, "fetch", stream).await?;
-        let mut answers: Vec<Fetch> = patient(&progress, "fetch", stream.try_collect()).await?;
-        answers.retain(|answer| answer.uid == Some(uid));
-        Ok(answers)
+        let wanted: BTreeSet<u32> = uids.iter().copied().collect();
+        let mut counts = BTreeMap::<u32, usize>::new();
+        let mut others = 0_usize;
+        let kept = stream.try_filter_map(|answer: Fetch| {
+            let uid = answer.uid.filter(|uid| wanted.contains(uid));
+            let count = uid.map_or(&mut others, |uid| counts.entry(uid).or_default());
+            *count = count.saturating_add(1);
+            let too_many = *count > if uid.is_some() { SAID_OF_ONE } else { SAID_OF_OTHERS };
+            let answer = if too_many {
+                Err(async_imap::error::Error::Bad("it speaks without end".to_owned()))
+            } else {
+                Ok(uid.map(|_| answer))
+            };
+            std::future::ready(answer)
+        });
+        let answers: Result<Vec<Fetch>, Failed> =
+            patient(&progress, "fetch", kept.try_collect()).await;
+        answers.map_err(|failed| match failed {
+            // The rest of it is on its way still.
+            Failed::Refused(why) if why.contains("without end") => Failed::Broken(why),
+            failed @ (Failed::Refused(_)
+            | Failed::Broken(_)
+            | Failed::NotLetIn(_)
+            | Failed::Here(_)) => failed,
+        })
     }
 
     async fn keep_read(&self, place: &Place, mails: Vec<(u32, Head, Read)>) -> Result<(), Failed> {

@@ -83,6 +83,11 @@ pub(super) struct Suspects {
 }
 
 impl Suspects {
+    /// How many came, and how many are suspected.
+    pub(super) fn progress(&self) -> (u64, usize) {
+        (self.came, self.strikes.len())
+    }
+
     /// How many mails are asked for together.
     pub(super) fn together(&self) -> usize {
         self.together.unwrap_or(TOGETHER)

@@ -24,14 +24,44 @@ const LOOKED_AT: Duration = Duration::from_secs(5);
 /// And how long it may take for one answer, however busily it speaks.
 pub(super) const ANSWER_MAX: Duration = Duration::from_secs(900);
 
-/// What has come in, to see that something does.
-pub(super) type Progress = Arc<AtomicU64>;
+/// What has come in, to see that something does; and how much of literals may still come.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Progress(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    came: AtomicU64,
+    allowed: AtomicU64,
+}
+
+impl Progress {
+    /// What has come in that is no mere sign of life.
+    fn came(&self) -> u64 {
+        self.0.came.load(Ordering::Relaxed)
+    }
+
+    /// So many bytes were asked for, and a server that gives whole mails may give one of those instead.
+    pub(super) fn allow(&self, bytes: usize, size_max: u32) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(2);
+        let all = bytes.saturating_add(u64::from(size_max)).saturating_add(SPARE);
+        self.0.allowed.store(all, Ordering::Relaxed);
+    }
+
+    /// Takes so many bytes of a literal from what is allowed; says whether they were.
+    fn take(&self, bytes: u64) -> bool {
+        let allowed = self.0.allowed.load(Ordering::Relaxed);
+        self.0.allowed.store(allowed.saturating_sub(bytes), Ordering::Relaxed);
+        bytes <= allowed
+    }
+}
+
+/// What may come in literals beside what was asked for: names of folders, flags.
+const SPARE: u64 = 4 * 1024 * 1024;
 
 /// A connection that is looked after.
 #[derive(Debug)]
 pub(super) struct Guarded<S> {
     inner: S,
-    progress: Progress,
     scan: Scan,
 }
 
@@ -39,8 +69,9 @@ impl<S> Guarded<S> {
     /// Looks after a connection on which no literal is longer than so many bytes.
     pub(super) fn new(inner: S, literal_max: u64) -> (Self, Progress) {
         let progress = Progress::default();
-        let scan = Scan { literal_max, left: 0, line: 0, tail: Vec::new() };
-        (Self { inner, progress: Arc::clone(&progress), scan }, progress)
+        progress.allow(0, u32::MAX);
+        let scan = Scan::new(literal_max, progress.clone());
+        (Self { inner, scan }, progress)
     }
 }
 
@@ -53,18 +84,42 @@ pub(super) struct NotAsked(String);
 #[derive(Debug)]
 struct Scan {
     literal_max: u64,
+    progress: Progress,
     /// Bytes of a literal that are still to come.
     left: u64,
     /// Bytes of the line so far.
     line: u64,
+    /// How the line begins; one that goes on after a literal has no beginning of its own.
+    head: Vec<u8>,
+    goes_on: bool,
     /// The end of the line so far: enough for the length of a literal.
     tail: Vec<u8>,
 }
 
 /// So many bytes of a line's end are remembered: `{4294967295+}`, and the end of the line.
 const TAIL: usize = 24;
+/// And so many of its beginning: `* PREAUTH `.
+const HEAD: usize = 10;
 
 impl Scan {
+    fn new(literal_max: u64, progress: Progress) -> Self {
+        let (head, tail) = (Vec::new(), Vec::new());
+        Self { literal_max, progress, left: 0, line: 0, head, goes_on: false, tail }
+    }
+
+    /// Whether the line is text of the server's for people: it announces nothing (RFC 9051, 7.1), and is no
+    /// progress.
+    fn is_text(&self) -> bool {
+        let head = self.head.to_ascii_uppercase();
+        let words: [&[u8]; 6] = [b"* OK", b"* NO", b"* BAD", b"* BYE", b"* PREAUTH", b"+ "];
+        !self.goes_on && words.iter().any(|word| head.starts_with(word))
+    }
+
+    fn counts(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(0);
+        self.progress.0.came.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Takes in what came.
     ///
     /// # Errors
@@ -73,6 +128,7 @@ impl Scan {
         while !bytes.is_empty() {
             let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
             if here > 0 {
+                self.counts(here);
                 self.left = self.left.saturating_sub(u64::try_from(here).unwrap_or(u64::MAX));
                 bytes = bytes.get(here..).unwrap_or(&[]);
                 continue;
@@ -82,6 +138,11 @@ impl Scan {
             let (part, rest) = bytes.split_at(until);
             bytes = rest;
             self.line = self.line.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX));
+            let room = HEAD.saturating_sub(self.head.len()).min(part.len());
+            self.head.extend_from_slice(part.get(..room).unwrap_or(part));
+            if !self.is_text() {
+                self.counts(part.len());
+            }
             let last = part.get(part.len().saturating_sub(TAIL)..).unwrap_or(part);
             self.tail.extend_from_slice(last);
             let more = self.tail.len().saturating_sub(TAIL);
@@ -90,16 +151,28 @@ impl Scan {
                 return Err("the server sends a line without an end".to_owned());
             }
             if end.is_some() {
-                self.left = literal(&self.tail).unwrap_or(0);
-                self.tail.clear();
-                self.line = 0;
-                if self.left > self.literal_max {
-                    return Err(format!(
-                        "the server announces {} bytes at once, and {} is the most that was asked for",
-                        self.left, self.literal_max
-                    ));
-                }
+                self.ends()?;
             }
+        }
+        Ok(())
+    }
+
+    /// A line has ended, and may have announced a literal.
+    fn ends(&mut self) -> Result<(), String> {
+        let announced = literal(&self.tail).filter(|_| !self.is_text());
+        self.left = announced.unwrap_or(0);
+        self.goes_on = announced.is_some();
+        self.tail.clear();
+        self.head.clear();
+        self.line = 0;
+        if self.left > self.literal_max {
+            return Err(format!(
+                "the server announces {} bytes at once, and {} is the most that was asked for",
+                self.left, self.literal_max
+            ));
+        }
+        if !self.progress.take(self.left) {
+            return Err("the server gives more than was asked for, without end".to_owned());
         }
         Ok(())
     }
@@ -131,7 +204,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = read {
             let came = buf.filled().get(before..).unwrap_or(&[]);
-            self.progress.fetch_add(u64::try_from(came.len()).unwrap_or(0), Ordering::Relaxed);
             if let Err(why) = self.scan.take(came) {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, NotAsked(why))));
             }
@@ -170,7 +242,7 @@ pub(super) async fn patient<T, E: Into<Failed>>(
     let mut work = std::pin::pin!(work);
     let end = tokio::time::Instant::now() + ANSWER_MAX;
     let mut silent = Duration::ZERO;
-    let mut before = progress.load(Ordering::Relaxed);
+    let mut before = progress.came();
     while silent < SILENCE {
         match tokio::time::timeout(LOOKED_AT, &mut work).await {
             Ok(Ok(done)) => return Ok(done),
@@ -179,7 +251,7 @@ pub(super) async fn patient<T, E: Into<Failed>>(
                 return Err(Failed::Broken(format!("{what}: the server does not come to an end")));
             }
             Err(_) => {
-                let now = progress.load(Ordering::Relaxed);
+                let now = progress.came();
                 silent =
                     if now == before { silent.saturating_add(LOOKED_AT) } else { Duration::ZERO };
                 before = now;
@@ -194,7 +266,9 @@ mod tests {
     use super::*;
 
     fn scan() -> Scan {
-        Scan { literal_max: 100, left: 0, line: 0, tail: Vec::new() }
+        let progress = Progress::default();
+        progress.allow(0, 1_000_000);
+        Scan::new(100, progress)
     }
 
     #[test]
@@ -212,7 +286,8 @@ mod tests {
 
     #[test]
     fn what_nobody_asked_for_is_not_begun() {
-        for text in ["{101}\r\n", "{400000000}\r\n", "x {99999999999999999999999}\r\n", "{101+}\n"]
+        for text in
+            ["* 1 {101}\r\n", "{400000000}\r\n", "x {99999999999999999999999}\r\n", "{101+}\n"]
         {
             assert!(scan().take(text.as_bytes()).is_err(), "{text}");
         }

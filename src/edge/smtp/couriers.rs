@@ -4,11 +4,11 @@
 //! bytes holds up none of the others: whoever waits for it no longer counts, and another connection takes
 //! their place, up to the most that the operator lets stand.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::domain::facts::names::Address;
 use crate::domain::outgoing::verdict::Outcome;
@@ -19,8 +19,10 @@ use crate::ports::store::{CALLED_BACK, Outgoing};
 
 /// A connection that had nothing to do for so long is closed in order.
 const IDLE: Duration = Duration::from_secs(60);
+/// So long after it let nobody else in the server is asked again.
+const AGAIN: Duration = Duration::from_secs(2);
 /// For so long one connection fewer is used, after the server let no more in.
-const FEWER: Duration = Duration::from_secs(300);
+const FEWER: Duration = Duration::from_secs(60);
 /// So many mails are marked together at most.
 const MARKED_MAX: usize = 32;
 
@@ -68,10 +70,12 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
     let standing = Arc::new(Semaphore::new(post.connections_max.max(post.connections)));
     let idle = Idle::default();
     let lines = Lines::default();
+    let fewer = Arc::new(AtomicUsize::new(0));
+    let room = Arc::new(Notify::new());
     let clerk = employ(Arc::clone(&post.mark));
     loop {
         let Ok(place) = Arc::clone(&at_work).acquire_owned().await else { return };
-        let Ok(line) = Arc::clone(&standing).acquire_owned().await else { return };
+        let Some(line) = line_for(&standing, &room, &mails).await else { return };
         let (row, number) = loop {
             match tokio::time::timeout(IDLE, mails.recv()).await {
                 Ok(Some(handed)) => break handed,
@@ -86,13 +90,13 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
             continue;
         }
         // The one that was at work last: its connection is the freshest.
-        let courier = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let courier = courier.map(|(courier, _)| courier);
+        let courier = idle.lock().unwrap_or_else(PoisonError::into_inner).pop().map(|it| it.0);
         let lines = Lines::clone(&lines);
         let new = || Courier::among(post.server.clone(), post.own.clone(), Lines::clone(&lines));
         let mut courier = courier.unwrap_or_else(new);
         let (idle, clerk) = (Arc::clone(&idle), clerk.clone());
         let (settled, slow) = (Arc::clone(&post.settled), Arc::clone(&post.slow));
+        let (fewer, room, most) = (Arc::clone(&fewer), Arc::clone(&room), post.connections);
         tokio::spawn(async move {
             let last_bytes = async {
                 if is_called_back() {
@@ -109,7 +113,7 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
                 drop(let_go());
                 slow(row.id);
             };
-            let mut outcome = courier.hand_over(&row, last_bytes, is_slow).await;
+            let mut outcome = courier.hand_over(&row, last_bytes, is_slow, &room).await;
             // A server that lets no more of us in is not one that takes nothing: fewer go on.
             let others = lines.load(Ordering::SeqCst) > 0;
             if courier.stood_outside() && others && !matches!(outcome, Outcome::Untried) {
@@ -118,12 +122,7 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
                     "The mail server lets fewer connections in; fewer are used for a while."
                 );
                 outcome = Outcome::Untried;
-                if let Some(place) = let_go() {
-                    tokio::spawn(async move {
-                        tokio::time::sleep(FEWER).await;
-                        drop(place);
-                    });
-                }
+                use_fewer(let_go(), &fewer, most).await;
             }
             if !courier.is_closed() {
                 let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,6 +131,40 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
             drop(line);
             settled(row, outcome);
         });
+    }
+}
+
+/// For a while one mail fewer is handed over at a time. One always is, whatever the server says: those who are
+/// let in may hang.
+async fn use_fewer(place: Option<OwnedSemaphorePermit>, fewer: &Arc<AtomicUsize>, most: usize) {
+    let is_one_left = fewer.fetch_add(1, Ordering::SeqCst).saturating_add(1) >= most;
+    let fewer = Arc::clone(fewer);
+    let Some(place) = place.filter(|_| !is_one_left) else {
+        fewer.fetch_sub(1, Ordering::SeqCst);
+        // Nor is it asked without a pause.
+        return tokio::time::sleep(AGAIN).await;
+    };
+    tokio::spawn(async move {
+        tokio::time::sleep(FEWER).await;
+        drop(place);
+        fewer.fetch_sub(1, Ordering::SeqCst);
+    });
+}
+
+/// One of the connections that may stand. Where all of them wait for a server that does not answer, one of those
+/// that have waited long makes room.
+async fn line_for(
+    standing: &Arc<Semaphore>,
+    room: &Notify,
+    mails: &mpsc::UnboundedReceiver<Handed>,
+) -> Option<OwnedSemaphorePermit> {
+    loop {
+        let line = Arc::clone(standing).acquire_owned();
+        match tokio::time::timeout(AGAIN, line).await {
+            Ok(line) => return line.ok(),
+            Err(_) if mails.is_empty() => {}
+            Err(_) => room.notify_one(),
+        }
     }
 }
 

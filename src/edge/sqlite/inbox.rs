@@ -63,13 +63,13 @@ impl Inbox for Sqlite {
         found.at(|| "inbox".to_owned()).map(|found| found.is_some())
     }
 
-    fn waiting(&self, max: u32) -> Result<Vec<Waiting>, Fault> {
+    fn waiting(&self, max: u32, bytes_max: u64) -> Result<Vec<Waiting>, Fault> {
         let place = || "inbox".to_owned();
         let sql = "SELECT id, attempts, bytes, received, arrived, oversize, junk FROM inbox
-                   WHERE state = 'waiting' ORDER BY id LIMIT ?1";
+                   WHERE state = 'waiting' AND length(bytes) <= ?2 ORDER BY id LIMIT ?1";
         let mut rows = self.db.prepare_cached(sql).at(place)?;
         let rows = rows
-            .query_map([max], |row| {
+            .query_map(params![max, i64::try_from(bytes_max).unwrap_or(i64::MAX)], |row| {
                 let mail = RawMail {
                     bytes: row.get(2)?,
                     received: moment(row.get(3)?),
@@ -143,19 +143,21 @@ impl Inbox for Sqlite {
 
     fn bookmark(&self, folder: &Folder) -> Result<Bookmark, Fault> {
         let place = || "folder".to_owned();
-        let sql = "SELECT max(CASE WHEN uidvalidity = ?2 THEN low_water END), count(*)
+        let sql = "SELECT max(CASE WHEN uidvalidity = ?2 THEN low_water END),
+                          max(CASE WHEN uidvalidity = ?2 THEN base END), count(*)
                    FROM folder WHERE name = ?1";
         let row = params![folder.name, folder.uidvalidity];
-        let (low_water, incarnations) =
-            self.db.query_row(sql, row, |row| Ok((row.get(0)?, row.get(1)?))).at(place)?;
-        Ok(Bookmark { low_water, incarnations, made: self.made()? })
+        let read = self.db.query_row(sql, row, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let (low_water, base, incarnations) = read.at(place)?;
+        Ok(Bookmark { low_water, base, incarnations, made: self.made()? })
     }
 
-    fn set_bookmark(&mut self, folder: &Folder, low_water: u32) -> Result<(), Fault> {
-        let sql = "INSERT INTO folder (name, uidvalidity, low_water) VALUES (?1, ?2, ?3)
-                   ON CONFLICT DO UPDATE SET low_water = max(low_water, excluded.low_water)";
+    fn set_bookmark(&mut self, folder: &Folder, low_water: u32, base: bool) -> Result<(), Fault> {
+        let sql = "INSERT INTO folder (name, uidvalidity, low_water, base) VALUES (?1, ?2, ?3, ?3)
+                   ON CONFLICT DO UPDATE SET low_water = max(low_water, excluded.low_water),
+                       base = CASE WHEN ?4 THEN max(low_water, excluded.low_water) ELSE base END";
         self.db
-            .execute(sql, params![folder.name, folder.uidvalidity, low_water])
+            .execute(sql, params![folder.name, folder.uidvalidity, low_water, base])
             .at(|| "folder".to_owned())
             .map(|_| ())
     }

@@ -141,15 +141,29 @@ impl Outbox for Sqlite {
         Ok(due)
     }
 
-    fn mail_to_try(&self, now: Moment) -> Result<Option<Outgoing>, Fault> {
-        Ok(self.outgoing("(next_attempt <= ?1 OR attempts > 0)", millis(now), 1)?.pop())
+    fn mails_to_try(&self, now: Moment, max: u32) -> Result<Vec<Outgoing>, Fault> {
+        let place = || "outbox".to_owned();
+        // One that was not tried yet before those that came to nothing: they may be what is wrong; and one to
+        // somebody whom we know before one to an address that a stranger named. Never one that may have left
+        // before its own time.
+        let sql = format!(
+            "SELECT {COLUMNS} FROM outbox
+             WHERE state = 'waiting' AND (next_attempt <= ?1 OR attempts > 0 AND unknowns = 0)
+             ORDER BY next_attempt > ?1, deferrals + refusals + unknowns > 0,
+                      json_extract(label, '$.purpose') IN ('acknowledgement', 'key'),
+                      urgency, next_attempt, id
+             LIMIT ?2"
+        );
+        let mut rows = self.db.prepare_cached(&sql).at(place)?;
+        let rows = rows.query_map(params![millis(now), max], outgoing).at(place)?;
+        rows.collect::<Result<_, _>>().at(place)
     }
 
     fn let_go(&mut self, now: Moment) -> Result<usize, Fault> {
         // What was refused for what it is stays so: refused once more, now that others are taken, it is over.
         let sql = "UPDATE outbox SET next_attempt = ?1, deferrals = 0,
                           since = CASE WHEN refusals > 0 THEN since END
-                   WHERE state = 'waiting' AND attempts > 0";
+                   WHERE state = 'waiting' AND attempts > 0 AND unknowns = 0";
         self.db.execute(sql, [millis(now)]).at(|| "outbox".to_owned())
     }
 
@@ -214,7 +228,7 @@ impl Outbox for Sqlite {
                           state = 'waiting'
                    WHERE id = ?1 AND in_flight = 0 AND unwanted = 0
                    AND (state = 'waiting' AND next_attempt > ?2 AND attempts > 0
-                        OR state IN ('dead', 'unknown') AND retried = 0)
+                        OR state = 'dead' OR state = 'unknown' AND retried = 0)
                    AND EXISTS (SELECT 1 FROM sealed WHERE sealed.id = outbox.id)";
         let changed = self.db.execute(sql, params![id, millis(now)]);
         changed.at(|| "outbox".to_owned()).map(|count| count > 0)
@@ -323,6 +337,7 @@ mod tests {
             .db
             .execute_batch(
                 "ALTER TABLE inbox DROP COLUMN junk;
+                 ALTER TABLE folder DROP COLUMN base;
                  DROP INDEX journal_incident;
                  DROP INDEX outbox_urgent;
                  DROP INDEX outbox_untold;

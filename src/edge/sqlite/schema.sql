@@ -12,6 +12,8 @@ CREATE TABLE folder (
     uidvalidity INTEGER NOT NULL,
     -- Every mail with a lower uid is stored, or was there before the desk began.
     low_water   INTEGER NOT NULL,
+    -- Every mail from here on is the desk's: now and then all of them are looked at.
+    base        INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (name, uidvalidity)
 ) STRICT, WITHOUT ROWID;
 
