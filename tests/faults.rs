@@ -140,6 +140,12 @@ fn whatever_the_mail_server_says_nothing_is_lost_and_nobody_given_up() {
         }
     }
     cells.push(("dot take and drop".to_owned(), ("dot", smtp::Act::TakeAndDrop)));
+    cells.push(("dot in other letters".to_owned(), ("dot", smtp::Act::Latin)));
+    cells.push(("dot 354".to_owned(), ("dot", say("354 go on"))));
+    for stage in ["mail", "rcpt", "data", "dot"] {
+        cells.push((format!("{stage} twice"), (stage, smtp::Act::Twice)));
+        cells.push((format!("{stage} endless"), (stage, smtp::Act::Endless)));
+    }
     if !in_full() {
         let some = [
             "auth 554",
@@ -150,6 +156,10 @@ fn whatever_the_mail_server_says_nothing_is_lost_and_nobody_given_up() {
             "dot drop",
             "dot 552",
             "dot take and drop",
+            "dot in other letters",
+            "dot 354",
+            "data twice",
+            "rcpt endless",
         ];
         cells.retain(|(name, _)| some.contains(&name.as_str()));
     }
@@ -184,8 +194,21 @@ fn whatever_the_mailbox_says_all_mails_are_taken_in() {
             cells.push((format!("{command} {name}"), (command, act)));
         }
     }
+    let more = [
+        ("search", "phantom", imap::Act::Phantom),
+        ("search", "omit", imap::Act::Omit),
+        ("body", "part", imap::Act::Part),
+        ("fetch", "flood", imap::Act::Flood),
+    ];
+    for (command, name, act) in more {
+        cells.push((format!("{command} {name}"), (command, act)));
+    }
     if !in_full() {
         let some = [
+            "search phantom",
+            "search omit",
+            "body part",
+            "fetch flood",
             "login no",
             "search no",
             "search bye",

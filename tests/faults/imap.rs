@@ -1,5 +1,9 @@
 //! A mailbox whose every answer can be changed.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::too_many_lines,
+    reason = "each test uses a part of it; a server is one dialogue"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -28,6 +32,14 @@ pub(crate) enum Act {
     Nothing,
     /// Announces more than it gives, and gives no more.
     Lie,
+    /// Lists a mail that is not there, far above all others.
+    Phantom,
+    /// Leaves the first mail out of the list.
+    Omit,
+    /// Gives a small part of what is asked for at a time.
+    Part,
+    /// Speaks without end of what nobody asked for.
+    Flood,
     /// Announces less than it gives, so that the rest is read as the server's own words.
     Less,
 }
@@ -78,6 +90,10 @@ impl Imap {
 
     pub(crate) fn add(&self, mail: &str) {
         self.mails.lock().unwrap().push(mail.as_bytes().to_vec());
+    }
+
+    fn act_is_omit(&self, command: &str) -> bool {
+        (self.rule.lock().unwrap())(command, 0) == Act::Omit
     }
 
     fn act(&self, command: &str, uid: u32) -> Act {
@@ -134,6 +150,34 @@ impl Imap {
                         self.answer(&mut stream, &command, uid).await?;
                     }
                     Act::Nothing => {}
+                    Act::Phantom | Act::Omit => {
+                        let last = self.mails.lock().unwrap().len();
+                        let first = if self.act_is_omit(&command) { 2 } else { 1 };
+                        let mut uids: Vec<String> =
+                            (first..=last).map(|uid| uid.to_string()).collect();
+                        if first == 1 {
+                            uids.push("4294967290".to_owned());
+                        }
+                        let text = format!("* SEARCH {}\r\n", uids.join(" "));
+                        stream.write_all(text.as_bytes()).await?;
+                    }
+                    Act::Part => {
+                        let from = rest.rsplit('<').next().and_then(|part| part.split('.').next());
+                        let from: usize = from.and_then(|from| from.parse().ok()).unwrap_or(0);
+                        let mails = self.mails.lock().unwrap().clone();
+                        let mail = &mails[usize::try_from(uid - 1).unwrap()];
+                        let part = &mail[from.min(mail.len())..mail.len().min(from + 100)];
+                        let begin = format!(
+                            "* {uid} FETCH (UID {uid} BODY[]<{from}> {{{}}}\r\n",
+                            part.len()
+                        );
+                        stream.write_all(&[begin.as_bytes(), part, b")\r\n"].concat()).await?;
+                    }
+                    Act::Flood => {
+                        for _ in 0..30_000 {
+                            stream.write_all(b"* 1 FETCH (UID 4000 FLAGS (\\Seen))\r\n").await?;
+                        }
+                    }
                     Act::Less => {
                         let less = format!("* 1 FETCH (UID {uid} BODY[] {{4}}\r\n");
                         stream.write_all(less.as_bytes()).await?;

@@ -25,6 +25,12 @@ pub(crate) enum Act {
     TakeAndDrop,
     /// Answers with rubbish.
     Garbage,
+    /// Answers as it should, and once more.
+    Twice,
+    /// Begins a line that has no end.
+    Endless,
+    /// At the last bytes: takes the mail, and says so in letters that are no UTF-8.
+    Latin,
 }
 
 /// A mail that it took.
@@ -96,7 +102,14 @@ impl Smtp {
             }
             Act::Garbage => stream.write_all(b"\x00\xff what?\r\n").await?,
             Act::Drop => return Err(gone()),
-            Act::TakeAndDrop => {}
+            Act::TakeAndDrop | Act::Latin => {}
+            Act::Twice => stream.write_all(fine.repeat(2).as_bytes()).await?,
+            Act::Endless => {
+                for _ in 0..400 {
+                    stream.write_all(&[b'x'; 16 * 1024]).await?;
+                }
+                return Err(gone());
+            }
             Act::Stall => tokio::time::sleep(Duration::from_secs(3_600)).await,
         }
         Ok(act)
@@ -129,19 +142,24 @@ impl Smtp {
                     self.act(&mut stream, "rcpt", &to, "250 ok\r\n").await?;
                 }
                 "DATA" => {
-                    if self.act(&mut stream, "data", &to, "354 go\r\n").await? != Act::Behave {
+                    let act = self.act(&mut stream, "data", &to, "354 go\r\n").await?;
+                    if !matches!(act, Act::Behave | Act::Twice) {
                         continue;
                     }
                     let mail = data(&mut stream).await?;
                     let act = self.act(&mut stream, "dot", &to, "").await?;
-                    if matches!(act, Act::Behave | Act::TakeAndDrop) {
+                    if matches!(act, Act::Behave | Act::TakeAndDrop | Act::Latin | Act::Twice) {
                         let taken = Taken { to: to.clone(), message_id: id(&mail) };
                         self.taken.lock().unwrap().push(taken);
                     }
                     match act {
                         Act::Behave => stream.write_all(b"250 2.0.0 queued\r\n").await?,
                         Act::TakeAndDrop => return Ok(()),
-                        Act::Say(_) | Act::Drop | Act::Stall | Act::Garbage => {}
+                        Act::Latin => stream.write_all(b"250 best\xe4tigt\r\n").await?,
+                        Act::Twice => {
+                            stream.write_all(b"250 2.0.0 queued\r\n250 2.0.0 queued\r\n").await?;
+                        }
+                        Act::Say(_) | Act::Drop | Act::Stall | Act::Garbage | Act::Endless => {}
                     }
                 }
                 "QUIT" => return stream.write_all(b"221 bye\r\n").await,

@@ -223,6 +223,7 @@ fn parse(line: &[u8]) -> Option<(u16, bool, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::server::Credential;
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
@@ -286,6 +287,25 @@ mod tests {
         let (mut dialogue, _theirs) = with(b"421 bye\r\n");
         let asked = block_on(dialogue.ask("NOOP\r\n"));
         assert!(asked.unwrap_err().contains("closed the connection"));
+    }
+
+    /// Whoever stands between speaks first, in clear, and would answer for the server once TLS stands.
+    #[test]
+    fn what_comes_before_tls_is_nobodys_answer() {
+        let (mut dialogue, _theirs) = with(b"220 go\r\n250 fine\r\n235 in\r\n250 taken\r\n");
+        let server = Server {
+            host: "localhost".to_owned(),
+            port: 1,
+            implicit_tls: false,
+            ca_file: None,
+            user: String::new(),
+            credential: Credential::Password(String::new().into()),
+        };
+        let begun = block_on(async {
+            dialogue.reply().await.unwrap();
+            dialogue.encrypted(&server).await.map(drop)
+        });
+        assert!(begun.unwrap_err().contains("in clear"));
     }
 
     #[test]
