@@ -177,7 +177,7 @@ fn tokens_come_from_a_program_from_a_browser_or_to_the_application_itself() {
     let (fine, said) = embargod(&desk, &["check"], "");
     assert!(fine, "{said}");
     let text = std::fs::read_to_string(&config).unwrap();
-    let begin = text.split("[oauth]").next().unwrap();
+    let (begin, _) = text.rsplit_once("[oauth]").unwrap();
     let change = |section: &str| {
         std::fs::write(&config, format!("{begin}[oauth]\n{section}\n")).unwrap();
     };

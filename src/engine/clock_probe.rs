@@ -5,6 +5,7 @@
 //! notice waits for it. Until it has come back and agrees, no notice leaves.
 
 use crate::domain::decide::time;
+use crate::domain::facts::heart::Ailment;
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{MessageId, Moment, Span, later};
 use crate::engine::commit::Cause;
@@ -172,6 +173,9 @@ impl Engine {
         let agreed = self.clock_probe.agreed;
         self.clock_probe.came_back(letter, now);
         self.heart.probe = Some(now);
+        let closed = letter.verdict.failure.is_some();
+        let why = "it came back and could not be read, as no report that is sealed could be";
+        self.ail(Ailment::Seal, closed.then(|| why.to_owned()));
         if let Some(why) = &self.clock_probe.wrong {
             self.trust.asks_again();
             if self.clock_probe.wrong != before {

@@ -102,6 +102,10 @@ impl Engine {
             self.heart.waits = store.overdue(later(now, -OVERDUE))?;
             self.heart.unopened = store.unopened()?;
         }
+        // While nothing may be decided nothing is opened, and that is told apart.
+        self.decides = self.may_decide().then(|| self.decides.unwrap_or(now));
+        let since = self.decides;
+        self.heart.unopened = self.heart.unopened.zip(since).map(|(at, since)| at.max(since));
         let unwitnessed = lock(&self.store).unwitnessed();
         self.heart.set(Ailment::Unwitnessed, unwitnessed, now);
         self.heart.sure = self.trust.sure();

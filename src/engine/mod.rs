@@ -120,6 +120,8 @@ pub struct Engine {
     /// How the desk is, and when that was last written down.
     heart: Heart,
     beat: Option<Moment>,
+    /// Since when the desk opens what comes in.
+    decides: Option<Moment>,
     /// Whether nothing that waits fits on the disk.
     too_large: bool,
     /// When the operators were last mailed of mails that the server does not hand out.
@@ -200,6 +202,7 @@ impl Engine {
             door: Door::default(),
             heart: Heart::default(),
             beat: None,
+            decides: None,
             too_large: false,
             troubles_told: None,
             main_folder: String::new(),

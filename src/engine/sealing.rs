@@ -73,6 +73,9 @@ impl Engine {
     /// in memory and are fetched when they are needed.
     pub(super) fn certificate(&self, mail: &Mail) -> Option<Certificate> {
         let fingerprint = mail.key.as_ref()?;
+        if *fingerprint == self.desk.settings.fingerprint {
+            return Some(self.keyring.certificate().clone());
+        }
         if let Some(known) = self.directory.get(fingerprint) {
             return Some(known.clone());
         }

@@ -44,7 +44,8 @@ impl Engine {
         // hurry. Nor is a notice that waits for the clock to be right.
         let mail = if self.busy.is_empty() { mail } else { mail.map(|at| at.max(soon)) };
         let agenda = self.desk.next_due();
-        let waits = self.doubt.is_some() || self.clock_probe.vouch(self.now()) != Ok(true);
+        let unproven = self.clock_probe.vouch(self.now()) != Ok(true);
+        let waits = self.doubt.is_some() || unproven || self.witness_is_readable().is_err();
         // What ends the waiting wakes the desk by itself: a mail, or the look around every now and then.
         let is_wrong = self.heart.down.contains_key(&Ailment::Clock);
         let patience = if is_wrong { LOOKS_AROUND * 8 } else { LOOKS_AROUND };
