@@ -139,7 +139,8 @@ pub fn clock_probe(
                 about: None,
                 to: Recipient::Outsider(address.clone()),
                 address,
-                key: None,
+                // Sealed to ourselves: that it opens shows that what others seal to us does.
+                key: Some(desk.settings.fingerprint.clone()),
                 purpose: Purpose::ClockProbe,
                 not_before: now,
                 words: mail::Words::Clear(text),
