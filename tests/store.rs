@@ -459,7 +459,7 @@ fn the_most_urgent_goes_first_and_one_that_tries_is_the_longest_due() {
         assert_eq!(ids(store.due_mails(now(), 9).unwrap()), all[2..]);
         let try_next = |store: &dyn Store| store.mails_to_try(now(), 1).unwrap().pop().unwrap();
         let first = try_next(store);
-        assert_eq!(first.message_id, "ack@x.test", "the most urgent");
+        assert_eq!(first.message_id, "alert@x.test", "to somebody whom we know");
         let next = later(now(), Span::hours(8));
         let put_off = |store: &mut dyn Store, row: &Outgoing, unknowns: u32| {
             store.attempt(&[(row.id, next)]).unwrap();
@@ -471,7 +471,7 @@ fn the_most_urgent_goes_first_and_one_that_tries_is_the_longest_due() {
         };
         put_off(store, &first, 0);
         let other = try_next(store);
-        assert_eq!(other.message_id, "alert@x.test", "one that was not tried");
+        assert_eq!(other.message_id, "ack@x.test", "one that was not tried");
         // What was tried tries again for the others, however late it would be due itself; but not what may have
         // left.
         put_off(store, &other, 1);
@@ -493,7 +493,7 @@ fn what_was_given_up_is_tried_again_once_with_its_message_id() {
         let id = store.due_mails(now(), 1).unwrap()[0].id;
         assert!(!store.retry(id, now()).unwrap(), "it is due anyway");
         for again in [true, false] {
-            let dead = settled(id, "dead", now());
+            let dead = settled(id, "unknown", now());
             store.commit(Head::EMPTY, &Commit { outbox: &[dead], ..Commit::default() }).unwrap();
             assert_eq!(store.untold().unwrap()[0].row.id, id);
             store.commit(Head::EMPTY, &Commit { told: &[id], ..Commit::default() }).unwrap();

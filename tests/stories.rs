@@ -44,7 +44,8 @@ fn gnupg_reads_what_was_sealed(folder: &Path) {
     let (works, said) = shell(&format!("{}{tidy}", lines.join("\n")));
     assert!(works && said.contains("Good signature"), "{told}\n{said}");
     let all = format!(
-        "{}\n{}\nfor mail in {}/mails/*-desk-to-*.eml; do\n  grep -q 'BEGIN PGP MESSAGE' $mail || continue\n  \
+        "{}\n{}\nfor mail in {}/mails/*-desk-to-*.eml; do\n  case $mail in *-desk-to-desk.eml) continue;; esac\n  \
+         grep -q 'BEGIN PGP MESSAGE' $mail || continue\n  \
          gpg --quiet --batch --decrypt $mail >/dev/null 2>&1 || echo CLOSED $mail\n  echo opened\ndone{tidy}",
         lines[0],
         lines[1],
