@@ -58,6 +58,17 @@ fn says_the_operator(world: &World) {
     engine::lock(&store).set_note(Note::ClockWord, Some("it is right")).unwrap();
 }
 
+/// The clock is right again: believed within one mail to itself, and the notice leaves at its moment.
+fn goes_on_time(world: &mut World, by: Span, rest: Span) {
+    goes_on(world, Span::minutes(3));
+    assert!(!is_doubted(world), "{by}: {:?}", world.troubles());
+    goes_on(world, rest);
+    assert_eq!(came(world), None, "{by}: early");
+    goes_on(world, Span::minutes(5));
+    let late = came(world).unwrap() - moment();
+    assert!(late < Span::minutes(2), "{by}: {late} late");
+}
+
 const SPANS: [Span; 6] = [
     Span::hours(1),
     Span::days(1),
@@ -90,13 +101,7 @@ fn set_while_it_runs_and_set_back() {
         goes_on(&mut world, Span::minutes(30));
         assert_eq!(came(&world), None, "{by}: early");
         world.stage.put_clock_ahead(Span::zero());
-        goes_on(&mut world, Span::minutes(3));
-        assert!(!is_doubted(&world), "{by}: {:?}", world.troubles());
-        goes_on(&mut world, Span::minutes(56));
-        assert_eq!(came(&world), None, "{by}: early");
-        goes_on(&mut world, Span::minutes(5));
-        let late = came(&world).unwrap() - moment();
-        assert!(late < Span::minutes(2), "{by}: {late} late");
+        goes_on_time(&mut world, by, Span::minutes(56));
         assert!(told(&world, "is over") || !can_be_sealed, "{by}: and that it is over");
         assert!(!told(&world, "does not arrive"), "{by}: it did");
     }
@@ -114,13 +119,7 @@ fn wrong_at_its_start_and_put_right_while_it_runs() {
         // One that is behind is found out by the first mail to itself; it makes nothing early.
         assert!(is_doubted(&world) || by < Span::zero(), "{by}");
         world.stage.put_clock_ahead(Span::zero());
-        goes_on(&mut world, Span::minutes(3));
-        assert!(!is_doubted(&world), "{by}: {:?}", world.troubles());
-        goes_on(&mut world, Span::minutes(116));
-        assert_eq!(came(&world), None, "{by}: early");
-        goes_on(&mut world, Span::minutes(5));
-        let late = came(&world).unwrap() - moment();
-        assert!(late < Span::minutes(2), "{by}: {late} late");
+        goes_on_time(&mut world, by, Span::minutes(116));
     }
 }
 
@@ -133,13 +132,7 @@ fn wrong_while_it_runs_and_put_right_while_it_is_down() {
         goes_on(&mut world, Span::minutes(50));
         world.stage.put_clock_ahead(Span::zero());
         world.stage.is_down(Span::minutes(10)).unwrap();
-        goes_on(&mut world, Span::minutes(3));
-        assert!(!is_doubted(&world), "{by}: {:?}", world.troubles());
-        goes_on(&mut world, Span::minutes(116));
-        assert_eq!(came(&world), None, "{by}: early");
-        goes_on(&mut world, Span::minutes(5));
-        let late = came(&world).unwrap() - moment();
-        assert!(late < Span::minutes(2), "{by}: {late} late");
+        goes_on_time(&mut world, by, Span::minutes(116));
     }
 }
 
@@ -165,6 +158,22 @@ fn both_ahead_together_wait_for_a_word() {
         // A month late it is no news any more, and people are asked.
         assert_eq!(came(&world).is_some(), by < Span::days(1), "{by}");
     }
+}
+
+/// A word that was left while nothing was doubted says nothing of what comes later.
+#[test]
+fn a_word_of_long_ago_counts_for_nothing() {
+    let mut world = ready();
+    until_before(&mut world, Span::hours(2));
+    goes_on(&mut world, Span::minutes(5));
+    says_the_operator(&world);
+    goes_on(&mut world, Span::minutes(20));
+    let by = Span::hours(3);
+    world.stage.put_clock_ahead(by);
+    world.stage.server_ahead = by;
+    goes_on(&mut world, Span::minutes(60));
+    assert_eq!(came(&world), None, "early");
+    assert!(is_doubted(&world));
 }
 
 /// Sure of a moment that is still to come, because the mail server was wrong as well: not waited out.

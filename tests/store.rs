@@ -501,6 +501,14 @@ fn what_was_given_up_is_tried_again_once_with_its_message_id() {
             assert_eq!(store.retry(id, now()).unwrap(), again);
         }
         assert_eq!(store.listed(Some(id), 1).unwrap()[0].retried, 1);
+        // What was refused has not left, however often it is tried.
+        for _ in 0..2 {
+            let dead = settled(id, "dead", now());
+            store.commit(Head::EMPTY, &Commit { outbox: &[dead], ..Commit::default() }).unwrap();
+            assert!(store.retry(id, now()).unwrap());
+        }
+        let unknown = settled(id, "unknown", now());
+        store.commit(Head::EMPTY, &Commit { outbox: &[unknown], ..Commit::default() }).unwrap();
         assert!(!store.withdraw(id, now()).unwrap(), "nothing waits");
         put(store, &[sealed("b@desk.test", later(now(), Span::hours(1)))]);
         let other = store.listed(None, 1).unwrap().remove(0);

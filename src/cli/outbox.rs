@@ -37,7 +37,7 @@ enum What {
         /// Its number, from the list.
         id: i64,
     },
-    /// Try mails again: those that wait at once, those that were given up once more.
+    /// Try mails again: those that wait at once, those that were given up as well.
     Retry(Which),
     /// Do not send mails that wait.
     Withdraw(Which),
@@ -72,7 +72,7 @@ impl Outbox {
                     done = done.saturating_add(u32::from(store.retry(listed.row.id, now)?));
                 }
                 say(&format!(
-                    "{done} mails are tried again, within half a minute where the desk runs. What was given up is tried once more, with its Message-ID."
+                    "{done} mails are tried again, within half a minute where the desk runs. What was given up goes with its Message-ID; what may have left already goes once more and then no more."
                 ));
             }
             What::Withdraw(which) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::time::Instant;
 
-use crate::domain::facts::heart::{Ailment, Heart};
+use crate::domain::facts::heart::Heart;
 use crate::domain::facts::names::Moment;
 use crate::domain::views::health;
 use crate::domain::views::health::Runs;
@@ -30,7 +30,9 @@ pub(super) struct Pulse {
     /// How long the mailbox may say nothing.
     silence: Duration,
     heard: Instant,
-    /// Whether anybody could be told that a file cannot be written.
+    /// Whether it was said that a part makes no progress.
+    is_stuck: bool,
+    /// Whether it was said that a file cannot be written.
     failed: bool,
 }
 
@@ -50,6 +52,7 @@ impl Pulse {
             said: String::new(),
             silence,
             heard: Instant::now(),
+            is_stuck: false,
             failed: false,
         })
     }
@@ -76,8 +79,9 @@ impl Pulse {
         let mailbox = self.heard.elapsed() < self.silence;
         let couriers = in_hand_since.is_none_or(|long| long < STUCK);
         if mailbox && couriers {
+            self.is_stuck = false;
             let _ = sd_notify::notify(&[NotifyState::Watchdog]);
-        } else {
+        } else if !std::mem::replace(&mut self.is_stuck, true) {
             tracing::error!(
                 event = "desk.stuck",
                 mailbox,
@@ -170,23 +174,6 @@ const FIGURES: &[Figure] = &[
     }),
 ];
 
-const KINDS: [Ailment; 14] = [
-    Ailment::RolledBack,
-    Ailment::Witness,
-    Ailment::Unwitnessed,
-    Ailment::Disk,
-    Ailment::Mailbox,
-    Ailment::Folder,
-    Ailment::Look,
-    Ailment::Missed,
-    Ailment::Intake,
-    Ailment::Server,
-    Ailment::Waits,
-    Ailment::Clock,
-    Ailment::Probe,
-    Ailment::Seal,
-];
-
 /// The figures in the form that Prometheus reads from text files.
 fn metrics(heart: &Heart, counts: &Counts, now: Moment) -> String {
     let mut out = String::new();
@@ -203,7 +190,7 @@ fn metrics(heart: &Heart, counts: &Counts, now: Moment) -> String {
         out,
         "# HELP embargod_trouble 1 while something is wrong, by kind.\n# TYPE embargod_trouble gauge"
     );
-    for kind in KINDS {
+    for kind in health::kinds() {
         let stands = u8::from(troubles.iter().any(|trouble| trouble.ailment == kind));
         let _ = writeln!(out, "embargod_trouble{{kind=\"{kind}\"}} {stands}");
     }

@@ -206,13 +206,13 @@ pub async fn watch(mailbox: Mailbox, way: Way, clock: impl Fn() -> Moment + Send
             Ok(()) => continue,
             Err(failed) => failed,
         };
-        let why = failed.why();
+        let why = without_addresses(failed.why());
         tracing::warn!(
             event = "mailbox.unreachable",
-            why,
+            why = why.as_str(),
             "The mailbox is not reachable; it is tried again."
         );
-        (way)(MailboxAsk::Unreachable(why.to_owned()));
+        (way)(MailboxAsk::Unreachable(why));
         // Whoever got further than before, or stayed for a while, is let in again soon.
         let came = suspects_of(&suspects);
         if later(begun, Span::seconds(30)) < clock() || came != before {
@@ -223,6 +223,12 @@ pub async fn watch(mailbox: Mailbox, way: Way, clock: impl Fn() -> Moment + Send
         tokio::time::sleep(if refused { REFUSED_WAIT } else { wait }).await;
         wait = (wait * 2).min(WAIT_MAX);
     }
+}
+
+/// What a server or a token endpoint says, without any address that it names: it may be somebody's.
+fn without_addresses(said: &str) -> String {
+    let word = |word: &str| if word.contains('@') { "(an address)" } else { word }.to_owned();
+    said.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// How far all folders have come, and how many mails are suspected: a change is a step ahead.
@@ -256,6 +262,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let mut all: Option<Instant> = None;
         let mut main: Option<Place> = None;
         let mut first = true;
+        let mut session = Session { can_clean, at: BTreeMap::new() };
         loop {
             let begun = Instant::now();
             let (mut looked, mut missing) = (Vec::new(), Vec::new());
@@ -263,25 +270,28 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                 // The one that is waited in is selected last.
                 main = None;
                 for (name, kind) in &others {
-                    match self.visit(&mut line, name, *kind, can_clean, first).await {
+                    match self.visit(&mut line, name, *kind, &mut session, first).await {
                         Ok(_) => looked.push(name.clone()),
-                        Err(Failed::Refused(why)) => missing.push((name.clone(), why)),
+                        Err(Failed::Refused(why)) => {
+                            missing.push((name.clone(), without_addresses(&why)));
+                        }
                         Err(failed) => return Err(failed),
                     }
                 }
                 all = Some(Instant::now());
             }
             let place = match main.take() {
-                Some(place) => self.look_again(&mut line, place, can_clean).await?,
+                Some(place) => self.look_again(&mut line, place, &mut session).await?,
                 None => {
                     let name = &self.mailbox.folder;
-                    let place = self.visit(&mut line, name, Kind::Main, can_clean, first).await;
-                    if let Err(Failed::Refused(why)) = &place {
-                        let missing = vec![(name.clone(), why.clone())];
-                        self.ask(|told| MailboxAsk::Looked(looked, missing, told)).await?;
-                        return Err(place.err().unwrap_or(Failed::Refused(String::new())));
+                    let visited =
+                        self.visit(&mut line, name, Kind::Main, &mut session, first).await;
+                    if let Err(Failed::Refused(why)) = &visited {
+                        missing.push((name.clone(), without_addresses(why)));
+                        self.ask(|told| MailboxAsk::Looked(looked.clone(), missing, told)).await?;
+                        return visited.map(drop);
                     }
-                    place?
+                    visited?
                 }
             };
             looked.push(place.name.clone());
@@ -306,7 +316,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         line: &mut Line,
         name: &str,
         kind: Kind,
-        can_clean: bool,
+        session: &mut Session,
         first: bool,
     ) -> Result<Place, Failed> {
         let progress = Progress::clone(&line.progress);
@@ -323,7 +333,6 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             kind,
             can_mark,
             next: folder.uid_next,
-            deep: None,
             begin: Begin { not_before: None, is_new: false },
         };
         place.begin = self.begin(line, &place).await?;
@@ -336,7 +345,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                 "The mailbox is being watched."
             );
         }
-        self.look_again(line, place, can_clean).await
+        self.look_again(line, place, session).await
     }
 
     /// Looks at all of the folder that is selected.
@@ -344,18 +353,18 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         &self,
         line: &mut Line,
         mut place: Place,
-        can_clean: bool,
+        session: &mut Session,
     ) -> Result<Place, Failed> {
-        let is_due = place.deep.is_none_or(|at| at.elapsed() >= DEEP);
-        if is_due {
-            place.deep = Some(Instant::now());
-        }
+        let is_due = session.at.get(&place.name).is_none_or(|at| at.elapsed() >= DEEP);
         self.look(line, &place, is_due).await?;
+        if is_due {
+            session.at.insert(place.name.clone(), Instant::now());
+        }
         (place.next, place.begin.is_new) = (None, false);
         if place.can_mark {
             self.mark(line, &place).await?;
         }
-        if can_clean {
+        if session.can_clean {
             self.clean(line, &place).await?;
         }
         Ok(place)
@@ -390,7 +399,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             Err(Failed::Refused(why)) => {
                 tracing::warn!(
                     event = "mailbox.unlisted",
-                    why,
+                    why = without_addresses(&why),
                     "The server does not list its folders; none for junk is looked at."
                 );
                 return Ok(None);
@@ -519,7 +528,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             Err(Failed::Refused(why)) => {
                 tracing::warn!(
                     event = "mailbox.own-mails-stay",
-                    why,
+                    why = without_addresses(&why),
                     "The desk's own older mails stay in the mailbox."
                 );
             }
@@ -584,6 +593,14 @@ impl Kind {
     }
 }
 
+/// What holds for all folders of a connection.
+struct Session {
+    /// Whether the desk's own older mails can be taken out.
+    can_clean: bool,
+    /// When all of a folder was last looked at, and not only what is new.
+    at: BTreeMap<String, Instant>,
+}
+
 /// A folder that is looked at.
 struct Place {
     name: String,
@@ -593,8 +610,6 @@ struct Place {
     can_mark: bool,
     /// What the server said would be the next number, as the folder was selected.
     next: Option<u32>,
-    /// When all of it was last looked at, and not only what is new.
-    deep: Option<Instant>,
     begin: Begin,
 }
 
@@ -633,6 +648,12 @@ fn uid_set(uids: &[u32]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_a_server_says_names_nobody() {
+        let said = "log-in: no: user <rita@people.test> is unknown";
+        assert_eq!(super::without_addresses(said), "log-in: no: user (an address) is unknown");
+    }
+
     #[test]
     fn uid_sets_are_short() {
         assert_eq!(super::uid_set(&[1, 2, 3, 7, 9, 10]), "1:3,7,9:10");

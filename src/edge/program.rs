@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -10,6 +11,8 @@ use tokio::time::Instant;
 
 /// So much of what it says is read.
 const SAID_MAX: u64 = 64 * 1024;
+/// What it said is read within so long after its end.
+const READS: Duration = Duration::from_secs(2);
 /// So often it is looked at whether it has ended.
 const LOOKED_AT: Duration = Duration::from_millis(20);
 
@@ -30,10 +33,11 @@ pub fn run(words: &[String], patience: Duration) -> Result<String, String> {
         .spawn()
         .map_err(|error| format!("`{name}`: {error}"))?;
     let said = child.stdout.take();
-    let reader = std::thread::spawn(move || {
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
         let mut text = String::new();
         let read = said.map(|said| said.take(SAID_MAX).read_to_string(&mut text));
-        read.is_some_and(|read| read.is_ok()).then_some(text)
+        let _ = tell.send(read.is_some_and(|read| read.is_ok()).then_some(text));
     });
     let begun = Instant::now();
     let status = loop {
@@ -49,7 +53,8 @@ pub fn run(words: &[String], patience: Duration) -> Result<String, String> {
     };
     // A child that it left behind may hold the other end of what is read.
     let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-    let text = reader.join().ok().flatten();
+    // One that left its group as well may hold it for ever.
+    let text = told.recv_timeout(READS).ok().flatten();
     if !status.success() {
         return Err(format!("`{name}` failed ({status})"));
     }
@@ -78,6 +83,9 @@ mod tests {
     fn one_that_does_not_end_is_ended_with_all_that_it_began() {
         let slow = run(&words("sleep 600 & sleep 600"), Duration::from_millis(100)).unwrap_err();
         assert!(slow.contains("did not end"), "{slow}");
+        // One that left the group holds the output open, and is not waited for.
+        let gone = run(&words("setsid sleep 30 & echo x"), Duration::from_secs(20));
+        assert!(gone.is_err(), "{gone:?}");
         // The child that is left holds the output open.
         assert_eq!(
             run(&words("sleep 600 & echo x"), Duration::from_secs(20)),

@@ -21,6 +21,8 @@ const AHEAD: Span = Span::hours(1);
 const PATIENCE: Span = Span::minutes(10);
 /// While the clock is doubted one is sent so often, later each time that the mail server says otherwise.
 const AGAIN: Span = Span::minutes(2);
+/// Where they are further apart than this, no day and no hour is believed.
+const FAR: Span = Span::hours(1);
 /// How far the two clocks may be apart.
 const APART: Span = Span::minutes(2);
 
@@ -37,8 +39,9 @@ pub(super) struct ClockProbe {
     wrong: Option<String>,
     /// Since when none has come back.
     waiting: Option<Moment>,
-    /// How often the mail server said otherwise.
+    /// How often the mail server said otherwise, and whether by so much that it may be another day here.
     disagreed: u32,
+    pub(super) is_far: bool,
 }
 
 /// One is sent a day at least by a desk that runs.
@@ -108,6 +111,7 @@ impl ClockProbe {
             self.agreed = None;
             self.waiting = None;
             self.disagreed = self.disagreed.saturating_add(1);
+            self.is_far = (server - now).abs() > FAR;
             self.asked.clear();
             self.wrong = Some(format!(
                 "the mail server says {} where it is {} here",

@@ -142,7 +142,14 @@ impl Engine {
         let reading = self.clock.reading();
         let mut doubt = self.trust.look(reading).err();
         let kind = |doubt: &Option<_>| doubt.as_ref().map(std::mem::discriminant);
-        if doubt.is_some() && self.doubt.is_none() {
+        let begins = doubt.is_some() && self.doubt.is_none();
+        // The operator's word is about the doubt that stands. One that was said before this doubt began, or that a
+        // start finds where there is none, is for nothing that comes later.
+        let is_start = !std::mem::replace(&mut self.has_seen_clock, true);
+        if is_start != begins {
+            lock(&self.store).set_note(Note::ClockWord, None)?;
+        }
+        if begins {
             // What was said before the clock was set says nothing of it now.
             self.trust.asks_again();
             self.clock_probe.forget();

@@ -110,6 +110,8 @@ pub struct Engine {
     /// What is believed of the clock, and why it is not, if it is not.
     trust: Trust,
     doubt: Option<Doubt>,
+    /// Whether the clock was looked at since the start.
+    has_seen_clock: bool,
     clock_probe: clock_probe::ClockProbe,
     made: Moment,
     witness: witness::Standing,
@@ -194,6 +196,7 @@ impl Engine {
             slow: BTreeSet::new(),
             trust,
             doubt: None,
+            has_seen_clock: false,
             clock_probe: clock_probe::ClockProbe::default(),
             made,
             witness: witness::Standing::default(),

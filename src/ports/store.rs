@@ -453,8 +453,8 @@ pub trait Outbox {
     /// When they cannot be read.
     fn listed(&self, id: Option<i64>, max: u32) -> Result<Vec<Listed>, Fault>;
 
-    /// Has a mail tried again: one that waits at once, one that was given up once more with its Message-ID,
-    /// and only once. Says whether it is.
+    /// Has a mail tried again: one that waits at once, one that was given up with its Message-ID; one that may
+    /// have left only once. Says whether it is.
     ///
     /// # Errors
     /// When it cannot be written.

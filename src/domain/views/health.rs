@@ -221,6 +221,12 @@ const ROWS: &[Row] = &[
     ),
 ];
 
+/// What a desk that runs can say of itself.
+pub fn kinds() -> impl Iterator<Item = Ailment> {
+    let of_others = [Ailment::Stopped, Ailment::Hangs];
+    ROWS.iter().map(|row| row.ailment).filter(move |ailment| !of_others.contains(ailment))
+}
+
 fn row_of(ailment: Ailment) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.ailment == ailment)
 }
@@ -464,6 +470,14 @@ mod tests {
     #[test]
     fn each_kind_has_words_a_next_step_and_a_heading_of_its_own() {
         let mut headings = std::collections::BTreeSet::new();
+        // One without a row would be seen by nobody.
+        let source = include_str!("../facts/heart.rs");
+        let (_, names) = source.split_once("pub fn name(self)").unwrap();
+        let (names, _) = names.split_once("impl fmt::Display").unwrap();
+        for row in ROWS {
+            assert!(names.contains(&format!("=> \"{}\"", row.ailment)), "{}", row.ailment);
+        }
+        assert_eq!(names.matches("=> \"").count(), ROWS.len());
         for row in ROWS {
             assert!(!row.next.is_empty() && !row.what.ends_with('.'), "{}", row.ailment);
             assert!(headings.insert(row.heading), "{}", row.heading);

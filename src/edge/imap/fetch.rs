@@ -13,7 +13,9 @@ use futures::TryStreamExt;
 use crate::domain::facts::names::{Digest, Moment};
 use crate::edge::imap::plan::{Head, Heads, How, Suspects};
 use crate::edge::imap::wire::{Progress, patient};
-use crate::edge::imap::{Begin, Failed, Kind, Line, MailboxAsk, Place, Watch, uid_set};
+use crate::edge::imap::{
+    Begin, Failed, Kind, Line, MailboxAsk, Place, Watch, uid_set, without_addresses,
+};
 use crate::ports::store::RawMail;
 
 /// Bytes that are asked for at once of one mail.
@@ -197,13 +199,14 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     }
 
     async fn leave(&self, place: &Place, uid: u32, why: &str) -> Result<(), Failed> {
+        let why = without_addresses(why);
         tracing::warn!(
             event = "mailbox.mail-withheld",
             uid,
-            why,
+            why = why.as_str(),
             "The server does not hand out a mail; it is left where it is."
         );
-        let (folder, why) = (place.folder(), why.to_owned());
+        let folder = place.folder();
         self.ask(|told| MailboxAsk::Trouble(folder, uid, why, told)).await
     }
 

@@ -50,10 +50,9 @@ impl SessionCallback for Us {
     fn callback(
         &self,
         _: &SessionData,
-        context: &Context<'_>,
+        _: &Context<'_>,
         request: &mut Request<'_>,
     ) -> Result<(), rsasl::prelude::SessionError> {
-        let _ = context;
         if self.is_token {
             // Who the mailbox is of; the token says who we are (RFC 7628, 3.1).
             request.satisfy::<AuthId>(&self.user)?.satisfy::<AuthzId>(&self.user)?;
@@ -99,7 +98,7 @@ impl Exchange {
                     if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") },
                     known.join(", ")
                 ),
-                if us_by_token(&server.credential) {
+                if token.is_some() {
                     "this server takes no tokens: give its section a `password_file`"
                 } else {
                     "a server that takes tokens only needs `[oauth]` in place of `password_file`"
@@ -175,10 +174,6 @@ impl Exchange {
             tokens.refused(token);
         }
     }
-}
-
-fn us_by_token(credential: &Credential) -> bool {
-    matches!(credential, Credential::Token(_))
 }
 
 /// How often the password is to be hashed, as the server's first word has it.
