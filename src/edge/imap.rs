@@ -262,7 +262,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let mut all: Option<Instant> = None;
         let mut main: Option<Place> = None;
         let mut first = true;
-        let mut session = Session { can_clean, at: BTreeMap::new() };
+        let mut session = Session { can_clean, looks: BTreeMap::new() };
         loop {
             let begun = Instant::now();
             let (mut looked, mut missing) = (Vec::new(), Vec::new());
@@ -355,10 +355,11 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         mut place: Place,
         session: &mut Session,
     ) -> Result<Place, Failed> {
-        let is_due = session.at.get(&place.name).is_none_or(|at| at.elapsed() >= DEEP);
-        self.look(line, &place, is_due).await?;
+        let looks = session.looks.entry(place.name.clone()).or_default();
+        let is_due = looks.deep.is_none_or(|at| at.elapsed() >= DEEP);
+        self.look(line, &place, is_due, &mut looks.gap).await?;
         if is_due {
-            session.at.insert(place.name.clone(), Instant::now());
+            looks.deep = Some(Instant::now());
         }
         (place.next, place.begin.is_new) = (None, false);
         if place.can_mark {
@@ -597,8 +598,17 @@ impl Kind {
 struct Session {
     /// Whether the desk's own older mails can be taken out.
     can_clean: bool,
-    /// When all of a folder was last looked at, and not only what is new.
-    at: BTreeMap<String, Instant>,
+    /// How each folder was looked at so far.
+    looks: BTreeMap<String, Looks>,
+}
+
+#[derive(Default)]
+struct Looks {
+    /// When all of it was last looked at, and not only what is new.
+    deep: Option<Instant>,
+    /// The first number since then that came and was not there: a server may have left it out, so that it is
+    /// looked for again with what is new.
+    gap: Option<u32>,
 }
 
 /// A folder that is looked at.

@@ -87,11 +87,13 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         line: &mut Line,
         place: &Place,
         deep: bool,
+        gap: &mut Option<u32>,
     ) -> Result<(), Failed> {
         let folder = place.folder();
         let bookmark = self.ask(|told| MailboxAsk::Bookmark(folder.clone(), told)).await?;
         let low = bookmark.low_water.unwrap_or(1);
-        let from = bookmark.base.filter(|_| deep).unwrap_or(low).min(low);
+        let again = gap.take_if(|_| deep).or(*gap).unwrap_or(low);
+        let from = bookmark.base.filter(|_| deep).unwrap_or(again).min(low);
         let uids = self.uids(line, from).await?;
         let known = self.ask(|told| MailboxAsk::Known(folder.clone(), from, told)).await?;
         let troubled = self.ask(|told| MailboxAsk::Troubled(folder.clone(), told)).await?;
@@ -108,7 +110,9 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let troubled = self.ask(|told| MailboxAsk::Troubled(folder, told)).await?;
         let behind =
             |uid: &u32| known.contains(uid) || not_ours.contains(uid) || troubled.all.contains(uid);
-        self.miss(line, place, low, &uids, &known).await?;
+        if let Some(first) = self.miss(line, place, low, &uids, &known).await? {
+            *gap = Some(gap.unwrap_or(first).min(first));
+        }
         let missing = uids.iter().copied().filter(|uid| *uid >= low).find(|uid| !behind(uid));
         // Never above what was really there: a number that the server made up hides nothing.
         let real = known.iter().chain(&not_ours).copied().max();
@@ -120,7 +124,8 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         Ok(())
     }
 
-    /// Notes what came and is gone. Asked for a second time, since a server may leave out what is there.
+    /// Notes what came and is gone, and gives the first of it. Asked for a second time, since a server may
+    /// leave out what is there.
     async fn miss(
         &self,
         line: &mut Line,
@@ -128,18 +133,19 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         low: u32,
         there: &[u32],
         known: &BTreeSet<u32>,
-    ) -> Result<(), Failed> {
-        let is_steady = place.kind == Kind::Main && place.begin.not_before.is_none();
-        let mut gone = if is_steady { gone(low, there, place.next, known) } else { Vec::new() };
+    ) -> Result<Option<u32>, Failed> {
+        let mut gone = gone(low, there, place.next, known);
         if !gone.is_empty() {
             let there = self.uids(line, low).await?;
             gone.retain(|uid| !there.contains(uid));
         }
-        if gone.is_empty() {
-            return Ok(());
+        let first = gone.first().copied();
+        let is_steady = place.kind == Kind::Main && place.begin.not_before.is_none();
+        if is_steady && first.is_some() {
+            let name = place.name.clone();
+            self.ask(|told| MailboxAsk::Missed(name, gone, told)).await?;
         }
-        let name = place.name.clone();
-        self.ask(|told| MailboxAsk::Missed(name, gone, told)).await
+        Ok(first)
     }
 
     /// The highest number of which the server can say anything.
