@@ -394,7 +394,7 @@ impl Attack {
         letter.raw = Digest::of(&self.draws.to_be_bytes());
         (letter.received, letter.arrived) = (self.world.now, self.world.now);
         letter.server_time = self.world.now;
-        letter.message_id = None;
+        letter.outer.message_id = None;
         letter.verdict.signature = Signature::Valid(Signed {
             fingerprint: person.fingerprint.clone(),
             made: self.world.now,

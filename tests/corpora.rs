@@ -17,8 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use embargod::domain::facts::letter::{Failure, Letter, Shape, Signature};
+use embargod::domain::facts::letter::{Failure, Letter, Signature};
 use embargod::domain::facts::names::Moment;
+use embargod::domain::facts::outer_view::Shape;
 use embargod::edge::opening::Opener;
 use embargod::edge::pgp::{Certificate, Directory, Keyring, Known, LIMITS, Passphrase};
 use embargod::ports::store::RawMail;
@@ -238,7 +239,8 @@ impl Run {
                 return automatic(letter);
             }
             if file.contains("/not_bounces/") {
-                let found = if letter.shape == Shape::DeliveryReport { "bounce" } else { "other" };
+                let found =
+                    if letter.outer.shape == Shape::DeliveryReport { "bounce" } else { "other" };
                 return ("other".to_owned(), found.to_owned());
             }
             (self.expected(file), found(letter))
@@ -352,7 +354,7 @@ fn found(letter: &Letter) -> String {
 
 /// A delivery report or automatic mail: opens no incident and is never answered.
 fn automatic(letter: &Letter) -> (String, String) {
-    let answered = letter.shape == Shape::Mail || letter.answer_address().is_some();
+    let answered = letter.outer.shape == Shape::Mail;
     ("automatic".to_owned(), if answered { "mail" } else { "automatic" }.to_owned())
 }
 

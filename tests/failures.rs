@@ -152,9 +152,10 @@ fn l14_no_word_takes_an_address() {
     }
 }
 
-/// L22: ciphertext inside a larger mail is an attachment; nobody reads it back to anyone.
+/// L22: ciphertext inside a larger mail is read by the team at most, and nobody reads it back to anyone; what
+/// is inside another mail or another encryption is not opened at all.
 #[test]
-fn l22_a_ciphertext_inside_a_larger_mail_is_left_alone() {
+fn l22_a_ciphertext_inside_a_larger_mail_is_read_back_to_nobody() {
     let mut world = World::new();
     let secret = Draft::sealed("The quince is in the parser.");
     let Protected::Encrypted(stolen) = world.seal(Who::Rita, &secret.entity(None)) else {
@@ -192,7 +193,11 @@ fn l22_a_ciphertext_inside_a_larger_mail_is_left_alone() {
     let pauls = world.stage.mailbox(Who::Paul).unwrap();
     let mias = world.stage.mailbox(Who::Mia).unwrap();
     assert_eq!(pauls.len(), 4);
-    for mail in pauls.iter().chain(&mias).chain(&ritas) {
+    let opened: Vec<&str> =
+        mias.iter().filter(|m| m.text.contains("quince")).map(|m| m.subject.as_str()).collect();
+    // It was mailed in twice as what may be opened: a report, and a copy of it that nobody is shown.
+    assert_eq!(opened.len(), 1, "{opened:?}");
+    for mail in pauls.iter().chain(&ritas) {
         assert!(!mail.text.contains("quince"), "{}", mail.text);
         assert!(
             mail.attachments

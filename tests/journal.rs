@@ -15,11 +15,12 @@ use embargod::domain::facts::event::{
     Recipient, ReporterKey,
 };
 use embargod::domain::facts::key::PinnedKey;
-use embargod::domain::facts::letter::{Fate, KeyRank, Protection};
+use embargod::domain::facts::letter::{Fate, Protection};
 use embargod::domain::facts::member_fact::MemberFact;
 use embargod::domain::facts::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId,
 };
+use embargod::domain::facts::outer_view::KeyRank;
 use embargod::domain::facts::record::Record;
 use embargod::domain::facts::seconded::{Footing, Seconded};
 

@@ -7,8 +7,11 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::config;
-use crate::domain::facts::letter::{Failure, KeyRank, Letter, Protection, Shape, Signature};
+use crate::domain::decide::answered::answered;
+use crate::domain::facts::letter::{Failure, Letter, Protection, Signature};
 use crate::domain::facts::names::{Address, Digest, Moment};
+use crate::domain::facts::outer_view::{Ciphertext, Hint};
+use crate::domain::facts::outer_view::{KeyRank, Shape};
 use crate::domain::intake::key_request;
 use crate::domain::outgoing::texts;
 use crate::edge::opening::Opener;
@@ -51,11 +54,16 @@ struct Opened<'a> {
     signed_at: Option<Moment>,
     intended_for_us: bool,
     failure: Option<Failure>,
+    reason: Option<&'a str>,
+    ciphertexts: &'a [Ciphertext],
+    hint: Option<Hint>,
+    answered: Vec<String>,
     subject: &'a str,
     subject_protected: bool,
     from: Vec<&'a str>,
     malformed: bool,
     text: &'a str,
+    outside: &'a str,
     html_only: bool,
     attachments: Vec<Part<'a>>,
     keys: Vec<Key<'a>>,
@@ -68,6 +76,7 @@ struct Part<'a> {
     name: &'a str,
     r#type: &'a str,
     size: usize,
+    outside: bool,
     sha256: Digest,
 }
 
@@ -146,13 +155,20 @@ fn signature(signature: &Signature) -> &'static str {
 
 /// What a mail is by its own structure; what it means to a desk only that desk knows.
 fn kind(letter: &Letter) -> &'static str {
-    match letter.shape {
+    match letter.outer.shape {
         Shape::DeliveryReport => "bounce",
         Shape::Automatic => "auto",
         Shape::Mail if key_request::is_one(letter) => "key_request",
         Shape::Mail if !letter.answers.is_empty() => "reply",
         Shape::Mail => "report",
     }
+}
+
+/// Who would be answered without a person looking.
+fn answered_at(letter: &Letter) -> Vec<String> {
+    let nobody = Address::parse("nobody@desk.invalid");
+    let answered = nobody.map(|ours| answered(&ours, &letter.outer)).unwrap_or_default();
+    answered.to.iter().chain(&answered.also).map(ToString::to_string).collect()
 }
 
 fn report<'a>(file: &'a Path, letter: &'a Letter, known: &Directory) -> Opened<'a> {
@@ -171,11 +187,16 @@ fn report<'a>(file: &'a Path, letter: &'a Letter, known: &Directory) -> Opened<'
         signed_at: signed.map(|signed| signed.made),
         intended_for_us: signed.is_some_and(|signed| signed.names_us),
         failure: verdict.failure,
+        reason: verdict.reason.as_deref(),
+        ciphertexts: &letter.outer.ciphertexts,
+        hint: letter.outer.hint,
+        answered: answered_at(letter),
         subject: letter.subject.as_str(),
         subject_protected: letter.subject_protected,
-        from: letter.from.iter().map(Address::as_str).collect(),
+        from: letter.outer.writers.from.iter().map(Address::as_str).collect(),
         malformed: letter.malformed,
         text: &letter.text,
+        outside: &letter.outside,
         html_only: letter.html_only,
         attachments: letter
             .attachments
@@ -184,6 +205,7 @@ fn report<'a>(file: &'a Path, letter: &'a Letter, known: &Directory) -> Opened<'
                 name: a.name.as_str(),
                 r#type: &a.media,
                 size: a.bytes.len(),
+                outside: a.outside,
                 sha256: Digest::of(&a.bytes),
             })
             .collect(),
@@ -221,6 +243,14 @@ fn text(file: &Path, letter: &Letter) -> String {
     if let Some(failure) = verdict.failure {
         row("failure", format!("{failure:?}"));
     }
+    if let Some(reason) = &verdict.reason {
+        row("reason", reason.clone());
+    }
+    for ciphertext in &letter.outer.ciphertexts {
+        let opened = ciphertext.tried && verdict.protection.is_encrypted();
+        let what = if opened { "opened" } else { "not opened" };
+        row("encrypted", format!("{}, for {}: {what}", ciphertext.place, ciphertext.for_whom()));
+    }
     row("from", letter.from_text.to_string());
     row(
         "subject",
@@ -239,5 +269,12 @@ fn text(file: &Path, letter: &Letter) -> String {
         );
     }
     let _ = write!(out, "\n{}", texts::quote(&letter.text));
+    if !letter.outside.is_empty() {
+        let _ = write!(
+            out,
+            "\nBeside what was encrypted, protected by nothing:\n\n{}",
+            texts::quote(&letter.outside)
+        );
+    }
     out
 }

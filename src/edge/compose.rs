@@ -81,7 +81,7 @@ pub fn make(
             key: mail.key.clone(),
         },
         return_token: base32(&random::<20>()?, 32).to_ascii_lowercase(),
-        recipient: mail.address.to_string(),
+        recipient: mail.address.wire(),
         bytes,
         not_before: mail.not_before,
     })
@@ -89,7 +89,13 @@ pub fn make(
 
 fn line(name: &'static str, value: &str) -> String {
     let mut headers = Headers::new();
-    headers.insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned()));
+    let header = HeaderName::new_from_ascii_str(name);
+    headers.insert_raw(if name == "To" && !value.is_ascii() {
+        // As it is (RFC 6532, 3.2): encoded it would be no address any more.
+        HeaderValue::dangerous_new_pre_encoded(header, value.to_owned(), value.to_owned())
+    } else {
+        HeaderValue::new(header, value.to_owned())
+    });
     headers.to_string()
 }
 
@@ -104,7 +110,7 @@ fn envelope(
     let from = if named { mailbox(&sender.name, &sender.address) } else { sender.address.clone() };
     let mut headers = vec![
         ("From", from),
-        ("To", mail.address.to_string()),
+        ("To", mail.address.wire()),
         ("Subject", subject.to_owned()),
         ("Date", at.to_rfc2822()),
         ("Message-ID", format!("<{}>", mail.message_id)),

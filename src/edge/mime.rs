@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use mail_parser::decoders::base64::base64_decode;
-use mail_parser::decoders::charsets::map::charset_decoder;
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{
@@ -18,8 +17,11 @@ use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Address, MessageId};
 use crate::domain::outgoing::texts::{clean, clean_line};
+pub use crate::edge::mime::text::decode;
+use crate::edge::mime::text::{cut, is_long, unflow, with_breaks};
 
 mod report;
+mod text;
 
 /// The most bytes of headers that are read.
 const HEADERS_MAX: usize = 256 * 1024;
@@ -146,6 +148,24 @@ impl<'a> Mime<'a> {
         Part(0)
     }
 
+    /// All parts, the outermost first.
+    pub fn parts(&self) -> impl Iterator<Item = Part> + use<> {
+        (0..self.message.parts.len()).map(Part)
+    }
+
+    /// The name of a file; empty where there is none.
+    #[must_use]
+    pub fn name(&self, part: Part) -> String {
+        self.part(part).and_then(MimeHeaders::attachment_name).unwrap_or_default().to_owned()
+    }
+
+    /// Whether a part says that it is attached, and no text of the mail.
+    #[must_use]
+    pub fn is_attached(&self, part: Part) -> bool {
+        let disposition = self.part(part).and_then(MimeHeaders::content_disposition);
+        disposition.is_some_and(|d| d.ctype().eq_ignore_ascii_case("attachment"))
+    }
+
     /// The parts directly inside a multipart.
     #[must_use]
     pub fn children(&self, part: Part) -> Vec<Part> {
@@ -230,20 +250,17 @@ impl<'a> Mime<'a> {
         if flowed { unflow(&text, delsp) } else { text }
     }
 
-    /// The media type and bytes of parts that hold OpenPGP certificates.
-    pub fn certificates(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        (0..self.message.parts.len()).map(Part).filter_map(|part| {
-            let name = self.part(part).and_then(MimeHeaders::attachment_name).unwrap_or("");
-            let armor = name.to_ascii_lowercase().ends_with(".asc");
-            (self.media(part) == "application/pgp-keys" || armor).then(|| self.bytes(part))
-        })
-    }
-
     /// The body: all plain text that is not an attachment, or HTML reduced to text.
     #[must_use]
     pub fn body(&self) -> Body {
+        self.body_without(&[])
+    }
+
+    /// The same without some of the parts.
+    #[must_use]
+    pub fn body_without(&self, parts: &[Part]) -> Body {
         let mut body = Body::default();
-        self.collect(self.root(), &mut body, false, 0);
+        self.collect(self.root(), parts, &mut body, false, 0);
         let html: Vec<_> = std::mem::take(&mut body.html);
         if is_blank(&body.plain) && !html.is_empty() {
             body.html_only = true;
@@ -251,16 +268,46 @@ impl<'a> Mime<'a> {
         } else {
             // HTML next to a plain text (a footer, say) and not in place of it: not to be lost,
             // and not to be taken for what somebody wrote as plain text.
-            let parts = html.into_iter().filter(|(_, text)| !text.trim().is_empty());
-            body.attachments.extend(parts.map(|(part, _)| self.attachment(part, "text/html")));
+            let html = html.into_iter().filter(|(_, text)| !text.trim().is_empty());
+            body.attachments.extend(html.map(|(part, _)| self.attachment(part, "text/html")));
+        }
+        if is_blank(&body.plain)
+            && let Some(part) = self.named_text(parts)
+        {
+            // A text that bears a name and is shown: whole mail programs send theirs so.
+            let file = self.attachment(part, "text/plain");
+            if let Some(at) = body.attachments.iter().position(|other| *other == file) {
+                body.attachments.remove(at);
+                body.cut |= is_long(file.bytes.len());
+                body.plain = vec![self.text_of(part)];
+            }
         }
         body
+    }
+
+    /// The first text that has a name, and does not say that it is attached.
+    fn named_text(&self, without: &[Part]) -> Option<Part> {
+        let mut texts = self.parts().filter(|part| self.children(*part).is_empty());
+        texts.find(|part| {
+            let is_text = self.media(*part) == "text/plain" && !self.is_attached(*part);
+            is_text && !self.name(*part).is_empty() && !without.contains(part)
+        })
     }
 
     /// `alternative` says that the part is another form of a text that is there as well: nobody
     /// meant it as an attachment, whatever name it bears, and what is passed on of the text must
     /// not travel again in it.
-    fn collect(&self, part: Part, body: &mut Body, alternative: bool, depth: usize) {
+    fn collect(
+        &self,
+        part: Part,
+        without: &[Part],
+        body: &mut Body,
+        alternative: bool,
+        depth: usize,
+    ) {
+        if without.contains(&part) {
+            return;
+        }
         let media = self.media(part);
         let children = self.children(part);
         if !children.is_empty() {
@@ -268,7 +315,7 @@ impl<'a> Mime<'a> {
             for child in children {
                 if depth < DEPTH_MAX {
                     let alternative = alternative || media == "multipart/alternative";
-                    self.collect(child, &mut inner, alternative, depth.saturating_add(1));
+                    self.collect(child, without, &mut inner, alternative, depth.saturating_add(1));
                 }
             }
             if media == "multipart/alternative" {
@@ -285,8 +332,7 @@ impl<'a> Mime<'a> {
             body.attachments.append(&mut inner.attachments);
             return;
         }
-        let disposition = self.part(part).and_then(MimeHeaders::content_disposition);
-        let attached = disposition.is_some_and(|d| d.ctype().eq_ignore_ascii_case("attachment"));
+        let attached = self.is_attached(part);
         let named = self.part(part).and_then(MimeHeaders::attachment_name).is_some();
         let old_headers = self.parameter(part, "protected-headers").is_some();
         match (media.as_str(), (attached || named) && !alternative) {
@@ -331,6 +377,7 @@ impl<'a> Mime<'a> {
         let name = self.part(part).and_then(MimeHeaders::attachment_name).unwrap_or("");
         Attachment {
             of_other_form: false,
+            outside: false,
             name: Foreign::line(
                 &file_name(name, self.part(part).map_or(0, |part| part.offset_header)),
                 100,
@@ -409,6 +456,30 @@ impl<'a> Mime<'a> {
         let all_good = addresses.iter().all(Option::is_some);
         let good = addresses.into_iter().flatten().collect();
         (if all_good { good } else { Vec::new() }, clean_line(&text.join(", "), 200))
+    }
+
+    /// The one address of a header that bears it, if it is one.
+    #[must_use]
+    pub fn one_address(&self, name: &str) -> Option<Address> {
+        match self.addresses_in(&[name]).as_slice() {
+            [one] => Some(one.clone()),
+            _ => None,
+        }
+    }
+
+    /// The addresses in some headers, wherever they stand in them.
+    #[must_use]
+    pub fn addresses_in(&self, names: &[&str]) -> Vec<Address> {
+        let values = names.iter().flat_map(|name| self.raw_values(name));
+        let word = |c: char| c.is_whitespace() || "<>,;()\"".contains(c);
+        let mut found: Vec<Address> = Vec::new();
+        for value in values {
+            let words = value.split(word).map(|w| w.trim_start_matches("mailto:"));
+            found.extend(words.filter_map(|w| Address::parse(w.split('?').next().unwrap_or(w))));
+        }
+        found.dedup();
+        found.truncate(20);
+        found
     }
 
     /// Addresses that the mail was sent or delivered to, as far as headers say.
@@ -624,60 +695,6 @@ fn unmasked(text: &str) -> String {
     })
 }
 
-/// The most of one text that is shown: more is for a file. The mail itself is kept whole.
-const TEXT_MAX: usize = 1024 * 1024;
-
-fn cut(text: &str) -> &str {
-    let end = (0..=TEXT_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    text.get(..end.unwrap_or(0)).unwrap_or("")
-}
-
-/// HTML with a line break before each element that begins a line of its own: without it, two lines
-/// of a recipe would become one.
-fn with_breaks(html: &str) -> String {
-    const LINES: &[&str] =
-        &["div", "li", "tr", "p", "pre", "blockquote", "h1", "h2", "h3", "h4", "dt", "dd"];
-    let mut out = String::with_capacity(html.len().saturating_add(html.len() / 8));
-    for (n, piece) in html.split('<').enumerate() {
-        if n > 0 {
-            let tag = piece.strip_prefix('/').unwrap_or(piece);
-            let end = tag.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tag.len());
-            let name = tag.get(..end).unwrap_or("").to_ascii_lowercase();
-            if LINES.contains(&name.as_str()) {
-                out.push_str("<br>");
-            }
-            out.push('<');
-        }
-        out.push_str(piece);
-    }
-    out
-}
-
-/// Whether a text part is longer than what is read of it.
-fn is_long(bytes: usize) -> bool {
-    bytes > TEXT_MAX
-}
-
-/// Text in the charset that it says it is in; in UTF-8 if it is that, in Windows-1252 otherwise,
-/// which has a letter for every byte.
-#[must_use]
-pub fn decode(bytes: &[u8], charset: Option<&str>) -> String {
-    // Half a letter at the end would make all of it look like another charset.
-    let whole = |at: &usize| bytes.get(*at).is_none_or(|byte| byte & 0xc0 != 0x80);
-    let end = (TEXT_MAX.saturating_sub(3)..=TEXT_MAX).rev().find(whole).unwrap_or(TEXT_MAX);
-    let bytes = bytes.get(..end).unwrap_or(bytes);
-    let named = charset.and_then(|charset| charset_decoder(charset.as_bytes()));
-    // A charset of seven bits that shifts with an escape (ISO-2022-JP) passes for UTF-8.
-    let shifts = named.is_some() && bytes.contains(&0x1b);
-    if let Ok(text) = std::str::from_utf8(bytes)
-        && !shifts
-    {
-        return text.to_owned();
-    }
-    let decoder = named.or_else(|| charset_decoder(b"windows-1252"));
-    decoder.map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), |decode| decode(bytes))
-}
-
 /// A header line without its colon, or a continuation that begins with one: two readers would see
 /// two different mails.
 fn has_odd_header(raw: &[u8]) -> bool {
@@ -716,42 +733,6 @@ fn file_name(name: &str, number: u32) -> String {
         .collect();
     let name = name.trim_start_matches(['.', '-', ' ']).trim();
     if name.is_empty() { format!("part-{number}") } else { name.to_owned() }
-}
-
-/// Joins the lines that a mail program broke softly (RFC 3676, 4.1).
-fn unflow(text: &str, delsp: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut joining: Option<usize> = None;
-    for line in text.lines() {
-        let depth = line.bytes().take_while(|b| *b == b'>').count();
-        let content = line.get(depth..).unwrap_or("");
-        let stuffed = content.strip_prefix(' ').unwrap_or(content);
-        if joining == Some(depth) {
-            out.push_str(stuffed);
-        } else {
-            if joining.is_some() {
-                out.push('\n');
-            }
-            out.push_str(&">".repeat(depth));
-            if depth > 0 && !stuffed.is_empty() {
-                out.push(' ');
-            }
-            out.push_str(stuffed);
-        }
-        if stuffed.ends_with(' ') && stuffed != "-- " {
-            if delsp {
-                out.pop();
-            }
-            joining = Some(depth);
-        } else {
-            out.push('\n');
-            joining = None;
-        }
-    }
-    if joining.is_some() {
-        out.push('\n');
-    }
-    out
 }
 
 #[cfg(test)]

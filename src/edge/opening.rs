@@ -1,14 +1,22 @@
 //! From raw bytes to a [`Letter`]: what a mail is, whether it is encrypted and signed, and what it
-//! says. At the MIME root and nowhere else.
+//! says. What is opened is one ciphertext at most, by the table in [`forms`]; what counts as signed is a
+//! signature over all of what was encrypted, or over the whole mail, and nothing else.
+
+mod armor;
+mod forms;
+mod keys;
+mod outside;
 
 use crate::domain::facts::foreign::{Foreign, LINE_MAX};
-use crate::domain::facts::letter::{
-    Failure, FoundKey, KeyRank, Letter, Protection, Shape, Signature, Verdict,
-};
+use crate::domain::facts::letter::{Attachment, Failure, Letter, Protection, Signature, Verdict};
 use crate::domain::facts::names::{Address, Digest, Moment};
+use crate::domain::facts::outer_view::KeyRank;
+use crate::domain::facts::outer_view::{OuterView, Place};
 use crate::domain::outgoing::texts;
-use crate::edge::mime::{Mime, Part, TooComplex};
-use crate::edge::pgp::{Certificate, Keyring, Known, Limits};
+use crate::edge::mime::{Body, Mime, Part, TooComplex};
+use crate::edge::opening::forms::Look;
+use crate::edge::opening::keys::Found;
+use crate::edge::pgp::{Certificate, Holds, Keyring, Known, Limits};
 use crate::edge::{mime, pgp};
 use crate::ports::store::RawMail;
 
@@ -34,39 +42,81 @@ pub struct Proof {
     pub signature: Option<Vec<u8>>,
 }
 
-/// A certificate, and where it was found.
-struct Found {
-    rank: KeyRank,
-    certificate: Certificate,
+/// What a ciphertext or a signed text turned out to be.
+enum Inside {
+    /// A MIME entity, with headers.
+    Entity(Vec<u8>),
+    /// A text, and the charset that it is said to be in.
+    Text(Vec<u8>, Option<String>),
+    /// A file.
+    File(String, Vec<u8>),
 }
-
-/// The most certificates of one mail that are looked at.
-const CERTIFICATES_MAX: usize = 5;
-/// The largest that is kept for a reporter.
-const CERTIFICATE_MAX: usize = 64 * 1024;
 
 /// The content of a mail once its protection is off.
 struct Content {
-    bytes: Option<Vec<u8>>,
+    inside: Option<Inside>,
     verdict: Verdict,
     signer: Option<Certificate>,
-    /// The content of an inline block has no headers of its own.
-    is_entity: bool,
-    /// The charset that the block or the mail around it says its text is in.
-    charset: Option<String>,
 }
 
 impl Content {
     fn plain(verdict: Verdict) -> Self {
-        Self { bytes: None, verdict, signer: None, is_entity: true, charset: None }
+        Self { inside: None, verdict, signer: None }
     }
 
-    fn failed(failure: Failure, message: Option<&[u8]>) -> Self {
-        let mut verdict = Verdict::plain();
-        verdict.failure = Some(failure);
-        verdict.openpgp = message.map(Digest::of);
-        Self::plain(verdict)
+    fn failed(failure: Failure) -> Self {
+        Self::plain(Verdict { failure: Some(failure), ..Verdict::plain() })
     }
+}
+
+/// A text that was signed and is readable by anybody.
+struct ClearSigned {
+    text: Vec<u8>,
+    signature: Signature,
+    signer: Option<Certificate>,
+}
+
+/// A mail, and what anybody can see of it.
+struct Case<'a, 'm> {
+    raw: &'a RawMail,
+    outer: &'a Mime<'m>,
+    look: &'a Look,
+    view: OuterView,
+}
+
+impl<'a, 'm> Case<'a, 'm> {
+    fn read(&self, content: Content, found: Vec<Found>) -> Read<'a, 'm> {
+        Read {
+            raw: self.raw,
+            outer: self.outer,
+            look: self.look,
+            view: self.view.clone(),
+            content,
+            shown: None,
+            is_mail: false,
+            text: None,
+            file: None,
+            found,
+        }
+    }
+}
+
+/// What a letter is made of.
+struct Read<'a, 'm> {
+    raw: &'a RawMail,
+    outer: &'a Mime<'m>,
+    look: &'a Look,
+    view: OuterView,
+    content: Content,
+    /// The entity that is shown, if there is one inside.
+    shown: Option<&'a Mime<'m>>,
+    /// Whether that is a whole mail, with all of its headers.
+    is_mail: bool,
+    /// The text that is shown, if there is one and no entity.
+    text: Option<String>,
+    /// The file that came out.
+    file: Option<Attachment>,
+    found: Vec<Found>,
 }
 
 impl Opener<'_> {
@@ -74,57 +124,96 @@ impl Opener<'_> {
     #[must_use]
     pub fn open(&self, raw: &RawMail) -> Letter {
         let Ok(outer) = Mime::parse(&raw.bytes) else {
-            return self.unread(raw, Failure::TooComplex);
+            return unread(raw);
         };
         let at = raw.received;
-        let mut found = self.outer_keys(&outer);
+        // From here to the answer nothing has to do with a secret key.
+        let look =
+            if raw.oversize { Look::default() } else { forms::look(&outer, &self.keyring.ids()) };
+        let mut found = outside::keys(&outer);
+        let view = outside::view(&outer, &look, &found, at);
         let outside: Vec<_> = found.iter().map(|found| found.certificate.clone()).collect();
         let mut content = if raw.oversize {
-            Content::failed(Failure::TooLarge, None)
+            Content::failed(Failure::TooLarge)
         } else {
-            self.content(&outer, &outside, at)
+            self.content(&outer, &look, &outside, at)
         };
+        content.verdict.openpgp = view.openpgp;
+        let case = Case { raw, outer: &outer, look: &look, view };
         let encrypted = content.verdict.protection.is_encrypted();
-        let bytes = content.bytes.take();
-        let Some(bytes) = bytes else {
-            return self.letter(raw, &outer, None, content, None, found);
-        };
-        let inner = content.is_entity.then(|| Mime::parse(&bytes));
-        // What has no content type is a text that somebody encrypted without a mail around it.
-        let inner = inner.filter(|i| i.as_ref().map_or(true, |i| i.count("Content-Type") > 0));
-        let inner = match inner {
-            None => {
-                let text = mime::decode(&bytes, content.charset.as_deref());
-                return self.letter(raw, &outer, None, content, Some(text), found);
+        match content.inside.take() {
+            None => self.letter(case.read(content, found)),
+            Some(Inside::File(name, bytes)) => {
+                let file = Attachment::of_file(&name, bytes);
+                self.letter(Read { file: Some(file), ..case.read(content, found) })
             }
-            Some(Err(TooComplex)) => {
+            Some(Inside::Text(bytes, charset)) => {
+                let (bytes, charset) = self.clear_signed_inside(&mut content, bytes, charset, at);
+                let text = mime::decode(&bytes, charset.as_deref());
+                let rank = if encrypted { KeyRank::Inside } else { KeyRank::Outside };
+                found.extend(keys::read(&keys::pasted(&text), rank));
+                self.letter(Read { text: Some(text), ..case.read(content, found) })
+            }
+            Some(Inside::Entity(bytes)) => self.entity(&case, &bytes, content, found),
+        }
+    }
+
+    /// The letter of a mail in which an entity was encrypted or signed.
+    fn entity(
+        &self,
+        case: &Case<'_, '_>,
+        bytes: &[u8],
+        mut content: Content,
+        mut found: Vec<Found>,
+    ) -> Letter {
+        let (at, encrypted) = (case.raw.received, content.verdict.protection.is_encrypted());
+        let inner = match Mime::parse(bytes) {
+            Err(TooComplex) => {
                 content.verdict.failure = Some(Failure::TooComplex);
-                return self.letter(raw, &outer, None, content, Some(String::new()), found);
+                return self
+                    .letter(Read { text: Some(String::new()), ..case.read(content, found) });
             }
-            Some(Ok(inner)) => inner,
+            Ok(inner) if inner.count("Content-Type") > 0 => inner,
+            // What has no content type is a text that somebody encrypted without a mail around it.
+            Ok(_) => {
+                let (bytes, _) = self.clear_signed_inside(&mut content, bytes.to_vec(), None, at);
+                let text = Some(mime::decode(&bytes, None));
+                return self.letter(Read { text, ..case.read(content, found) });
+            }
         };
-        found.extend(self.inner_keys(&inner, encrypted));
+        found.extend(inner_keys(&inner, encrypted));
         // A signed entity inside the encryption (RFC 3156, 6.1): the payload is one layer further
         // in, and its headers and keys are what counts, whoever signed it: they came encrypted.
         let payload = signed_parts(&inner).filter(|_| encrypted).map(|(content, _)| content);
         let payload = payload.and_then(|part| Mime::parse(inner.raw(part)).ok());
         if let Some(payload) = &payload {
-            found.extend(self.inner_keys(payload, encrypted));
+            found.extend(inner_keys(payload, encrypted));
         }
         if content.verdict.signature == Signature::UnknownKey
             || (encrypted && content.verdict.signature == Signature::None)
         {
-            self.look_again(&outer, &inner, &mut content, &found, at);
+            self.look_again(case.look, &inner, &mut content, &found, at);
         }
-        let shown = payload.as_ref().unwrap_or(&inner);
-        self.letter(raw, &outer, Some(shown), content, None, found)
+        let entity = payload.as_ref().unwrap_or(&inner);
+        // The whole mail, with the headers that were to be protected (RFC 8551, 3.1).
+        let protected = wrapped_mail(entity).filter(|_| encrypted);
+        let mail = protected.as_deref().and_then(|bytes| Mime::parse(bytes).ok());
+        if let Some(mail) = &mail {
+            found.extend(inner_keys(mail, encrypted));
+        }
+        let shown = mail.as_ref().unwrap_or(entity);
+        if let Some(text) = self.clear_signed_entity(&mut content, shown, at) {
+            return self.letter(Read { text: Some(text), ..case.read(content, found) });
+        }
+        let is_mail = mail.is_some();
+        self.letter(Read { shown: Some(shown), is_mail, ..case.read(content, found) })
     }
 
     /// The signature may be by a key that came along inside, or may be one layer further in
     /// (RFC 3156, 6.1: a signed entity inside the encryption).
     fn look_again(
         &self,
-        outer: &Mime<'_>,
+        look: &Look,
         inner: &Mime<'_>,
         content: &mut Content,
         found: &[Found],
@@ -139,13 +228,53 @@ impl Opener<'_> {
             }
             return;
         }
-        if let Some(message) = encrypted_message(outer).ok().flatten()
+        if let Some(tried) = look.tried()
             && let Ok(opened) =
-                pgp::open(self.keyring, self.known, &more, &message.bytes, at, self.limits)
+                pgp::open(self.keyring, self.known, &more, tried.message(), at, self.limits)
         {
             content.verdict.signature = opened.signature;
             content.signer = opened.signer;
         }
+    }
+
+    /// A text that was signed in clear and then encrypted (`gpg --clearsign`, `gpg -e`): the signature
+    /// covers all that was encrypted.
+    fn clear_signed_inside(
+        &self,
+        content: &mut Content,
+        bytes: Vec<u8>,
+        charset: Option<String>,
+        at: Moment,
+    ) -> (Vec<u8>, Option<String>) {
+        let verdict = &mut content.verdict;
+        if verdict.signature != Signature::None || !verdict.protection.is_encrypted() {
+            return (bytes, charset);
+        }
+        let Some(signed) = self.clear_signed(bytes.trim_ascii(), at) else {
+            return (bytes, charset);
+        };
+        let Ok(signed) = signed else {
+            verdict.signature = Signature::Partial;
+            return (bytes, charset);
+        };
+        (verdict.signature, verdict.protection) = (signed.signature, Protection::Both);
+        content.signer = signed.signer;
+        (signed.text, charset)
+    }
+
+    /// The same in an entity that is one text and nothing else.
+    fn clear_signed_entity(
+        &self,
+        content: &mut Content,
+        shown: &Mime<'_>,
+        at: Moment,
+    ) -> Option<String> {
+        let block = whole_text(shown)?;
+        let charset = shown.parameter(shown.root(), "charset");
+        let before = content.verdict.signature.clone();
+        let (bytes, charset) = self.clear_signed_inside(content, block.clone(), charset, at);
+        let is_signed = content.verdict.signature != before && bytes != block;
+        is_signed.then(|| mime::decode(&bytes, charset.as_deref()))
     }
 
     /// The bytes of a mail that are signed, and the signature over them, so that another program can
@@ -154,21 +283,20 @@ impl Opener<'_> {
     pub fn proof(&self, raw: &RawMail) -> Option<Proof> {
         let outer = Mime::parse(&raw.bytes).ok()?;
         let at = raw.received;
-        if let Some(message) = encrypted_message(&outer).ok()? {
+        if let Some(tried) = forms::look(&outer, &self.keyring.ids()).tried() {
             let opened =
-                pgp::open(self.keyring, self.known, &[], &message.bytes, at, self.limits).ok()?;
+                pgp::open(self.keyring, self.known, &[], tried.message(), at, self.limits).ok()?;
             if let (Signature::Valid(_), Some(proof)) = (&opened.signature, &opened.proof) {
                 let signature = Some(proof.armored()?);
                 return Some(Proof { signed: opened.content, signature });
             }
-            return self.detached(&Mime::parse(&opened.content).ok()?, at);
+            let inner = Mime::parse(&opened.content).ok()?;
+            return self
+                .detached(&inner, at)
+                .or_else(|| self.signed_text(opened.content.trim_ascii(), at))
+                .or_else(|| self.signed_text(&whole_text(&inner)?, at));
         }
-        self.detached(&outer, at).or_else(|| {
-            let content = self.inline(&outer, at)?;
-            let holds = matches!(content.verdict.signature, Signature::Valid(_));
-            let signed = holds.then(|| whole_text(&outer)).flatten()?;
-            Some(Proof { signed, signature: None })
-        })
+        self.detached(&outer, at).or_else(|| self.signed_text(&whole_text(&outer)?, at))
     }
 
     fn detached(&self, mime: &Mime<'_>, at: Moment) -> Option<Proof> {
@@ -179,65 +307,114 @@ impl Opener<'_> {
         Some(Proof { signed, signature: Some(mime.bytes(*signature)) })
     }
 
-    fn content(&self, outer: &Mime<'_>, outside: &[Certificate], at: Moment) -> Content {
+    fn signed_text(&self, block: &[u8], at: Moment) -> Option<Proof> {
+        let signed = self.clear_signed(block, at)?.ok()?;
+        let holds = matches!(signed.signature, Signature::Valid(_));
+        holds.then(|| Proof { signed: block.to_vec(), signature: None })
+    }
+
+    fn content(
+        &self,
+        outer: &Mime<'_>,
+        look: &Look,
+        outside: &[Certificate],
+        at: Moment,
+    ) -> Content {
         let root = outer.root();
         let media = outer.media(root);
         if matches!(media.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
             || outer.parameter(root, "protocol").is_some_and(|p| p.contains("pkcs7"))
         {
-            return Content::failed(Failure::Smime, None);
+            return Content::failed(Failure::Smime);
         }
-        match encrypted_message(outer) {
-            Err(failure) => return Content::failed(failure, None),
-            Ok(Some(message)) => return self.encrypted(&message, at),
-            Ok(None) => {}
+        if look.tried().is_some() {
+            return self.encrypted(outer, look, at);
         }
+        if look.malformed {
+            return Content::failed(Failure::Malformed);
+        }
+        // Something in it is closed; what is around it may be a good mail all the same.
+        let is_smime = |place: &Place| *place == Place::Smime;
+        let failure = look
+            .first()
+            .map(|found| if is_smime(&found.place) { Failure::Smime } else { Failure::Elsewhere });
+        let mut content = self.readable(outer, outside, at);
+        content.verdict.failure = failure;
+        content
+    }
+
+    /// A mail in which nothing is encrypted.
+    fn readable(&self, outer: &Mime<'_>, outside: &[Certificate], at: Moment) -> Content {
         if let Some((signature, signer)) = self.signed_root(outer, outside, at) {
             let mut verdict = Verdict::plain();
             verdict.protection = Protection::Signed;
             verdict.signature = signature;
-            let bytes = outer.children(root).first().map(|part| outer.raw(*part).to_vec());
-            return Content { bytes, verdict, signer, is_entity: true, charset: None };
-        }
-        if let Some(content) = self.inline(outer, at) {
-            return content;
+            let part = outer.children(outer.root()).first().map(|part| outer.raw(*part).to_vec());
+            return Content { inside: part.map(Inside::Entity), verdict, signer };
         }
         let mut verdict = Verdict::plain();
-        if outer.has_signed_part() {
-            verdict.signature = Signature::Partial;
+        let Some(block) = whole_text(outer) else {
+            if outer.has_signed_part() {
+                verdict.signature = Signature::Partial;
+            }
+            return Content::plain(verdict);
+        };
+        let signed = self.clear_signed(&block, at).or_else(|| self.packed(&block, at).map(Ok));
+        match signed {
+            Some(Ok(ClearSigned { text, signature, signer })) => {
+                let is_signed = signature != Signature::None;
+                verdict.protection = if is_signed { Protection::Signed } else { Protection::None };
+                (verdict.inline, verdict.signature) = (true, signature);
+                let charset = charset_of(outer, outer.root(), &block);
+                Content { inside: Some(Inside::Text(text, charset)), verdict, signer }
+            }
+            Some(Err(())) => {
+                verdict.signature = Signature::Partial;
+                Content::plain(verdict)
+            }
+            None => {
+                if outer.has_signed_part() {
+                    verdict.signature = Signature::Partial;
+                }
+                Content::plain(verdict)
+            }
         }
-        Content::plain(verdict)
     }
 
-    fn encrypted(&self, message: &Encrypted, at: Moment) -> Content {
-        let opened = match pgp::open(self.keyring, self.known, &[], &message.bytes, at, self.limits)
-        {
+    fn encrypted(&self, outer: &Mime<'_>, look: &Look, at: Moment) -> Content {
+        let Some(tried) = look.tried() else { return Content::plain(Verdict::plain()) };
+        let pgp_mime = matches!(tried.place, Place::Whole | Place::Mended | Place::Among);
+        let mut verdict = Verdict {
+            repaired: tried.place == Place::Mended || tried.mended.is_some(),
+            ..Verdict::plain()
+        };
+        let opened = pgp::open(self.keyring, self.known, &[], tried.message(), at, self.limits);
+        let opened = match opened {
             Ok(opened) => opened,
             Err(failure) => {
-                let mut content = Content::failed(failure, Some(&message.bytes));
-                content.verdict.inline = message.inline;
-                content.verdict.repaired = message.repaired;
-                return content;
+                (verdict.failure, verdict.inline) = (Some(failure), !pgp_mime);
+                verdict.reason = pgp::reason(self.keyring, tried.message());
+                return Content::plain(verdict);
             }
         };
         let signed = opened.signature != Signature::None;
-        let verdict = Verdict {
-            protection: if signed { Protection::Both } else { Protection::Encrypted },
-            inline: message.inline,
-            repaired: message.repaired,
-            signature: opened.signature,
-            failure: None,
-            session: Some(opened.session),
-            openpgp: Some(Digest::of(&message.bytes)),
+        verdict.protection = if signed { Protection::Both } else { Protection::Encrypted };
+        verdict.signature = opened.signature;
+        verdict.session = Some(opened.session);
+        let bytes = opened.content;
+        let inside = if pgp_mime || is_entity(&bytes) {
+            Inside::Entity(bytes)
+        } else if matches!(tried.place, Place::File(_)) {
+            match text_name(&tried.name) {
+                Ok(()) if std::str::from_utf8(&bytes).is_ok() => Inside::Text(bytes, None),
+                Ok(()) => Inside::File("decrypted".to_owned(), bytes),
+                Err(name) => Inside::File(name, bytes),
+            }
+        } else {
+            Inside::Text(bytes, charset_of(outer, tried.part, &tried.bytes))
         };
-        let is_entity = !message.inline;
-        Content {
-            bytes: Some(opened.content),
-            verdict,
-            signer: opened.signer,
-            is_entity,
-            charset: message.charset.clone(),
-        }
+        verdict.inline = !matches!(inside, Inside::Entity(_));
+        Content { inside: Some(inside), verdict, signer: opened.signer }
     }
 
     /// A signature over the whole of an entity: `multipart/signed` at its root, exactly two parts
@@ -266,152 +443,101 @@ impl Opener<'_> {
         ))
     }
 
-    /// An inline block that is the whole body of a mail of one part.
-    fn inline(&self, outer: &Mime<'_>, at: Moment) -> Option<Content> {
-        let block = whole_text(outer)?;
-        let text = String::from_utf8_lossy(&block);
-        if !text.starts_with("-----BEGIN PGP SIGNED MESSAGE-----") {
+    /// A clear-signed text; an error where only a part of it is signed.
+    fn clear_signed(&self, block: &[u8], at: Moment) -> Option<Result<ClearSigned, ()>> {
+        if !block.starts_with(b"-----BEGIN PGP SIGNED MESSAGE-----") {
             return None;
         }
         // What stands after the signature is not covered by it.
+        let text = String::from_utf8_lossy(block);
         let end = "-----END PGP SIGNATURE-----";
         if text.matches(end).count() != 1 || !text.ends_with(end) {
-            let mut verdict = Verdict::plain();
-            verdict.signature = Signature::Partial;
-            return Some(Content::plain(verdict));
+            return Some(Err(()));
         }
         // The bytes, not the text: a signature over Latin-1 holds over Latin-1 only.
-        let (content, signature, signer) =
-            pgp::verify_inline(Some(self.keyring), self.known, &block, at, self.limits)?;
-        let mut verdict = Verdict::plain();
-        verdict.protection = Protection::Signed;
-        verdict.inline = true;
-        verdict.signature = signature;
-        let charset = charset_of(outer, &text);
-        Some(Content { bytes: Some(content), verdict, signer, is_entity: false, charset })
+        let (text, signature, signer) =
+            pgp::verify_inline(Some(self.keyring), self.known, block, at, self.limits)?;
+        Some(Ok(ClearSigned { text, signature, signer }))
     }
 
-    //-------- Keys that came along ---------------------------------------------------------------
-
-    fn outer_keys(&self, outer: &Mime<'_>) -> Vec<Found> {
-        let mut found = attached_keys(outer, KeyRank::Outside);
-        found.extend(autocrypt(outer, KeyRank::Outside));
-        found
-    }
-
-    fn inner_keys(&self, inner: &Mime<'_>, encrypted: bool) -> Vec<Found> {
-        let (attached, header) = if encrypted {
-            (KeyRank::Inside, KeyRank::ProtectedHeader)
-        } else {
-            (KeyRank::Outside, KeyRank::Outside)
-        };
-        let mut found = attached_keys(inner, attached);
-        found.extend(autocrypt(inner, header));
-        found
+    /// A text that was signed or only packed as a whole (`gpg --sign --armor`, `gpg --store`): it looks
+    /// like ciphertext, and anybody can read it.
+    fn packed(&self, block: &[u8], at: Moment) -> Option<ClearSigned> {
+        let is_armor = block.starts_with(b"-----BEGIN PGP MESSAGE");
+        let seen = is_armor.then(|| pgp::see(block, &self.keyring.ids())).flatten()?;
+        if seen.holds != Holds::Readable {
+            return None;
+        }
+        let (text, signature, signer) =
+            pgp::verify_inline(Some(self.keyring), self.known, block, at, self.limits)?;
+        Some(ClearSigned { text, signature, signer })
     }
 
     //-------- The letter -------------------------------------------------------------------------
 
-    fn unread(&self, raw: &RawMail, failure: Failure) -> Letter {
-        // Headers of a mail that is not taken apart are not trusted either; it is kept and shown.
-        Letter {
-            received: raw.received.min(raw.arrived),
-            arrived: raw.arrived,
-            server_time: raw.received,
-            raw: Digest::of(&raw.bytes),
-            message_id: None,
-            from: Vec::new(),
-            from_text: Foreign::line("(not read)", LINE_MAX),
-            return_path: None,
-            to: Vec::new(),
-            subject: Foreign::line("(not read)", LINE_MAX),
-            subject_protected: false,
-            answers: Vec::new(),
-            shape: Shape::Mail,
-            report: None,
-            malformed: true,
-            verdict: Verdict { failure: Some(failure), ..Verdict::plain() },
-            text: String::new(),
-            html_only: false,
-            text_cut: false,
-            attachments: Vec::new(),
-            keys: Vec::new(),
-            certificates: Vec::new(),
-            revoked: Vec::new(),
-            junk: raw.junk,
-            from_before: false,
-            unwitnessed: false,
-            return_token: None,
-        }
-    }
-
-    fn letter(
-        &self,
-        raw: &RawMail,
-        outer: &Mime<'_>,
-        inner: Option<&Mime<'_>>,
-        content: Content,
-        text: Option<String>,
-        found: Vec<Found>,
-    ) -> Letter {
+    fn letter(&self, read: Read<'_, '_>) -> Letter {
+        let Read { raw, outer, look, view, content, shown, is_mail, text, file, found } = read;
         let verdict = content.verdict;
-        let body_of = inner.unwrap_or(outer);
-        let mut body = body_of.body();
-        if inner.is_none() && (verdict.openpgp.is_some() || text.is_some()) {
-            // The armor itself is nobody's text.
-            body.plain.clear();
+        let opened = shown.is_some() || text.is_some() || file.is_some();
+        let (mut body, outside) = match shown {
+            Some(inner) if look.tried().is_some() => (inner.body(), beside(outer, look)),
+            Some(inner) => (inner.body(), Body::default()),
+            None if look.tried().is_some() => (Body::default(), beside(outer, look)),
+            None if opened => (Body::default(), Body::default()),
+            None => (outer.body(), Body::default()),
+        };
+        if let Some(text) = text {
+            body.plain = vec![texts::clean(&text)];
         }
-        // Neither is a ciphertext that was opened.
-        let opened = text.is_some() && verdict.failure.is_none();
-        if opened || verdict.failure == Some(Failure::TooLarge) {
+        body.attachments.extend(file);
+        body.attachments.extend(outside.attachments);
+        if verdict.failure == Some(Failure::TooLarge) {
             body.attachments.clear();
         }
         // Headers inside a signature that does not hold are anybody's.
-        let holds = verdict.protection.is_encrypted() || verdict.signed().is_some();
-        let protected = inner.filter(|inner| holds && is_protected(inner));
+        let encrypted = verdict.protection.is_encrypted();
+        let holds = encrypted || verdict.signed().is_some();
+        let protected = shown.filter(|inner| holds && (is_mail || is_protected(inner)));
         let subject = protected.and_then(Mime::subject);
-        let (message_id, mut answers) = outer.ids();
+        let mut answers = view.answers.clone();
         if let Some(inner) = protected {
             answers.splice(0..0, inner.ids().1);
         }
-        let (from, from_text) = outer.from();
-        let to = outer.to();
-        let keys = ranked(found, content.signer, &verdict, &from, raw.received);
         let at = raw.received;
-        let encrypted = verdict.protection.is_encrypted();
-        let inside = inner.filter(|_| encrypted).map(attached_bytes).unwrap_or_default();
+        let inside = shown.filter(|_| encrypted).map(keys::candidates).unwrap_or_default();
+        let pasted: Vec<Vec<u8>> = body.plain.iter().flat_map(|text| keys::pasted(text)).collect();
+        let certificates = inside.iter().chain(pasted.iter().filter(|_| encrypted));
         let certificates =
-            inside.iter().filter_map(|bytes| pgp::attached(self.known, bytes, at)).collect();
+            certificates.filter_map(|bytes| pgp::attached(self.known, bytes, at)).collect();
         let mut revoked = Vec::new();
-        // Attached, or pasted into the text.
-        let pasted = body.plain.iter().filter_map(|text| public_key_block(text));
-        for bytes in inside.iter().cloned().chain(attached_bytes(outer)).chain(pasted) {
-            revoked.extend(pgp::revoked(self.known, &bytes, at));
+        for bytes in inside.iter().chain(&keys::candidates(outer)).chain(&pasted) {
+            revoked.extend(pgp::revoked(self.known, bytes, at));
         }
+        let signer = content.signer.filter(|_| verdict.protection == Protection::Both);
+        let (keys, unusable_key) = keys::ranked(found, signer, &view.writers.from, at);
+        let to = outer.to();
         Letter {
             received: raw.received.min(raw.arrived),
             arrived: raw.arrived,
             server_time: raw.received,
             raw: Digest::of(&raw.bytes),
-            message_id,
-            from,
-            from_text: Foreign::line(&from_text, LINE_MAX),
-            return_path: outer.return_path(),
+            from_text: Foreign::line(&outer.from().1, LINE_MAX),
             subject_protected: subject.is_some(),
             subject: Foreign::line(
                 &subject.or_else(|| outer.subject()).unwrap_or_default(),
                 LINE_MAX,
             ),
             answers,
-            shape: outer.shape(),
             report: outer.delivery_report(),
             malformed: outer.is_malformed(),
             verdict,
-            text: text.map_or_else(|| body.plain.join("\n"), |text| texts::clean(&text)),
+            text: body.plain.join("\n"),
+            outside: outside.plain.join("\n").trim().to_owned(),
             html_only: body.html_only,
-            text_cut: body.cut,
+            text_cut: body.cut || outside.cut,
             attachments: body.attachments,
             keys,
+            unusable_key,
             certificates,
             revoked,
             junk: raw.junk,
@@ -419,8 +545,43 @@ impl Opener<'_> {
             unwitnessed: false,
             return_token: self.address.and_then(|address| return_token(address, &to)),
             to,
+            outer: view,
         }
     }
+}
+
+/// A mail that is not taken apart: its headers are not trusted either; it is kept and shown.
+fn unread(raw: &RawMail) -> Letter {
+    Letter {
+        received: raw.received.min(raw.arrived),
+        arrived: raw.arrived,
+        from_text: Foreign::line("(not read)", LINE_MAX),
+        subject: Foreign::line("(not read)", LINE_MAX),
+        malformed: true,
+        verdict: Verdict { failure: Some(Failure::TooComplex), ..Verdict::plain() },
+        junk: raw.junk,
+        ..Letter::blank(Digest::of(&raw.bytes), raw.received)
+    }
+}
+
+/// What stands beside what was opened or tried: texts, and files that nobody looked into.
+fn beside(outer: &Mime<'_>, look: &Look) -> Body {
+    let mut body = outer.body_without(&look.parts(outer));
+    let texts = body.plain.iter().map(|text| forms::without_blocks(text));
+    body.plain = texts.filter(|text| !text.is_empty()).collect();
+    // HTML around ciphertext is how plaintext is taken away; it repeats the block at best.
+    let repeats = |part: &Attachment| {
+        let marks = |mark: &[u8]| part.bytes.windows(mark.len()).any(|bytes| bytes == mark);
+        part.media == "text/html" && marks(b"BEGIN PGP MESSAGE")
+    };
+    body.attachments.retain(|part| !repeats(part));
+    let blocks =
+        look.other_blocks().map(|(name, bytes)| Attachment::of_file(&name, bytes.to_vec()));
+    body.attachments.extend(blocks);
+    for part in &mut body.attachments {
+        part.outside = true;
+    }
+    body
 }
 
 /// What is signed and the signature over it, where a root is just that (RFC 3156, 5).
@@ -437,66 +598,82 @@ fn signed_parts(mime: &Mime<'_>) -> Option<(Part, Part)> {
     }
 }
 
-/// An encrypted message, found at the root of a mail.
-struct Encrypted {
-    bytes: Vec<u8>,
-    inline: bool,
-    repaired: bool,
-    charset: Option<String>,
-}
-
-/// Finds the encrypted message that is the whole of a mail. Ciphertext anywhere else is an
-/// attachment and is left alone: decrypting what is found is how captured mail is read back.
-fn encrypted_message(outer: &Mime<'_>) -> Result<Option<Encrypted>, Failure> {
-    let root = outer.root();
-    let parts = outer.children(root);
-    let media: Vec<String> = parts.iter().map(|part| outer.media(*part)).collect();
-    let media: Vec<&str> = media.iter().map(String::as_str).collect();
-    let pgp_mime = |part: Part, repaired| Encrypted {
-        bytes: outer.bytes(part),
-        inline: false,
-        repaired,
-        charset: None,
+fn inner_keys(inner: &Mime<'_>, encrypted: bool) -> Vec<Found> {
+    let (attached, header) = if encrypted {
+        (KeyRank::Inside, KeyRank::ProtectedHeader)
+    } else {
+        (KeyRank::Outside, KeyRank::Outside)
     };
-    match (outer.media(root).as_str(), media.as_slice(), parts.as_slice()) {
-        (
-            "multipart/encrypted",
-            ["application/pgp-encrypted", "application/octet-stream"],
-            [_, data],
-        ) => {
-            return Ok(Some(pgp_mime(*data, false)));
-        }
-        ("multipart/encrypted", ..) => return Err(Failure::Malformed),
-        // What Exchange makes of it: an empty text, the control part, the ciphertext, nothing else.
-        (
-            "multipart/mixed",
-            ["text/plain", "application/pgp-encrypted", "application/octet-stream"],
-            [text, _, data],
-        ) if outer.text_of(*text).trim().is_empty() => return Ok(Some(pgp_mime(*data, true))),
-        _ => {}
-    }
-    let Some(block) = whole_text(outer) else { return Ok(None) };
-    let text = String::from_utf8_lossy(&block);
-    let (begin, end) = ("-----BEGIN PGP MESSAGE-----", "-----END PGP MESSAGE-----");
-    let whole = text.starts_with(begin) && text.ends_with(end) && text.matches(begin).count() == 1;
-    let charset = charset_of(outer, &text);
-    Ok(whole.then(|| Encrypted { bytes: block.clone(), inline: true, repaired: false, charset }))
+    let mut found: Vec<Found> = keys::read(&keys::candidates(inner), attached).collect();
+    found.extend(keys::autocrypt(inner, header));
+    found
 }
 
-/// The bytes of a mail that is one plain text and nothing else.
+/// The mail that an entity is, whole, so that its headers are protected as well: `message/rfc822` that
+/// says it was not forwarded.
+fn wrapped_mail(entity: &Mime<'_>) -> Option<Vec<u8>> {
+    let root = entity.root();
+    let is_mail = matches!(entity.media(root).as_str(), "message/rfc822" | "message/global");
+    let own = entity.parameter(root, "forwarded").as_deref() == Some("no");
+    (is_mail && own).then(|| entity.bytes(root))
+}
+
+/// Whether bytes begin with the headers of a MIME entity: every line up to the first blank one is a
+/// header, and one of them says of what type it is.
+fn is_entity(bytes: &[u8]) -> bool {
+    const LINES_MAX: usize = 100;
+    let mut has_type = false;
+    for line in bytes.split(|byte| *byte == b'\n').take(LINES_MAX) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            return has_type;
+        }
+        let folded = line.starts_with(b" ") || line.starts_with(b"\t");
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        let is_header = name.len() < line.len()
+            && !name.is_empty()
+            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+        if !folded && !is_header {
+            return false;
+        }
+        has_type |= name.eq_ignore_ascii_case(b"content-type");
+    }
+    false
+}
+
+/// Whether the name of an encrypted file is that of a text; otherwise the name of what is in it.
+fn text_name(name: &str) -> Result<(), String> {
+    let ends = [".asc", ".gpg", ".pgp"];
+    let lower = name.to_ascii_lowercase();
+    let end = ends.iter().find(|end| lower.ends_with(**end)).map_or(0, |end| end.len());
+    let bare = name.get(..name.len().saturating_sub(end)).unwrap_or(name);
+    match bare.rsplit_once('.') {
+        None => Ok(()),
+        Some((_, kind)) if ["txt", "text", "md"].contains(&kind.to_ascii_lowercase().as_str()) => {
+            Ok(())
+        }
+        // A name that is only the ending of what was encrypted.
+        Some(_) if end == 0 => Ok(()),
+        Some(_) => Err(bare.to_owned()),
+    }
+}
+
+/// The bytes of a mail that is one text and nothing else, and no file.
 fn whole_text(outer: &Mime<'_>) -> Option<Vec<u8>> {
     let root = outer.root();
-    let is_text = outer.children(root).is_empty() && outer.media(root) == "text/plain";
-    let bytes = is_text.then(|| outer.bytes(root))?;
+    let media = outer.media(root);
+    let is_text = matches!(media.as_str(), "text/plain" | "application/pgp");
+    let bytes = (is_text && outer.children(root).is_empty()).then(|| outer.bytes(root))?;
     let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
     Some(text.trim_ascii().to_vec())
 }
 
-/// What charset an inline block is in: by its own armor header, or by the mail around it.
-fn charset_of(outer: &Mime<'_>, block: &str) -> Option<String> {
+/// What charset a block is in: by its own armor header, or by the part around it.
+fn charset_of(outer: &Mime<'_>, part: Part, block: &[u8]) -> Option<String> {
+    let block = String::from_utf8_lossy(block.get(..1_000).unwrap_or(block)).into_owned();
     let own = block.lines().take(10).find_map(|line| line.strip_prefix("Charset:"));
     own.map(|charset| charset.trim().to_ascii_lowercase())
-        .or_else(|| outer.parameter(outer.root(), "charset"))
+        .or_else(|| outer.parameter(part, "charset"))
 }
 
 /// Line ends as they were signed (RFC 3156, 5): a server may have made them bare.
@@ -517,85 +694,6 @@ pub fn crlf(bytes: &[u8]) -> Vec<u8> {
 fn is_protected(inner: &Mime<'_>) -> bool {
     let root = inner.root();
     inner.parameter(root, "hp").is_some() || inner.parameter(root, "protected-headers").is_some()
-}
-
-/// An armored block of public keys, or of a revocation, that stands in a text.
-fn public_key_block(text: &str) -> Option<Vec<u8>> {
-    const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
-    let from = text.find("-----BEGIN PGP PUBLIC KEY BLOCK-----")?;
-    let block = text.get(from..)?;
-    let to = block.find(END)?.saturating_add(END.len());
-    block.get(..to).map(|block| block.as_bytes().to_vec())
-}
-
-/// What is attached that may be a certificate.
-fn attached_bytes(mime: &Mime<'_>) -> Vec<Vec<u8>> {
-    let some = mime.certificates().filter(|bytes| bytes.len() <= CERTIFICATE_MAX);
-    some.take(CERTIFICATES_MAX).collect()
-}
-
-fn attached_keys(mime: &Mime<'_>, rank: KeyRank) -> Vec<Found> {
-    attached_bytes(mime)
-        .into_iter()
-        .filter_map(|bytes| Certificate::read(&bytes).ok())
-        .map(|certificate| Found { rank, certificate })
-        .collect()
-}
-
-/// The key of an `Autocrypt` header, if there is exactly one that is valid (Autocrypt 1.1, 2.3).
-fn autocrypt(mime: &Mime<'_>, rank: KeyRank) -> Option<Found> {
-    if mime.count("Autocrypt") != 1 || mime.from().0.len() != 1 {
-        return None;
-    }
-    let header = mime.header("Autocrypt")?;
-    let (mut address, mut data) = (None, None);
-    for attribute in header.split(';') {
-        let (name, value) = attribute.split_once('=')?;
-        match name.trim() {
-            "addr" => address = Address::parse(value),
-            "keydata" => {
-                data = Some(value.chars().filter(|c| !c.is_whitespace()).collect::<String>())
-            }
-            "prefer-encrypt" => {}
-            // An attribute that is not known and not marked as optional makes the header invalid.
-            other if other.starts_with('_') => {}
-            _ => return None,
-        }
-    }
-    let same =
-        mime.from().0.first().zip(address.as_ref()).is_some_and(|(from, addr)| from.same_box(addr));
-    let bytes = mime::base64(data?.as_bytes())?;
-    let certificate =
-        Certificate::read(&bytes).ok().filter(|_| same && bytes.len() <= CERTIFICATE_MAX)?;
-    Some(Found { rank, certificate })
-}
-
-/// The certificates that came along, best rank first, usable ones only.
-fn ranked(
-    found: Vec<Found>,
-    signer: Option<Certificate>,
-    verdict: &Verdict,
-    from: &[Address],
-    at: Moment,
-) -> Vec<FoundKey> {
-    let mut all = Vec::new();
-    if let Some(certificate) = signer.filter(|_| verdict.protection == Protection::Both) {
-        all.push(Found { rank: KeyRank::Signer, certificate });
-    }
-    // A key that came in from outside must at least bear the author's address; of several inside,
-    // the author's own comes first.
-    let own = |found: &Found| from.iter().any(|from| found.certificate.is_for(from));
-    all.extend(found.into_iter().filter(|found| found.rank != KeyRank::Outside || own(found)));
-    all.sort_by_key(|found| (found.rank, !own(found)));
-    let mut keys: Vec<FoundKey> = Vec::new();
-    for Found { rank, certificate } in all {
-        let fingerprint = certificate.fingerprint();
-        let known = keys.iter().any(|key| key.fingerprint == fingerprint);
-        if !known && certificate.check(at).is_ok() && keys.len() < CERTIFICATES_MAX {
-            keys.push(FoundKey { rank, fingerprint, certificate: certificate.armored() });
-        }
-    }
-    keys
 }
 
 /// The token of a return path of ours among the addresses that a mail was delivered to.

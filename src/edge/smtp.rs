@@ -106,6 +106,8 @@ struct Offers {
     /// It says how large a mail may be (RFC 1870); and how large, if it is limited.
     size: bool,
     largest: Option<u64>,
+    /// It takes addresses in letters of every script (RFC 6531).
+    international: bool,
 }
 
 impl Offers {
@@ -116,6 +118,7 @@ impl Offers {
             match words.next().unwrap_or("").to_ascii_uppercase().as_str() {
                 "DSN" => offers.reports = true,
                 "PIPELINING" => offers.pipelining = true,
+                "SMTPUTF8" => offers.international = true,
                 "SIZE" => {
                     offers.size = true;
                     let limit = words.next().and_then(|size| size.parse().ok());
@@ -272,8 +275,11 @@ impl Courier {
             .offers
             .size
             .then(|| MailParameter::Size(usize::try_from(row.size).unwrap_or(usize::MAX)));
+        let international = !row.recipient.is_ascii();
+        let utf8 = international.then_some(MailParameter::SmtpUtfEight);
+        let size = size.into_iter().chain(utf8);
         if !self.offers.reports {
-            return (size.into_iter().collect(), Vec::new());
+            return (size.collect(), Vec::new());
         }
         let mail = |keyword: &str, value: &str| MailParameter::Other {
             keyword: keyword.to_owned(),
@@ -285,8 +291,12 @@ impl Courier {
         };
         // The token of the return path: unguessable, and it says nothing.
         let asked = [mail("RET", "HDRS"), mail("ENVID", &row.return_token)];
-        let envelope = size.into_iter().chain(asked).collect();
+        let envelope = size.chain(asked).collect();
         let rcpt = match row.label.purpose {
+            // How such an address is written there is another matter (RFC 6533, 3).
+            Purpose::Notice { .. } if international => {
+                vec![rcpt("NOTIFY", "SUCCESS,FAILURE,DELAY")]
+            }
             Purpose::Notice { .. } => vec![
                 rcpt("NOTIFY", "SUCCESS,FAILURE,DELAY"),
                 rcpt("ORCPT", &format!("rfc822;{}", row.recipient)),
@@ -370,6 +380,10 @@ impl Courier {
                 let said =
                     format!("552 5.3.4 it has {size} bytes, and {largest} are taken at most");
                 return Err(Outcome::Said(Stage::From, said));
+            }
+            if !row.recipient.is_ascii() && !self.offers.international {
+                let said = "553 5.6.7 the mail server takes no address in such letters (SMTPUTF8)";
+                return Err(Outcome::Said(Stage::To, said.to_owned()));
             }
             let Err(failed) = self.envelope(from, to, row).await else { return Ok(()) };
             self.connection = None;

@@ -102,7 +102,7 @@ impl ClockProbe {
     /// Takes in that one came back. The server's clock stamped it when it lay in the mailbox, which is
     /// soon after it was taken, or else says nothing.
     fn came_back(&mut self, letter: &Letter, now: Moment) {
-        let it = self.asked.iter().find(|(id, _)| letter.message_id.as_ref() == Some(id));
+        let it = self.asked.iter().find(|(id, _)| letter.outer.message_id.as_ref() == Some(id));
         let Some((_, Some(handed))) = it.cloned() else { return };
         let server = letter.server_time;
         let behind = server < later(handed, -APART);

@@ -305,14 +305,18 @@ impl Engine {
     pub(super) fn receive(&mut self, inbox: i64, letter: &Letter) -> Result<(), Fault> {
         let (ours, returned) = {
             let store = lock(&self.store);
-            let ours =
-                letter.message_id.as_ref().map(|id| store.is_ours(id.as_str())).transpose()?;
+            let ours = letter
+                .outer
+                .message_id
+                .as_ref()
+                .map(|id| store.is_ours(id.as_str()))
+                .transpose()?;
             let returned =
                 letter.return_token.as_deref().map(|token| store.returned(token)).transpose()?;
             (ours.unwrap_or(false), returned.flatten())
         };
         // One that a history that was lost has sent is the desk's own all the same.
-        let ours = ours || letter.message_id.as_ref().is_some_and(|id| self.is_witness(id));
+        let ours = ours || letter.outer.message_id.as_ref().is_some_and(|id| self.is_witness(id));
         let arrival = Arrival { letter, ours, returned: returned.as_ref() };
         let now = self.now();
         if ours {
@@ -321,7 +325,7 @@ impl Engine {
         let decision = classify::receive(&self.desk, arrival, now, self.entropy.fresh()?);
         // Only what is the desk's own by its sender as well: such a mail is deleted once it is overtaken,
         // and whoever reads the mailbox knows the ids.
-        let witness = letter.message_id.as_ref().is_some_and(|id| self.is_witness(id));
+        let witness = letter.outer.message_id.as_ref().is_some_and(|id| self.is_witness(id));
         let witness = witness && decision.disposition == OWN_MAIL;
         let what = if witness { WITNESS } else { decision.disposition };
         let incident = decision.entries.iter().find_map(|entry| entry.incident.as_ref());

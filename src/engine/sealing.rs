@@ -106,6 +106,7 @@ impl Engine {
             media: enclosure.media.clone(),
             bytes: bytes.into(),
             of_other_form: false,
+            outside: false,
         })
     }
 

@@ -484,7 +484,7 @@ impl PostOffice {
         let letter = opener.open(&raw);
         let outer = Mime::parse(bytes).map_err(|_| Fault::new("a mail is too complex", ""))?;
         Ok(Read {
-            message_id: letter.message_id.as_ref().map(ToString::to_string),
+            message_id: letter.outer.message_id.as_ref().map(ToString::to_string),
             subject: letter.subject.as_it_came().to_owned(),
             outer_subject: outer.subject().unwrap_or_default(),
             text: letter.text.clone(),

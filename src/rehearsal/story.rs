@@ -158,7 +158,10 @@ impl Story<'_> {
         self.stage.write(Who::Rita, &mail)?;
         let ack = self
             .expect(Who::Rita, "an acknowledgement", |mail| mail.subject.contains("We received"))?;
-        sealed_by_desk(&ack)?;
+        // Her key came inside only, and the answer must not show that it opened.
+        if ack.protection != Protection::Signed || !ack.by_desk {
+            return fail("the acknowledgement is not signed by the desk, or shows what was inside");
+        }
         let Some(handle) = ack.handle() else { return fail("the acknowledgement names no handle") };
         if ack.text.contains(CANARY) {
             return fail("the acknowledgement quotes the report");

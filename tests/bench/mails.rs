@@ -157,6 +157,7 @@ impl Bench {
         let attachments = if size > 100_000 {
             vec![Attachment {
                 of_other_form: false,
+                outside: false,
                 name: embargod::domain::facts::foreign::Foreign::line("a.bin", 99),
                 media: "application/octet-stream".into(),
                 bytes,

@@ -6,14 +6,11 @@ use crate::domain::commands::turn::{Answer, Turn, needs};
 use crate::domain::commands::{drafts, turn};
 use crate::domain::decide::letters::settle_answer;
 use crate::domain::decide::notice;
-use crate::domain::decide::post::ToReporter;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{PersonId, TaskId};
 use crate::domain::facts::refusal::{Refusal, nearest};
-use crate::domain::model::roster::Party;
-use crate::domain::outgoing::mail::Words;
 use crate::domain::outgoing::texts::{
     Class, PREPARED, SealedFacts, Texts, clean, holds_reference, quote,
 };
@@ -268,21 +265,8 @@ pub(super) fn content_for_reporter(
     let now = work.now;
     match reporter.key {
         Some(key) if reporter.key_proven => {
-            let mut facts = facts.clone();
-            if let serde_json::Value::Object(map) = &mut facts {
-                map.insert("ref".to_owned(), work.reference(Party::Reporter).into());
-            }
-            let written = work.write(template, &facts);
             let count = attachments.len();
-            let letter = ToReporter {
-                purpose: Purpose::Answer,
-                key: Some(key.fingerprint),
-                words: Words::Sealed(written),
-                at: now,
-                with_our_key: false,
-                attachments,
-            };
-            work.post_reporter(address, letter);
+            work.answer_reporter(address, key.fingerprint, template, facts, attachments);
             let said = match count {
                 0 => "Sent to the reporter, sealed to their key.".to_owned(),
                 n => format!("Sent to the reporter, sealed to their key, with {n} attached."),

@@ -4,16 +4,21 @@ use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Author, Event, LetterNote};
 use crate::domain::facts::letter::Letter;
 use crate::domain::model::schedule;
-use crate::domain::outgoing::texts::clean;
+use crate::domain::outgoing::texts::{clean, quote};
 use crate::domain::process::playbook::{Task, Truth};
 
 /// How the incident remembers a mail; its text becomes a sealed body.
 pub(crate) fn note(work: &mut Work<'_>, letter: &Letter, author: Author) -> LetterNote {
-    let text = work.keep(format!("Subject: {}\n\n{}", &letter.subject, clean(&letter.text)));
+    let mut text = format!("Subject: {}\n\n{}", &letter.subject, clean(&letter.text));
+    if !letter.outside.is_empty() {
+        text.push_str("\n\nBeside what was encrypted, protected by nothing:\n\n");
+        text.push_str(&quote(&clean(&letter.outside)));
+    }
+    let text = work.keep(text);
     LetterNote {
         raw: letter.raw,
         received: letter.received,
-        message_id: letter.message_id.clone(),
+        message_id: letter.outer.message_id.clone(),
         author,
         protection: letter.verdict.protection,
         failure: letter.verdict.failure,

@@ -3,6 +3,7 @@
 //!
 //! Knows no word of signed mail: the words come here, and not the other way.
 
+pub mod answered;
 pub mod auto;
 pub mod batch;
 pub mod catch_up;

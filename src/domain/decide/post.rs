@@ -5,11 +5,15 @@ use serde_json::{Value, json};
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Purpose, Recipient};
 use crate::domain::facts::letter::Attachment;
-use crate::domain::facts::names::{Address, Fingerprint, MessageId, Moment, PersonId};
+use crate::domain::facts::names::{Address, Fingerprint, Handle, MessageId, Moment, PersonId};
+use crate::domain::facts::outer_view::KeyRank;
 use crate::domain::model::roster::{Party, Person};
 use crate::domain::model::schedule;
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{ClearFacts, SealedFacts, Written, wrapped};
+
+/// So many senders of copies hear of an answer.
+const COPIES_MAX: usize = 20;
 
 /// A mail to the reporter.
 pub struct ToReporter {
@@ -199,9 +203,13 @@ impl Work<'_> {
         more: &SealedFacts,
         at: Moment,
     ) {
+        if matches!(purpose, Purpose::Answer | Purpose::Update) {
+            self.tell_copies(&purpose, template);
+        }
         let Some(incident) = &self.incident else {
             return;
         };
+        let more = &SealedFacts { opened_with: self.opened_with(&purpose), ..more.clone() };
         let Some(address) = incident.reporter.address.clone() else {
             return;
         };
@@ -219,6 +227,28 @@ impl Work<'_> {
             }
             Err(problem) => self.fault(problem.to_string()),
         }
+    }
+
+    /// Sends the reporter words with content, sealed to their key; and to whoever mailed in a copy that
+    /// there is an answer.
+    pub fn answer_reporter(
+        &mut self,
+        address: Address,
+        key: Fingerprint,
+        template: &str,
+        facts: &Value,
+        attachments: Vec<Attachment>,
+    ) {
+        let mut facts = facts.clone();
+        if let Value::Object(map) = &mut facts {
+            map.insert("ref".to_owned(), self.reference(Party::Reporter).into());
+            map.insert("opened_with".to_owned(), self.opened_with(&Purpose::Answer).into());
+        }
+        let words = Words::Sealed(self.write(template, &facts));
+        self.tell_copies(&Purpose::Answer, "answer-waits");
+        let (purpose, at, key) = (Purpose::Answer, self.now, Some(key));
+        let letter = ToReporter { purpose, key, words, at, with_our_key: false, attachments };
+        self.post_reporter(address, letter);
     }
 
     /// Puts a mail to the reporter in the outbox.
@@ -258,9 +288,56 @@ impl Work<'_> {
                 .unwrap_or_else(|| "all that helps".into()),
             reference: self.reference(Party::Reporter),
             openpgp: None,
-            not_to_us: false,
+            hint: None,
+            unusable_key: None,
             key_known: incident.is_some_and(|incident| incident.reporter.key.is_some()),
             state: incident.map_or("received", |i| i.status.word_for_reporter()).to_owned(),
+        }
+    }
+
+    /// The same under another name for it: the one that a copy of its report was acknowledged under.
+    #[must_use]
+    pub fn clear_facts_under(&self, name: &Handle) -> ClearFacts {
+        let desk = self.desk;
+        let token = desk.ref_key.token(&desk.settings.address, name, Party::Reporter);
+        let (reference, handle) = (format!("Ref: {name}/{token}"), name.to_string());
+        ClearFacts { reference, handle, ..self.clear_facts() }
+    }
+
+    /// The key that a report was opened with, for the first word of a person to whoever signed inside:
+    /// sooner it would tell whether it opened.
+    fn opened_with(&self, purpose: &Purpose) -> Option<String> {
+        let reporter = &self.incident.as_ref()?.reporter;
+        let first = reporter.told.is_none() && *purpose == Purpose::Answer;
+        let signed = reporter.key.as_ref().is_some_and(|key| key.rank == KeyRank::Signer);
+        (first && signed).then(|| self.desk.settings.fingerprint.spaced())
+    }
+
+    /// Tells whoever mailed in a copy of the report what a reporter without a key is told: silence would
+    /// show that it was one that opened.
+    fn tell_copies(&mut self, purpose: &Purpose, template: &str) {
+        let Some(incident) = self.incident.clone() else { return };
+        let desk = self.desk;
+        for (name, address) in desk.replay.aliases_of(&incident.handle).take(COPIES_MAX) {
+            let facts = ClearFacts { key_known: false, ..self.clear_facts_under(name) };
+            let words = match desk.texts.clear(template, &facts) {
+                Ok(words) => Words::Clear(words),
+                Err(problem) => return self.fault(problem.to_string()),
+            };
+            let mail = Mail {
+                message_id: self.message_id(),
+                about: Some(incident.handle.clone()),
+                to: Recipient::Outsider(address.clone()),
+                address: address.clone(),
+                key: None,
+                purpose: purpose.clone(),
+                not_before: self.now,
+                words,
+                attachments: Vec::new(),
+                with_our_key: true,
+                answers: None,
+            };
+            self.decision.mails.push(mail);
         }
     }
 

@@ -3,11 +3,13 @@
 
 use serde_json::json;
 
+use crate::domain::decide::answered::answered;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Purpose, Recipient};
 use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::{Attachment, Failure, Letter, Protection, Signature, Verdict};
 use crate::domain::facts::names::Handle;
+use crate::domain::facts::outer_view::{Ciphertext, Place};
 use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::{Party, Person};
 use crate::domain::model::schedule;
@@ -137,11 +139,12 @@ fn pass_on(
         "told": [],
         "received": work.say(letter.received),
         "from": from,
-        "protection": protection(&letter.verdict),
+        "protection": protection(letter),
         "signature": signature(work, letter),
-        "notes": notes(letter),
+        "notes": notes(work.desk, letter),
         "parts": letter.attachments.iter().map(part).collect::<Vec<_>>(),
-        "text": quote(&without_references(&clean(&letter.text))),
+        "text": quoted(&letter.text),
+        "outside": quoted(&letter.outside),
         "ref": reference,
     });
     if let (serde_json::Value::Object(facts), serde_json::Value::Object(more)) = (&mut facts, more)
@@ -166,15 +169,27 @@ fn part(attachment: &Attachment) -> String {
     }
     let media = Foreign::line(&attachment.media, 100);
     let (name, size) = (&attachment.name, attachment.bytes.len());
-    format!("{name} ({media}, {size} bytes)")
+    let outside = if attachment.outside { "; NOT from inside the encryption" } else { "" };
+    format!("{name} ({media}, {size} bytes{outside})")
 }
 
-fn protection(verdict: &Verdict) -> String {
+fn quoted(text: &str) -> String {
+    quote(&without_references(&clean(text)))
+}
+
+fn protection(letter: &Letter) -> String {
+    let verdict = &letter.verdict;
+    // "NOT encrypted" is said only of a mail in which nothing is.
+    let holds_some = !letter.outer.ciphertexts.is_empty();
+    let tried = letter.outer.ciphertexts.iter().any(|ciphertext| ciphertext.tried);
     let how = match verdict.protection {
         Protection::Both => "encrypted and signed",
         Protection::Encrypted => "encrypted, not signed",
+        Protection::Signed if holds_some => "signed; something encrypted lies in it, see below",
         Protection::Signed => "signed, NOT encrypted: it was readable on the way",
-        Protection::None if verdict.openpgp.is_some() => "encrypted, and not opened",
+        Protection::None if tried => "encrypted, and not opened",
+        Protection::None if verdict.failure == Some(Failure::Smime) => "by S/MIME, not opened",
+        Protection::None if holds_some => "something encrypted lies in it, see below",
         Protection::None => "NOT encrypted: it was readable on the way",
     };
     let inline = if verdict.inline { "; inline, so its headers were not protected" } else { "" };
@@ -223,9 +238,53 @@ pub fn signature_fault(verdict: &Verdict) -> String {
     why.to_owned()
 }
 
-fn notes(letter: &Letter) -> Vec<&'static str> {
+/// What lies encrypted in a mail, where that is not simply the whole of it.
+fn ciphertexts(letter: &Letter) -> Vec<String> {
+    let all = &letter.outer.ciphertexts;
+    let whole = |place: &Place| matches!(place, Place::Whole | Place::Inline);
+    let opened = letter.verdict.protection.is_encrypted();
+    if let [one] = all.as_slice()
+        && whole(&one.place)
+        && opened
+    {
+        return Vec::new();
+    }
+    let line = |ciphertext: &Ciphertext| {
+        let what = match (ciphertext.tried, opened) {
+            (true, true) => "opened",
+            (true, false) => "NOT opened",
+            (false, _) => "left closed",
+        };
+        format!("encrypted: {}, for {}: {what}", ciphertext.place, ciphertext.for_whom())
+    };
+    let mut lines: Vec<String> = all.iter().take(10).map(line).collect();
+    let more = all.len().saturating_sub(10);
+    if more > 0 {
+        lines.push(format!("encrypted: {more} more parts: left closed"));
+    }
+    if all.iter().any(|ciphertext| !ciphertext.tried || !opened) {
+        lines.push("`| /unreadable` asks the sender for it in a form that is read".to_owned());
+    }
+    lines
+}
+
+fn notes(desk: &Desk, letter: &Letter) -> Vec<String> {
+    let mut notes = ciphertexts(letter);
+    if let Some(reason) = &letter.verdict.reason {
+        notes.push(format!("why it was not opened: {reason}"));
+    }
+    if let Some(why) = &letter.unusable_key {
+        notes.push(format!("a key of theirs came along that cannot be used: {why}"));
+    }
+    notes.extend(answered(&desk.settings.address, &letter.outer).told.map(str::to_owned));
+    notes.extend(plain_notes(letter).into_iter().map(str::to_owned));
+    notes
+}
+
+fn plain_notes(letter: &Letter) -> Vec<&'static str> {
     let failure = letter.verdict.failure.map(|failure| match failure {
         Failure::NotToUs => "it is encrypted to keys that are not ours; the reporter was told so",
+        Failure::Elsewhere => "what is encrypted in it is in a place where nothing is opened",
         Failure::CannotDecrypt => "it could NOT be opened; the mail is kept as it came",
         Failure::PasswordOnly => "it is encrypted with a password; the mail is kept as it came",
         Failure::Smime => "it is S/MIME, which the desk does not read; the mail is kept as it came",
@@ -237,6 +296,10 @@ fn notes(letter: &Letter) -> Vec<&'static str> {
             "it is built in a way that the desk does not read; it is kept as it came"
         }
     });
+    let winmail = letter.attachments.iter().any(|part| part.media == "application/ms-tnef");
+    let winmail = winmail.then_some(
+        "Outlook wrapped parts of it into `winmail.dat`, which other programs read with `tnef`",
+    );
     let html = letter.html_only.then_some("its text was HTML only and was reduced to plain text");
     let odd = letter
         .malformed
@@ -247,7 +310,7 @@ fn notes(letter: &Letter) -> Vec<&'static str> {
     let junk = letter
         .junk
         .then_some("it lay in the mailbox's folder for JUNK: your host took it for that");
-    failure.into_iter().chain(html).chain(odd).chain(cut).chain(junk).collect()
+    failure.into_iter().chain(winmail).chain(html).chain(odd).chain(cut).chain(junk).collect()
 }
 
 /// Who a recipient is, for the team.

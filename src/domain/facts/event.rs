@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::foreign::Foreign;
-use crate::domain::facts::letter::{Failure, Fate, KeyRank, Protection};
+use crate::domain::facts::letter::{Failure, Fate, Protection};
 use crate::domain::facts::mark::Mark;
 use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId,
 };
+use crate::domain::facts::outer_view::KeyRank;
 use crate::domain::facts::refusal::Reason;
 use crate::domain::facts::seconded::Seconded;
 

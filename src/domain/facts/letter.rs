@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::key::KeyFacts;
 use crate::domain::facts::names::{Address, Digest, Fingerprint, MessageId, Moment};
+use crate::domain::facts::outer_view::{FoundKey, OuterView};
 
 /// How a mail was protected when it arrived, decided by its structure at the MIME root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,8 +78,10 @@ pub enum Failure {
     PasswordOnly,
     /// S/MIME, which this desk does not read.
     Smime,
-    /// It claims to be PGP/MIME and is not (RFC 3156, 4: exactly two parts).
+    /// It claims to be PGP/MIME, and there is no ciphertext in it (RFC 3156, 4).
     Malformed,
+    /// What is encrypted in it lies where nothing is opened.
+    Elsewhere,
     /// Larger than the desk reads; the rest stays on the server.
     TooLarge,
     /// More parts, deeper nesting or longer headers than the desk reads.
@@ -92,12 +95,14 @@ pub struct Verdict {
     pub protection: Protection,
     /// Whether it was an inline (not PGP/MIME) block: headers were then never protected.
     pub inline: bool,
-    /// Whether Exchange's mangling was recognised and undone.
+    /// Whether what a gateway or a mail program did to its form was recognised and undone.
     pub repaired: bool,
     /// The signature over the root.
     pub signature: Signature,
     /// What failed, if something did.
     pub failure: Option<Failure>,
+    /// Why it failed, for the team: what the sender's program does that is not accepted.
+    pub reason: Option<String>,
     /// A keyed hash of the session key; the same ciphertext gives it again whatever is wrapped
     /// around it.
     pub session: Option<Digest>,
@@ -115,6 +120,7 @@ impl Verdict {
             repaired: false,
             signature: Signature::None,
             failure: None,
+            reason: None,
             session: None,
             openpgp: None,
         }
@@ -132,31 +138,6 @@ impl Verdict {
             | Signature::Several => None,
         }
     }
-}
-
-/// Where a certificate was found. The order is the rank: an earlier one is trusted further.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyRank {
-    /// It made the root signature inside the encryption.
-    Signer,
-    /// It was attached inside the encryption.
-    Inside,
-    /// It stood in the protected headers.
-    ProtectedHeader,
-    /// It came along outside; anyone between could have put it there.
-    Outside,
-}
-
-/// A certificate that came with a mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundKey {
-    /// Where it was.
-    pub rank: KeyRank,
-    /// Its primary fingerprint.
-    pub fingerprint: Fingerprint,
-    /// The certificate, armored, without third-party signatures.
-    pub certificate: String,
 }
 
 /// A certificate that was attached inside the encryption, whatever can be done with it. Of one that
@@ -184,9 +165,23 @@ pub struct Attachment {
     /// Whether it stands inside an alternative form of the text: an image of the HTML form, or one
     /// more form. Nobody attached it.
     pub of_other_form: bool,
+    /// Whether it came beside what was encrypted, in a mail that was.
+    pub outside: bool,
 }
 
 impl Attachment {
+    /// A file that came out of something, or was made here.
+    #[must_use]
+    pub fn of_file(name: &str, bytes: Vec<u8>) -> Self {
+        Self {
+            name: Foreign::line(name, 100),
+            media: "application/octet-stream".to_owned(),
+            bytes: Arc::from(bytes),
+            of_other_form: false,
+            outside: false,
+        }
+    }
+
     /// Whether it is a part of the text that nobody attached: HTML without a name, or another form
     /// of the text. Of a mail with commands it is not passed on, since it may repeat them.
     #[must_use]
@@ -224,17 +219,6 @@ impl Attachment {
         let inside = INSIDE.iter().any(|mark| head.windows(mark.len()).any(|part| part == *mark));
         MEDIA.contains(&self.media.as_str()) || named || key || inside
     }
-}
-
-/// What kind of thing a mail is by its structure alone, before the desk looks at who wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shape {
-    /// A mail.
-    Mail,
-    /// `multipart/report` with a delivery status (RFC 3464), by structure and never by words.
-    DeliveryReport,
-    /// An automatic answer: `Auto-Submitted`, or a null return path (RFC 3834).
-    Automatic,
 }
 
 /// What a delivery report says became of a mail (RFC 3464, 2.3.3); the worst last.
@@ -286,14 +270,10 @@ pub struct Letter {
     pub server_time: Moment,
     /// The SHA-256 of the raw bytes.
     pub raw: Digest,
-    /// Its Message-ID, if it has a usable one.
-    pub message_id: Option<MessageId>,
-    /// The addresses of its From, as many as it has.
-    pub from: Vec<Address>,
+    /// What anybody could see of it.
+    pub outer: OuterView,
     /// From as the mail prints it; for people to read, never for decisions.
     pub from_text: Foreign,
-    /// The envelope sender: `None` when no Return-Path is there, `Some(None)` for the null path.
-    pub return_path: Option<Option<Address>>,
     /// Addresses that it was sent or delivered to, as far as headers say.
     pub to: Vec<Address>,
     /// Its subject: the protected one if there is one.
@@ -302,8 +282,6 @@ pub struct Letter {
     pub subject_protected: bool,
     /// Ids that it answers.
     pub answers: Vec<MessageId>,
-    /// Mail, delivery report, or automatic answer.
-    pub shape: Shape,
     /// What it says, if it is a delivery report.
     pub report: Option<DeliveryReport>,
     /// Whether it breaks a rule that every mail must keep (one From, one Date).
@@ -312,6 +290,8 @@ pub struct Letter {
     pub verdict: Verdict,
     /// The text: `text/plain`, or HTML reduced to text.
     pub text: String,
+    /// The texts beside what was encrypted, in a mail that was: protected by nothing, said by anybody.
+    pub outside: String,
     /// Whether the text was HTML only. Commands in it never count.
     pub html_only: bool,
     /// Whether the text is longer than the desk reads, so that its end is missing.
@@ -320,6 +300,8 @@ pub struct Letter {
     pub attachments: Vec<Attachment>,
     /// Certificates that came along, best rank first.
     pub keys: Vec<FoundKey>,
+    /// Why a certificate of its writer's that came along cannot be sealed to, where none can.
+    pub unusable_key: Option<String>,
     /// Certificates that were attached inside the encryption.
     pub certificates: Vec<AttachedKey>,
     /// Pinned certificates that something in this mail revokes, wholly or in part: by the key itself,
@@ -337,27 +319,45 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// The one author, if there is exactly one.
+    /// A mail of which nothing is known but its bytes, and when it came.
     #[must_use]
-    pub fn author(&self) -> Option<&Address> {
-        match self.from.as_slice() {
-            [one] => Some(one),
-            _ => None,
+    pub fn blank(raw: Digest, at: Moment) -> Self {
+        Self {
+            received: at,
+            arrived: at,
+            server_time: at,
+            raw,
+            outer: OuterView::default(),
+            from_text: Foreign::default(),
+            to: Vec::new(),
+            subject: Foreign::default(),
+            subject_protected: false,
+            answers: Vec::new(),
+            report: None,
+            malformed: false,
+            verdict: Verdict::plain(),
+            text: String::new(),
+            outside: String::new(),
+            html_only: false,
+            text_cut: false,
+            attachments: Vec::new(),
+            keys: Vec::new(),
+            unusable_key: None,
+            certificates: Vec::new(),
+            revoked: Vec::new(),
+            junk: false,
+            from_before: false,
+            unwitnessed: false,
+            return_token: None,
         }
     }
 
-    /// Where an automatic answer may go (RFC 3834, 4): the single From when it is also the
-    /// Return-Path, else the Return-Path; nowhere for a null path or an automatic mail.
+    /// The one author, if there is exactly one.
     #[must_use]
-    pub fn answer_address(&self) -> Option<&Address> {
-        if self.shape != Shape::Mail {
-            return None;
-        }
-        match (&self.return_path, self.author()) {
-            (Some(None), _) => None,
-            (Some(Some(path)), _) => Some(path),
-            // No Return-Path header: the final server did not write one, so From is all there is.
-            (None, author) => author,
+    pub fn author(&self) -> Option<&Address> {
+        match self.outer.writers.from.as_slice() {
+            [one] => Some(one),
+            _ => None,
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod letter;
 pub mod mark;
 pub mod member_fact;
 pub mod names;
+pub mod outer_view;
 pub mod record;
 pub mod refusal;
 pub mod seconded;

@@ -226,18 +226,28 @@ impl Address {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (local, domain) = text.rsplit_once('@')?;
-        let plain = |part: &str, extra: &[u8]| {
-            !part.is_empty()
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || extra.contains(&b))
+        // Letters of every script (RFC 6531, 3.3), and no sign that could be taken for another.
+        let plain = |part: &str, extra: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || extra.contains(c))
         };
         let fits = text.len() <= 254
             && local.len() <= 64
-            && plain(local, b"!#$%&'*+-/=?^_`{|}~.")
-            && plain(domain, b"-.")
+            && plain(local, "!#$%&'*+-/=?^_`{|}~.")
+            && plain(domain, "-.")
             && !local.starts_with('-')
             && !domain.starts_with(['-', '.'])
-            && !domain.contains("..");
-        fits.then(|| Self(format!("{local}@{}", domain.to_ascii_lowercase())))
+            && !domain.contains("..")
+            && (domain.is_ascii() || idna::domain_to_ascii_strict(domain).is_ok());
+        fits.then(|| Self(format!("{local}@{}", domain.to_lowercase())))
+    }
+
+    /// As it travels: the domain in the letters that every server reads (RFC 5890). What stands before the
+    /// `@` has no such form.
+    #[must_use]
+    pub fn wire(&self) -> String {
+        let domain = idna::domain_to_ascii_strict(self.domain());
+        let domain = domain.unwrap_or_else(|_| self.domain().to_owned());
+        format!("{}@{domain}", self.local())
     }
 
     /// The part before the `@`.
@@ -257,6 +267,8 @@ impl Address {
     #[must_use]
     pub fn same_box(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)
+            || (!self.0.is_ascii() || !other.0.is_ascii())
+                && self.wire().to_lowercase() == other.wire().to_lowercase()
     }
 }
 
@@ -388,6 +400,12 @@ impl Fresh {
         Self { seed, drawn: 0 }
     }
 
+    /// Another one from the same seed, that draws what this one never does.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self::new(Digest::of_parts(&[b"again", &self.seed, &self.drawn.to_be_bytes()]).0)
+    }
+
     /// The next 32 bytes.
     pub fn draw(&mut self) -> [u8; 32] {
         self.drawn = self.drawn.saturating_add(1);
@@ -436,10 +454,18 @@ mod tests {
             "a@-x.org",
             "a,b@c.org",
             "a@b..org",
-            "ü@example.org",
+            // What nobody sees, what turns the direction of writing, what looks like a dot.
+            "a\u{200b}b@example.org",
+            "a\u{202e}b@example.org",
+            "a@example\u{3002}org",
         ] {
             assert_eq!(Address::parse(bad), None, "{bad}");
         }
+        let international = Address::parse("J\u{f6}rg@B\u{fc}cher.example").unwrap();
+        assert_eq!(international.wire(), "J\u{f6}rg@xn--bcher-kva.example");
+        let other = Address::parse("j\u{f6}rg@xn--bcher-kva.example").unwrap();
+        assert!(international.same_box(&other));
+        assert!(!international.same_box(&Address::parse("jorg@xn--bcher-kva.example").unwrap()));
     }
 
     #[test]

@@ -1,32 +1,27 @@
 //! The first answer to a report: where it may go, and what it says.
 
 use crate::domain::decide::work::Work;
-use crate::domain::facts::event::Purpose;
-use crate::domain::facts::letter::{Failure, FoundKey, KeyRank, Letter};
-use crate::domain::facts::names::{Address, Handle, Moment};
+use crate::domain::facts::event::{Purpose, Recipient};
+use crate::domain::facts::letter::Letter;
+use crate::domain::facts::names::{Address, Handle, Moment, Span, later};
+use crate::domain::facts::outer_view::FoundKey;
+use crate::domain::facts::outer_view::OuterView;
 use crate::domain::model::desk::Desk;
-use crate::domain::outgoing::texts::SealedFacts;
+use crate::domain::outgoing::mail::{Mail, Words};
+use crate::domain::outgoing::texts::{ClearFacts, SealedFacts};
+
+/// What came into the folder for junk is acknowledged after so long, unless the team says that it is that.
+const JUNK_WAITS: Span = Span::hours(4);
 
 /// What an acknowledgement says about a key that came in from outside.
-pub(crate) fn from_outside(key: Option<&FoundKey>) -> SealedFacts {
-    let outside = key.filter(|key| key.rank == KeyRank::Outside);
+fn from_outside(key: Option<&FoundKey>) -> SealedFacts {
     let prove = "We found your key in a place that others could have changed.";
-    SealedFacts { opened_with: None, prove: outside.map(|_| prove.to_owned()) }
+    SealedFacts { opened_with: None, prove: key.map(|_| prove.to_owned()) }
 }
 
-pub(crate) fn answer_by(work: &Work<'_>, desk: &Desk, received: Moment) -> String {
+fn answer_by(work: &Work<'_>, desk: &Desk, received: Moment) -> String {
     let playbook = desk.playbooks.get(&desk.settings.playbook);
     playbook.map_or_else(String::new, |p| work.say(p.human_answer.due.from(received, &p.calendar)))
-}
-
-/// Where an automatic answer may go; never to ourselves.
-pub(crate) fn answer_address(desk: &Desk, letter: &Letter) -> Option<Address> {
-    let ours = &desk.settings.address;
-    let to_us = |address: &Address| {
-        let local = address.local().split('+').next().unwrap_or("");
-        address.domain() == ours.domain() && local.eq_ignore_ascii_case(ours.local())
-    };
-    letter.answer_address().filter(|address| !to_us(address)).cloned()
 }
 
 pub(crate) fn draw_handle(work: &mut Work<'_>) -> Handle {
@@ -43,16 +38,83 @@ pub(crate) fn draw_handle(work: &mut Work<'_>) -> Handle {
     handle
 }
 
-pub(crate) fn acknowledgement(work: &mut Work<'_>, letter: &Letter, at: Moment) {
-    let mut facts = work.clear_facts();
-    facts.openpgp = letter.verdict.openpgp.map(|digest| digest.to_string());
-    facts.not_to_us = letter.verdict.failure == Some(Failure::NotToUs);
-    let key = letter.keys.first();
-    let more = SealedFacts {
-        opened_with: key
-            .filter(|key| key.rank == KeyRank::Signer)
-            .map(|_| work.desk.settings.fingerprint.spaced()),
-        ..from_outside(key)
+/// To whom an acknowledgement goes, and under which name.
+pub(crate) struct Named<'a> {
+    pub(crate) name: &'a Handle,
+    pub(crate) to: Recipient,
+    pub(crate) address: Address,
+    pub(crate) received: Moment,
+}
+
+/// Acknowledges a mail: the same for one that opened and one that did not, since all of it is made of what
+/// anybody could see of the mail.
+pub(crate) fn acknowledgement(
+    work: &mut Work<'_>,
+    outer: &OuterView,
+    named: &Named<'_>,
+    also: Option<&Address>,
+    at: Moment,
+) {
+    let facts = ClearFacts {
+        received: work.say(named.received),
+        answer_by: answer_by(work, work.desk, named.received),
+        openpgp: outer.openpgp.map(|digest| digest.to_string()),
+        hint: outer.hint.map(|hint| hint.words().to_owned()),
+        unusable_key: outer.unusable_key.clone(),
+        ..work.clear_facts_under(named.name)
     };
-    work.write_reporter(Purpose::Acknowledgement, "acknowledgement", &facts, &more, at);
+    let more = from_outside(outer.keys.first());
+    post(work, outer, named, "acknowledgement", (facts.clone(), more), at);
+    if let Some(also) = also {
+        let facts = ClearFacts { reference: String::new(), key_known: false, ..facts };
+        let to = Recipient::Outsider(also.clone());
+        let other = Named { name: named.name, to, address: also.clone(), received: named.received };
+        let bare = OuterView { keys: Vec::new(), ..outer.clone() };
+        post(work, &bare, &other, "second-address", (facts, SealedFacts::default()), at);
+    }
+}
+
+/// Writes to the sender of a mail: sealed to the key that came along outside, if one did.
+pub(crate) fn post(
+    work: &mut Work<'_>,
+    outer: &OuterView,
+    named: &Named<'_>,
+    template: &str,
+    (facts, more): (ClearFacts, SealedFacts),
+    at: Moment,
+) {
+    let key = outer.keys.first();
+    let facts = ClearFacts { key_known: key.is_some(), ..facts };
+    let texts = &work.desk.texts;
+    let words = match key {
+        Some(_) => texts.clear_but_sealed(template, &facts, &more).map(Words::Sealed),
+        None => texts.clear(template, &facts).map(Words::Clear),
+    };
+    match words {
+        Ok(words) => {
+            let mail = Mail {
+                message_id: work.message_id(),
+                about: work.incident.as_ref().map(|incident| incident.handle.clone()),
+                to: named.to.clone(),
+                address: named.address.clone(),
+                key: key.map(|key| key.fingerprint.clone()),
+                purpose: Purpose::Acknowledgement,
+                not_before: at,
+                words,
+                attachments: Vec::new(),
+                with_our_key: true,
+                answers: outer.message_id.clone(),
+            };
+            work.post(mail);
+        }
+        Err(problem) => work.fault(problem.to_string()),
+    }
+}
+
+/// When a mail is acknowledged: on the next tick, or when its turn comes; and one that the host took for junk
+/// later, since whoever wrote it may not be whom it names.
+pub(crate) fn at(desk: &Desk, letter: &Letter, now: Moment) -> Moment {
+    let encrypted = letter.outer.openpgp.is_some();
+    let at = desk.limits.acknowledge_at(&desk.settings, encrypted, letter.arrived, now);
+    if letter.junk { at.max(later(letter.arrived, JUNK_WAITS)) } else { at }
 }

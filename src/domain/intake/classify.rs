@@ -9,15 +9,18 @@ use serde_json::json;
 
 use crate::domain::commands::grammar::{Parsed, is_ping};
 use crate::domain::commands::{diagnosis, reporter};
+use crate::domain::decide::answered::{Answered, answered};
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::letters::{join, note};
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Author, Event, Opening, Purpose, Recipient, ReporterKey};
-use crate::domain::facts::letter::{Attachment, DeliveryReport, Fate, KeyRank, Letter, Shape};
+use crate::domain::facts::letter::{Attachment, DeliveryReport, Fate, Letter};
 use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, Span, later};
+use crate::domain::facts::outer_view::{KeyRank, Shape};
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::intake::acknowledge::{acknowledgement, answer_address, draw_handle};
+use crate::domain::intake::acknowledge;
+use crate::domain::intake::acknowledge::{Named, draw_handle};
 use crate::domain::intake::binding::{Binding, bind};
 use crate::domain::intake::{command_mail, copies, key_request};
 use crate::domain::model::desk::Desk;
@@ -25,9 +28,6 @@ use crate::domain::model::incident::Status;
 use crate::domain::model::roster::Person;
 use crate::domain::outgoing::mail::Label;
 use crate::domain::outgoing::texts;
-
-/// What came into the folder for junk is acknowledged after so long, unless the team says that it is that.
-const JUNK_WAITS: Span = Span::hours(4);
 
 /// What the desk calls a mail of its own.
 pub const OWN_MAIL: &str = "own mail";
@@ -45,6 +45,19 @@ pub struct Arrival<'a> {
 
 /// Decides what follows from a mail.
 pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
+    let mut decision = follows(desk, arrival, now, fresh.clone());
+    // Not of our own making, and no machine's: those are answered by nobody, opened or not.
+    let stranger = !arrival.ours && arrival.letter.outer.shape == Shape::Mail;
+    let owed = stranger
+        .then(|| copies::owed(desk, arrival.letter, &decision, now, fresh.again()))
+        .flatten();
+    if let Some(owed) = owed {
+        decision.merge(owed);
+    }
+    decision
+}
+
+fn follows(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
     let letter = arrival.letter;
     // Both, since whoever got a mail of ours knows its id.
     let from_us = letter.author().is_some_and(|author| author.same_box(&desk.settings.address));
@@ -53,18 +66,19 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
     }
     // Of another desk at this address, such as one that somebody tries out: a report of it would be
     // news to that desk, and so on for ever.
-    let machine = letter.shape == Shape::Automatic && !letter.verdict.protection.is_encrypted();
+    let machine =
+        letter.outer.shape == Shape::Automatic && !letter.verdict.protection.is_encrypted();
     if from_us && machine && letter.verdict.signed().is_none() {
         return noted(desk, now, fresh, "another desk's own mail");
     }
-    if letter.shape == Shape::DeliveryReport {
+    if letter.outer.shape == Shape::DeliveryReport {
         return returned(desk, arrival, now, fresh);
     }
     let place = bind(desk, letter);
     if let Some(decision) = command_mail::person_mail(desk, letter, &place, now, &fresh) {
         return decision;
     }
-    if letter.shape == Shape::Automatic
+    if letter.outer.shape == Shape::Automatic
         && let Some(handle) = &place.handle
     {
         return automatic(desk, letter, handle, now, fresh);
@@ -240,16 +254,25 @@ fn follow_up(
     let signed_by_reporter = key
         .zip(letter.verdict.signed())
         .is_some_and(|(key, signed)| key.fingerprint == signed.fingerprint);
-    let proven = signed_by_reporter || place.by_reporter;
     if let (true, true, Some(key)) = (signed_by_reporter, place.by_reporter, key)
         && reporter.as_ref().is_some_and(|reporter| !reporter.key_proven)
     {
         work.add(Event::KeyProven { fingerprint: key.fingerprint.clone() });
     }
     let news = if place.by_reporter { new_key(&mut work, letter) } else { None };
+    let pinned = work.incident.as_ref().and_then(|incident| incident.reporter.key.clone());
+    let taken = pinned.as_ref().map(|key| &key.fingerprint) != key.map(|key| &key.fingerprint);
+    // The reference of theirs, and another key than theirs: whoever has read our answer has the one.
+    let by_another = key.is_some() && letter.verdict.signed().is_some() && !signed_by_reporter;
+    let by_another = by_another && place.by_reporter;
+    if by_another {
+        tell_of_another_key(&mut work, taken);
+    }
+    let other_key = by_another && !taken;
+    let proven = (signed_by_reporter || place.by_reporter) && !other_key;
     let words = if proven { reporter::words(letter, &place.parsed) } else { &[] };
     let mut told = reporter::carry_out(&mut work, words);
-    told.extend(news);
+    told.extend(news.clone());
     // Who only asks where it stands has said nothing that anyone needs to read.
     let nothing_else = words.iter().all(|line| line.word.eq_ignore_ascii_case("status"))
         && place.parsed.text.is_empty()
@@ -270,7 +293,13 @@ fn follow_up(
     let heap = is_a_heap(&work);
     join(&mut work, letter, Author::Unproven);
     if !heap {
-        relay::mail(&mut work, letter, None, "somebody, unproven");
+        let by = if other_key {
+            "somebody with the reporter's reference and ANOTHER KEY than theirs"
+        } else {
+            "somebody, unproven"
+        };
+        let news: Vec<String> = news.into_iter().collect();
+        relay::mail_with(&mut work, letter, None, by, &news);
     } else if once_an_hour(&mut work, "heap") {
         relay::alert(
             &mut work,
@@ -281,6 +310,26 @@ fn follow_up(
         );
     }
     work.done()
+}
+
+/// Says aloud that a mail bears a reporter's reference and another key's signature; once an hour.
+fn tell_of_another_key(work: &mut Work<'_>, taken: bool) {
+    if !once_an_hour(work, "another key") {
+        return;
+    }
+    let became = if taken {
+        "Nothing had shown yet that the key we knew was theirs, so the new one took its place."
+    } else {
+        "It was NOT taken as theirs, and nothing was changed by it."
+    };
+    let lines = [
+        "A mail with the reporter's reference is signed by another key than the one that is known \
+         for them. It may be a new key of theirs, or somebody who has read our answer to them."
+            .to_owned(),
+        became.to_owned(),
+    ];
+    let next = "ask the reporter by another way before you write what must stay secret.";
+    relay::alert(work, None, "Another key on the reporter's reference", &lines, next);
 }
 
 /// Takes a key that came inside encryption with the reference that only the reporter was given; says
@@ -365,7 +414,7 @@ fn report(
     };
     warn_if_in_a_persons_name(&mut work, letter, place);
     let handle = draw_handle(&mut work);
-    let encrypted = letter.verdict.openpgp.is_some();
+    let encrypted = letter.outer.openpgp.is_some();
     let person = proven_author(&mut work, letter);
     let author = person.map(|person| Author::Person(person.id.clone()));
     let letter_note = note(&mut work, letter, author.clone().unwrap_or(Author::Reporter));
@@ -374,28 +423,26 @@ fn report(
         rank: found.rank,
         certificate: work.keep(found.certificate.clone()),
     });
-    let reporter = answer_address(desk, letter);
+    let Answered { to: reporter, also, .. } = answered(&desk.settings.address, &letter.outer);
     let answered = reporter.is_some() && !letter.from_before;
-    let at = || desk.limits.acknowledge_at(&desk.settings, encrypted, letter.arrived, now);
-    // Whoever wrote what the host takes for junk may not be whom it names: the team looks first, and by
-    // `/spam` nobody is answered.
-    let junk_waits = letter.junk.then(|| later(letter.arrived, JUNK_WAITS));
-    let acknowledge = answered.then(|| junk_waits.into_iter().fold(at(), Moment::max));
+    let acknowledge = answered.then(|| acknowledge::at(desk, letter, now));
     let deferred = author.is_none() && desk.limits.defers(&desk.settings, encrypted, now);
     let opening = Opening {
         playbook: playbook.digest,
         calendar: playbook.calendar_digest,
         letter: letter_note,
-        reporter,
+        reporter: reporter.clone(),
         key,
         session: letter.verdict.session,
         acknowledge,
         deferred,
         looks_encrypted: encrypted,
     };
-    work.open(handle, opening, playbook);
-    if let Some(at) = acknowledge {
-        acknowledgement(&mut work, letter, at);
+    work.open(handle.clone(), opening, playbook);
+    if let Some((at, address)) = acknowledge.zip(reporter) {
+        let (to, received) = (Recipient::Reporter, letter.received);
+        let named = Named { name: &handle, to, address, received };
+        acknowledge::acknowledgement(&mut work, &letter.outer, &named, also.as_ref(), at);
     }
     if !deferred {
         relay::report(&mut work, letter);

@@ -457,7 +457,7 @@ fn answer(
         map.insert("ref".to_owned(), reference.into());
     }
     let written = work.write(template, &facts);
-    work.tell_written(person, purpose, written, Vec::new(), letter.message_id.clone());
+    work.tell_written(person, purpose, written, Vec::new(), letter.outer.message_id.clone());
 }
 
 /// The head of the journal, for those who may know how much goes on here: members would see it grow

@@ -3,16 +3,17 @@
 //! have it read back, or learn from our answers whether it opened.
 
 use crate::domain::commands::reporter;
+use crate::domain::decide::answered::{Answered, answered};
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose, Recipient};
-use crate::domain::facts::letter::{FoundKey, KeyRank, Letter};
-use crate::domain::facts::names::{Address, Fresh, Handle, Moment};
-use crate::domain::intake::acknowledge::{answer_address, answer_by, draw_handle, from_outside};
+use crate::domain::facts::letter::Letter;
+use crate::domain::facts::names::{Fresh, Handle, Moment};
+use crate::domain::intake::acknowledge;
+use crate::domain::intake::acknowledge::{Named, draw_handle};
 use crate::domain::intake::binding::Binding;
 use crate::domain::model::desk::Desk;
-use crate::domain::model::roster::Party;
-use crate::domain::outgoing::mail::{Mail, Words};
+use crate::domain::outgoing::mail::Mail;
 use crate::domain::outgoing::texts::{ClearFacts, SealedFacts};
 
 /// A ciphertext that opened an incident before.
@@ -26,24 +27,60 @@ pub(super) fn received(
     let mut work = Work::on(desk, Some(first), now, fresh);
     let alias = draw_handle(&mut work);
     work.dispose("copy of an earlier report");
-    let address = answer_address(desk, letter).filter(|_| !letter.from_before);
-    let at = desk.limits.acknowledge_at(&desk.settings, true, letter.arrived, now);
-    work.add(Event::CopySeen {
+    acknowledge(&mut work, letter, &alias, now);
+    work.done()
+}
+
+/// Acknowledges a mail under a name of its own, as one that opened nothing would be.
+fn acknowledge(work: &mut Work<'_>, letter: &Letter, alias: &Handle, now: Moment) {
+    let desk = work.desk;
+    let Answered { to, also, .. } = answered(&desk.settings.address, &letter.outer);
+    let address = to.filter(|_| !letter.from_before);
+    let at = acknowledge::at(desk, letter, now);
+    let seen = Event::CopySeen {
         raw: letter.raw,
         alias: alias.clone(),
         acknowledge: address.is_some().then_some(at),
         address: address.clone(),
-    });
-    let Some(address) = address else {
-        return work.done();
     };
-    let mut facts = facts(&work, &alias);
-    facts.received = work.say(letter.received);
-    facts.answer_by = answer_by(&work, desk, letter.received);
-    facts.openpgp = letter.verdict.openpgp.map(|digest| digest.to_string());
-    let more = from_outside(outside_key(letter));
-    post(&mut work, letter, address, "acknowledgement", (facts, more), at);
-    work.done()
+    if work.incident.is_some() {
+        work.add(seen);
+    }
+    let Some(address) = address else { return };
+    let to = Recipient::Outsider(address.clone());
+    let named = Named { name: alias, to, address, received: letter.received };
+    acknowledge::acknowledgement(work, &letter.outer, &named, also.as_ref(), at);
+}
+
+/// Acknowledges a mail that looked encrypted and was found to be something else than a report, where whoever
+/// sent it is nobody of ours: it is answered as it would be if it had not opened.
+pub(super) fn owed(
+    desk: &Desk,
+    letter: &Letter,
+    decision: &Decision,
+    now: Moment,
+    fresh: Fresh,
+) -> Option<Decision> {
+    let in_thread = desk.thread(&letter.outer.answers).is_some();
+    let to = answered(&desk.settings.address, &letter.outer).to?;
+    let about = decision.entries.iter().find_map(|entry| entry.incident.clone());
+    let incident = about.as_ref().and_then(|handle| desk.incident(handle));
+    // Whoever forges their address does not see what comes to it.
+    let theirs = incident.and_then(|incident| incident.reporter.address.as_ref());
+    let is_known =
+        desk.roster.by_address(&to).is_some() || theirs.is_some_and(|at| at.same_box(&to));
+    if letter.outer.openpgp.is_none() || in_thread || is_known || letter.from_before {
+        return None;
+    }
+    let by_itself =
+        |mail: &Mail| mail.purpose == Purpose::Acknowledgement && mail.address.same_box(&to);
+    if decision.mails.iter().any(by_itself) {
+        return None;
+    }
+    let mut work = Work::on(desk, about.as_ref(), now, fresh);
+    let alias = draw_handle(&mut work);
+    acknowledge(&mut work, letter, &alias, now);
+    Some(work.done())
 }
 
 /// Somebody asks, under the name that a copy was acknowledged by, where it stands. They are answered
@@ -68,61 +105,10 @@ pub(super) fn status_asked(
     let address = alias.address.clone().filter(|_| reporter::may_answer(alias.asked, now));
     let Some(address) = address else { return Some(work.done()) };
     work.add(Event::StatusAsked { alias: Some(name.clone()) });
-    let mut facts = facts(&work, name);
-    "received".clone_into(&mut facts.state);
-    post(&mut work, letter, address, "status", (facts, SealedFacts::default()), now);
+    let facts = ClearFacts { state: "received".to_owned(), ..work.clear_facts_under(name) };
+    let to = Recipient::Outsider(address.clone());
+    let named = Named { name, to, address, received: letter.received };
+    let facts = (facts, SealedFacts::default());
+    acknowledge::post(&mut work, &letter.outer, &named, "status", facts, now);
     Some(work.done())
-}
-
-/// The key that came along outside. What was inside the ciphertext must not show in the answer, not
-/// even by the key that the answer is sealed to.
-fn outside_key(letter: &Letter) -> Option<&FoundKey> {
-    letter.keys.iter().find(|key| key.rank == KeyRank::Outside)
-}
-
-/// What may be said under the name of a copy.
-fn facts(work: &Work<'_>, name: &Handle) -> ClearFacts {
-    let mut facts = work.clear_facts();
-    let desk = work.desk;
-    let token = desk.ref_key.token(&desk.settings.address, name, Party::Reporter);
-    facts.reference = format!("Ref: {name}/{token}");
-    facts.handle = name.to_string();
-    facts
-}
-
-/// Writes to the sender of a copy, sealed when a key came along.
-fn post(
-    work: &mut Work<'_>,
-    letter: &Letter,
-    address: Address,
-    template: &str,
-    (facts, more): (ClearFacts, SealedFacts),
-    at: Moment,
-) {
-    let key = outside_key(letter);
-    let facts = ClearFacts { key_known: key.is_some(), ..facts };
-    let texts = &work.desk.texts;
-    let words = match key {
-        Some(_) => texts.clear_but_sealed(template, &facts, &more).map(Words::Sealed),
-        None => texts.clear(template, &facts).map(Words::Clear),
-    };
-    match words {
-        Ok(words) => {
-            let mail = Mail {
-                message_id: work.message_id(),
-                about: work.incident.as_ref().map(|incident| incident.handle.clone()),
-                to: Recipient::Outsider(address.clone()),
-                address,
-                key: key.map(|key| key.fingerprint.clone()),
-                purpose: Purpose::Acknowledgement,
-                not_before: at,
-                words,
-                attachments: Vec::new(),
-                with_our_key: true,
-                answers: letter.message_id.clone(),
-            };
-            work.post(mail);
-        }
-        Err(problem) => work.fault(problem.to_string()),
-    }
 }

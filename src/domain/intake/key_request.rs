@@ -1,11 +1,11 @@
 //! Mails that ask for our key and for nothing else.
 
+use crate::domain::decide::answered::answered;
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose, Recipient};
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Fresh, Moment, Span, later};
-use crate::domain::intake::acknowledge::answer_address;
 use crate::domain::model::desk::Desk;
 use crate::domain::outgoing::mail::{Mail, Words};
 
@@ -18,7 +18,7 @@ const KEY_REQUEST_MAX: usize = 400;
 #[must_use]
 pub fn is_one(letter: &Letter) -> bool {
     let text = letter.text.to_lowercase();
-    let plain = letter.verdict.openpgp.is_none() && letter.attachments.is_empty();
+    let plain = letter.outer.openpgp.is_none() && letter.attachments.is_empty();
     if !plain || text.len() > KEY_REQUEST_MAX || text.trim().is_empty() {
         return false;
     }
@@ -75,7 +75,8 @@ fn sentence_of_request(sentence: &str) -> Option<bool> {
 pub(super) fn answer(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);
     work.dispose("key request");
-    let address = answer_address(desk, letter).filter(|_| !letter.from_before);
+    let to = answered(&desk.settings.address, &letter.outer).to;
+    let address = to.filter(|_| !letter.from_before);
     let Some(address) = address else {
         return work.done();
     };
@@ -98,7 +99,7 @@ pub(super) fn answer(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) ->
                 words: Words::Clear(text),
                 attachments: Vec::new(),
                 with_our_key: true,
-                answers: letter.message_id.clone(),
+                answers: letter.outer.message_id.clone(),
             };
             work.post(mail);
             work.add_to_desk(Event::KeySent { to: address });
@@ -112,40 +113,11 @@ pub(super) fn answer(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) ->
 mod tests {
     use super::*;
     use crate::domain::facts::foreign::Foreign;
-    use crate::domain::facts::letter::{Shape, Verdict};
     use crate::domain::facts::names::Digest;
 
     fn letter(text: &str) -> Letter {
-        let now = Moment::default();
-        Letter {
-            received: now,
-            arrived: now,
-            server_time: now,
-            raw: Digest::of(text.as_bytes()),
-            message_id: None,
-            from: Vec::new(),
-            from_text: Foreign::default(),
-            return_path: None,
-            to: Vec::new(),
-            subject: Foreign::default(),
-            subject_protected: false,
-            answers: Vec::new(),
-            shape: Shape::Mail,
-            report: None,
-            malformed: false,
-            verdict: Verdict::plain(),
-            text: text.to_owned(),
-            html_only: false,
-            text_cut: false,
-            attachments: Vec::new(),
-            keys: Vec::new(),
-            certificates: Vec::new(),
-            revoked: Vec::new(),
-            junk: false,
-            from_before: false,
-            unwitnessed: false,
-            return_token: None,
-        }
+        let blank = Letter::blank(Digest::of(text.as_bytes()), Moment::default());
+        Letter { text: text.to_owned(), ..blank }
     }
 
     #[test]

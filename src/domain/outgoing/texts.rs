@@ -100,6 +100,7 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("retrospective", Class::Notice, include_str!("../../../templates/retrospective.txt")),
     ("review", Class::Notice, include_str!("../../../templates/review.txt")),
     ("safe-installation", Class::Sealed, include_str!("../../../templates/safe-installation.txt")),
+    ("second-address", Class::Clear, include_str!("../../../templates/second-address.txt")),
     ("silent", Class::Sealed, include_str!("../../../templates/silent.txt")),
     ("slipped", Class::Notice, include_str!("../../../templates/slipped.txt")),
     ("status", Class::Clear, include_str!("../../../templates/status.txt")),
@@ -170,8 +171,10 @@ pub struct ClearFacts {
     pub reference: String,
     /// The SHA-256 of the OpenPGP bytes as received.
     pub openpgp: Option<String>,
-    /// Whether none of the keys it was encrypted to is ours: public knowledge.
-    pub not_to_us: bool,
+    /// What the writer can do better, by what anybody can see of their mail.
+    pub hint: Option<String>,
+    /// Why the key that came along outside cannot be sealed to.
+    pub unusable_key: Option<String>,
     /// Whether this copy goes to a key.
     pub key_known: bool,
     /// Where the report stands: received, being worked on, or closed.
@@ -518,7 +521,7 @@ fn open_places(facts: &impl Serialize) -> Value {
 fn sealed_sample() -> Value {
     const WORDS: &str = "desk address handle subject received from protection signature answer_by \
         ref text summary journal_hash reason why next pinned heading title notice by moment audience \
-        body program line what nonce until left_out name member";
+        body program line what nonce until left_out name member outside opened_with";
     const LISTS: &str = "notes told parts understood lines";
     const NUMBERS: &str = "count journal_number number recipients approvals";
     let mut all = serde_json::Map::new();
@@ -582,7 +585,8 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
                 ask: "x".into(),
                 reference: "Ref: x".into(),
                 openpgp: Some("x".into()),
-                not_to_us: true,
+                hint: Some("Encrypt it to us.".to_owned()),
+                unusable_key: Some("it has expired".to_owned()),
                 key_known: false,
                 state: "received".into(),
             };

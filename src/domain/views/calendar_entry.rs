@@ -70,5 +70,6 @@ fn entry(
         media: format!("text/calendar; charset=utf-8; method={method}"),
         bytes: calendar.to_string().into_bytes().into(),
         of_other_form: false,
+        outside: false,
     })
 }

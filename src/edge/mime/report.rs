@@ -1,14 +1,17 @@
 //! What machines send: delivery reports (RFC 3464) and automatic answers, known by their structure
 //! and never by their words.
 
-use crate::domain::facts::letter::{DeliveryReport, Fate, Shape};
+use crate::domain::facts::letter::{DeliveryReport, Fate};
 use crate::domain::facts::names::Address;
+use crate::domain::facts::outer_view::Shape;
 use crate::domain::outgoing::texts::clean_line;
 
-use crate::edge::mime::Mime;
+use crate::edge::mime::{Mime, Part};
 
 /// The most of a delivery status that is looked at: a few lines for each recipient.
 const STATUS_MAX: usize = 64 * 1024;
+/// Where the answer of a calendar program stands, it is among the first parts.
+const PARTS_LOOKED_AT: usize = 4;
 
 impl Mime<'_> {
     /// Report or automatic answer, by structure and by the headers that machines set.
@@ -31,6 +34,15 @@ impl Mime<'_> {
         let daemon = |address: Option<&Address>| {
             address.is_some_and(|address| address.local().eq_ignore_ascii_case("mailer-daemon"))
         };
+        // What a calendar program answers (RFC 6047, 2.1): nobody wrote it, whoever it names.
+        let answers = |part: Part| {
+            let method = self.parameter(part, "method");
+            self.media(part) == "text/calendar"
+                && method.is_some_and(|method| {
+                    matches!(method.as_str(), "reply" | "counter" | "refresh")
+                })
+        };
+        let by_form = by_form || self.parts().take(PARTS_LOOKED_AT).any(answers);
         let path = self.return_path();
         let by_daemon =
             daemon(self.from().0.first()) || daemon(path.as_ref().and_then(Option::as_ref));

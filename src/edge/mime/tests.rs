@@ -1,7 +1,7 @@
 //! Tests of taking mails apart, in mails of our own.
 
 use super::*;
-use crate::domain::facts::letter::Shape;
+use crate::domain::facts::outer_view::Shape;
 
 #[test]
 fn flowed_lines_are_joined_and_signatures_are_not() {
@@ -49,7 +49,7 @@ fn a_text_is_read_whatever_is_wrong_with_its_encoding() {
         assert_eq!(mime.body().plain.concat().trim(), said, "{media}");
     }
     assert_eq!(decode(b"\x1b$B$\"\x1b(B", Some("iso-2022-jp")), "\u{3042}");
-    let long = "\u{e9}".repeat(TEXT_MAX);
+    let long = "\u{e9}".repeat(text::TEXT_MAX);
     assert!(decode(format!("a{long}").as_bytes(), None).ends_with('\u{e9}'));
     // Cut off on the way: the last part does not end.
     let mail = b"Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use openpgp::cert::ValidCert;
+use openpgp::cert::{CertParser, ValidCert};
 use openpgp::packet::Signature as SignaturePacket;
 use openpgp::parse::{PacketParserBuilder, PacketParserResult, Parse};
 use openpgp::policy::StandardPolicy;
@@ -30,6 +30,8 @@ impl fmt::Debug for Certificate {
 
 /// The largest certificate that is read: a reporter's key with a few user ids is a tenth of it.
 const CERTIFICATE_MAX: usize = 256 * 1024;
+/// The most certificates of one file that are read.
+const READ_MAX: usize = 5;
 
 impl Certificate {
     /// Reads one certificate, armored or not. Secret parts are dropped.
@@ -43,6 +45,19 @@ impl Certificate {
         let cert =
             Cert::from_bytes(bytes).map_err(|_| "it is no OpenPGP certificate".to_owned())?;
         Ok(Self(cert.strip_secret_key_material()))
+    }
+
+    /// Reads the certificates of a file that may hold several, armored or not, as people export them.
+    #[must_use]
+    pub fn read_all(bytes: &[u8]) -> Vec<Self> {
+        if bytes.len() > CERTIFICATE_MAX {
+            return Vec::new();
+        }
+        let all = CertParser::from_bytes(bytes).ok().into_iter().flatten();
+        all.take(READ_MAX)
+            .filter_map(Result::ok)
+            .map(|cert| Self(cert.strip_secret_key_material()))
+            .collect()
     }
 
     /// Its primary fingerprint.

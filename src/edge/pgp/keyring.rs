@@ -17,6 +17,7 @@ use sequoia_openpgp as openpgp;
 use crate::domain::facts::names::{Fingerprint, Moment};
 use crate::edge::pgp::certificate::{Certificate, end_of, fingerprint_of, recipient_key};
 use crate::edge::pgp::policy::{policy, root_cause, time_of};
+use crate::edge::pgp::seen::OurIds;
 
 /// The desk's secret keys: the present one, and old ones that still open what was encrypted to
 /// them.
@@ -151,6 +152,12 @@ impl Keyring {
     #[must_use]
     pub fn certificate(&self) -> Certificate {
         Certificate(self.current.clone().strip_secret_key_material())
+    }
+
+    /// The ids of its keys, which are public.
+    #[must_use]
+    pub fn ids(&self) -> OurIds {
+        OurIds::of(self.all())
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Cert> {

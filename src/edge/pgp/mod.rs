@@ -9,6 +9,7 @@ mod directory;
 mod keyring;
 mod open;
 mod policy;
+mod seen;
 
 pub use crate::edge::pgp::certificate::Certificate;
 pub use crate::edge::pgp::directory::{Directory, Known, attached, revoked};
@@ -16,6 +17,7 @@ pub use crate::edge::pgp::keyring::{
     Keyring, Passphrase, generate, generate_for_gnupg, secret_fingerprint,
 };
 pub use crate::edge::pgp::open::{
-    HoldingSignature, LIMITS, Limits, Opened, open, verify_detached, verify_inline,
+    HoldingSignature, LIMITS, Limits, Opened, open, reason, verify_detached, verify_inline,
 };
 pub use crate::edge::pgp::policy::sha1;
+pub use crate::edge::pgp::seen::{Holds, OurIds, Seen, see, without_unreadable_keys};

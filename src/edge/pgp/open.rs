@@ -3,14 +3,15 @@
 use std::io::Read;
 
 use openpgp::crypto::SessionKey;
-use openpgp::packet::{PKESK, SKESK, Signature as SignaturePacket};
-use openpgp::parse::Parse;
+use openpgp::packet::{PKESK, SKESK, Signature as SignaturePacket, Tag};
 use openpgp::parse::stream::{
     DecryptionHelper, DecryptorBuilder, DetachedVerifierBuilder, GoodChecksum, MessageLayer,
     MessageStructure, VerificationError, VerificationHelper, VerificationResult, VerifierBuilder,
 };
+use openpgp::parse::{PacketParserBuilder, PacketParserResult, Parse};
+use openpgp::policy::Policy as _;
 use openpgp::types::SymmetricAlgorithm;
-use openpgp::{Cert, KeyHandle};
+use openpgp::{Cert, KeyHandle, Packet};
 use sequoia_openpgp as openpgp;
 
 use crate::domain::facts::letter::{Failure, Signature, Signed};
@@ -19,6 +20,7 @@ use crate::edge::pgp::certificate::{Certificate, fingerprint_of};
 use crate::edge::pgp::directory::Known;
 use crate::edge::pgp::keyring::Keyring;
 use crate::edge::pgp::policy::{policy, time_to_verify};
+use crate::edge::pgp::seen::without_unreadable_keys;
 
 /// Certificates that came along with a mail, besides the known ones.
 struct Also<'a> {
@@ -266,7 +268,8 @@ pub fn open(
     limits: Limits,
 ) -> Result<Opened, Failure> {
     let mut helper = Helper::new(Some(keyring), Also { known, more });
-    let content = read_encrypted(&mut helper, message, at, limits);
+    let message = without_unreadable_keys(message);
+    let content = read_encrypted(&mut helper, &message, at, limits);
     match (content, helper.session) {
         (Some(content), Some(session)) => Ok(Opened {
             content,
@@ -283,6 +286,47 @@ pub fn open(
     }
 }
 
+/// Why a message that is for us was not opened, as far as its sender's program is to blame: for the team,
+/// who can pass it on, and for no outsider.
+#[must_use]
+pub fn reason(keyring: &Keyring, message: &[u8]) -> Option<String> {
+    let message = without_unreadable_keys(message);
+    let parser = PacketParserBuilder::from_bytes(message.as_ref());
+    let mut next = parser.and_then(|b| b.max_recursion_depth(0).build()).ok();
+    let mut cipher = None;
+    for _ in 0..SESSION_KEYS_MAX {
+        let Some(PacketParserResult::Some(here)) = next else { break };
+        if let Packet::PKESK(pkesk) = &here.packet {
+            let ours = keyring.all().flat_map(|cert| cert.keys().unencrypted_secret());
+            let to = pkesk.recipient();
+            let ours =
+                ours.filter(|key| to.as_ref().is_none_or(|id| key.key().key_handle().aliases(id)));
+            for key in ours {
+                let kind = pkesk.pk_algo();
+                if !kind.is_supported() {
+                    return Some(format!(
+                        "it is sealed with {kind}, which is not accepted any more"
+                    ));
+                }
+                let Ok(mut pair) = key.key().clone().into_keypair() else { continue };
+                cipher =
+                    cipher.or_else(|| pkesk.decrypt(&mut pair, None).and_then(|(algo, _)| algo));
+            }
+        }
+        let tag = here.packet.tag();
+        if tag == Tag::SED {
+            let why = "nothing shows whether it was changed on the way (no integrity protection)";
+            return Some(why.to_owned());
+        }
+        if tag == Tag::SEIP {
+            break;
+        }
+        next = here.next().ok().map(|(_, next)| next);
+    }
+    let cipher = cipher.filter(|cipher| policy().symmetric_algorithm(*cipher).is_err())?;
+    Some(format!("its cipher is {cipher}, which is not accepted any more"))
+}
+
 impl HoldingSignature {
     /// As a detached signature that any OpenPGP program reads.
     #[must_use]
@@ -291,7 +335,7 @@ impl HoldingSignature {
         let mut out = Vec::new();
         let kind = openpgp::armor::Kind::Signature;
         let mut writer = openpgp::armor::Writer::new(&mut out, kind).ok()?;
-        openpgp::Packet::from(self.0.clone()).serialize(&mut writer).ok()?;
+        Packet::from(self.0.clone()).serialize(&mut writer).ok()?;
         writer.finalize().ok()?;
         Some(out)
     }

@@ -25,6 +25,8 @@ pub struct Replay {
     used_signatures: BTreeSet<(Fingerprint, Digest)>,
     sessions: BTreeMap<Digest, Handle>,
     aliases: BTreeMap<Handle, Alias>,
+    /// The names of the copies of each incident's report.
+    copies: BTreeMap<Handle, Vec<Handle>>,
     told: BTreeMap<PersonId, Moment>,
     restored: Option<Moment>,
     /// The record by which each history began that this store is of: the first, and each time that it
@@ -54,6 +56,12 @@ impl Replay {
     #[must_use]
     pub fn alias(&self, handle: &Handle) -> Option<&Alias> {
         self.aliases.get(handle)
+    }
+
+    /// The names under which copies of an incident's report were acknowledged, and where.
+    pub fn aliases_of(&self, incident: &Handle) -> impl Iterator<Item = (&Handle, &Address)> {
+        let named = self.copies.get(incident).into_iter().flatten();
+        named.filter_map(|name| Some((name, self.aliases.get(name)?.address.as_ref()?)))
     }
 
     /// When a person was last told that a copy of a mail of theirs came in.
@@ -121,6 +129,7 @@ impl Replay {
         if let Event::CopySeen { alias, address, .. } = event {
             let known = Alias { incident: handle.clone(), address: address.clone(), asked: None };
             self.aliases.insert(alias.clone(), known);
+            self.copies.entry(handle.clone()).or_default().push(alias.clone());
         }
         if let Event::StatusAsked { alias: Some(alias) } = event
             && let Some(alias) = self.aliases.get_mut(alias)

@@ -7,8 +7,8 @@ use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{
     Ask, Blob, Draft, Event, LetterNote, Mailed, Opening, Purpose, Recipient,
 };
-use crate::domain::facts::letter::KeyRank;
 use crate::domain::facts::names::{Digest, Handle, MessageId, Moment, PersonId, TaskId};
+use crate::domain::facts::outer_view::KeyRank;
 use crate::domain::facts::seconded::Alone;
 use crate::domain::model::incident::parts::{
     AnchorSet, Done, Notice, Offer, OwnNotice, Release, Reporter, Status,
