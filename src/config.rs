@@ -319,8 +319,7 @@ impl Reader<'_> {
     }
 
     fn person(&mut self, part: Spanned<PersonPart>, known: &Roster, now: Moment) -> Option<Person> {
-        let at = part.span().start;
-        let part = part.into_inner();
+        let (at, part) = (part.span().start, part.into_inner());
         let id = PersonId::parse(&part.id);
         if id.as_ref().is_none_or(|id| known.person(id).is_some()) {
             let place = self.key_place(at, "id");
@@ -387,6 +386,7 @@ impl Reader<'_> {
             address: address?,
             fingerprint,
             certificate: certificate.armored(),
+            seal_newer: self.seals_newer(at, &part, &certificate, now),
             roles: part.roles.into_iter().collect(),
             groups: part.groups.into_iter().collect(),
             further: Vec::new(),

@@ -227,6 +227,13 @@ fn samples() -> Vec<Event> {
     .chain(of_the_list(digest, with_patch))
     .chain(by_two(digest, to))
     .chain([Event::ClockTrusted])
+    .chain([
+        Event::ReadsNewer {
+            fingerprint: Fingerprint::parse(&"AB".repeat(20)).unwrap(),
+            reads: true,
+        },
+        Event::WithheldTold { to: Recipient::Reporter, why: "it has expired".to_owned() },
+    ])
     .collect()
 }
 

@@ -401,6 +401,7 @@ fn person(
         certificate: certificate.armored(),
         roles: BTreeSet::new(),
         groups,
+        seal_newer: false,
         further: Vec::new(),
     })
 }

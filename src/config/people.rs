@@ -1,10 +1,12 @@
 //! Whether the people of a config fit its playbook: roles, groups, and whether there are two.
 
-use crate::config::shape::DeskPart;
+use crate::config::shape::{DeskPart, PersonPart};
 use crate::config::{Finding, Reader, shape};
+use crate::domain::facts::names::Moment;
 use crate::domain::model::roster::{Person, Roster};
 use crate::domain::process::playbook;
 use crate::domain::process::playbook::Audience;
+use crate::edge::pgp::Certificate;
 
 impl Reader<'_> {
     /// What cannot be taken back takes two people: says so where there is one, and refuses that time
@@ -41,6 +43,37 @@ impl Reader<'_> {
                 "add a second [[person]]; or write `alone = true` in [desk], which waits instead";
             self.notes.push(Finding { place, what, next: next.to_owned(), fatal: false });
         }
+    }
+
+    /// Whether mails to a person are sealed in the newer form from the beginning.
+    pub(super) fn seals_newer(
+        &mut self,
+        at: usize,
+        part: &PersonPart,
+        certificate: &Certificate,
+        now: Moment,
+    ) -> bool {
+        let newer = match part.seal.as_deref() {
+            None | Some("v1") => false,
+            Some("v2") => true,
+            Some(other) => {
+                let place = self.key_place(at, "seal");
+                self.wrong(
+                    place,
+                    format!("`{other}` is no form of sealed mail"),
+                    "write `v1`, which every program reads, or `v2`, which GnuPG does not",
+                );
+                false
+            }
+        };
+        if newer && !certificate.says_newer(now) {
+            let place = self.key_place(at, "seal");
+            let what = format!("the certificate of `{}` does not say that it reads `v2`", part.id);
+            let next =
+                "take the line out; mails to them are sealed as `v1` all the same".to_owned();
+            self.notes.push(Finding { place, what, next, fatal: false });
+        }
+        newer
     }
 
     /// Refuses roles and groups that the playbook does not know.

@@ -183,6 +183,8 @@ pub(super) struct PersonPart {
     pub(super) roles: Vec<String>,
     #[serde(default)]
     pub(super) groups: Vec<String>,
+    #[serde(default)]
+    pub(super) seal: Option<String>,
 }
 
 fn alone_minutes() -> u32 {

@@ -14,7 +14,7 @@ use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Moment, base32};
 use crate::domain::outgoing::mail::{Label, Mail, Words};
 use crate::domain::outgoing::texts::Written;
-use crate::edge::pgp::{Certificate, Keyring};
+use crate::edge::pgp::{Certificate, Form, Keyring};
 use crate::edge::random;
 use crate::error::{Fault, Place};
 use crate::ports::store::Sealed;
@@ -57,7 +57,7 @@ pub fn make(
     sender: &Sender,
     mail: &Mail,
     written: &Written,
-    certificate: Option<&Certificate>,
+    certificate: Option<(&Certificate, Form)>,
     at: Moment,
 ) -> Result<Sealed, Unsealed> {
     // Not a fault of the recipient's key: nothing is withheld from them for it.
@@ -209,7 +209,7 @@ fn encrypted(
     sender: &Sender,
     mail: &Mail,
     written: &Written,
-    to: &Certificate,
+    (to, form): (&Certificate, Form),
     at: Moment,
 ) -> Result<Vec<u8>, Unsealed> {
     let mut outer = envelope(sender, mail, "[...]", at, false);
@@ -228,9 +228,9 @@ fn encrypted(
     headers.push_str(&block(&seen.collect::<Vec<_>>()));
     let entity = entity(sender, mail, written, &headers, "hp=\"cipher\"")?;
     let message = if mail.purpose == Purpose::NewKey {
-        keyring.seal_as_before(to, &entity, at)
+        keyring.seal_as_before(form, to, &entity, at)
     } else {
-        keyring.seal(to, &entity, at)
+        keyring.seal_in(form, to, &entity, at)
     };
     let message = message.map_err(Unsealed::Key)?;
     let message = String::from_utf8(message).at(|| "sealing".to_owned())?;

@@ -401,6 +401,7 @@ impl Opener<'_> {
         verdict.protection = if signed { Protection::Both } else { Protection::Encrypted };
         verdict.signature = opened.signature;
         verdict.session = Some(opened.session);
+        verdict.newer = tried.seen.as_ref().is_some_and(|seen| seen.newer);
         let bytes = opened.content;
         let inside = if pgp_mime || is_entity(&bytes) {
             Inside::Entity(bytes)

@@ -103,11 +103,7 @@ impl Engine {
             bodies.extend(decision.bodies);
             let (made, withheld) = self.seal(&decision.mails, &bodies, now)?;
             sealed.extend(made);
-            let mut follow_up = Decision::default();
-            for (mail, why) in withheld {
-                let more = delivery::withheld(&self.desk, &mail, &why, now, self.entropy.fresh()?);
-                follow_up.merge(more);
-            }
+            let follow_up = delivery::withheld(&self.desk, &withheld, now, &self.entropy.fresh()?);
             if !follow_up.entries.is_empty() || !follow_up.mails.is_empty() {
                 next = Some(follow_up);
             }

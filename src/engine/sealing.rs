@@ -12,7 +12,7 @@ use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{Written, fill_blobs, fill_history};
 use crate::domain::views::history;
 use crate::edge::compose::Unsealed;
-use crate::edge::pgp::Certificate;
+use crate::edge::pgp::{Certificate, Form};
 use crate::edge::{compose, pool, unhex};
 use crate::error::{Fault, Place};
 use crate::ports::store::Sealed;
@@ -51,11 +51,14 @@ impl Engine {
             }
             let mail = Mail { attachments, ..mail.clone() };
             let (words, certificate) = (self.words(&mail, bodies)?, self.certificate(&mail));
-            jobs.push((mail, words, certificate));
+            let newer = mail.key.as_ref().is_some_and(|key| self.desk.seals_newer(key));
+            let form = if newer { Form::Newer } else { Form::Usual };
+            jobs.push((mail, words, certificate.map(|certificate| (certificate, form))));
         }
         let (keyring, sender) = (&self.keyring, &self.sender);
         let results = pool::map(&jobs, |(mail, written, certificate)| {
-            compose::make(keyring, sender, mail, written, certificate.as_ref(), now)
+            let to = certificate.as_ref().map(|(certificate, form)| (certificate, *form));
+            compose::make(keyring, sender, mail, written, to, now)
         });
         let mut made = Vec::new();
         let mut withheld = Vec::new();

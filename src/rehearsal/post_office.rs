@@ -534,6 +534,7 @@ fn person(who: Who, certificate: &Certificate) -> Result<Option<Person>, Fault> 
         certificate: certificate.armored(),
         roles: list("roles"),
         groups: list("groups"),
+        seal_newer: false,
         further: Vec::new(),
     }))
 }

@@ -61,6 +61,7 @@ pub(crate) fn person(id: &str, roles: &[&str], groups: &[&str]) -> Person {
         certificate: String::new(),
         roles: set(roles),
         groups: set(groups),
+        seal_newer: false,
         further: Vec::new(),
     }
 }

@@ -253,6 +253,7 @@ fn member(n: usize, certificate: &Certificate, domain: &str) -> Person {
         certificate: certificate.armored(),
         roles: std::collections::BTreeSet::new(),
         groups: std::iter::once(GROUP.to_owned()).collect(),
+        seal_newer: false,
         further: Vec::new(),
     }
 }

@@ -17,6 +17,7 @@ pub fn run(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Answer {
         Word::Help => read::help,
         Word::Ping => read::ping,
         Word::Whoami => read::whoami,
+        Word::Seal => read::seal,
         Word::List => read::list,
         Word::Incident => read::incident,
         Word::Status => read::status,

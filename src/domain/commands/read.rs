@@ -6,7 +6,7 @@ use crate::domain::commands::diagnosis;
 use crate::domain::commands::rights::may_use;
 use crate::domain::commands::turn::{Answer, Turn};
 use crate::domain::decide::delivery_table;
-use crate::domain::facts::event::{Delivery, Recipient};
+use crate::domain::facts::event::{Delivery, Event, Recipient};
 use crate::domain::facts::names::{Handle, PersonId, TaskId};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Incident;
@@ -72,6 +72,7 @@ pub fn whoami(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         ("name", person.name.clone()),
         ("address", person.address.to_string()),
         ("key", person.fingerprint.spaced()),
+        ("sealed", sealed_as(desk.seals_newer(&person.fingerprint)).to_owned()),
         ("roles", list(&mut person.roles.iter().map(String::as_str))),
         ("groups", list(&mut person.groups.iter().map(String::as_str))),
         ("leads", list(&mut leads.map(|incident| incident.handle.as_str()))),
@@ -89,6 +90,36 @@ pub fn whoami(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         let _ = writeln!(out, "  {name:<10}{value}");
     }
     Ok(out)
+}
+
+fn sealed_as(newer: bool) -> &'static str {
+    if newer {
+        "v2 (SEIPDv2), where your certificate says so"
+    } else {
+        "v1 (SEIPDv1), which every program reads"
+    }
+}
+
+/// `/seal v1|v2`
+pub fn seal(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let reads = match arguments.trim().to_ascii_lowercase().as_str() {
+        "v1" => false,
+        "v2" => true,
+        _ => {
+            return Err(Refusal::new(
+                "which form",
+                "mails can be sealed as `v1` or as `v2`.",
+                "write `| /seal v1`, which every program reads, or `| /seal v2`, without the bar.",
+            ));
+        }
+    };
+    let fingerprint = turn.work.signed.clone().unwrap_or_else(|| turn.person.fingerprint.clone());
+    turn.work.add_to_desk(Event::ReadsNewer { fingerprint, reads });
+    Ok(format!(
+        "Mails to your key are sealed as {} from the next one on. If you cannot read one: \
+         `| /seal v1`, without the bar.",
+        sealed_as(reads)
+    ))
 }
 
 /// `/log`

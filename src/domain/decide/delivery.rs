@@ -1,6 +1,6 @@
 //! Mails on their way: whether one may still leave, and what follows from how that ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::decide::copies::is_entitled;
 use crate::domain::decide::decision::{Decision, Entry};
@@ -172,14 +172,46 @@ pub(crate) fn matters(purpose: &Purpose) -> bool {
     matches!(purpose, Purpose::Notice { .. } | Purpose::Answer)
 }
 
-/// Takes in that a mail could not be sealed to its recipient's key: the copy is withheld, the
-/// recipient gets a content-free word in clear, and the team is told.
-pub fn withheld(desk: &Desk, mail: &Mail, why: &str, now: Moment, fresh: Fresh) -> Decision {
+/// Takes in that mails could not be sealed to their recipients' keys: the copies are withheld, each
+/// recipient gets a content-free word in clear, and the team is told; once a day for each cause.
+pub fn withheld(desk: &Desk, all: &[(Mail, String)], now: Moment, fresh: &Fresh) -> Decision {
+    let mut decision = Decision::default();
+    let mut fresh = fresh.clone();
+    let mut told: BTreeSet<(Option<&Handle>, &Recipient, &str)> = BTreeSet::new();
+    for (mail, why) in all {
+        fresh = fresh.again();
+        let about = mail.about.as_ref().filter(|_| mail.to == Recipient::Reporter);
+        let is_new = told.insert((about, &mail.to, why.as_str()));
+        let before = desk.limits.withheld_told(about, &mail.to, why, now);
+        let is_told = before || !is_new;
+        decision.merge(one_withheld(desk, mail, why, is_told, now, fresh.clone()));
+    }
+    decision
+}
+
+fn one_withheld(
+    desk: &Desk,
+    mail: &Mail,
+    why: &str,
+    is_told: bool,
+    now: Moment,
+    fresh: Fresh,
+) -> Decision {
     let mut work = Work::on(desk, mail.about.as_ref(), now, fresh);
-    if work.incident.is_some() {
+    if work.incident.is_some() && matters(&mail.purpose) {
         let message_id = mail.message_id.clone();
         let reply = texts::clean_line(why, 120);
         work.add(Event::Delivered { message_id, outcome: Delivery::Withheld, reply });
+    }
+    // Once a day for each cause: a key that cannot be used is the same for a hundred mails.
+    if is_told {
+        return work.done();
+    }
+    let told = Event::WithheldTold { to: mail.to.clone(), why: why.to_owned() };
+    if mail.to == Recipient::Reporter && work.incident.is_some() {
+        work.add(told);
+    } else {
+        work.add_to_desk(told);
     }
     work.fault(format!(
         "a mail for {} was withheld: {why}",
@@ -214,7 +246,8 @@ pub fn withheld(desk: &Desk, mail: &Mail, why: &str, now: Moment, fresh: Fresh) 
     // Those who are told must not be the one whose key is broken, or this would go on for ever.
     if mail.purpose != Purpose::Alert {
         let lines = [format!(
-            "A mail for {} could not be encrypted: {why}. It was not sent.",
+            "A mail for {} could not be encrypted: {why}. It was not sent, nor is any other while that \
+             lasts; this word comes once a day.",
             relay::who(desk, &mail.to)
         )];
         relay::alert(

@@ -286,6 +286,7 @@ pub fn as_known_by(member: &Member, key: &PinnedKey) -> Person {
         certificate: key.certificate.clone(),
         roles: std::collections::BTreeSet::new(),
         groups: std::collections::BTreeSet::new(),
+        seal_newer: false,
         further: Vec::new(),
     }
 }

@@ -51,6 +51,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "is_false")]
         ping: bool,
     },
+    /// Whoever holds a key reads the newer form of sealed mails, or does not: shown by a mail of theirs, or
+    /// said by them.
+    ReadsNewer { fingerprint: Fingerprint, reads: bool },
+    /// Somebody was told that mails for them cannot be sealed, and the team as well; why.
+    WithheldTold { to: Recipient, why: String },
     /// Waiting plain reports went to the maintainers in one mail.
     Digested { handles: Vec<Handle> },
 

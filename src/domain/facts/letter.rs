@@ -99,6 +99,8 @@ pub struct Verdict {
     pub repaired: bool,
     /// The signature over the root.
     pub signature: Signature,
+    /// Whether it was sealed in the newer form (SEIPDv2), so that its writer's program knows it.
+    pub newer: bool,
     /// What failed, if something did.
     pub failure: Option<Failure>,
     /// Why it failed, for the team: what the sender's program does that is not accepted.
@@ -119,6 +121,7 @@ impl Verdict {
             inline: false,
             repaired: false,
             signature: Signature::None,
+            newer: false,
             failure: None,
             reason: None,
             session: None,

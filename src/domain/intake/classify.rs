@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::domain::commands::grammar::{Parsed, is_ping};
 use crate::domain::commands::{diagnosis, reporter};
 use crate::domain::decide::answered::{Answered, answered};
-use crate::domain::decide::decision::Decision;
+use crate::domain::decide::decision::{Decision, Entry};
 use crate::domain::decide::letters::{join, note};
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
@@ -46,6 +46,7 @@ pub struct Arrival<'a> {
 /// Decides what follows from a mail.
 pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {
     let mut decision = follows(desk, arrival, now, fresh.clone());
+    decision.entries.extend(reads_newer(desk, arrival.letter));
     // Not of our own making, and no machine's: those are answered by nobody, opened or not.
     let stranger = !arrival.ours && arrival.letter.outer.shape == Shape::Mail;
     let owed = stranger
@@ -55,6 +56,15 @@ pub fn receive(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> 
         decision.merge(owed);
     }
     decision
+}
+
+/// That whoever signed a mail reads the newer form, since their program wrote in it.
+fn reads_newer(desk: &Desk, letter: &Letter) -> Option<Entry> {
+    let signed = letter.verdict.signed().filter(|_| letter.verdict.newer)?;
+    let fingerprint = signed.fingerprint.clone();
+    let is_new = desk.limits.reads_newer(&fingerprint).is_none();
+    let event = Event::ReadsNewer { fingerprint, reads: true };
+    is_new.then_some(Entry { incident: None, by: None, event })
 }
 
 fn follows(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Decision {

@@ -208,6 +208,8 @@ impl Desk {
             Event::SignatureSpent { .. }
             | Event::KeySent { .. }
             | Event::Warned { .. }
+            | Event::ReadsNewer { .. }
+            | Event::WithheldTold { .. }
             | Event::AwaySet { .. }
             | Event::Restored
             | Event::ClockTrusted

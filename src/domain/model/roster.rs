@@ -35,6 +35,9 @@ pub struct Person {
     /// take over at its first start with them.
     #[serde(default)]
     pub groups: BTreeSet<String>,
+    /// Whether mails to them are sealed in the newer form from the beginning.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seal_newer: bool,
     /// Keys that count beside the first one while it takes their place.
     #[serde(skip)]
     pub further: Vec<PinnedKey>,

@@ -24,6 +24,8 @@ fn words(event: &Event) -> Option<String> {
         | Event::SignatureSpent { .. }
         | Event::KeySent { .. }
         | Event::Warned { .. }
+        | Event::ReadsNewer { .. }
+        | Event::WithheldTold { .. }
         | Event::Digested { .. }
         | Event::Reminded { .. }
         | Event::Confirmed { .. } => None,

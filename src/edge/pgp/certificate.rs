@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use openpgp::cert::{CertParser, ValidCert};
+use openpgp::cert::{CertParser, Preferences as _, ValidCert};
 use openpgp::packet::Signature as SignaturePacket;
 use openpgp::parse::{PacketParserBuilder, PacketParserResult, Parse};
 use openpgp::policy::StandardPolicy;
 use openpgp::serialize::SerializeInto;
 use openpgp::serialize::stream::Recipient;
-use openpgp::types::{RevocationStatus, SignatureType};
+use openpgp::types::{Features, RevocationStatus, SignatureType};
 use openpgp::{Cert, KeyHandle, Packet};
 use sequoia_openpgp as openpgp;
 
@@ -85,7 +85,15 @@ impl Certificate {
     /// A sentence for the operator and for its owner.
     pub fn check(&self, at: Moment) -> Result<(), String> {
         let policy = policy();
-        recipient_key(&self.0, &policy, at).map(|_| ())
+        recipient_key(&self.0, &policy, Form::Usual, at).map(|_| ())
+    }
+
+    /// Whether it says that the newer form of sealed mails is read.
+    #[must_use]
+    pub fn says_newer(&self, at: Moment) -> bool {
+        let policy = policy();
+        let valid = self.0.with_policy(&policy, time_of(at)).ok();
+        valid.and_then(|valid| valid.features()).is_some_and(|f| f.supports_seipdv2())
     }
 
     /// When the last key that can be encrypted to expires, if it does.
@@ -303,10 +311,21 @@ pub(super) fn end_of(cert: &ValidCert<'_>, key: Option<std::time::SystemTime>) -
     [primary, key].into_iter().flatten().min().map(Moment::from)
 }
 
+/// In which form a mail is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The one that every program reads which reads the certificate at all: a certificate of version 4 may
+    /// say more than its owner's program can (made by a newer one, or with another's defaults).
+    Usual,
+    /// The newer one (SEIPDv2), where the certificate says that it is read.
+    Newer,
+}
+
 /// The one key of a certificate that a mail is sealed to: the newest that may be encrypted to.
 pub(super) fn recipient_key<'a>(
     cert: &'a Cert,
     policy: &'a StandardPolicy<'a>,
+    form: Form,
     at: Moment,
 ) -> Result<Recipient<'a>, String> {
     let valid = cert
@@ -323,7 +342,25 @@ pub(super) fn recipient_key<'a>(
         .revoked(false)
         .for_transport_encryption()
         .max_by_key(|key| key.key().creation_time());
-    newest
-        .map(Recipient::from)
-        .ok_or_else(|| "it has no key to encrypt to that is valid now".to_owned())
+    let newest = newest.ok_or_else(|| why_none(&valid))?;
+    let usual = form == Form::Usual && newest.key().version() == 4;
+    Ok(if usual {
+        let id = KeyHandle::KeyID(newest.key().keyid());
+        Recipient::new(Features::empty().set_seipdv1(), id, newest.key())
+    } else {
+        Recipient::from(newest)
+    })
+}
+
+/// Why a certificate has no key that can be encrypted to.
+fn why_none(valid: &ValidCert<'_>) -> String {
+    let keys = || valid.keys().alive().revoked(false).for_transport_encryption();
+    let foreign = keys().find(|key| !key.key().pk_algo().is_supported());
+    match foreign {
+        Some(key) => format!(
+            "its key to encrypt to is of a kind that this desk cannot use ({})",
+            key.key().pk_algo()
+        ),
+        None => "it has no key to encrypt to that is valid now".to_owned(),
+    }
 }

@@ -15,7 +15,7 @@ use openpgp::types::{Features, HashAlgorithm};
 use sequoia_openpgp as openpgp;
 
 use crate::domain::facts::names::{Fingerprint, Moment};
-use crate::edge::pgp::certificate::{Certificate, end_of, fingerprint_of, recipient_key};
+use crate::edge::pgp::certificate::{Certificate, Form, end_of, fingerprint_of, recipient_key};
 use crate::edge::pgp::policy::{policy, root_cause, time_of};
 use crate::edge::pgp::seen::OurIds;
 
@@ -96,7 +96,7 @@ impl Keyring {
         let mut ring = Self::for_looking(keys, passphrase)?;
         ring.session_salt = session_salt;
         let policy = policy();
-        recipient_key(&ring.current, &policy, now)?;
+        recipient_key(&ring.current, &policy, Form::Usual, now)?;
         let valid = ring.current.with_policy(&policy, time_of(now));
         let valid = valid.map_err(|error| root_cause(&error))?;
         let keys = valid.keys().supported().alive().revoked(false).for_signing();
@@ -165,23 +165,38 @@ impl Keyring {
     }
 
     /// Signs and encrypts a finished MIME entity to one certificate: one message, one recipient,
-    /// one key, armored. SEIPDv2 where the certificate allows it.
+    /// one key, armored, in the form that every program reads.
     ///
     /// # Errors
     /// Why the certificate cannot be encrypted to at that moment. Nothing was produced.
     pub fn seal(&self, to: &Certificate, entity: &[u8], at: Moment) -> Result<Vec<u8>, String> {
-        self.seal_by(self.signer(at)?, to, entity, at)
+        self.seal_in(Form::Usual, to, entity, at)
+    }
+
+    /// The same in a form of choice.
+    ///
+    /// # Errors
+    /// As [`Self::seal`].
+    pub fn seal_in(
+        &self,
+        form: Form,
+        to: &Certificate,
+        entity: &[u8],
+        at: Moment,
+    ) -> Result<Vec<u8>, String> {
+        self.seal_by(self.signer(at)?, form, to, entity, at)
     }
 
     fn seal_by(
         &self,
         signer: openpgp::crypto::KeyPair,
+        form: Form,
         to: &Certificate,
         entity: &[u8],
         at: Moment,
     ) -> Result<Vec<u8>, String> {
         let policy = policy();
-        let key = recipient_key(&to.0, &policy, at)?;
+        let key = recipient_key(&to.0, &policy, form, at)?;
         let text = |error: openpgp::anyhow::Error| root_cause(&error);
         let mut sealed = Vec::with_capacity(entity.len().saturating_mul(3) / 2 + 2048);
         let message = Message::new(&mut sealed);
@@ -219,13 +234,14 @@ impl Keyring {
     /// As [`Self::seal`].
     pub fn seal_as_before(
         &self,
+        form: Form,
         to: &Certificate,
         entity: &[u8],
         at: Moment,
     ) -> Result<Vec<u8>, String> {
         match self.signer_before(at) {
-            Some(signer) => self.seal_by(signer, to, entity, at),
-            None => self.seal(to, entity, at),
+            Some(signer) => self.seal_by(signer, form, to, entity, at),
+            None => self.seal_in(form, to, entity, at),
         }
     }
 

@@ -38,6 +38,8 @@ pub struct Seen {
     pub password: bool,
     /// Whether one of the recipients is among ours.
     pub ours: bool,
+    /// Whether they are in the newer form (SEIPDv2).
+    pub newer: bool,
 }
 
 /// Ids of the desk's own keys that can be encrypted to: public knowledge.
@@ -63,6 +65,7 @@ pub fn see(bytes: &[u8], ours: &OurIds) -> Option<Seen> {
         hidden: false,
         password: false,
         ours: false,
+        newer: false,
     };
     let mut next = parser(bytes);
     let mut before = None;
@@ -86,6 +89,7 @@ pub fn see(bytes: &[u8], ours: &OurIds) -> Option<Seen> {
             seen.holds = Holds::Signature;
         } else if !is_session_key(tag) && tag != Tag::Marker && tag != Tag::Padding {
             sound |= !matches!(here.packet, Packet::Unknown(_));
+            seen.newer = matches!(here.packet, Packet::SEIP(openpgp::packet::SEIP::V2(_)));
             seen.holds = if before.is_some_and(is_session_key) {
                 // Session keys, and what they open, whatever became of it.
                 Holds::Ciphertext

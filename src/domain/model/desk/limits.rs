@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::domain::facts::event::Event;
-use crate::domain::facts::names::{Address, Handle, Moment, PersonId, Span, later};
+use crate::domain::facts::event::{Event, Recipient};
+use crate::domain::facts::names::{Address, Fingerprint, Handle, Moment, PersonId, Span, later};
 use crate::domain::facts::record::Record;
 use crate::domain::facts::settings::Settings;
 
@@ -19,6 +19,10 @@ pub struct Limits {
     acknowledged: [VecDeque<Moment>; 2],
     reports: [VecDeque<Moment>; 2],
     deferred: BTreeMap<Handle, Moment>,
+    /// What cannot be sealed, by for whom; a reporter is one for each incident.
+    withheld: BTreeMap<(Option<Handle>, Recipient), (String, Moment)>,
+    /// Who reads the newer form of sealed mails, or does not.
+    newer: BTreeMap<Fingerprint, bool>,
 }
 
 impl Limits {
@@ -33,6 +37,26 @@ impl Limits {
     #[must_use]
     pub fn warned(&self, person: &PersonId, ping: bool) -> Option<Moment> {
         self.warned.get(&(person.clone(), ping)).copied()
+    }
+
+    /// Whether it was told within a day that mails for somebody cannot be sealed for this reason.
+    #[must_use]
+    pub fn withheld_told(
+        &self,
+        about: Option<&Handle>,
+        to: &Recipient,
+        why: &str,
+        now: Moment,
+    ) -> bool {
+        let told = self.withheld.get(&withheld_key(about, to));
+        told.is_some_and(|(cause, at)| cause == why && later(*at, Span::days(1)) > now)
+    }
+
+    /// Whether whoever holds a key reads the newer form of sealed mails (RFC 9580, 5.13.2), as far as they
+    /// have shown or said so.
+    #[must_use]
+    pub fn reads_newer(&self, fingerprint: &Fingerprint) -> Option<bool> {
+        self.newer.get(fingerprint).copied()
     }
 
     /// When an acknowledgement of a mail that arrived at `arrived` leaves: on the next tick, or
@@ -82,6 +106,13 @@ impl Limits {
         if let Event::Warned { person, ping } = &record.event {
             self.warned.insert((person.clone(), *ping), record.at);
         }
+        if let Event::ReadsNewer { fingerprint, reads } = &record.event {
+            self.newer.insert(fingerprint.clone(), *reads);
+        }
+        if let Event::WithheldTold { to, why } = &record.event {
+            let key = withheld_key(record.incident.as_ref(), to);
+            self.withheld.insert(key, (why.clone(), record.at));
+        }
         if let Event::Digested { handles } = &record.event {
             self.deferred.retain(|handle, _| !handles.contains(handle));
         }
@@ -103,6 +134,12 @@ impl Limits {
             remember(sealed, *at);
         }
     }
+}
+
+/// A person is one, whatever it is about.
+fn withheld_key(about: Option<&Handle>, to: &Recipient) -> (Option<Handle>, Recipient) {
+    let about = about.filter(|_| *to == Recipient::Reporter);
+    (about.cloned(), to.clone())
 }
 
 fn of_kind(times: &[VecDeque<Moment>; 2], encrypted: bool) -> &VecDeque<Moment> {

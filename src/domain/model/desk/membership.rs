@@ -85,6 +85,14 @@ impl Desk {
         person.fingerprints().find(usable).unwrap_or(&person.fingerprint).clone()
     }
 
+    /// Whether mails to a key are sealed in the newer form: once its owner has shown or said that they read
+    /// it, or the config says so.
+    #[must_use]
+    pub fn seals_newer(&self, key: &Fingerprint) -> bool {
+        let by_config = || self.roster.by_fingerprint(key).is_some_and(|who| who.seal_newer);
+        self.limits.reads_newer(key).unwrap_or_else(by_config)
+    }
+
     /// Whether a mail can be sealed to somebody at a moment.
     #[must_use]
     pub fn can_seal(&self, person: &Person, at: Moment) -> bool {
@@ -369,6 +377,7 @@ fn of_member(member: &Member, keys: &[PinnedKey], groups: BTreeSet<String>) -> O
         certificate: first.certificate.clone(),
         roles: BTreeSet::new(),
         groups,
+        seal_newer: false,
         further: further.to_vec(),
     })
 }

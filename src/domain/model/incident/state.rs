@@ -267,6 +267,8 @@ impl Incident {
             | Event::SignatureSpent { .. }
             | Event::KeySent { .. }
             | Event::Warned { .. }
+            | Event::ReadsNewer { .. }
+            | Event::WithheldTold { .. }
             | Event::Digested { .. }
             | Event::Opened(_)
             | Event::CopySeen { .. }
