@@ -12,7 +12,7 @@ use common::{World, armor, only, subjects};
 use embargod::domain::facts::names::{PersonId, Span};
 use embargod::edge::pgp::{Form, Keyring, OurIds, generate, generate_for_gnupg, see};
 use embargod::rehearsal::mail::{Draft, Protected};
-use embargod::rehearsal::{Stage as _, Who};
+use embargod::rehearsal::Who;
 
 /// Certificates of version 4 say more than their owners' programs can: GnuPG reads no SEIPDv2, whatever the
 /// tool that made the key wrote into it.

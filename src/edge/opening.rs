@@ -1,5 +1,5 @@
 //! From raw bytes to a [`Letter`]: what a mail is, whether it is encrypted and signed, and what it
-//! says. What is opened is one ciphertext at most, by the table in [`forms`]; what counts as signed is a
+//! says. What is opened is one ciphertext at most, by the table in `forms`; what counts as signed is a
 //! signature over all of what was encrypted, or over the whole mail, and nothing else.
 
 mod armor;

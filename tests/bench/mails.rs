@@ -24,7 +24,7 @@ use embargod::domain::outgoing::mail::{Mail, Words};
 use embargod::domain::outgoing::texts::Written;
 use embargod::edge::compose::{Sender, make};
 use embargod::edge::opening::Opener;
-use embargod::edge::pgp::{Certificate, Directory, Keyring, LIMITS, generate};
+use embargod::edge::pgp::{Certificate, Directory, Form, Keyring, LIMITS, generate};
 use embargod::ports::store::RawMail;
 use embargod::rehearsal::mail::{Draft, Protected};
 use openpgp::crypto::{KeyPair, SessionKey};
@@ -218,7 +218,7 @@ fn main() {
         junk: false,
     };
     let seal = |mail: &(Mail, Written), to: &Certificate| {
-        let sealed = make(&desk, &sender, &mail.0, &mail.1, Some(to), bench.now);
+        let sealed = make(&desk, &sender, &mail.0, &mail.1, Some((to, Form::Newer)), bench.now);
         assert!(sealed.is_ok());
         sealed.ok()
     };
