@@ -11,8 +11,8 @@ mod common;
 use common::{World, armor, only, subjects};
 use embargod::domain::facts::names::{PersonId, Span};
 use embargod::edge::pgp::{Form, Keyring, OurIds, generate, generate_for_gnupg, see};
-use embargod::rehearsal::mail::{Draft, Protected};
 use embargod::rehearsal::Who;
+use embargod::rehearsal::mail::{Draft, Protected};
 
 /// Certificates of version 4 say more than their owners' programs can: GnuPG reads no SEIPDv2, whatever the
 /// tool that made the key wrote into it.
