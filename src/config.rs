@@ -515,6 +515,7 @@ impl Reader<'_> {
             zone: zone?,
             playbook: desk.playbook,
             threads_outside: desk.threads_outside,
+            clear_answers: desk.clear_answers != Some(shape::ClearAnswers::Never),
             fingerprint: certificate.fingerprint(),
             certificate: certificate.armored(),
             tick_s: limits.tick_s,

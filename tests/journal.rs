@@ -232,6 +232,8 @@ fn samples() -> Vec<Event> {
             fingerprint: Fingerprint::parse(&"AB".repeat(20)).unwrap(),
             reads: true,
         },
+        Event::SaidInClear { text: digest },
+        Event::AnswerUnsent { text: digest },
         Event::WithheldTold { to: Recipient::Reporter, why: "it has expired".to_owned() },
     ])
     .collect()

@@ -116,6 +116,8 @@ impl Scene {
     fn line(&self, word: &str) -> (String, &Handle, &'static str) {
         let other = self.other.as_str();
         let (rest, handle, text) = match word {
+            "seal" => ("v1".to_owned(), &self.full, ""),
+            "reply-clear" => (String::new(), &self.full, "Thank you."),
             "incident" => (self.full.to_string(), &self.full, ""),
             "reject" => ("no harm in it".to_owned(), &self.fresh, ""),
             "accept" | "unreadable" | "spam" => (String::new(), &self.fresh, ""),
@@ -355,8 +357,9 @@ fn check(word: &str, by: By, form: Form, cell: &str, place: &str) {
         form == Form::Both || (form == Form::Stale && ["hold", "incident"].contains(&word));
     assert!(!done || (role && form_fits), "{place}");
     // And what should be done is.
-    // The gate of the day waits for the day; nobody has asked to be vouched for.
-    let waits = ["release", "vouch"].contains(&word);
+    // The gate of the day waits for the day; nobody has asked to be vouched for; who wrote sealed is not
+    // answered in clear.
+    let waits = ["release", "vouch", "reply-clear"].contains(&word);
     let theirs = (by == By::Team && row.is_some()) || (by == By::Distributor && members);
     if theirs && form == Form::Both && !waits {
         assert!(done, "{place}");

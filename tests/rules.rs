@@ -48,7 +48,10 @@ fn told(world: &World, letter: &Letter) -> String {
     let decision = receive(&world.desk, arrival, world.now, Fresh::new([1; 32]));
     let texts = decision.mails.iter().filter_map(|mail| match &mail.words {
         Words::Sealed(written) => Some(written.body.clone()),
-        Words::Clear(_) | Words::Frozen { .. } | Words::Public { .. } => None,
+        Words::Clear(_)
+        | Words::Frozen { .. }
+        | Words::Public { .. }
+        | Words::SaidInClear { .. } => None,
     });
     texts.collect::<Vec<_>>().join("\n")
 }

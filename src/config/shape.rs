@@ -57,6 +57,8 @@ pub(super) struct DeskPart {
     #[serde(default)]
     pub(super) threads_outside: bool,
     #[serde(default)]
+    pub(super) clear_answers: Option<ClearAnswers>,
+    #[serde(default)]
     pub(super) alone: bool,
     #[serde(default = "alone_minutes")]
     pub(super) alone_minutes: u32,
@@ -185,6 +187,16 @@ pub(super) struct PersonPart {
     pub(super) groups: Vec<String>,
     #[serde(default)]
     pub(super) seal: Option<String>,
+}
+
+/// Whether people may answer in clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ClearAnswers {
+    /// Never.
+    Never,
+    /// When they were asked, and have confirmed it.
+    Ask,
 }
 
 fn alone_minutes() -> u32 {

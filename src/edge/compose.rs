@@ -67,7 +67,9 @@ pub fn make(
         (_, Some(certificate)) if mail.key.is_some() => {
             encrypted(keyring, sender, mail, written, certificate, at)?
         }
-        (Words::Clear(_) | Words::Public { .. }, _) if mail.key.is_none() => {
+        (Words::Clear(_) | Words::Public { .. } | Words::SaidInClear { .. }, _)
+            if mail.key.is_none() =>
+        {
             signed(keyring, sender, mail, written, at)?
         }
         _ => return Err(Unsealed::Key("there is no key for it".to_owned())),

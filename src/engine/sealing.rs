@@ -147,6 +147,7 @@ impl Engine {
             Words::Frozen { draft, name, reference, late, enclosures: _ } => {
                 Ok(frozen(*draft)?.for_recipient(name, reference, late.as_deref()))
             }
+            Words::SaidInClear { draft, by: _ } => frozen(*draft),
             Words::Public { draft, late, gate: _ } => {
                 Ok(frozen(*draft)?.for_recipient("", "", late.as_deref()))
             }

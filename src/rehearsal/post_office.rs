@@ -549,6 +549,7 @@ fn settings(desk: &Certificate) -> Result<Settings, Fault> {
         fingerprint: desk.fingerprint(),
         certificate: desk.armored(),
         threads_outside: false,
+        clear_answers: true,
         tick_s: 2,
         plain_per_hour: 10,
         encrypted_per_hour: 10,

@@ -119,6 +119,7 @@ impl World {
             fingerprint: Fingerprint::parse(&"AB".repeat(20)).unwrap(),
             certificate: String::new(),
             threads_outside: false,
+            clear_answers: true,
             tick_s: 2,
             plain_per_hour: 10,
             encrypted_per_hour: 10,

@@ -2,8 +2,8 @@
 
 use crate::domain::commands::turn::{Answer, Turn};
 use crate::domain::commands::{
-    alarm, answers, batch, confirm, drafts, embargo, joining, keys, leak, linking, member, people,
-    read, record, rehearse, talk, tasks, triage,
+    alarm, answers, batch, confirm, drafts, embargo, in_clear, joining, keys, leak, linking,
+    member, people, read, record, rehearse, talk, tasks, triage,
 };
 use crate::domain::process::vocabulary::{Row, Word, unknown};
 
@@ -56,6 +56,7 @@ pub fn run(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Answer {
         Word::Skip => tasks::skip,
         Word::Note => record::note,
         Word::Reply => talk::reply,
+        Word::ReplyClear => in_clear::reply,
         Word::Answer => talk::answer,
         Word::Tell => talk::tell,
         Word::Disclose => embargo::disclose,

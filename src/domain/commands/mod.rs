@@ -13,6 +13,7 @@ pub mod dispatch;
 pub mod drafts;
 pub mod embargo;
 pub mod grammar;
+pub mod in_clear;
 pub mod joining;
 pub mod keys;
 pub mod leak;

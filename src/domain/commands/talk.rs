@@ -80,7 +80,7 @@ pub(super) fn tell_what_was_answered(
 }
 
 /// The text below the commands, if it is fit to leave.
-fn own_text(turn: &mut Turn<'_, '_>, before: &str) -> Result<String, Refusal> {
+pub(super) fn own_text(turn: &mut Turn<'_, '_>, before: &str) -> Result<String, Refusal> {
     let text = clean(&[before, turn.text].join("\n")).trim().to_owned();
     if quotes_the_desk(&text) {
         return Err(Refusal::new(
@@ -247,6 +247,12 @@ fn addressees(turn: &Turn<'_, '_>, name: &str) -> Result<Addressees, Refusal> {
     ))
 }
 
+/// What a person said in it.
+fn said_of(facts: &serde_json::Value) -> String {
+    let said = ["text", "reason"].iter().find_map(|name| facts.get(name)?.as_str());
+    said.unwrap_or_default().to_owned()
+}
+
 /// Sends the reporter words with content: sealed to a key that is known to be theirs, or not at
 /// all. Without one the reporter is told, without content, what to do.
 pub(super) fn content_for_reporter(
@@ -274,6 +280,8 @@ pub(super) fn content_for_reporter(
             Answered { said, left: true }
         }
         _ => {
+            let text = work.keep(said_of(facts));
+            work.add(Event::AnswerUnsent { text });
             let facts = work.clear_facts();
             work.write_reporter(
                 Purpose::Answer,

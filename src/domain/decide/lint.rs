@@ -76,7 +76,7 @@ pub fn given_away(incident: &Incident, template: &str, written: &Written) -> Vec
 }
 
 /// What of other incidents, which are not public, stands in a text.
-fn of_others(work: &Work<'_>, incident: &Incident, text: &str) -> Vec<String> {
+pub fn of_others(work: &Work<'_>, incident: &Incident, text: &str) -> Vec<String> {
     let lower = text.to_lowercase();
     let own: Vec<&Handle> =
         std::iter::once(&incident.handle).chain(incident.linked.keys()).collect();

@@ -54,6 +54,10 @@ pub enum Event {
     /// Whoever holds a key reads the newer form of sealed mails, or does not: shown by a mail of theirs, or
     /// said by them.
     ReadsNewer { fingerprint: Fingerprint, reads: bool },
+    /// A person's own words went to a reporter who wrote in clear, in clear, by a word that only this means.
+    SaidInClear { text: Blob },
+    /// A person's answer was not sent for want of a key.
+    AnswerUnsent { text: Blob },
     /// Somebody was told that mails for them cannot be sealed, and the team as well; why.
     WithheldTold { to: Recipient, why: String },
     /// Waiting plain reports went to the maintainers in one mail.

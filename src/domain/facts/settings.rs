@@ -38,6 +38,9 @@ pub struct Settings {
     /// So many acknowledgements an hour leave at once; the rest wait their turn. Counted apart
     /// for encrypted and plain mails.
     pub acknowledgements_per_hour: u32,
+    /// Whether people may answer a reporter in clear who wrote in clear; each time they are asked.
+    #[serde(default = "yes")]
+    pub clear_answers: bool,
     /// That the desk has one maintainer: so many minutes it waits where others ask a second person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alone_minutes: Option<u32>,
@@ -53,6 +56,10 @@ pub const PLAIN_PER_HOUR: u32 = 10;
 pub const ENCRYPTED_PER_HOUR: u32 = 10;
 /// Acknowledgements an hour that leave at once.
 pub const ACKNOWLEDGEMENTS_PER_HOUR: u32 = 60;
+
+fn yes() -> bool {
+    true
+}
 
 /// What a desk does whose settings were written before there was a limit.
 fn encrypted_per_hour() -> u32 {

@@ -280,9 +280,16 @@ fn follow_up(
     }
     let other_key = by_another && !taken;
     let proven = (signed_by_reporter || place.by_reporter) && !other_key;
+    let has_key = work.incident.as_ref().is_some_and(|incident| incident.reporter.key_proven);
+    let waits = work.incident.as_ref().map_or(0, |incident| incident.reporter.unsent);
+    let had_key = reporter.as_ref().is_some_and(|reporter| reporter.key_proven);
+    let waiting = (has_key && !had_key && waits > 0).then(|| {
+        format!("{waits} of your answers were NOT sent for want of a key; send them again with `| /reply`")
+    });
     let words = if proven { reporter::words(letter, &place.parsed) } else { &[] };
     let mut told = reporter::carry_out(&mut work, words);
     told.extend(news.clone());
+    told.extend(waiting);
     // Who only asks where it stands has said nothing that anyone needs to read.
     let nothing_else = words.iter().all(|line| line.word.eq_ignore_ascii_case("status"))
         && place.parsed.text.is_empty()

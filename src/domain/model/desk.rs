@@ -216,6 +216,8 @@ impl Desk {
             | Event::Started { .. }
             | Event::Digested { .. } => {}
             Event::Opened(_)
+            | Event::SaidInClear { .. }
+            | Event::AnswerUnsent { .. }
             | Event::Joined { .. }
             | Event::CopySeen { .. }
             | Event::KeyPinned { .. }

@@ -17,6 +17,13 @@ pub struct GateOpen {
     pub(crate) _proof: (),
 }
 
+/// Proof that a person typed something for a reporter, saw what will leave in clear and to whom, and confirmed
+/// it. Only [`crate::domain::commands::in_clear`] makes one.
+#[derive(Debug, Clone)]
+pub struct SaidByAPerson {
+    pub(crate) _proof: (),
+}
+
 /// What a mail says, and so how it may leave.
 #[derive(Debug, Clone)]
 pub enum Words {
@@ -43,6 +50,13 @@ pub enum Words {
         late: Option<String>,
         /// That it may be public.
         gate: GateOpen,
+    },
+    /// A person's own words to a reporter who wrote in clear: signed and in clear, as they were confirmed.
+    SaidInClear {
+        /// The frozen text.
+        draft: Blob,
+        /// That a person was shown what leaves and to whom, and confirmed it.
+        by: SaidByAPerson,
     },
     /// Content-free: sealed when a key is known, otherwise signed and in clear.
     Clear(ClearText),

@@ -30,6 +30,8 @@ fn words(event: &Event) -> Option<String> {
         | Event::Reminded { .. }
         | Event::Confirmed { .. } => None,
         Event::Told { .. } => None,
+        Event::SaidInClear { .. } => text("wrote to the reporter IN CLEAR; see `/show`"),
+        Event::AnswerUnsent { .. } => text("an answer was not sent for want of a key"),
         Event::Member { member, fact } => Some(format!("{member} {}", fact.words())),
         Event::Reported { fate, status, .. } => {
             Some(format!("a delivery report came: {fate:?} {status}").trim_end().to_lowercase())

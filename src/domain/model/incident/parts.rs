@@ -210,6 +210,10 @@ pub struct Reporter {
     pub asked: Option<Moment>,
     /// Since when it is known that the acknowledgement did not arrive, and the server's code.
     pub unreached: Option<(Moment, String)>,
+    /// So many answers of people wait for a key of theirs.
+    pub unsent: u32,
+    /// Whether their report bore OpenPGP data, as anybody could see.
+    pub looked_encrypted: bool,
 }
 
 impl Reporter {

@@ -139,6 +139,8 @@ impl Incident {
                 told: None,
                 asked: None,
                 unreached: None,
+                unsent: 0,
+                looked_encrypted: opening.looks_encrypted,
             },
             letters: vec![opening.letter.clone()],
             deferred: opening.deferred,
@@ -282,6 +284,10 @@ impl Incident {
             | Event::Member { .. }
             | Event::Told { .. }
             | Event::Migrated { .. } => {}
+            Event::SaidInClear { text } => self.notes.push((at, by.cloned(), *text)),
+            Event::AnswerUnsent { .. } => {
+                self.reporter.unsent = self.reporter.unsent.saturating_add(1)
+            }
             Event::Joined { letter } => self.letters.push(letter.clone()),
             Event::KeyPinned { key } => {
                 self.reporter.key = Some(key.clone());
@@ -556,8 +562,13 @@ impl Incident {
     }
 
     pub(crate) fn mailed(&mut self, at: Moment, mail: Mailed) {
-        if matches!(mail.purpose, Purpose::Answer | Purpose::Update) {
+        let to_reporter = mail.to == Recipient::Reporter;
+        if to_reporter && matches!(mail.purpose, Purpose::Answer | Purpose::Update) {
             self.reporter.told = Some(at);
+        }
+        // With their key the answers leave again.
+        if to_reporter && mail.purpose == Purpose::Answer && self.reporter.key_proven {
+            self.reporter.unsent = 0;
         }
         self.root_mails.entry(mail.to.clone()).or_insert_with(|| mail.message_id.clone());
         self.mails.insert(mail.message_id.clone(), mail);

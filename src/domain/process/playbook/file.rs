@@ -39,6 +39,13 @@ pub(crate) struct File {
     #[serde(default, rename = "task")]
     pub(crate) tasks: Vec<Spanned<Task>>,
 }
+/// Whether people may answer a reporter in clear.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClearAnswers {
+    Never,
+    Ask,
+}
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Head {
@@ -50,6 +57,8 @@ pub(crate) struct Head {
     pub(crate) holidays: Vec<String>,
     pub(crate) intake: String,
     pub(crate) ask: Option<String>,
+    #[serde(default)]
+    pub(crate) clear_answers: Option<ClearAnswers>,
     pub(crate) document: Option<String>,
     pub(crate) calendar: Option<String>,
     #[serde(default)]

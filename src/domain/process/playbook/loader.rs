@@ -218,6 +218,7 @@ impl Loader<'_> {
             version: head.version,
             title: head.title,
             ask: head.ask,
+            clear_answers: head.clear_answers != Some(file::ClearAnswers::Never),
             intake: head.intake,
             calendar,
             human_answer,

@@ -186,6 +186,8 @@ pub struct Playbook {
     pub title: String,
     /// What it asks a reporter to send.
     pub ask: Option<String>,
+    /// Whether people may answer a reporter in clear.
+    pub clear_answers: bool,
     /// The role that gets reports.
     pub intake: String,
     /// Zone and holidays.
