@@ -1,5 +1,6 @@
 //! Opening and verifying: what a message holds, and whose signature holds over it.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use openpgp::crypto::SessionKey;
@@ -267,9 +268,26 @@ pub fn open(
     at: Moment,
     limits: Limits,
 ) -> Result<Opened, Failure> {
+    let tried = open_as_it_is(keyring, known, more, message, at, limits);
+    // Only where it did not open, since taking keys out of it reads all of it once more.
+    match (&tried, tried.is_err().then(|| without_unreadable_keys(message))) {
+        (Err(_), Some(Cow::Owned(clean))) => {
+            open_as_it_is(keyring, known, more, &clean, at, limits)
+        }
+        _ => tried,
+    }
+}
+
+fn open_as_it_is(
+    keyring: &Keyring,
+    known: &dyn Known,
+    more: &[Certificate],
+    message: &[u8],
+    at: Moment,
+    limits: Limits,
+) -> Result<Opened, Failure> {
     let mut helper = Helper::new(Some(keyring), Also { known, more });
-    let message = without_unreadable_keys(message);
-    let content = read_encrypted(&mut helper, &message, at, limits);
+    let content = read_encrypted(&mut helper, message, at, limits);
     match (content, helper.session) {
         (Some(content), Some(session)) => Ok(Opened {
             content,
@@ -415,3 +433,43 @@ fn finish(done: bool, helper: Helper<'_>) -> (Signature, Option<Certificate>) {
 
 /// How much may come out of one mail, for the desk and for everything else that opens mails.
 pub const LIMITS: Limits = Limits { content_max: 64 * 1024 * 1024, ratio_max: 200 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::pgp::{Directory, generate};
+
+    /// What a sender's program made of somebody else's key closes nothing that is for us.
+    #[test]
+    fn a_key_of_others_that_cannot_be_read_closes_nothing() {
+        let at: Moment = "2026-03-02T09:00:00Z".parse().unwrap();
+        let made = |name: &str| {
+            let (secret, _) = generate(name, &format!("{name}@x.test"), None, None, at).unwrap();
+            Keyring::open(&[secret], None, [0; 32], at).unwrap()
+        };
+        let (desk, rita) = (made("desk"), made("rita"));
+        let sealed = rita.seal(&desk.certificate(), b"It overflows.", at).unwrap();
+        let mut binary = Vec::new();
+        let mut reader = openpgp::armor::Reader::from_bytes(&sealed, None);
+        reader.read_to_end(&mut binary).unwrap();
+        let known = Directory::default();
+        let opens = |message: &[u8]| {
+            open(&desk, &known, &[], message, at, LIMITS).map(|opened| opened.content)
+        };
+        assert_eq!(opens(&sealed), Ok(b"It overflows.".to_vec()));
+        // Session keys of an unknown version, of an unknown kind, and with nothing in them.
+        for foreign in [
+            [0xc1, 3, 9, 9, 9].as_slice(),
+            &[0xc1, 12, 3, 1, 2, 3, 4, 5, 6, 7, 8, 99, 1, 2],
+            &[0xc1, 10, 3, 1, 2, 3, 4, 5, 6, 7, 8, 1],
+            &[0x84, 1, 3],
+        ] {
+            let message = [foreign, &binary].concat();
+            assert_eq!(opens(&message), Ok(b"It overflows.".to_vec()), "{foreign:?}");
+        }
+        // Damage elsewhere stays damage.
+        let last = binary.len().saturating_sub(3);
+        binary.truncate(last);
+        assert!(opens(&binary).is_err());
+    }
+}
