@@ -222,7 +222,6 @@ fn damaged(armor: &str) -> String {
 /// outside can see tells the two apart.
 #[test]
 fn whether_it_opened_shows_in_nothing_that_leaves() {
-    type Make = fn(&World) -> (String, fn(&str) -> String);
     fn whole(armor: &str) -> String {
         pgp_mime("application/octet-stream", &armor.trim_end().replace('\n', "\r\n"))
     }
@@ -317,15 +316,63 @@ fn whether_it_opened_shows_in_nothing_that_leaves() {
         }),
     ];
     for (name, make) in pairs {
-        let (mut one, mut other) = (World::new(), World::new());
-        let (good, wrap) = make(&one);
-        let good = from_paul(&one, "thief", &wrap(&good));
-        let (bad, wrap) = make(&other);
-        let bad = from_paul(&other, "thief", &wrap(&damaged(&bad)));
-        let thief =
-            |all: Vec<Seen>| -> Vec<Seen> { all.into_iter().filter(|m| m.to == "paul").collect() };
-        let (opened, closed) = (thief(seen(&mut one, good)), thief(seen(&mut other, bad)));
-        assert_eq!(opened, closed, "{name}");
-        assert!(!opened.is_empty(), "{name}: nobody was answered");
+        same_for_the_thief(name, &Who::Paul.address(), make);
     }
+    // The thief names somebody else as the writer, and their own address in the envelope alone.
+    let forged: [(&str, Who, Make); 3] = [
+        ("a command, as if it came from its writer", Who::Mia, |w| {
+            let reference = w.reference_of(Who::Mia, &w.handle.clone());
+            let words = format!("/accept\r\n\r\nWords. {}\r\n> {reference}", "x ".repeat(200));
+            (by(w, Who::Mia, &text(&words)), whole)
+        }),
+        ("a reporter's mail, as if it came from them", Who::Rita, |w| {
+            let reference = w.reference_of(Who::Rita, &w.handle.clone());
+            let words = format!("More of it. {}\r\n> {reference}", "x ".repeat(200));
+            (by(w, Who::Rita, &text(&words)), whole)
+        }),
+        ("a report, as if it came from its writer", Who::Rita, |w| {
+            (by(w, Who::Rita, &text(&"It overflows. ".repeat(40))), whole)
+        }),
+    ];
+    for (name, from, make) in forged {
+        same_for_the_thief(name, &from.address(), make);
+    }
+}
+
+type Make = fn(&World) -> (String, fn(&str) -> String);
+
+/// Mails one in as it is and one damaged, to two desks; what the thief gets from both is equal.
+fn same_for_the_thief(name: &str, from: &str, make: Make) {
+    let (mut one, mut other) = (World::new(), World::new());
+    let forged = |mail: Vec<u8>| {
+        let mail = String::from_utf8(mail).unwrap();
+        mail.replacen(&Who::Paul.address(), from, 1).into_bytes()
+    };
+    let (good, wrap) = make(&one);
+    let good = forged(from_paul(&one, "thief", &wrap(&good)));
+    let (bad, wrap) = make(&other);
+    let bad = forged(from_paul(&other, "thief", &wrap(&damaged(&bad))));
+    let thief =
+        |all: Vec<Seen>| -> Vec<Seen> { all.into_iter().filter(|m| m.to == "paul").collect() };
+    let (opened, closed) = (thief(seen(&mut one, good)), thief(seen(&mut other, bad)));
+    assert_eq!(opened, closed, "{name}");
+    assert!(!opened.is_empty(), "{name}: nobody was answered");
+}
+
+/// A name that a stranger chose leads nowhere on the machine of whoever saves the file.
+#[test]
+fn what_comes_out_of_a_file_is_called_by_a_name_and_no_path() {
+    let mut world = World::new();
+    let sealed = encrypt_only(world.stage.desk(), b"%PDF-1.4").replace('\n', "\r\n");
+    let body = format!(
+        "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\nContent-Type: text/plain\r\n\r\nSee.\r\n--m\r\n\
+         Content-Type: application/octet-stream\r\nContent-Disposition: attachment; \
+         filename=\"../../.ssh/keys.pdf.gpg\"\r\n\r\n{sealed}\r\n--m--\r\n"
+    );
+    let mail = from_paul(&world, "path", &body);
+    let new = arrives(&mut world, mail);
+    let (_, report) = new.iter().find(|(who, _)| *who == Who::Mia).unwrap();
+    let names: Vec<&str> = report.attachments.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["keys.pdf"]);
+    assert_eq!(report.attachments[0].1, b"%PDF-1.4");
 }

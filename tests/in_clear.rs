@@ -97,6 +97,13 @@ fn a_config_or_a_process_can_forbid_it() {
     let handle = plain(&mut world);
     let refusal = world.is_refused_on(Who::Mia, &handle, "/reply-clear\nHello.", "the config");
     assert!(refusal.text.contains("/reply"), "{}", refusal.text);
+    let mut world = World::with(|sources| {
+        let playbook = sources.playbooks.get_mut(&sources.settings.playbook).unwrap();
+        assert!(playbook.contains("[playbook]\n"));
+        *playbook = playbook.replacen("[playbook]\n", "[playbook]\nclear_answers = \"never\"\n", 1);
+    });
+    let handle = plain(&mut world);
+    world.is_refused_on(Who::Mia, &handle, "/reply-clear\nHello.", "the process");
 }
 
 #[test]

@@ -249,7 +249,7 @@ fn text(file: &Path, letter: &Letter) -> String {
     for ciphertext in &letter.outer.ciphertexts {
         let opened = ciphertext.tried && verdict.protection.is_encrypted();
         let what = if opened { "opened" } else { "not opened" };
-        row("encrypted", format!("{}, for {}: {what}", ciphertext.place, ciphertext.for_whom()));
+        row("encrypted", format!("{}{}: {what}", ciphertext.place, ciphertext.for_whom()));
     }
     row("from", letter.from_text.to_string());
     row(

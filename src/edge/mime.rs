@@ -725,7 +725,8 @@ fn lenient_base64(raw: &[u8]) -> Vec<u8> {
 
 /// A file name that is safe to print and to write: no path, no control characters, never empty,
 /// never an option.
-fn file_name(name: &str, number: u32) -> String {
+#[must_use]
+pub fn file_name(name: &str, number: u32) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or("");
     let name: String = clean_line(last, 100)
         .chars()

@@ -4,6 +4,7 @@
 
 mod armor;
 mod forms;
+mod inside;
 mod keys;
 mod outside;
 
@@ -15,6 +16,9 @@ use crate::domain::facts::outer_view::{OuterView, Place};
 use crate::domain::outgoing::texts;
 use crate::edge::mime::{Body, Mime, Part, TooComplex};
 use crate::edge::opening::forms::Look;
+use crate::edge::opening::inside::{
+    Inside, charset_of, is_entity, is_protected, text_name, whole_text, wrapped_mail,
+};
 use crate::edge::opening::keys::Found;
 use crate::edge::pgp::{Certificate, Holds, Keyring, Known, Limits};
 use crate::edge::{mime, pgp};
@@ -40,16 +44,6 @@ pub struct Proof {
     pub signed: Vec<u8>,
     /// The signature over them, detached; `None` when it stands among them (clear-signed).
     pub signature: Option<Vec<u8>>,
-}
-
-/// What a ciphertext or a signed text turned out to be.
-enum Inside {
-    /// A MIME entity, with headers.
-    Entity(Vec<u8>),
-    /// A text, and the charset that it is said to be in.
-    Text(Vec<u8>, Option<String>),
-    /// A file.
-    File(String, Vec<u8>),
 }
 
 /// The content of a mail once its protection is off.
@@ -85,28 +79,14 @@ struct Case<'a, 'm> {
 }
 
 impl<'a, 'm> Case<'a, 'm> {
-    fn read(&self, content: Content, found: Vec<Found>) -> Read<'a, 'm> {
-        Read {
-            raw: self.raw,
-            outer: self.outer,
-            look: self.look,
-            view: self.view.clone(),
-            content,
-            shown: None,
-            is_mail: false,
-            text: None,
-            file: None,
-            found,
-        }
+    fn read(&'a self, content: Content, found: Vec<Found>) -> Read<'a, 'm> {
+        Read { case: self, content, shown: None, is_mail: false, text: None, file: None, found }
     }
 }
 
 /// What a letter is made of.
 struct Read<'a, 'm> {
-    raw: &'a RawMail,
-    outer: &'a Mime<'m>,
-    look: &'a Look,
-    view: OuterView,
+    case: &'a Case<'a, 'm>,
     content: Content,
     /// The entity that is shown, if there is one inside.
     shown: Option<&'a Mime<'m>>,
@@ -138,7 +118,6 @@ impl Opener<'_> {
         } else {
             self.content(&outer, &look, &outside, at)
         };
-        content.verdict.openpgp = view.openpgp;
         let case = Case { raw, outer: &outer, look: &look, view };
         let encrypted = content.verdict.protection.is_encrypted();
         match content.inside.take() {
@@ -353,32 +332,22 @@ impl Opener<'_> {
             return Content { inside: part.map(Inside::Entity), verdict, signer };
         }
         let mut verdict = Verdict::plain();
-        let Some(block) = whole_text(outer) else {
-            if outer.has_signed_part() {
+        let block = whole_text(outer);
+        let signed = block.as_ref().and_then(|block| {
+            self.clear_signed(block, at).or_else(|| self.packed(block, at).map(Ok))
+        });
+        let (Some(block), Some(Ok(signed))) = (block, &signed) else {
+            if signed.is_some() || outer.has_signed_part() {
                 verdict.signature = Signature::Partial;
             }
             return Content::plain(verdict);
         };
-        let signed = self.clear_signed(&block, at).or_else(|| self.packed(&block, at).map(Ok));
-        match signed {
-            Some(Ok(ClearSigned { text, signature, signer })) => {
-                let is_signed = signature != Signature::None;
-                verdict.protection = if is_signed { Protection::Signed } else { Protection::None };
-                (verdict.inline, verdict.signature) = (true, signature);
-                let charset = charset_of(outer, outer.root(), &block);
-                Content { inside: Some(Inside::Text(text, charset)), verdict, signer }
-            }
-            Some(Err(())) => {
-                verdict.signature = Signature::Partial;
-                Content::plain(verdict)
-            }
-            None => {
-                if outer.has_signed_part() {
-                    verdict.signature = Signature::Partial;
-                }
-                Content::plain(verdict)
-            }
-        }
+        let is_signed = signed.signature != Signature::None;
+        verdict.protection = if is_signed { Protection::Signed } else { Protection::None };
+        (verdict.inline, verdict.signature) = (true, signed.signature.clone());
+        let charset = charset_of(outer, outer.root(), &block);
+        let inside = Some(Inside::Text(signed.text.clone(), charset));
+        Content { inside, verdict, signer: signed.signer.clone() }
     }
 
     fn encrypted(&self, outer: &Mime<'_>, look: &Look, at: Moment) -> Content {
@@ -409,7 +378,7 @@ impl Opener<'_> {
             match text_name(&tried.name) {
                 Ok(()) if std::str::from_utf8(&bytes).is_ok() => Inside::Text(bytes, None),
                 Ok(()) => Inside::File("decrypted".to_owned(), bytes),
-                Err(name) => Inside::File(name, bytes),
+                Err(name) => Inside::File(mime::file_name(&name, 0), bytes),
             }
         } else {
             Inside::Text(bytes, charset_of(outer, tried.part, &tried.bytes))
@@ -477,16 +446,16 @@ impl Opener<'_> {
     //-------- The letter -------------------------------------------------------------------------
 
     fn letter(&self, read: Read<'_, '_>) -> Letter {
-        let Read { raw, outer, look, view, content, shown, is_mail, text, file, found } = read;
+        let Read { case, content, shown, is_mail, text, file, found } = read;
+        let Case { raw, outer, look, view } = case;
         let verdict = content.verdict;
         let opened = shown.is_some() || text.is_some() || file.is_some();
-        let (mut body, outside) = match shown {
-            Some(inner) if look.tried().is_some() => (inner.body(), beside(outer, look)),
-            Some(inner) => (inner.body(), Body::default()),
-            None if look.tried().is_some() => (Body::default(), beside(outer, look)),
-            None if opened => (Body::default(), Body::default()),
-            None => (outer.body(), Body::default()),
+        let mut body = match shown {
+            Some(inner) => inner.body(),
+            None if opened || look.tried().is_some() => Body::default(),
+            None => outer.body(),
         };
+        let outside = if look.tried().is_some() { beside(outer, look) } else { Body::default() };
         if let Some(text) = text {
             body.plain = vec![texts::clean(&text)];
         }
@@ -546,7 +515,7 @@ impl Opener<'_> {
             unwitnessed: false,
             return_token: self.address.and_then(|address| return_token(address, &to)),
             to,
-            outer: view,
+            outer: view.clone(),
         }
     }
 }
@@ -610,73 +579,6 @@ fn inner_keys(inner: &Mime<'_>, encrypted: bool) -> Vec<Found> {
     found
 }
 
-/// The mail that an entity is, whole, so that its headers are protected as well: `message/rfc822` that
-/// says it was not forwarded.
-fn wrapped_mail(entity: &Mime<'_>) -> Option<Vec<u8>> {
-    let root = entity.root();
-    let is_mail = matches!(entity.media(root).as_str(), "message/rfc822" | "message/global");
-    let own = entity.parameter(root, "forwarded").as_deref() == Some("no");
-    (is_mail && own).then(|| entity.bytes(root))
-}
-
-/// Whether bytes begin with the headers of a MIME entity: every line up to the first blank one is a
-/// header, and one of them says of what type it is.
-fn is_entity(bytes: &[u8]) -> bool {
-    const LINES_MAX: usize = 100;
-    let mut has_type = false;
-    for line in bytes.split(|byte| *byte == b'\n').take(LINES_MAX) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            return has_type;
-        }
-        let folded = line.starts_with(b" ") || line.starts_with(b"\t");
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-        let is_header = name.len() < line.len()
-            && !name.is_empty()
-            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
-        if !folded && !is_header {
-            return false;
-        }
-        has_type |= name.eq_ignore_ascii_case(b"content-type");
-    }
-    false
-}
-
-/// Whether the name of an encrypted file is that of a text; otherwise the name of what is in it.
-fn text_name(name: &str) -> Result<(), String> {
-    let ends = [".asc", ".gpg", ".pgp"];
-    let lower = name.to_ascii_lowercase();
-    let end = ends.iter().find(|end| lower.ends_with(**end)).map_or(0, |end| end.len());
-    let bare = name.get(..name.len().saturating_sub(end)).unwrap_or(name);
-    match bare.rsplit_once('.') {
-        None => Ok(()),
-        Some((_, kind)) if ["txt", "text", "md"].contains(&kind.to_ascii_lowercase().as_str()) => {
-            Ok(())
-        }
-        // A name that is only the ending of what was encrypted.
-        Some(_) if end == 0 => Ok(()),
-        Some(_) => Err(bare.to_owned()),
-    }
-}
-
-/// The bytes of a mail that is one text and nothing else, and no file.
-fn whole_text(outer: &Mime<'_>) -> Option<Vec<u8>> {
-    let root = outer.root();
-    let media = outer.media(root);
-    let is_text = matches!(media.as_str(), "text/plain" | "application/pgp");
-    let bytes = (is_text && outer.children(root).is_empty()).then(|| outer.bytes(root))?;
-    let text = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
-    Some(text.trim_ascii().to_vec())
-}
-
-/// What charset a block is in: by its own armor header, or by the part around it.
-fn charset_of(outer: &Mime<'_>, part: Part, block: &[u8]) -> Option<String> {
-    let block = String::from_utf8_lossy(block.get(..1_000).unwrap_or(block)).into_owned();
-    let own = block.lines().take(10).find_map(|line| line.strip_prefix("Charset:"));
-    own.map(|charset| charset.trim().to_ascii_lowercase())
-        .or_else(|| outer.parameter(part, "charset"))
-}
-
 /// Line ends as they were signed (RFC 3156, 5): a server may have made them bare.
 #[must_use]
 pub fn crlf(bytes: &[u8]) -> Vec<u8> {
@@ -690,11 +592,6 @@ pub fn crlf(bytes: &[u8]) -> Vec<u8> {
         before = *byte;
     }
     out
-}
-
-fn is_protected(inner: &Mime<'_>) -> bool {
-    let root = inner.root();
-    inner.parameter(root, "hp").is_some() || inner.parameter(root, "protected-headers").is_some()
 }
 
 /// The token of a return path of ours among the addresses that a mail was delivered to.

@@ -181,13 +181,15 @@ impl Engine {
             self.ail(Ailment::Folder, (!missing.is_empty()).then_some(missing));
         }
         if let MailboxAsk::Missed(folder, uids, _) = ask {
-            let count = uids.len();
-            tracing::warn!(
-                event = "mailbox.missed",
-                count,
-                "Mails came and were gone before the desk had them."
-            );
-            self.heart.misses(folder, uids, now);
+            // Each look finds the same gap again.
+            let count = self.heart.misses(folder, uids, now);
+            if count > 0 {
+                tracing::warn!(
+                    event = "mailbox.missed",
+                    count,
+                    "Mails came and were gone before the desk had them."
+                );
+            }
             // The other folders were looked at just before.
             self.found = self.heart.finds(self.found);
             self.beat = None;

@@ -10,7 +10,7 @@ use crate::domain::decide::letters::settle_answer;
 use crate::domain::decide::lint;
 use crate::domain::decide::post::ToReporter;
 use crate::domain::facts::event::{Author, Event, Purpose};
-use crate::domain::facts::names::Digest;
+use crate::domain::facts::names::{Address, Digest};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::roster::Party;
 use crate::domain::outgoing::mail::{SaidByAPerson, Words};
@@ -51,20 +51,13 @@ fn allowed(turn: &Turn<'_, '_>) -> Result<(), Refusal> {
     let settings = &turn.work.desk.settings;
     let incident = turn.incident()?;
     let reporter = &incident.reporter;
-    let by_reporter = incident.letters.iter().filter(|letter| letter.author == Author::Reporter);
+    let mut by_reporter =
+        incident.letters.iter().filter(|letter| letter.author == Author::Reporter);
     let sealed = reporter.looked_encrypted
-        || by_reporter
-            .clone()
-            .any(|letter| letter.protection.is_encrypted() || letter.failure.is_some());
+        || by_reporter.any(|letter| letter.protection.is_encrypted() || letter.failure.is_some());
     let sealed_next =
         "write `| /reply`, without the bar: it leaves sealed, or asks them for their key.";
     let refuse = |why: &str, next: &str| Err(Refusal::new("nothing leaves in clear", why, next));
-    if reporter.address.is_none() {
-        return refuse(
-            "the reporter left no address.",
-            "look in the report for another way to reach them.",
-        );
-    }
     if !settings.clear_answers || !incident.playbook.clear_answers {
         let whose = if settings.clear_answers { "process" } else { "config" };
         return refuse(
@@ -81,8 +74,16 @@ fn allowed(turn: &Turn<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn address(turn: &Turn<'_, '_>) -> Result<Address, Refusal> {
+    turn.incident()?.reporter.address.clone().ok_or_else(|| {
+        let next = "look in the report for another way to reach them.";
+        Refusal::new("nobody to write to", "the reporter left no address.", next)
+    })
+}
+
 /// Freezes what would leave, shows it, and asks.
 fn ask(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let address = address(turn)?;
     if let Some(part) =
         turn.attachments().iter().find(|p| !p.is_text_of_mail() && !p.tells_who_wrote())
     {
@@ -116,7 +117,6 @@ fn ask(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         "ref": turn.work.reference(Party::Reporter),
     });
     let written = turn.work.write(template, &facts);
-    let address = incident.reporter.address.as_ref().map(ToString::to_string).unwrap_or_default();
     let frozen = serde_json::to_string(&written).unwrap_or_default();
     let (draft, text) = (turn.work.keep(frozen), turn.work.keep(text));
     // What is kept is a part of what is confirmed.
@@ -133,7 +133,7 @@ fn ask(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         written.subject,
         quote(&without_references(&written.body))
     );
-    match turn.confirmed(&what, &[&address])? {
+    match turn.confirmed(&what, &[address.as_str()])? {
         Some(question) => Ok(question),
         // What only finds out what would follow asks nobody.
         None => Ok("It would leave in clear.".to_owned()),
@@ -142,21 +142,15 @@ fn ask(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
 
 /// Lets it leave, as it was confirmed.
 fn leave(turn: &mut Turn<'_, '_>, frozen: &Frozen) -> Answer {
-    let incident = turn.incident()?.clone();
-    let address = incident.reporter.address.clone();
-    let to = address.as_ref().map(ToString::to_string).unwrap_or_default();
-    if let (Some(question), _) | (None, Some(question)) =
-        (turn.confirmed("", &[&to])?, address.is_none().then(String::new))
-    {
+    let address = address(turn)?;
+    if let Some(question) = turn.confirmed("", &[address.as_str()])? {
         return Ok(question);
     }
     turn.work.add(Event::SaidInClear { text: frozen.text });
     let words = Words::SaidInClear { draft: frozen.draft, by: SaidByAPerson { _proof: () } };
     let (purpose, at, attachments) = (Purpose::Answer, turn.work.now, Vec::new());
     let letter = ToReporter { purpose, key: None, words, at, with_our_key: true, attachments };
-    if let Some(address) = address {
-        turn.work.post_reporter(address, letter);
-    }
+    turn.work.post_reporter(address, letter);
     if let Some(name) = &frozen.name {
         settle_answer(turn.work, name);
     }

@@ -5,8 +5,7 @@
 //! that the mail arrived, and only one of them gets the reference that lets its holder add to the record.
 
 use crate::domain::facts::names::Address;
-use crate::domain::facts::outer_view::Shape;
-use crate::domain::facts::outer_view::{OuterView, Writers};
+use crate::domain::facts::outer_view::{OuterView, Shape, Writers};
 
 /// Who is answered, and what the team is told of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

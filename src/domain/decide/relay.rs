@@ -29,8 +29,11 @@ pub fn report(work: &mut Work<'_>, letter: &Letter) {
     if people.is_empty() {
         work.fault(format!("nobody holds the intake role `{intake}`; a report reached nobody"));
     }
+    // Whom answers go to is said where they begin.
+    let told = answered(&work.desk.settings.address, &letter.outer).told;
+    let told: Vec<&str> = told.into_iter().collect();
     for person in people {
-        let facts = json!({ "answer_by": answer_by });
+        let facts = json!({ "answer_by": answer_by, "told": told });
         pass_on(work, letter, person, "report", &from(work, letter, None), facts);
     }
 }
@@ -141,7 +144,7 @@ fn pass_on(
         "from": from,
         "protection": protection(letter),
         "signature": signature(work, letter),
-        "notes": notes(work.desk, letter),
+        "notes": notes(letter),
         "parts": letter.attachments.iter().map(part).collect::<Vec<_>>(),
         "text": quoted(&letter.text),
         "outside": quoted(&letter.outside),
@@ -255,7 +258,7 @@ fn ciphertexts(letter: &Letter) -> Vec<String> {
             (true, false) => "NOT opened",
             (false, _) => "left closed",
         };
-        format!("encrypted: {}, for {}: {what}", ciphertext.place, ciphertext.for_whom())
+        format!("encrypted: {}{}: {what}", ciphertext.place, ciphertext.for_whom())
     };
     let mut lines: Vec<String> = all.iter().take(10).map(line).collect();
     let more = all.len().saturating_sub(10);
@@ -268,7 +271,7 @@ fn ciphertexts(letter: &Letter) -> Vec<String> {
     lines
 }
 
-fn notes(desk: &Desk, letter: &Letter) -> Vec<String> {
+fn notes(letter: &Letter) -> Vec<String> {
     let mut notes = ciphertexts(letter);
     if let Some(reason) = &letter.verdict.reason {
         notes.push(format!("why it was not opened: {reason}"));
@@ -276,7 +279,6 @@ fn notes(desk: &Desk, letter: &Letter) -> Vec<String> {
     if let Some(why) = &letter.unusable_key {
         notes.push(format!("a key of theirs came along that cannot be used: {why}"));
     }
-    notes.extend(answered(&desk.settings.address, &letter.outer).told.map(str::to_owned));
     notes.extend(plain_notes(letter).into_iter().map(str::to_owned));
     notes
 }

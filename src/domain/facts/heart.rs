@@ -172,8 +172,8 @@ impl Heart {
         }
     }
 
-    /// Takes in that mails came to a folder and were gone.
-    pub fn misses(&mut self, folder: &str, uids: &[u32], now: Moment) {
+    /// Takes in that mails came to a folder and were gone. Gives how many of them were not known to be.
+    pub fn misses(&mut self, folder: &str, uids: &[u32], now: Moment) -> usize {
         let begin = Missed { up_to: 0, count: 0, since: now };
         let missed = self.missed.entry(folder.to_owned()).or_insert(begin);
         let new = uids.iter().filter(|uid| **uid > missed.up_to).count();
@@ -182,6 +182,7 @@ impl Heart {
         }
         missed.count = missed.count.saturating_add(u64::try_from(new).unwrap_or(u64::MAX));
         missed.up_to = uids.iter().copied().max().unwrap_or(0).max(missed.up_to);
+        new
     }
 
     /// Takes in that so many mails were found in another folder that nobody had seen: they may be those. Gives

@@ -108,8 +108,6 @@ pub struct Verdict {
     /// A keyed hash of the session key; the same ciphertext gives it again whatever is wrapped
     /// around it.
     pub session: Option<Digest>,
-    /// The SHA-256 of the OpenPGP bytes as received, for the acknowledgement.
-    pub openpgp: Option<Digest>,
 }
 
 impl Verdict {
@@ -125,7 +123,6 @@ impl Verdict {
             failure: None,
             reason: None,
             session: None,
-            openpgp: None,
         }
     }
 

@@ -74,7 +74,7 @@ pub struct Ciphertext {
 const NAMED: usize = 5;
 
 impl Ciphertext {
-    /// To whom it is encrypted.
+    /// To whom it is encrypted, as what follows where it lies; nothing where that cannot be seen.
     #[must_use]
     pub fn for_whom(&self) -> String {
         let mut whom: Vec<String> = self.recipients.iter().take(NAMED).cloned().collect();
@@ -89,9 +89,9 @@ impl Ciphertext {
             whom.push("a password".to_owned());
         }
         match (whom.is_empty(), self.ours) {
-            (true, _) => "nobody that it names".to_owned(),
-            (false, true) => format!("{}; one of them is ours", whom.join(", ")),
-            (false, false) => whom.join(", "),
+            (true, _) => String::new(),
+            (false, true) => format!(", for {}; one of them is ours", whom.join(", ")),
+            (false, false) => format!(", for {}", whom.join(", ")),
         }
     }
 }

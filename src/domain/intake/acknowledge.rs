@@ -4,8 +4,7 @@ use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Purpose, Recipient};
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Address, Handle, Moment, Span, later};
-use crate::domain::facts::outer_view::FoundKey;
-use crate::domain::facts::outer_view::OuterView;
+use crate::domain::facts::outer_view::{FoundKey, OuterView};
 use crate::domain::model::desk::Desk;
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{ClearFacts, SealedFacts};
@@ -64,14 +63,33 @@ pub(crate) fn acknowledgement(
         ..work.clear_facts_under(named.name)
     };
     let more = from_outside(outer.keys.first());
-    post(work, outer, named, "acknowledgement", (facts.clone(), more), at);
+    post(work, outer, named, "acknowledgement", (facts, more), at);
     if let Some(also) = also {
-        let facts = ClearFacts { reference: String::new(), key_known: false, ..facts };
-        let to = Recipient::Outsider(also.clone());
-        let other = Named { name: named.name, to, address: also.clone(), received: named.received };
-        let bare = OuterView { keys: Vec::new(), ..outer.clone() };
-        post(work, &bare, &other, "second-address", (facts, SealedFacts::default()), at);
+        second_address(work, outer, named.name, also, named.received, at);
     }
+}
+
+/// Tells another address of a mail's writer that it came: without a reference, and as small as can be, since
+/// it may be anybody's.
+pub(crate) fn second_address(
+    work: &mut Work<'_>,
+    outer: &OuterView,
+    name: &Handle,
+    also: &Address,
+    received: Moment,
+    at: Moment,
+) {
+    let under = work.clear_facts_under(name);
+    let facts = ClearFacts { received: work.say(received), reference: String::new(), ..under };
+    let (to, address) = (Recipient::Outsider(also.clone()), also.clone());
+    let named = Named { name, to, address, received };
+    // The key that came along is not known to be theirs.
+    let bare = OuterView {
+        keys: Vec::new(),
+        message_id: outer.message_id.clone(),
+        ..OuterView::default()
+    };
+    post(work, &bare, &named, "second-address", (facts, SealedFacts::default()), at);
 }
 
 /// Writes to the sender of a mail: sealed to the key that came along outside, if one did.
@@ -102,7 +120,7 @@ pub(crate) fn post(
                 not_before: at,
                 words,
                 attachments: Vec::new(),
-                with_our_key: true,
+                with_our_key: !facts.reference.is_empty(),
                 answers: outer.message_id.clone(),
             };
             work.post(mail);

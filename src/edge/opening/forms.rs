@@ -58,13 +58,14 @@ const ROWS: &[Row] = &[
     Row {
         is: |place| matches!(place, Place::Html),
         opens: true,
-        withstands: "HTML that takes the plaintext to its author: no HTML around ciphertext is kept or shown.",
+        withstands: "HTML that takes the plaintext to its author: it is reduced to text and shown apart, nothing is \
+                     fetched, and HTML with a block in it is not passed on.",
     },
     Row {
         is: |place| matches!(place, Place::File(_)),
         opens: true,
-        withstands: "A captured report under another name: its session key is known. What comes out is text or a \
-                     file, and never a mail with headers of its own.",
+        withstands: "A captured report under another name: its session key is known, so it is a copy. Its name is \
+                     anybody's, and is cleaned before a file is called so.",
     },
     Row {
         is: |place| matches!(place, Place::Quoted),
@@ -210,6 +211,9 @@ pub(super) fn without_blocks(text: &str) -> String {
     out.trim().to_owned()
 }
 
+/// So many are looked at in one mail; what comes after is no business of a letter.
+const FOUND_MAX: usize = 64;
+
 /// The part of PGP/MIME that says only that it is that (RFC 3156, 4).
 const CONTROL: &str = "application/pgp-encrypted";
 
@@ -232,6 +236,9 @@ fn same(found: &Found) -> String {
 }
 
 fn walk(mime: &Mime<'_>, part: Part, control: bool, ours: &OurIds, look: &mut Look) {
+    if look.found.len() >= FOUND_MAX {
+        return;
+    }
     let children = mime.children(part);
     let media = mime.media(part);
     if media == "multipart/encrypted" {
