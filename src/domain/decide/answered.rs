@@ -76,6 +76,12 @@ pub fn answered(ours: &Address, outer: &OuterView) -> Answered {
     let other_box = reply_to.filter(|address| !address.same_box(author));
     let doubt = other_path.as_ref().filter(reads).or(other_box);
     match (doubt, &other_path) {
+        // What looks encrypted is answered at one address, whatever it turns out to be: a word to a second one
+        // would be owed for every command of a maintainer's as well, or tell that it was one.
+        (Some(_), _) if outer.openpgp.is_some() => Answered::to(
+            author,
+            Some("it names two addresses for its writer; answers go to its From"),
+        ),
         (Some(doubt), _) => Answered {
             to: Some(author.clone()),
             also: Some(doubt.clone()),
@@ -176,6 +182,7 @@ pub fn is_machine(address: &Address) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::facts::names::Digest;
 
     /// From, the envelope (`<>` for the null path), Reply-To, the author before a list took over, the list;
     /// and who is answered, and who is told as well. `-` for none.
@@ -229,8 +236,12 @@ rita@people.test       rita@people.test            noreply@people.test -        
                 list: at(list).into_iter().collect(),
                 by_list: *list != "-",
             };
-            let found = answered(&ours, &OuterView { writers, ..OuterView::default() });
+            let mut outer = OuterView { writers, ..OuterView::default() };
+            let found = answered(&ours, &outer);
             assert_eq!((found.to, found.also), (at(to), at(also)), "{row}");
+            outer.openpgp = Some(Digest::of(b"x"));
+            let found = answered(&ours, &outer);
+            assert_eq!((found.to, found.also), (at(to), None), "{row}");
         }
     }
 

@@ -71,7 +71,7 @@ pub(crate) fn acknowledgement(
 
 /// Tells another address of a mail's writer that it came: without a reference, and as small as can be, since
 /// it may be anybody's.
-pub(crate) fn second_address(
+fn second_address(
     work: &mut Work<'_>,
     outer: &OuterView,
     name: &Handle,

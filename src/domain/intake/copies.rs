@@ -52,8 +52,8 @@ fn acknowledge(work: &mut Work<'_>, letter: &Letter, alias: &Handle, now: Moment
     acknowledge::acknowledgement(work, &letter.outer, &named, also.as_ref(), at);
 }
 
-/// Acknowledges a mail that looked encrypted and was found to be something else than a report: whoever of its
-/// writers is nobody of ours is answered as they would be if it had not opened.
+/// Acknowledges a mail that looked encrypted and was found to be something else than a report, where whoever
+/// sent it is nobody of ours: it is answered as it would be if it had not opened.
 pub(super) fn owed(
     desk: &Desk,
     letter: &Letter,
@@ -62,11 +62,10 @@ pub(super) fn owed(
     fresh: Fresh,
 ) -> Option<Decision> {
     let in_thread = desk.thread(&letter.outer.answers).is_some();
-    let Answered { to, also, .. } = answered(&desk.settings.address, &letter.outer);
+    let to = answered(&desk.settings.address, &letter.outer).to?;
     let about = decision.entries.iter().find_map(|entry| entry.incident.clone());
     let incident = about.as_ref().and_then(|handle| desk.incident(handle));
-    // Whoever forges the address of one of these does not see what comes to it; and whoever names their own
-    // beside it does.
+    // Whoever forges the address of one of these does not see what comes to it.
     let theirs = incident.and_then(|incident| incident.reporter.address.as_ref());
     let is_known = |at: &Address| {
         desk.roster.by_address(at).is_some() || theirs.is_some_and(|theirs| theirs.same_box(at))
@@ -78,16 +77,12 @@ pub(super) fn owed(
     if letter.outer.openpgp.is_none() || in_thread || letter.from_before {
         return None;
     }
-    let owes = |at: &Address| !is_known(at) && !is_answered(at);
+    if is_known(&to) || is_answered(&to) {
+        return None;
+    }
     let mut work = Work::on(desk, about.as_ref(), now, fresh);
     let alias = draw_handle(&mut work);
-    if to.as_ref().is_some_and(owes) {
-        acknowledge(&mut work, letter, &alias, now);
-    } else {
-        let also = also.filter(owes)?;
-        let at = acknowledge::at(desk, letter, now);
-        acknowledge::second_address(&mut work, &letter.outer, &alias, &also, letter.received, at);
-    }
+    acknowledge(&mut work, letter, &alias, now);
     Some(work.done())
 }
 
