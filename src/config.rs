@@ -24,7 +24,7 @@ use crate::edge::heartbeat::Heartbeat;
 use crate::edge::imap::Mailbox;
 use crate::edge::oauth::Giver;
 use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
-use crate::edge::server::Server;
+use crate::edge::server::{Server, secret_in};
 use crate::edge::sqlite::Sqlite;
 use crate::engine::Sources;
 use crate::error::{Fault, Place};
@@ -194,7 +194,8 @@ impl Reader<'_> {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
-    fn secret(&mut self, section: usize, key: &str, value: &str) -> Option<String> {
+    /// Where a secret lies. Its file can be read; it is read again whenever what it holds is needed.
+    fn secret_path(&mut self, section: usize, key: &str, value: &str) -> Option<PathBuf> {
         let place = self.key_place(section, key);
         let path = match value.strip_prefix("credential:") {
             Some(name) if is_id(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
@@ -220,14 +221,11 @@ impl Reader<'_> {
             }
             None => self.full(Path::new(value)),
         };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Some(text.trim_end_matches(['\r', '\n']).to_owned()),
-            Err(error) => {
-                self.wrong(
-                    place,
-                    format!("{}: {error}", path.display()),
-                    "write the secret into that file, readable by its owner only",
-                );
+        match secret_in(&path) {
+            Ok(_) => Some(path),
+            Err(fault) => {
+                let next = "write the secret into that file, readable by its owner only";
+                self.wrong(place, fault.what, next);
                 None
             }
         }
@@ -436,8 +434,8 @@ impl Reader<'_> {
         let keys_at = part.span().start;
         let keys = part.into_inner();
         let passphrase = self
-            .secret(keys_at, "passphrase_file", &keys.passphrase_file)
-            .map(|text| Passphrase::new(&text));
+            .secret_path(keys_at, "passphrase_file", &keys.passphrase_file)
+            .and_then(|path| Some(Passphrase::new(&secret_in(&path).ok()?)));
         let mut secret_keys = Vec::new();
         for (n, path) in std::iter::once(&keys.secret).chain(&keys.old).enumerate() {
             let path = self.full(path);

@@ -1,5 +1,5 @@
-//! Three audiences, three types: a person gets a [`Refusal`](crate::domain::facts::refusal::Refusal), the
-//! operator a [`Fault`], a loop at the edge a [`Setback`] with the time to try again.
+//! Two audiences, two types: a person gets a [`Refusal`](crate::domain::facts::refusal::Refusal), the
+//! operator a [`Fault`]; a loop at the edge tries again.
 
 use std::fmt;
 
@@ -25,6 +25,13 @@ impl Fault {
     pub fn new(what: impl Into<String>, next: impl Into<String>) -> Self {
         Self { what: what.into(), next: next.into() }
     }
+
+    /// All of it in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let (what, next) = (&self.what, &self.next);
+        if next.is_empty() { what.clone() } else { format!("{what}; {next}") }
+    }
 }
 
 /// Adds the place to whatever went wrong there.
@@ -41,8 +48,3 @@ impl<T, E: fmt::Display> Place<T> for Result<T, E> {
         self.map_err(|error| Fault::new(format!("{}: {error}", place()), ""))
     }
 }
-
-/// Something at the edge did not work for now: a server that is away, a connection that broke.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Setback(pub String);

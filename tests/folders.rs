@@ -95,6 +95,42 @@ fn a_report_among_the_junk_is_read_by_the_team_and_answered_later() {
 }
 
 #[test]
+fn what_the_operator_mends_meanwhile_is_seen_without_a_start() {
+    let Some(stack) = Stack::start() else { return };
+    let mut live = stack.desk_with(|desk| quick(desk, "folders = []"));
+    live.stop().unwrap();
+    let passwords = |desk: &Path, word: &str| {
+        for name in ["imap-password", "smtp-password"] {
+            std::fs::write(desk.join("keys").join(name), word).unwrap();
+        }
+    };
+    passwords(&live.desk(), "mistyped");
+    live.kill().unwrap();
+    until(&mut live, "the log-in is refused", |live| {
+        let said = status(live)["alarms"].to_string();
+        said.contains("log-in: ") && !said.contains("info: Some")
+    });
+    let (desk, pid) = (live.desk(), status(&live)["heart"]["started"].clone());
+    let said = embargod(&desk, &["check"]);
+    assert_eq!(said.matches("imap-password").count(), 1, "the file is named: {said}");
+    assert_eq!(said.matches("smtp-password").count(), 1, "the file is named: {said}");
+    passwords(&desk, "rehearsal\n");
+    until(&mut live, "the corrected password is read", |live| {
+        status(live)["heart"]["folders"]["INBOX"]["ended"].is_string()
+    });
+    // The host makes its folder for junk when the first such mail comes.
+    doveadm(&stack, &["mailbox", "create", "-u", DESK, "Unwanted"], b"");
+    let mail = report(&mut live, "late marmalade");
+    doveadm(&stack, &["save", "-u", DESK, "-m", "Unwanted"], &mail);
+    until(&mut live, "it is read there", |live| reports_of(live, Who::Mia, "late marmalade") == 1);
+    doveadm(&stack, &["mailbox", "delete", "-u", DESK, "Unwanted"], b"");
+    until(&mut live, "that it is gone is told", |live| {
+        status(live)["alarms"].to_string().contains("Unwanted")
+    });
+    assert_eq!(status(&live)["heart"]["started"], pid, "all by the desk that ran");
+}
+
+#[test]
 fn a_mail_that_is_moved_while_the_desk_is_down_is_found_or_missed_aloud() {
     let Some(stack) = Stack::start() else { return };
     for name in ["Archive", "Elsewhere"] {

@@ -129,6 +129,33 @@ fn a_log_in_that_is_refused_is_shown_at_once_where_it_never_worked() {
 }
 
 #[test]
+fn whoever_measures_or_watches_and_is_not_reached_is_missed() {
+    block_on(async {
+        let mut desk = watched().await;
+        let config = std::fs::read_to_string(desk.at("embargod.toml")).unwrap();
+        let config = config.replace("figures.prom", "nowhere/figures.prom");
+        let (_, beat) = config.split_once("[heartbeat]").unwrap();
+        let gate = desk.at("gate");
+        let command = format!("command = [\"test\", \"-e\", \"{}\"]", gate.display());
+        let closed = format!("\n{command}\nevery_s = 1\n");
+        std::fs::write(desk.at("embargod.toml"), config.replace(beat, &closed)).unwrap();
+        let (code, said) = desk.says(&["check", "--offline"]);
+        assert!(code == 1 && said.contains("there is no folder"), "{said}");
+        desk.run();
+        let both = |desk: &Desk| {
+            let said = desk.says(&["status"]).1;
+            said.contains("the file of [metrics] is not written") && said.contains("is not reached")
+        };
+        assert!(desk.until(SHOWN, both).await.is_some(), "{}", desk.says(&["status"]).1);
+        std::fs::create_dir(desk.at("nowhere")).unwrap();
+        std::fs::write(gate, "").unwrap();
+        let none = |desk: &Desk| desk.says(&["status"]).0 == 0;
+        assert!(desk.until(SHOWN, none).await.is_some(), "{}", desk.says(&["status"]).1);
+        assert!(desk.log().contains("The heartbeat is heard again."), "{}", desk.log());
+    });
+}
+
+#[test]
 fn a_folder_that_is_gone_and_a_server_that_is_silent_are_shown() {
     block_on(async {
         let mut desk = watched().await;

@@ -57,12 +57,6 @@ impl Check {
     }
 
     fn look(&self, path: &Path, config: &Config, now: Moment) -> Result<Vec<Finding>, Fault> {
-        let ok = |place: String, what: String| Finding {
-            place,
-            what,
-            next: String::new(),
-            fatal: false,
-        };
         let settings = &config.sources.settings;
         let people = config.sources.roster.people.len();
         let mut findings = vec![
@@ -75,6 +69,7 @@ impl Check {
         findings.extend(config.warnings.iter().cloned());
         findings.extend(config.notes.iter().cloned());
         findings.extend(expiries(config, now));
+        findings.extend(watchers(config));
         findings.push(
             match config.open_store().and_then(|store| replay(&store, settings.clone())) {
                 Ok((desk, _)) => ok(
@@ -97,6 +92,35 @@ impl Check {
         }
         Ok(findings)
     }
+}
+
+fn ok(place: String, what: String) -> Finding {
+    Finding { place, what, next: String::new(), fatal: false }
+}
+
+/// Who is told how the desk is. Nobody is called: that would say that a desk runs.
+fn watchers(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(file) = &config.metrics {
+        let place = format!("[metrics] {}", file.display());
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        findings.push(match folder.filter(|folder| !folder.is_dir()) {
+            None => ok(place, "figures are written there once a minute".to_owned()),
+            Some(folder) => Finding {
+                place,
+                what: format!("there is no folder {}", folder.display()),
+                next: "make it, or name another file".to_owned(),
+                fatal: true,
+            },
+        });
+    }
+    if let Some(beat) = &config.heartbeat {
+        let every = beat.every.as_secs();
+        let what =
+            format!("called every {every} s while a desk runs and is well; not called by `check`");
+        findings.push(ok("[heartbeat]".to_owned(), what));
+    }
+    findings
 }
 
 /// Keys that expire within ninety days.
@@ -125,25 +149,21 @@ fn servers(config: &Config) -> Result<Vec<Finding>, Fault> {
         .build()
         .at(|| "runtime".to_owned())?;
     let mut findings = Vec::new();
-    let mut add = |what: &str, server: &server::Server, result: Result<(), String>| {
+    let mut add = |what: &str, server: &server::Server, result: Result<(), Fault>| {
         let place = format!("[{what}] {}:{}", server.host, server.port);
         findings.push(match result {
-            Ok(()) => Finding {
-                place,
-                what: "logged in over TLS".into(),
-                next: String::new(),
-                fatal: false,
-            },
-            Err(why) => {
-                let next = format!(
-                    "look at [{what}]: host, port, tls, user, ca_file, and password_file or [oauth]"
-                );
-                Finding { place, what: why, next, fatal: true }
+            Ok(()) => ok(place, "logged in over TLS".to_owned()),
+            Err(fault) if !fault.next.is_empty() => {
+                Finding { place, what: fault.what, next: fault.next, fatal: true }
+            }
+            Err(fault) => {
+                let next = format!("look at [{what}]: host, port, tls, ca_file");
+                Finding { place, what: fault.what, next, fatal: true }
             }
         });
     };
     let result = runtime.block_on(imap::connect(&config.mailbox.server));
-    add("imap", &config.mailbox.server, result.map(drop).map_err(|error| error.to_string()));
+    add("imap", &config.mailbox.server, result.map(drop));
     let mut courier =
         Courier::new(config.smtp.server.clone(), config.sources.settings.address.clone());
     let result = runtime.block_on(async {
@@ -151,6 +171,6 @@ fn servers(config: &Config) -> Result<Vec<Finding>, Fault> {
         courier.close().await;
         result
     });
-    add("smtp", &config.smtp.server, result.map_err(|error| error.to_string()));
+    add("smtp", &config.smtp.server, result);
     Ok(findings)
 }

@@ -47,10 +47,9 @@ impl Init {
         })?;
         let prefix = self.prefix.clone().unwrap_or_else(|| prefix_from(&self.name));
         if !is_prefix(&prefix) {
-            return Err(Fault::new(
-                format!("`{prefix}` is no prefix"),
-                "give one with --prefix: 2 to 12 capital letters or digits",
-            ));
+            let next =
+                "handles begin with it, as in ACME-3F7K: give 2 to 12 capital letters or digits";
+            return Err(Fault::new(format!("`--prefix {prefix}` is no prefix"), next));
         }
         let keys = self.folder.join("keys");
         std::fs::create_dir_all(&self.folder).at(|| self.folder.display().to_string())?;
@@ -119,8 +118,15 @@ impl Init {
     }
 }
 
+/// The first letters of a name; of a name that has too few, a word that fits every desk.
 fn prefix_from(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphabetic).take(4).collect::<String>().to_ascii_uppercase()
+    let mut letters: Vec<char> = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let alphabetic = letters.iter().filter(|c| c.is_ascii_alphabetic()).count();
+    if alphabetic >= 2 {
+        letters.retain(char::is_ascii_alphabetic);
+    }
+    let prefix = letters.into_iter().take(4).collect::<String>().to_ascii_uppercase();
+    if is_prefix(&prefix) { prefix } else { "SEC".to_owned() }
 }
 
 /// The documented sample with this desk's words in it.

@@ -11,7 +11,7 @@ use crate::config;
 use crate::domain::decide::{delivery_table, relay};
 use crate::domain::facts::anchor::{ANCHORS, Anchor};
 use crate::domain::facts::event::Delivery;
-use crate::domain::facts::heart::Heart;
+use crate::domain::facts::heart::{Ailment, Heart};
 use crate::domain::facts::letter::Fate;
 use crate::domain::facts::names::{Digest, Handle, Moment, Span, later};
 use crate::domain::model::desk::Desk;
@@ -79,6 +79,9 @@ struct StatusReport {
     /// Minutes that a desk with one maintainer waits where others ask a second person.
     #[serde(skip_serializing_if = "Option::is_none")]
     alone_minutes: Option<u32>,
+    /// Until when the desk's own key signs and is sealed to; without an end none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_ends: Option<Moment>,
     /// Whether a desk runs.
     runs: bool,
     /// How it was when it last wrote that down.
@@ -135,7 +138,13 @@ impl Status {
         {
             alarms.push(format!("{trouble}; run `embargod key publish`"));
         }
-        alarms.extend(key_alarm(&settings.certificate, now));
+        let key_ends = key_end(&settings.certificate, now);
+        alarms.extend(key_ends.filter(|end| *end < later(now, Span::days(30))).map(|end| {
+            format!(
+                "the desk's own key ends on {}; run `embargod key rotate`",
+                end.format("%Y-%m-%d")
+            )
+        }));
         let report = StatusReport {
             incidents_open: desk.open().count(),
             incidents: desk.incidents.len(),
@@ -144,6 +153,7 @@ impl Status {
             next_due: desk.next_due(),
             counts,
             alone_minutes: settings.alone_minutes,
+            key_ends,
             runs: is_running,
             heart,
             troubles: troubles
@@ -166,18 +176,11 @@ impl Status {
     }
 }
 
-/// Whether the desk's own key ends soon.
-fn key_alarm(certificate: &str, now: Moment) -> Option<String> {
+/// When the desk's own key ends: for signing or for being sealed to.
+fn key_end(certificate: &str, now: Moment) -> Option<Moment> {
     let certificate = Certificate::read(certificate.as_bytes()).ok()?;
     let signs = certificate.signing(now).map_or(Some(now), |key| key.end());
-    let until = signs.into_iter().chain(certificate.facts(now).usable_until(now)).min()?;
-    let soon = later(now, Span::days(30));
-    (until < soon).then(|| {
-        format!(
-            "the desk's own key ends on {}; run `embargod key rotate`",
-            until.format("%Y-%m-%d")
-        )
-    })
+    signs.into_iter().chain(certificate.facts(now).usable_until(now)).min()
 }
 
 /// How long ago something was.
@@ -192,7 +195,7 @@ fn ago(at: Option<Moment>, now: Moment) -> String {
     }
 }
 
-/// How the desk is, in three lines.
+/// How the desk is, in six lines.
 fn desk_lines(report: &StatusReport, now: Moment) -> String {
     let Some(heart) = &report.heart else { return "desk       has never run\n".to_owned() };
     let runs = if report.runs { "runs" } else { "does NOT run" };
@@ -202,8 +205,25 @@ fn desk_lines(report: &StatusReport, now: Moment) -> String {
         .map(|(name, look)| format!("{name} looked at {}", ago(look.ended, now)))
         .collect();
     let folders = if folders.is_empty() { "not looked at".to_owned() } else { folders.join(", ") };
+    let is_down = |ailment: Ailment| heart.down.contains_key(&ailment);
+    let clock = match heart.sure {
+        _ if is_down(Ailment::Clock) => "NOT believed; notices are held".to_owned(),
+        None => "believed".to_owned(),
+        Some(sure) => format!("believed; last sure {}", ago(Some(sure), now)),
+    };
+    let witness = if is_down(Ailment::Witness) || is_down(Ailment::RolledBack) {
+        "does NOT say that the database is the newest"
+    } else if is_down(Ailment::Unwitnessed) {
+        "cannot be written"
+    } else {
+        "says that the database is the newest"
+    };
+    let key = report.key_ends.map_or_else(
+        || "without an end".to_owned(),
+        |end| format!("holds until {}", end.format("%Y-%m-%d")),
+    );
     format!(
-        "desk       {runs}; started {}, last wrote {}, version {}\nmailbox    {folders}; last mail in {}; own mail back {}\nserver     last took a mail {}; {} MiB of disk are left\n",
+        "desk       {runs}; started {}, last wrote {}, version {}\nmailbox    {folders}; last mail in {}; own mail back {}\nserver     last took a mail {}; {} MiB of disk are left\nclock      {clock}\nwitness    {witness}\nkey        {key}\n",
         ago(heart.started, now),
         ago(heart.beat, now),
         heart.version,

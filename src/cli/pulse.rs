@@ -3,17 +3,16 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::time::Instant;
 
-use crate::domain::facts::heart::Heart;
+use crate::domain::facts::heart::{Ailment, Heart};
 use crate::domain::facts::names::Moment;
 use crate::domain::views::health;
 use crate::domain::views::health::Runs;
-use crate::edge::heartbeat::Heartbeat;
+use crate::edge::heartbeat::{Caller, Heartbeat};
 use crate::edge::write_whole;
 use crate::engine::SharedStore;
 use crate::error::Fault;
@@ -22,7 +21,7 @@ use crate::ports::store::Counts;
 /// Tells those around the desk how it is.
 pub(super) struct Pulse {
     metrics: Option<PathBuf>,
-    heartbeat: Option<(SyncSender<()>, Duration)>,
+    heartbeat: Option<(Caller, Duration)>,
     beaten: Option<Instant>,
     /// Of what the figures were last written: nothing is written twice.
     written: Option<(Option<Moment>, usize, bool)>,
@@ -32,8 +31,8 @@ pub(super) struct Pulse {
     heard: Instant,
     /// Whether it was said that a part makes no progress.
     is_stuck: bool,
-    /// Whether it was said that a file cannot be written.
-    failed: bool,
+    /// Why the file could not be written the last time.
+    failed: Option<String>,
 }
 
 impl Pulse {
@@ -53,7 +52,7 @@ impl Pulse {
             silence,
             heard: Instant::now(),
             is_stuck: false,
-            failed: false,
+            failed: None,
         })
     }
 
@@ -62,9 +61,17 @@ impl Pulse {
         self.heard = Instant::now();
     }
 
-    /// How long the loop may sleep, so that systemd hears of it in time.
+    /// How long the loop may sleep, so that those around hear of it in time.
     pub(super) fn sleep_max(&self) -> Option<Duration> {
-        sd_notify::watchdog_enabled().map(|patience| patience / 3)
+        let watchdog = sd_notify::watchdog_enabled().map(|patience| patience / 3);
+        let heartbeat = self.heartbeat.as_ref().map(|(_, every)| *every);
+        watchdog.into_iter().chain(heartbeat).min()
+    }
+
+    /// Whom it could not tell, and why not.
+    pub(super) fn untold(&self) -> [(Ailment, Option<String>); 2] {
+        let unheard = self.heartbeat.as_ref().and_then(|(caller, _)| caller.wrong());
+        [(Ailment::Figures, self.failed.clone()), (Ailment::Heartbeat, unheard)]
     }
 
     /// Tells all of them.
@@ -105,22 +112,21 @@ impl Pulse {
             && self.beaten.is_none_or(|at| at.elapsed() >= *every)
         {
             self.beaten = Some(Instant::now());
-            // One that is still being called is enough.
-            let _ = caller.try_send(());
+            caller.call();
         }
         let state = Some((heart.beat, troubles.len(), is_well));
         if let Some(path) = self.metrics.as_ref().filter(|_| self.written != state) {
             let counts = crate::engine::lock(store).counts();
             let text = counts.map(|counts| metrics(heart, &counts, now));
             let written = text.and_then(|text| write_whole(path, text.as_bytes()));
-            if let (Err(fault), false) = (&written, self.failed) {
+            if let (Err(fault), None) = (&written, &self.failed) {
                 tracing::error!(
                     event = "figures.unwritten",
                     why = fault.what,
                     "The figures cannot be written."
                 );
             }
-            self.failed = written.is_err();
+            self.failed = written.err().map(|fault| fault.what);
             self.written = state;
         }
     }

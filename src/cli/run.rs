@@ -243,6 +243,9 @@ fn serve(
         }
         let now = clock.now();
         pulse.beat(engine.heart(), &store, engine.in_hand_for(), now);
+        for (ailment, why) in pulse.untold() {
+            engine.ail(ailment, why);
+        }
         let pause = if more { Duration::ZERO } else { pause(&engine, now)? };
         let pause = pulse.sleep_max().map_or(pause, |most| pause.min(most));
         let taken = take(&mut engine, woken, pause)?;
@@ -252,7 +255,8 @@ fn serve(
         let least = config.smtp.connections;
         in_hand = taken.settled.saturating_mul(2).clamp(least, least.saturating_mul(16));
         if taken.stop {
-            return stop(&mut engine, woken, config.smtp.stop);
+            let stopped = stop(&mut engine, woken, config.smtp.stop);
+            return stopped.and_then(|()| engine.rest());
         }
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::Spanned;
-use zeroize::Zeroizing;
 
 use crate::config::Reader;
 use crate::edge::https::may_ask;
@@ -123,9 +122,9 @@ impl Reader<'_> {
         host.scopes = part.scopes.unwrap_or(host.scopes);
         self.urls(at, &host);
         let secret =
-            part.client_secret_file.map(|file| self.secret(at, "client_secret_file", &file));
+            part.client_secret_file.map(|file| self.secret_path(at, "client_secret_file", &file));
         let refresh =
-            part.refresh_token_file.map(|file| self.secret(at, "refresh_token_file", &file));
+            part.refresh_token_file.map(|file| self.secret_path(at, "refresh_token_file", &file));
         let Some(id) = part.client_id.filter(|id| !id.is_empty()) else {
             let place = self.key_place(at, "client_id");
             let next = "register an application at your mailbox's host and write its id";
@@ -138,11 +137,10 @@ impl Reader<'_> {
             self.wrong(place, "an application that is let in as itself has a secret", next);
         }
         let ca_file = part.ca_file.as_ref().map(|path| self.full(path));
-        let own = |text: Option<Option<String>>| text.flatten().map(Zeroizing::new);
-        let application = Application { id, secret: own(secret), ca_file };
+        let application = Application { id, secret: secret.flatten(), ca_file };
         Some(Arc::new(Giver::new(match part.grant {
             Grant::ClientCredentials => Source::Application(host, application),
-            Grant::Login => Source::SignedIn(host, application, own(refresh)),
+            Grant::Login => Source::SignedIn(host, application, refresh.flatten()),
         })))
     }
 

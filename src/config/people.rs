@@ -92,7 +92,8 @@ impl Reader<'_> {
                     "`{}` has the role `{role}`, which playbook `{}` does not give by name",
                     person.id, playbook.id
                 );
-                let known: Vec<_> = known.iter().map(|role| role.as_str()).collect();
+                let known = known.iter().map(|role| role.as_str()).chain(["operator"]);
+                let known: Vec<&str> = known.collect();
                 self.wrong(
                     self.path.display().to_string(),
                     what,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
-use zeroize::Zeroizing;
 
 use crate::config::shape::{HeartbeatPart, ImapPart, LimitsPart, SmtpPart, Tls};
 use crate::config::{Reader, Sending, shape};
@@ -14,7 +13,7 @@ use crate::edge::heartbeat::Heartbeat;
 use crate::edge::https::may_ask;
 use crate::edge::imap::{Junk, Mailbox};
 use crate::edge::oauth::Giver;
-use crate::edge::server::{Credential, Server, Tokens};
+use crate::edge::server::{Credential, PasswordFile, Secret, Server};
 
 impl Reader<'_> {
     pub(super) fn limits(&mut self, part: Option<Spanned<LimitsPart>>) -> LimitsPart {
@@ -42,9 +41,10 @@ impl Reader<'_> {
     ) -> Option<Server> {
         let credential = match (password_file, tokens) {
             (Some(file), _) => {
-                Credential::Password(Zeroizing::new(self.secret(section, "password_file", file)?))
+                let path = self.secret_path(section, "password_file", file)?;
+                Credential::Password(Arc::new(PasswordFile(path)))
             }
-            (None, Some(tokens)) => Credential::Token(Arc::clone(tokens) as Arc<dyn Tokens>),
+            (None, Some(tokens)) => Credential::Token(Arc::clone(tokens) as Arc<dyn Secret>),
             (None, None) => {
                 let place = self.place(section);
                 let what = "there is neither a `password_file` here nor an [oauth] section";

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::edge::https::Asker;
@@ -24,15 +25,36 @@ pub struct Heartbeat {
     pub ca_file: Option<PathBuf>,
 }
 
+/// Whoever calls.
+pub struct Caller {
+    call: SyncSender<()>,
+    wrong: Arc<Mutex<Option<String>>>,
+}
+
+impl Caller {
+    /// Calls, and does not wait for it. One that is still being called is enough.
+    pub fn call(&self) {
+        let _ = self.call.try_send(());
+    }
+
+    /// Why the last call came to nothing, if it did.
+    #[must_use]
+    pub fn wrong(&self) -> Option<String> {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl Heartbeat {
     /// Starts whoever calls, on a thread of their own: what hangs there holds up nothing.
     ///
     /// # Errors
     /// When the authorities to trust cannot be read.
-    pub fn caller(&self) -> Result<SyncSender<()>, Fault> {
+    pub fn caller(&self) -> Result<Caller, Fault> {
         let asker = self.url.as_ref().map(|_| Asker::new(self.ca_file.as_deref())).transpose()?;
-        let (send, called) = sync_channel(1);
+        let (call, called) = sync_channel(1);
         let beat = self.clone();
+        let told = Arc::new(Mutex::new(None));
+        let caller = Caller { call, wrong: Arc::clone(&told) };
         std::thread::spawn(move || {
             let mut failed = false;
             while let Ok(()) = called.recv() {
@@ -44,9 +66,13 @@ impl Heartbeat {
                 if let (Some(why), false) = (&wrong, failed) {
                     tracing::warn!(event = "heartbeat.failed", why, "The heartbeat is not heard.");
                 }
+                if wrong.is_none() && failed {
+                    tracing::info!(event = "heartbeat.heard", "The heartbeat is heard again.");
+                }
                 failed = wrong.is_some();
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = wrong;
             }
         });
-        Ok(send)
+        Ok(caller)
     }
 }

@@ -25,7 +25,7 @@ use crate::edge::imap::enter::{Line, log_in};
 use crate::edge::imap::plan::Suspects;
 use crate::edge::imap::wire::{Progress, patient};
 use crate::edge::server::Server;
-use crate::error::{Fault, Setback};
+use crate::error::Fault;
 use crate::ports::store::{Bookmark, Folder, Location, RawMail};
 
 /// The mailbox that is watched.
@@ -136,7 +136,7 @@ pub(super) enum Failed {
     /// It refuses our log-in.
     NotLetIn(String),
     /// The desk could not do its part.
-    Here(String),
+    Here(Fault),
 }
 
 impl Failed {
@@ -149,10 +149,23 @@ impl Failed {
         }
     }
 
-    fn why(&self) -> &str {
+    fn why(&self) -> String {
         match self {
-            Self::Refused(why) | Self::Broken(why) | Self::NotLetIn(why) | Self::Here(why) => why,
+            Self::Refused(why) | Self::Broken(why) | Self::NotLetIn(why) => why.clone(),
+            Self::Here(fault) => fault.line(),
         }
+    }
+}
+
+/// What a server said with its no. The library hands it on as `code: Some(..), info: Some("words")`.
+fn words_of(said: &str) -> String {
+    let info = said.split_once("info: Some(\"").and_then(|(_, rest)| rest.rsplit_once("\")"));
+    let code = said.strip_prefix("code: Some(").and_then(|rest| rest.split_once("), info: "));
+    match (info, code) {
+        (Some((words, _)), _) => words.replace("\\\"", "\"").replace("\\\\", "\\"),
+        (None, Some((code, _))) => code.to_owned(),
+        (None, None) if said.starts_with("code: None") => "no, without a reason".to_owned(),
+        (None, None) => said.to_owned(),
     }
 }
 
@@ -160,7 +173,7 @@ impl From<async_imap::error::Error> for Failed {
     fn from(error: async_imap::error::Error) -> Self {
         use async_imap::error::Error;
         match error {
-            Error::No(why) | Error::Bad(why) => Self::Refused(why),
+            Error::No(why) | Error::Bad(why) => Self::Refused(words_of(&why)),
             Error::Io(error) => Self::from(error),
             Error::ConnectionLost => Self::Broken("the connection was closed".to_owned()),
             // The library quotes what it cannot read, and that may be somebody's report.
@@ -187,10 +200,14 @@ impl From<std::io::Error> for Failed {
 /// Connects and logs in.
 ///
 /// # Errors
-/// What the server or the network said.
-pub async fn connect(server: &Server) -> Result<impl Sized + use<>, Setback> {
+/// What the server or the network said; the next step where it can be told.
+pub async fn connect(server: &Server) -> Result<impl Sized + use<>, Fault> {
     let most = fetch::literal_max(0);
-    log_in(server, most).await.map_err(|failed| Setback(failed.why().to_owned()))
+    log_in(server, most).await.map_err(|failed| match failed {
+        Failed::Refused(why) | Failed::Broken(why) => Fault::new(why, ""),
+        Failed::NotLetIn(why) => Fault::new(why, server.mend()),
+        Failed::Here(fault) => fault,
+    })
 }
 
 /// Watches the mailbox until the task is dropped. What goes wrong is logged and tried again, later
@@ -206,7 +223,7 @@ pub async fn watch(mailbox: Mailbox, way: Way, clock: impl Fn() -> Moment + Send
             Ok(()) => continue,
             Err(failed) => failed,
         };
-        let why = without_addresses(failed.why());
+        let why = without_addresses(&failed.why());
         tracing::warn!(
             event = "mailbox.unreachable",
             why = why.as_str(),
@@ -254,14 +271,9 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let can_idle = capabilities.has_str("IDLE");
         // Without it an expunge would take what people have marked as deleted (RFC 4315).
         let can_clean = capabilities.has_str("UIDPLUS");
-        let others = self.others(&mut line).await?;
-        let names = others.iter().map(|(name, _)| name.clone());
-        let names: Vec<String> =
-            std::iter::once(self.mailbox.folder.clone()).chain(names).collect();
-        self.ask(|told| MailboxAsk::Watches(names, told)).await?;
+        let mut others: Option<Vec<(String, Kind)>> = None;
         let mut all: Option<Instant> = None;
         let mut main: Option<Place> = None;
-        let mut first = true;
         let mut session = Session { can_clean, looks: BTreeMap::new() };
         loop {
             let begun = Instant::now();
@@ -269,8 +281,14 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             if all.is_none_or(|at| at.elapsed() >= self.mailbox.full_look) {
                 // The one that is waited in is selected last.
                 main = None;
-                for (name, kind) in &others {
-                    match self.visit(&mut line, name, *kind, &mut session, first).await {
+                let found = self.others(&mut line, others.as_deref()).await?;
+                if others.as_ref() != Some(&found) {
+                    let names = found.iter().map(|(name, _)| name.clone());
+                    let names = std::iter::once(self.mailbox.folder.clone()).chain(names).collect();
+                    self.ask(|told| MailboxAsk::Watches(names, told)).await?;
+                }
+                for (name, kind) in others.insert(found) {
+                    match self.visit(&mut line, name, *kind, &mut session).await {
                         Ok(_) => looked.push(name.clone()),
                         Err(Failed::Refused(why)) => {
                             missing.push((name.clone(), without_addresses(&why)));
@@ -284,8 +302,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                 Some(place) => self.look_again(&mut line, place, &mut session).await?,
                 None => {
                     let name = &self.mailbox.folder;
-                    let visited =
-                        self.visit(&mut line, name, Kind::Main, &mut session, first).await;
+                    let visited = self.visit(&mut line, name, Kind::Main, &mut session).await;
                     if let Err(Failed::Refused(why)) = &visited {
                         missing.push((name.clone(), without_addresses(why)));
                         self.ask(|told| MailboxAsk::Looked(looked.clone(), missing, told)).await?;
@@ -296,7 +313,6 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             };
             looked.push(place.name.clone());
             main = Some(place);
-            first = false;
             self.ask(|told| MailboxAsk::Looked(looked, missing, told)).await?;
             // What the server told while we were busy it does not tell again once we idle.
             let mut news = false;
@@ -317,7 +333,6 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         name: &str,
         kind: Kind,
         session: &mut Session,
-        first: bool,
     ) -> Result<Place, Failed> {
         let progress = Progress::clone(&line.progress);
         let folder = patient(&progress, "select", line.session.select(name)).await?;
@@ -336,7 +351,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             begin: Begin { not_before: None, is_new: false },
         };
         place.begin = self.begin(line, &place).await?;
-        if first {
+        if !session.looks.contains_key(name) {
             let kind = kind.word();
             tracing::info!(
                 event = "mailbox.watched",
@@ -372,12 +387,21 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     }
 
     /// The folders beside the one that mail comes to.
-    async fn others(&self, line: &mut Line) -> Result<Vec<(String, Kind)>, Failed> {
+    async fn others(
+        &self,
+        line: &mut Line,
+        known: Option<&[(String, Kind)]>,
+    ) -> Result<Vec<(String, Kind)>, Failed> {
         let main = &self.mailbox.folder;
         let junk = match &self.mailbox.junk {
             Junk::None => None,
             Junk::Named(name) => Some(name.clone()),
-            Junk::Find => self.find_junk(line).await?,
+            Junk::Find => {
+                let mut before = known.into_iter().flatten();
+                let before = before.find(|(_, kind)| *kind == Kind::Junk).map(|(name, _)| name);
+                // One that was there and is not any more is missed when it is looked at.
+                self.find_junk(line, known.is_none()).await?.or_else(|| before.cloned())
+            }
         };
         let junk = junk.filter(|name| name != main);
         let others = self.mailbox.others.iter().filter(|name| Some(*name) != junk.as_ref());
@@ -386,7 +410,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     }
 
     /// The folder that the server marks as the one for junk (RFC 6154), or that bears one of the usual names.
-    async fn find_junk(&self, line: &mut Line) -> Result<Option<String>, Failed> {
+    async fn find_junk(&self, line: &mut Line, is_first: bool) -> Result<Option<String>, Failed> {
         let progress = Progress::clone(&line.progress);
         let listed = async {
             let stream = line.session.list(Some(""), Some("*"));
@@ -398,11 +422,13 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         let names = match listed.await {
             Ok(names) => names,
             Err(Failed::Refused(why)) => {
-                tracing::warn!(
-                    event = "mailbox.unlisted",
-                    why = without_addresses(&why),
-                    "The server does not list its folders; none for junk is looked at."
-                );
+                if is_first {
+                    tracing::warn!(
+                        event = "mailbox.unlisted",
+                        why = without_addresses(&why),
+                        "The server does not list its folders; none for junk is looked at."
+                    );
+                }
                 return Ok(None);
             }
             Err(failed) => return Err(failed),
@@ -420,8 +446,9 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
     async fn ask<T>(&self, question: impl FnOnce(Told<T>) -> MailboxAsk) -> Result<T, Failed> {
         let (told, answer) = oneshot::channel();
         (self.way)(question(told));
-        let answer = answer.await.map_err(|_| Failed::Here("the desk is stopping".to_owned()))?;
-        answer.map_err(|fault| Failed::Here(fault.to_string()))
+        let answer = answer.await;
+        let answer = answer.map_err(|_| Failed::Here(Fault::new("the desk is stopping", "")))?;
+        answer.map_err(Failed::Here)
     }
 
     /// Where to begin in this folder: at its present end on the very first run, from the beginning
@@ -658,6 +685,19 @@ fn uid_set(uids: &[u32]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn what_a_server_says_is_told_in_its_words() {
+        for (said, words) in [
+            (r#"code: Some(AuthenticationFailed), info: Some("No \"x\" here")"#, "No \"x\" here"),
+            (r#"code: None, info: Some("[UNAVAILABLE] later")"#, "[UNAVAILABLE] later"),
+            ("code: Some(Alert), info: None", "Alert"),
+            ("code: None, info: None", "no, without a reason"),
+            ("outcome: odd", "outcome: odd"),
+        ] {
+            assert_eq!(super::words_of(said), words);
+        }
+    }
+
     #[test]
     fn what_a_server_says_names_nobody() {
         let said = "log-in: no: user <rita@people.test> is unknown";

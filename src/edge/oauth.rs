@@ -23,7 +23,7 @@ use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::names::Digest;
 use crate::edge::https::Asker;
 use crate::edge::program;
-use crate::edge::server::Tokens;
+use crate::edge::server::{Secret, secret_in};
 use crate::error::Fault;
 
 /// How long a program may take to give a token.
@@ -60,8 +60,8 @@ pub struct Host {
 pub struct Application {
     /// Its id there.
     pub id: String,
-    /// Its secret, if it has one.
-    pub secret: Option<Zeroizing<String>>,
+    /// The file with its secret, if it has one.
+    pub secret: Option<PathBuf>,
     /// Authorities to trust; the system's when none.
     pub ca_file: Option<PathBuf>,
 }
@@ -75,7 +75,7 @@ pub enum Source {
     Application(Host, Application),
     /// Somebody has signed in once, by `embargod login` or elsewhere: the refresh token of the file is
     /// the first.
-    SignedIn(Host, Application, Option<Zeroizing<String>>),
+    SignedIn(Host, Application, Option<PathBuf>),
 }
 
 /// Where what lasts is kept.
@@ -161,6 +161,7 @@ impl Giver {
                 Ok(access(&answer))
             }
             Source::SignedIn(host, application, first) => {
+                let first = held(first.as_ref())?;
                 let refresh = self.refresh_token(host, application, first.as_ref())?;
                 let http = Http::new(application)?;
                 let client = host.client(application)?;
@@ -271,7 +272,7 @@ impl Giver {
         let answer = asked
             .request(&|request| http.ask(request), std::thread::sleep, None)
             .map_err(|error| said(&error))?;
-        self.end(host, application, &answer, first.as_ref())
+        self.end(host, application, &answer, held(first.as_ref())?.as_ref())
     }
 
     /// Takes in the address that a browser shows after somebody agreed, and keeps what lasts.
@@ -291,7 +292,7 @@ impl Giver {
         let client = host.client(application)?.set_redirect_uri(back);
         let asked = client.exchange_code(code).set_pkce_verifier(verifier);
         let answer = asked.request(&|request| http.ask(request)).map_err(|e| said(&e))?;
-        self.end(host, application, &answer, first.as_ref())
+        self.end(host, application, &answer, held(first.as_ref())?.as_ref())
     }
 
     fn end(
@@ -313,8 +314,17 @@ impl Giver {
     }
 }
 
-impl Tokens for Giver {
-    fn token(&self) -> Result<Zeroizing<String>, Fault> {
+impl Secret for Giver {
+    fn mend(&self) -> String {
+        match &self.source {
+            Source::Program(_) => "see that `user` is the mailbox's, and that what token_command says is a token for it that holds",
+            Source::Application(..) => "see that `user` is the mailbox's, and that the application of [oauth] may use it",
+            Source::SignedIn(..) => "see that `user` is whoever signed the desk in; `embargod login` signs it in anew",
+        }
+        .to_owned()
+    }
+
+    fn now(&self) -> Result<Zeroizing<String>, Fault> {
         // Held while it is asked: the others get the same one.
         let mut current = self.current();
         match &*current {
@@ -378,7 +388,7 @@ impl Host {
         let mut client = BasicClient::new(ClientId::new(application.id.clone()))
             .set_auth_type(AuthType::RequestBody);
         if let Some(secret) = &application.secret {
-            client = client.set_client_secret(ClientSecret::new(secret.to_string()));
+            client = client.set_client_secret(ClientSecret::new(secret_in(secret)?.to_string()));
         }
         Ok(client.set_token_uri(url))
     }
@@ -392,6 +402,11 @@ impl Host {
         let parts = [&self.token_url, &application.id, &self.scopes.join(" ")];
         digest(&parts.map(String::as_str).join("\n"))
     }
+}
+
+/// What stands in a file now, where one is named.
+fn held(path: Option<&PathBuf>) -> Result<Option<Zeroizing<String>>, Fault> {
+    path.map(|path| secret_in(path)).transpose()
 }
 
 fn digest(text: &str) -> Digest {
@@ -590,23 +605,19 @@ mod tests {
         let application = Application { id: "app".to_owned(), secret: None, ca_file: None };
         let secret = |text: &str| Some(Zeroizing::new(text.to_owned()));
         let memory = Arc::new(Memory::default());
-        let giver = |first: Option<Zeroizing<String>>| {
-            let source = Source::SignedIn(host("https://a.example/t"), application.clone(), first);
-            let giver = Giver::new(source);
-            giver.keep_in(Arc::clone(&memory) as Arc<dyn Keeps>);
-            giver
-        };
+        let source = Source::SignedIn(host("https://a.example/t"), application.clone(), None);
+        let one = Giver::new(source);
+        one.keep_in(Arc::clone(&memory) as Arc<dyn Keeps>);
         let newest = |giver: &Giver, at: &Host, first: Option<&Zeroizing<String>>| {
             giver.refresh_token(at, &application, first).map(|token| token.to_string())
         };
         let here = host("https://a.example/t");
         let first = secret("one");
-        let one = giver(first.clone());
         assert_eq!(newest(&one, &here, first.as_ref()), Ok("one".to_owned()));
         one.keep(&here, &application, "two", first.as_ref()).unwrap();
         assert_eq!(newest(&one, &here, first.as_ref()), Ok("two".to_owned()), "the newest");
         let other = secret("three");
-        assert_eq!(newest(&giver(other.clone()), &here, other.as_ref()), Ok("three".to_owned()));
+        assert_eq!(newest(&one, &here, other.as_ref()), Ok("three".to_owned()));
         assert_eq!(newest(&one, &here, None), Ok("two".to_owned()));
         let elsewhere = newest(&one, &host("https://b.example/t"), None).unwrap_err();
         assert!(elsewhere.next.contains("embargod login"));

@@ -1,12 +1,12 @@
 //! Where a mail server is, and who we are to it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::error::Fault;
+use crate::error::{Fault, Place as _};
 
 pub mod login;
 
@@ -31,21 +31,71 @@ pub struct Server {
 #[derive(Clone)]
 pub enum Credential {
     /// A password.
-    Password(Zeroizing<String>),
+    Password(Arc<dyn Secret>),
     /// A token that somebody else gives us, and that ends.
-    Token(Arc<dyn Tokens>),
+    Token(Arc<dyn Secret>),
 }
 
-/// Whoever gives tokens. Asked on a thread that may wait.
-pub trait Tokens: Send + Sync {
-    /// One that is good now.
+/// Whoever gives what is shown to a server. Asked on a thread that may wait, before each log-in: what is shown
+/// may have been changed since the last.
+pub trait Secret: Send + Sync {
+    /// What is good now.
     ///
     /// # Errors
     /// Why there is none, and what to do.
-    fn token(&self) -> Result<Zeroizing<String>, Fault>;
+    fn now(&self) -> Result<Zeroizing<String>, Fault>;
 
     /// A server did not take this one, whatever its end was said to be: the next is another.
-    fn refused(&self, token: &str);
+    fn refused(&self, secret: &str);
+
+    /// What to do where a server does not take it.
+    fn mend(&self) -> String;
+}
+
+/// A password in a file, which is read at each log-in: whoever corrects it need not start the desk again.
+pub struct PasswordFile(pub PathBuf);
+
+/// Reads a secret of the operator's from its file.
+///
+/// # Errors
+/// When the file cannot be read, or holds no text.
+pub fn secret_in(path: &Path) -> Result<Zeroizing<String>, Fault> {
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.at(|| path.display().to_string())?;
+    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+impl Secret for PasswordFile {
+    fn now(&self) -> Result<Zeroizing<String>, Fault> {
+        let next = "write the password into that file, readable by the desk's user only";
+        secret_in(&self.0).map_err(|fault| Fault::new(fault.what, next))
+    }
+
+    fn refused(&self, _: &str) {}
+
+    fn mend(&self) -> String {
+        let path = self.0.display();
+        format!(
+            "see that `user` and the password in {path} are what the server knows; a running desk reads the file again at its next try"
+        )
+    }
+}
+
+impl Server {
+    /// What the server is shown now.
+    pub(in crate::edge) async fn secret(&self) -> Result<Zeroizing<String>, Fault> {
+        let (Credential::Password(secret) | Credential::Token(secret)) = &self.credential;
+        let secret = Arc::clone(secret);
+        let asked = tokio::task::spawn_blocking(move || secret.now()).await;
+        asked.map_err(|_| Fault::new("nobody could be asked for what the server is shown", ""))?
+    }
+
+    /// What to do where the server does not let us in.
+    #[must_use]
+    pub fn mend(&self) -> String {
+        let (Credential::Password(secret) | Credential::Token(secret)) = &self.credential;
+        secret.mend()
+    }
 }
 
 impl fmt::Debug for Server {

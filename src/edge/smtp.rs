@@ -20,6 +20,7 @@ use lettre::transport::smtp::commands::{Mail, Rcpt};
 use lettre::transport::smtp::extension::{MailParameter, RcptParameter};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use crate::domain::facts::event::Purpose;
 use crate::domain::facts::names;
@@ -27,7 +28,7 @@ use crate::domain::outgoing::verdict::{Outcome, Stage};
 use crate::edge::server::Server;
 use crate::edge::server::login::{Exchange, STEPS_MAX};
 use crate::edge::smtp::dialogue::{Broken, Dialogue, Reply};
-use crate::error::{Fault, Setback};
+use crate::error::Fault;
 use crate::ports::store::{CALLED_BACK, Outgoing};
 
 /// How long it may take until the server has let us in: whoever waits longer at a server that hangs comes late
@@ -146,6 +147,8 @@ enum Failed {
     Said(Stage, String),
     /// There is no connection, or none any more.
     Broken(String),
+    /// The desk could not do its part.
+    Here(Fault),
 }
 
 impl From<Failed> for Outcome {
@@ -153,6 +156,7 @@ impl From<Failed> for Outcome {
         match failed {
             Failed::Said(stage, said) => Self::Said(stage, said),
             Failed::Broken(why) => Self::Broken(why),
+            Failed::Here(fault) => Self::Broken(fault.line()),
         }
     }
 }
@@ -199,19 +203,23 @@ impl Courier {
     /// Connects and logs in.
     ///
     /// # Errors
-    /// What the server or the network said.
-    pub async fn connect(&mut self) -> Result<(), Setback> {
+    /// What the server or the network said; the next step where it can be told.
+    pub async fn connect(&mut self) -> Result<(), Fault> {
         self.reach().await.map_err(|failed| match failed {
-            Failed::Said(_, why) | Failed::Broken(why) => Setback(why),
+            Failed::Said(Stage::LogIn, why) => Fault::new(why, self.server.mend()),
+            Failed::Said(_, why) | Failed::Broken(why) => Fault::new(why, ""),
+            Failed::Here(fault) => fault,
         })
     }
 
     async fn reach(&mut self) -> Result<(), Failed> {
+        // Whoever gives it may take his time, and that is not the server's.
+        let secret = self.server.secret().await.map_err(Failed::Here)?;
         let silent = |_| Failed::Broken("the mail server did not answer".to_owned());
-        tokio::time::timeout(PATIENCE_HELLO, self.dial()).await.map_err(silent)?
+        tokio::time::timeout(PATIENCE_HELLO, self.dial(secret)).await.map_err(silent)?
     }
 
-    async fn dial(&mut self) -> Result<(), Failed> {
+    async fn dial(&mut self, secret: Zeroizing<String>) -> Result<(), Failed> {
         let hello = format!("EHLO {}\r\n", self.own.domain());
         let mut dialogue = Dialogue::connect(&self.server).await.map_err(Failed::Broken)?;
         wants(Stage::Hello, dialogue.reply().await, |code| code == 220)?;
@@ -223,7 +231,7 @@ impl Courier {
             // What was said in clear counts no more (RFC 3207, 4.2).
             offers = wants(Stage::Hello, dialogue.ask(&hello).await, is_yes)?;
         }
-        self.say_who(&mut dialogue, &ways(&offers)).await?;
+        self.say_who(&mut dialogue, &ways(&offers), secret).await?;
         let offers = wants(Stage::Hello, dialogue.ask(&hello).await, is_yes)?;
         self.offers = Offers::read(&offers);
         self.connection = Some(Standing::new(dialogue, &self.lines));
@@ -232,9 +240,13 @@ impl Courier {
     }
 
     /// Logs in (RFC 4954).
-    async fn say_who(&self, dialogue: &mut Dialogue, ways: &[String]) -> Result<(), Failed> {
-        let here = |fault: Fault| Failed::Broken(fault.to_string());
-        let mut exchange = Exchange::begin(&self.server, ways).await.map_err(here)?;
+    async fn say_who(
+        &self,
+        dialogue: &mut Dialogue,
+        ways: &[String],
+        secret: Zeroizing<String>,
+    ) -> Result<(), Failed> {
+        let mut exchange = Exchange::begin(&self.server, ways, secret).map_err(Failed::Here)?;
         // A first word of nothing is written as such (RFC 4954, 4).
         let first = exchange.first().map(|first| BASE64.encode(first));
         let first = first.map(|first| if first.is_empty() { "=".to_owned() } else { first });
@@ -390,6 +402,7 @@ impl Courier {
             // A server may close a connection that stood idle just when we speak (RFC 5321, 3.8).
             let is_closed = match &failed {
                 Failed::Broken(_) => true,
+                Failed::Here(_) => false,
                 Failed::Said(stage, said) => *stage == Stage::From && said.starts_with("421"),
             };
             if is_new || !is_closed {

@@ -38,7 +38,14 @@ impl Engine {
         let now = self.now();
         self.heart = Heart { version: version.to_owned(), started: Some(now), ..before };
         // What is found out anew at once.
-        for ailment in [Ailment::Server, Ailment::Clock, Ailment::Disk, Ailment::Mailbox] {
+        for ailment in [
+            Ailment::Server,
+            Ailment::Clock,
+            Ailment::Disk,
+            Ailment::Mailbox,
+            Ailment::Figures,
+            Ailment::Heartbeat,
+        ] {
             self.heart.set(ailment, None, now);
         }
         self.heart.not_after(now);
@@ -64,7 +71,7 @@ impl Engine {
     }
 
     /// Something is wrong, or well again. News are written down at once.
-    pub(super) fn ail(&mut self, ailment: Ailment, why: Option<String>) {
+    pub fn ail(&mut self, ailment: Ailment, why: Option<String>) {
         self.ail_since(ailment, why, None);
     }
 
@@ -84,6 +91,15 @@ impl Engine {
     /// From here on a mail to ourselves is sent each day.
     pub fn probes_daily(&mut self) {
         self.probes_daily = true;
+    }
+
+    /// Writes down how the desk is at its end.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn rest(&mut self) -> Result<(), Fault> {
+        self.beat = None;
+        self.write_heart(self.now())
     }
 
     /// Writes down how the desk is, if that has changed or a minute has passed.

@@ -43,6 +43,10 @@ pub enum Ailment {
     Probe,
     /// A mail to ourselves came back and did not open.
     Seal,
+    /// The file for whoever measures cannot be written.
+    Figures,
+    /// Whoever watches over the desk from elsewhere is not reached.
+    Heartbeat,
 }
 
 impl Ailment {
@@ -66,6 +70,8 @@ impl Ailment {
             Self::Clock => "clock",
             Self::Probe => "probe",
             Self::Seal => "seal",
+            Self::Figures => "figures",
+            Self::Heartbeat => "heartbeat",
         }
     }
 }

@@ -71,8 +71,7 @@ const fn row(
     Row { ailment, heading, what, next, shown_s, mail, is_grave }
 }
 
-const CHECK: &str =
-    "`embargod check` says what the server answers. The desk tries again by itself.";
+const CHECK: &str = "`embargod check` says what the server answers and what to change. The desk tries again by itself, and reads the file of the password anew each time.";
 
 const ROWS: &[Row] = &[
     row(
@@ -218,6 +217,24 @@ const ROWS: &[Row] = &[
         0,
         Mail::After(0),
         true,
+    ),
+    row(
+        Ailment::Figures,
+        "The figures are not written",
+        "the file of [metrics] is not written since {since}: {why}",
+        "see that its folder is there and that the desk's user may write in it; whoever measures sees old figures meanwhile",
+        0,
+        Mail::After(10),
+        false,
+    ),
+    row(
+        Ailment::Heartbeat,
+        "The heartbeat is not heard",
+        "whoever [heartbeat] names is not reached since {since}: {why}",
+        "look at `url` and `command` in [heartbeat]; the desk tries again each time",
+        0,
+        Mail::After(10),
+        false,
     ),
 ];
 

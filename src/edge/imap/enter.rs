@@ -6,13 +6,13 @@ use async_imap::imap_proto::{Capability, Response};
 use async_imap::{Authenticator, Client, Session};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use zeroize::Zeroizing;
 
 use crate::edge::imap::Failed;
 use crate::edge::imap::wire::{Guarded, Progress};
 use crate::edge::server::login::{Exchange, STEPS_MAX};
 use crate::edge::server::{Credential, Server};
 use crate::edge::tls;
-use crate::error::Fault;
 
 /// How long it may take until a connection stands.
 const CONNECTS: Duration = Duration::from_secs(25);
@@ -36,14 +36,12 @@ async fn within<T, E: Into<Failed>>(
     }
 }
 
-fn here(fault: Fault) -> Failed {
-    Failed::Here(fault.to_string())
-}
-
 /// Connects and logs in. No literal that is longer than so many bytes will be begun.
 pub(super) async fn log_in(server: &Server, literal_max: u64) -> Result<Line, Failed> {
-    let connector = tls::connector(server.ca_file.as_deref()).map_err(here)?;
-    let name = tls::server_name(&server.host).map_err(here)?;
+    // Before anything is dialled: whoever gives it may take his time, and that is not the server's.
+    let secret = server.secret().await.map_err(Failed::Here)?;
+    let connector = tls::connector(server.ca_file.as_deref()).map_err(Failed::Here)?;
+    let name = tls::server_name(&server.host).map_err(Failed::Here)?;
     let address = (server.host.as_str(), server.port);
     let tcp = within("connecting", TcpStream::connect(address)).await?;
     tcp.set_nodelay(true)?;
@@ -62,7 +60,7 @@ pub(super) async fn log_in(server: &Server, literal_max: u64) -> Result<Line, Fa
     if server.implicit_tls {
         within("greeting", client.read_response()).await?;
     }
-    match tokio::time::timeout(CONNECTS, say_who(server, client)).await {
+    match tokio::time::timeout(CONNECTS, say_who(server, secret, client)).await {
         Ok(Ok(session)) => Ok(Line { session, progress }),
         Ok(Err(failed)) => Err(failed),
         Err(_) => Err(Failed::Broken("log-in: the server did not answer".to_owned())),
@@ -102,6 +100,7 @@ async fn offered(client: &mut Client<Box<dyn Wire>>) -> Result<(Vec<String>, boo
 
 async fn say_who(
     server: &Server,
+    secret: Zeroizing<String>,
     mut client: Client<Box<dyn Wire>>,
 ) -> Result<Session<Box<dyn Wire>>, Failed> {
     let (ways, has_login) = offered(&mut client).await.map_err(|failed| failed.at("log-in"))?;
@@ -110,14 +109,12 @@ async fn say_who(
         failed @ (Failed::Broken(_) | Failed::NotLetIn(_) | Failed::Here(_)) => failed,
     };
     // A server that is older than SASL has a command of its own (RFC 3501, 6.2.3).
-    if let (Credential::Password(password), true, true) =
-        (&server.credential, ways.is_empty(), has_login)
-    {
-        let session = client.login(&server.user, password).await;
+    if matches!(server.credential, Credential::Password(_)) && ways.is_empty() && has_login {
+        let session = client.login(&server.user, &*secret).await;
         // The server's words on a failed login are shown; the password is not among them.
         return session.map_err(|(error, _)| refused(error));
     }
-    let mut exchange = Exchange::begin(server, &ways).await.map_err(here)?;
+    let mut exchange = Exchange::begin(server, &ways, secret).map_err(Failed::Here)?;
     let way = exchange.mechanism().to_owned();
     let talk = Talk { exchange: &mut exchange, steps: 0 };
     match client.authenticate(&way, talk).await {

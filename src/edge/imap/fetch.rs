@@ -190,7 +190,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
                     let how = if is_refused { How::Refused } else { How::Broken };
                     let left = self.with_suspects(place, |suspects| suspects.failed(batch, how));
                     if let Some(uid) = left {
-                        self.leave(place, uid, failed.why()).await?;
+                        self.leave(place, uid, &failed.why()).await?;
                     }
                     if !is_refused {
                         return Err(failed);

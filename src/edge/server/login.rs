@@ -6,7 +6,6 @@
 //! is all that the largest hosts know.
 
 use std::fmt;
-use std::sync::Arc;
 
 use rsasl::callback::{Context, Request, SessionCallback, SessionData};
 use rsasl::config::SASLConfig;
@@ -35,7 +34,7 @@ pub(in crate::edge) struct Exchange {
     session: Session,
     is_over: bool,
     wrong: Option<String>,
-    token: Option<Zeroizing<String>>,
+    secret: Zeroizing<String>,
     credential: Credential,
 }
 
@@ -74,21 +73,18 @@ impl fmt::Debug for Exchange {
 }
 
 impl Exchange {
-    /// Begins with the best of the ways that a server offers; gets a token where one is needed.
+    /// Begins with the best of the ways that a server offers, and what it is shown.
     ///
     /// # Errors
-    /// When it offers none that we know, or there is no token.
-    pub(in crate::edge) async fn begin(server: &Server, offered: &[String]) -> Result<Self, Fault> {
-        let (secret, token, ways) = match &server.credential {
-            Credential::Password(password) => (password.clone(), None, BY_PASSWORD),
-            Credential::Token(tokens) => {
-                let tokens = Arc::clone(tokens);
-                let asked = tokio::task::spawn_blocking(move || tokens.token()).await;
-                let token = asked.map_err(|_| Fault::new("the token was not asked for", ""))??;
-                (token.clone(), Some(token), BY_TOKEN)
-            }
-        };
-        let us = Us { user: server.user.clone(), secret, is_token: token.is_some() };
+    /// When it offers none that we know.
+    pub(in crate::edge) fn begin(
+        server: &Server,
+        offered: &[String],
+        secret: Zeroizing<String>,
+    ) -> Result<Self, Fault> {
+        let is_token = matches!(server.credential, Credential::Token(_));
+        let ways = if is_token { BY_TOKEN } else { BY_PASSWORD };
+        let us = Us { user: server.user.clone(), secret: secret.clone(), is_token };
         let none = |_| {
             let known: Vec<&str> = ways.iter().map(|way| way.mechanism.as_str()).collect();
             Fault::new(
@@ -98,7 +94,7 @@ impl Exchange {
                     if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") },
                     known.join(", ")
                 ),
-                if token.is_some() {
+                if is_token {
                     "this server takes no tokens: give its section a `password_file`"
                 } else {
                     "a server that takes tokens only needs `[oauth]` in place of `password_file`"
@@ -116,7 +112,7 @@ impl Exchange {
             .map_err(|error| Fault::new(format!("log-in: {error}"), ""))?;
         let session = SASLClient::new(config).start_suggested(&names).map_err(none)?;
         let credential = server.credential.clone();
-        Ok(Self { session, is_over: false, wrong: None, token, credential })
+        Ok(Self { session, is_over: false, wrong: None, secret, credential })
     }
 
     /// The name of the way that was taken.
@@ -168,11 +164,10 @@ impl Exchange {
         self.wrong.map_or(Ok(()), Err)
     }
 
-    /// It has not: a token that was good is asked for anew.
+    /// It has not: what was good is asked for anew.
     pub(in crate::edge) fn refused(self) {
-        if let (Credential::Token(tokens), Some(token)) = (&self.credential, &self.token) {
-            tokens.refused(token);
-        }
+        let (Credential::Password(secret) | Credential::Token(secret)) = &self.credential;
+        secret.refused(&self.secret);
     }
 }
 

@@ -223,7 +223,7 @@ fn parse(line: &[u8]) -> Option<(u16, bool, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edge::server::Credential;
+    use crate::edge::server::{Credential, PasswordFile};
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
@@ -299,7 +299,7 @@ mod tests {
             implicit_tls: false,
             ca_file: None,
             user: String::new(),
-            credential: Credential::Password(String::new().into()),
+            credential: Credential::Password(std::sync::Arc::new(PasswordFile("none".into()))),
         };
         let begun = block_on(async {
             dialogue.reply().await.unwrap();
