@@ -345,6 +345,7 @@ fn found(letter: &Letter) -> String {
         Signature::None => "unsigned",
         Signature::Partial => "partial",
         Signature::UnknownKey => "unknown",
+        Signature::Unsupported(_) => "unsupported",
         Signature::Invalid => "invalid",
         Signature::Valid(_) => "valid",
         Signature::Several => "several",

@@ -16,7 +16,7 @@ use common::{World, armor, report, start, subjects};
 use embargod::domain::facts::names::{Handle, Moment, Span};
 use embargod::domain::model::incident::Status;
 use embargod::edge::pgp::{Keyring, generate};
-use embargod::rehearsal::mail::{Draft, Guard, Protected};
+use embargod::rehearsal::mail::{Draft, Guard, Protected, Read};
 use embargod::rehearsal::{Stage, Who};
 
 fn accept(world: &World) -> Draft {
@@ -48,6 +48,40 @@ fn an_unsigned_command_in_a_persons_name_is_told_to_that_person() {
     assert!(
         warned[0].1.protection.is_encrypted() && warned[0].1.text.contains("It is not signed.")
     );
+}
+
+#[test]
+fn a_mail_that_did_not_count_is_told_once_to_whoever_it_was_meant_to_be_of() {
+    let mut world = World::new();
+    let warned = |new: &[(Who, Read)], who: Who| {
+        new.iter().filter(|(to, mail)| *to == who && mail.subject.contains("in your name")).count()
+    };
+    // Talk on an incident without a signature: the team reads it as from somebody, and Mia learns it.
+    let (secret, _) = generate("Mia", &Who::Mia.address(), None, None, start()).unwrap();
+    let stranger = Keyring::open(&[secret], None, [0; 32], world.stage.now()).unwrap();
+    let writes = |world: &mut World, who: Who, id: &str, draft: &Draft| {
+        let (desk, now) = (world.stage.desk(), world.stage.now());
+        let sealed = stranger.seal(desk, &draft.entity(None), now).unwrap();
+        let mail = world.mail(who, id, draft, &Protected::Encrypted(armor(sealed)));
+        world.deliver(mail)
+    };
+    let talk = Draft::answer(&world.report, "I think it is old.");
+    let new = writes(&mut world, Who::Mia, "1@x", &talk);
+    assert_eq!(warned(&new, Who::Mia), 1, "{:?}", subjects(&new));
+    let told = new.iter().find(|(_, mail)| mail.subject.contains("in your name")).unwrap();
+    assert!(told.1.subject.contains("did not count as yours") && told.1.protection.is_encrypted());
+    assert!(
+        told.1.text.contains("by a key that we do not know") && !told.1.text.contains("commands")
+    );
+    let new = writes(&mut world, Who::Mia, "2@x", &talk);
+    assert_eq!(warned(&new, Who::Mia), 0, "once an hour: {:?}", subjects(&new));
+    // A sealed report in a member's name.
+    let new = writes(&mut world, Who::Ann, "3@x", &Draft::sealed("A hole."));
+    assert_eq!(warned(&new, Who::Ann), 1, "{:?}", subjects(&new));
+    // Spam in a forged name is announced to nobody.
+    let spam = Draft { guard: Guard::Plain, ..Draft::sealed("Buy now.") };
+    let new = world.sends(Who::Tom, &spam);
+    assert_eq!(warned(&new, Who::Tom), 0, "{:?}", subjects(&new));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use clap::Args;
 use crate::config;
 use crate::config::{Config, Finding};
 use crate::domain::facts::names::{Moment, Span, later};
+use crate::domain::model::desk::Desk;
 use crate::edge::pgp::Certificate;
 use crate::edge::smtp::Courier;
 use crate::edge::{imap, server};
@@ -70,20 +71,17 @@ impl Check {
         findings.extend(config.notes.iter().cloned());
         findings.extend(expiries(config, now));
         findings.extend(watchers(config));
-        findings.push(
-            match config.open_store().and_then(|store| replay(&store, settings.clone())) {
-                Ok((desk, _)) => ok(
-                    config.store.display().to_string(),
-                    format!("opens; journal of {} records", desk.head.number),
-                ),
-                Err(fault) => Finding {
-                    place: config.store.display().to_string(),
-                    what: fault.what,
-                    next: fault.next,
-                    fatal: true,
-                },
-            },
-        );
+        let place = config.store.display().to_string();
+        match config.open_store().and_then(|store| replay(&store, settings.clone())) {
+            Ok((desk, _)) => {
+                let what = format!("opens; journal of {} records", desk.head.number);
+                findings.push(ok(place, what));
+                findings.push(forms(config, &desk));
+            }
+            Err(Fault { what, next }) => {
+                findings.push(Finding { place, what, next, fatal: true });
+            }
+        }
         if !self.offline {
             if let (Some(giver), Ok(store)) = (&config.oauth, config.open_store()) {
                 giver.keep_in(Arc::new(InStore(Mutex::new(store))));
@@ -121,6 +119,24 @@ fn watchers(config: &Config) -> Vec<Finding> {
         findings.push(ok("[heartbeat]".to_owned(), what));
     }
     findings
+}
+
+/// In which form mails to whom are sealed.
+fn forms(config: &Config, desk: &Desk) -> Finding {
+    let people = config.sources.roster.people.values();
+    let newer = people.filter(|person| {
+        let said = desk.limits.reads_newer(&person.fingerprint).unwrap_or(person.seal_newer);
+        // A key of version 6, whose fingerprint has 32 bytes, knows no other form (RFC 9580, 5.13.2).
+        said || person.fingerprint.as_str().len() == 64
+    });
+    let newer: Vec<&str> = newer.map(|person| person.id.as_str()).collect();
+    let what = match newer.as_slice() {
+        [] => "in v1 (SEIPDv1), which every program reads".to_owned(),
+        some => {
+            format!("in v1 (SEIPDv1), but for {} in v2, where the key says so", some.join(", "))
+        }
+    };
+    ok("mails are sealed".to_owned(), what)
 }
 
 /// Keys that expire within ninety days.

@@ -124,13 +124,29 @@ fn evidence(
         }
     }
     write_private(&folder.join("journal.jsonl"), &lines(records)?)?;
+    // A fingerprint of 32 bytes (RFC 9580, 5.5.4.3).
+    let is_new = |(id, certificate): &&(PersonId, Certificate)| {
+        used.contains(id) && certificate.fingerprint().as_str().len() == 64
+    };
+    let new: BTreeSet<&str> = people.iter().filter(is_new).map(|(id, _)| id.as_str()).collect();
+    let newer = if new.is_empty() {
+        String::new()
+    } else {
+        let who = new.into_iter().collect::<Vec<_>>().join(", ");
+        format!(
+            "GnuPG does not know keys of version 6 (RFC 9580), which {who} signs with. Check those with a\n\
+             program that does, for instance:\n\n  \
+             rsop verify FILE.eml.asc key-WHO-0.asc < FILE.eml\n  \
+             rsop inline-verify key-WHO-0.asc < FILE.eml     # where there is no .asc\n\n"
+        )
+    };
     let text = format!(
         "What happened on {handle}, and the signed mails that ordered it.\n\n\
          To check who ordered what, with GnuPG and nothing else:\n\n  \
          export GNUPGHOME=$(mktemp -d)\n  gpg --import key-*.asc\n  \
          for f in *.eml; do\n    \
          if [ -e $f.asc ]; then gpg --verify $f.asc $f; else gpg --verify $f; fi\n  done\n\n\
-         A signature says who wrote the mail and when; what the desk made of it stands below and, as\n\
+         {newer}A signature says who wrote the mail and when; what the desk made of it stands below and, as\n\
          it was recorded, in journal.jsonl. A mail that ordered something here may be about another\n\
          incident, and its words are then of that one. These files hold what was written: keep them sealed.\n\n{list}"
     );

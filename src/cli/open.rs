@@ -147,6 +147,7 @@ fn signature(signature: &Signature) -> &'static str {
         Signature::None => "none",
         Signature::Partial => "partial",
         Signature::UnknownKey => "unknown_key",
+        Signature::Unsupported(_) => "unsupported",
         Signature::Invalid => "invalid",
         Signature::Valid(_) => "valid",
         Signature::Several => "several",

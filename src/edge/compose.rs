@@ -4,6 +4,8 @@
 //! content-free or public text. What an outsider sees of a sealed mail is two addresses, a date,
 //! an id that says nothing, and a size.
 
+use email_encoding::headers::rfc2047;
+use email_encoding::headers::writer::EmailWriter;
 use lettre::message::header::{
     ContentTransferEncoding, ContentType, HeaderName, HeaderValue, Headers,
 };
@@ -197,13 +199,33 @@ fn attached(attachment: &Attachment) -> Result<SinglePart, Fault> {
     // bytes, so that it arrives as it left.
     let opaque =
         attachment.media.starts_with("message/") || attachment.media.starts_with("multipart/");
-    let media = if opaque { "application/octet-stream" } else { &attachment.media };
-    let kind = ContentType::parse(media)
-        .or_else(|_| ContentType::parse("application/octet-stream"))
+    let octets = "application/octet-stream";
+    let (media, parameters) = if opaque {
+        (octets, "")
+    } else {
+        (attachment.media.as_str(), attachment.parameters.as_str())
+    };
+    // The name as RFC 2231 wants it stands in the disposition; here it is for old programs.
+    let name = old_name(attachment.name.as_str());
+    let kind = ContentType::parse(&format!("{media}{parameters}; name=\"{name}\""))
+        .or_else(|_| ContentType::parse(&format!("{octets}; name=\"{name}\"")))
         .at(|| "composing an attachment".to_owned())?;
     let body = Body::new_with_encoding(attachment.bytes.to_vec(), ContentTransferEncoding::Base64)
         .map_err(|_| Fault::new("an attachment cannot be encoded", ""))?;
     Ok(Attached::new(attachment.name.to_string()).body(body, kind))
+}
+
+/// A name as a parameter that old programs read: encoded as in a subject (RFC 2047), though that is not meant for
+/// parameters.
+fn old_name(name: &str) -> String {
+    let plain = name.replace(['"', '\\'], "_");
+    if plain.is_ascii() {
+        return plain;
+    }
+    let mut out = String::new();
+    let written = rfc2047::encode(&plain, &mut EmailWriter::new(&mut out, 0, 0, false));
+    // Into a string nothing fails.
+    if written.is_ok() { out.replace("\r\n", "") } else { "file".to_owned() }
 }
 
 fn encrypted(
@@ -288,4 +310,62 @@ fn signed(
         .into_bytes(),
     );
     Ok(mail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::mime::Mime;
+
+    /// What a mail with one attachment of this form holds, and how it is written again.
+    fn again(headers: &str) -> (Attachment, String) {
+        let mail = format!(
+            "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n{headers}\r\n\r\nx\r\n--q--\r\n"
+        );
+        let came = Mime::parse(mail.as_bytes()).unwrap().body().attachments.remove(0);
+        let written = attached(&came).unwrap().formatted();
+        (came, String::from_utf8(written).unwrap())
+    }
+
+    #[test]
+    fn an_attachment_arrives_with_its_type_and_its_name() {
+        let long = "a very long name of a file ".repeat(6);
+        for (headers, name) in [
+            (
+                "Content-Type: text/calendar; charset=iso-8859-1; method=REQUEST; name=\"i.ics\"",
+                "i.ics",
+            ),
+            (
+                "Content-Type: text/x-patch\r\nContent-Disposition: attachment; filename=\"a \\\"b\\\".patch\"",
+                "a _b_.patch",
+            ),
+            (
+                "Content-Type: a/b\r\nContent-Disposition: attachment; filename*=utf-8''sch%C3%B6n%20l.pdf",
+                "schön l.pdf",
+            ),
+            (
+                "Content-Type: a/b\r\nContent-Disposition: attachment; filename*0*=utf-8''%E3%83%86%E3%82%B9; filename*1=x.pdf",
+                "テスx.pdf",
+            ),
+            (&format!("Content-Type: a/b; name=\"{long}.tar.gz\""), ".tar.gz"),
+            ("Content-Type: a/b; x=\"; evil\"; name=\"=?utf-8?q?caf=C3=A9.txt?=\"", "café.txt"),
+        ] {
+            let (came, written) = again(headers);
+            assert!(came.name.as_str().ends_with(name), "{headers}: {}", came.name);
+            assert!(came.name.as_str().chars().count() <= 100, "{headers}");
+            assert!(written.contains(" name=\""), "for old programs: {written}");
+            assert!(written.lines().all(|line| line.len() < 200 && line.is_ascii()), "{written}");
+            let (twice, _) = again(written.split_once("\r\n\r\n").unwrap().0);
+            let of = |it: &Attachment| (it.name.clone(), it.media.clone(), it.parameters.clone());
+            assert_eq!(of(&came), of(&twice), "{written}");
+        }
+        let (_, written) =
+            again("Content-Type: text/calendar; method=REQUEST; charset=x; boundary=y");
+        assert!(
+            written.contains("method=\"REQUEST\"; charset=\"x\"") && !written.contains("boundary")
+        );
+        // A type that says of the mail what it is not is not handed on.
+        let (came, _) = again("Content-Type: text/x; protected-headers=v1; hp=cipher");
+        assert_eq!(came.parameters, "");
+    }
 }

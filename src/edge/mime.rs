@@ -387,8 +387,30 @@ impl<'a> Mime<'a> {
             } else {
                 "application/octet-stream".into()
             },
+            parameters: self.parameters(part),
             bytes: Arc::from(self.bytes(part)),
         }
+    }
+
+    /// What a part's type says beside its name, as it may be written again: plain values alone, and none
+    /// that speaks of the mail that the part came in.
+    fn parameters(&self, part: Part) -> String {
+        let kind = self.part(part).and_then(MimeHeaders::content_type);
+        let all = kind.and_then(|kind| kind.attributes()).unwrap_or_default();
+        let is_token = |text: &str| {
+            !text.is_empty()
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
+        };
+        let is_plain = |text: &str| {
+            text.len() <= 100
+                && text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\')
+        };
+        let ours = ["name", "boundary", "hp", "hp-legacy-display", "protected-headers", "protocol"];
+        let known = all.iter().filter(|one| {
+            let is_ours = ours.iter().any(|name| one.name.eq_ignore_ascii_case(name));
+            is_token(&one.name) && is_plain(&one.value) && !is_ours
+        });
+        known.take(8).map(|one| format!("; {}=\"{}\"", one.name, one.value)).collect()
     }
 
     //-------- Headers ----------------------------------------------------------------------------
@@ -728,12 +750,27 @@ fn lenient_base64(raw: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn file_name(name: &str, number: u32) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or("");
-    let name: String = clean_line(last, 100)
+    let name: String = shortened(&clean_line(last, 1_000), 100)
         .chars()
         .map(|c| if c.is_control() || "<>:\"|?*".contains(c) { '_' } else { c })
         .collect();
     let name = name.trim_start_matches(['.', '-', ' ']).trim();
     if name.is_empty() { format!("part-{number}") } else { name.to_owned() }
+}
+
+/// A name of so many letters at most, with the ending that says what it is.
+fn shortened(name: &str, max: usize) -> String {
+    let count = name.chars().count();
+    if count <= max {
+        return name.to_owned();
+    }
+    // `.tar.gz` is one ending.
+    let from = |most: usize| name.rmatch_indices('.').take(most).map(|(at, _)| at).last();
+    let short = |at: &usize| name.get(*at..).is_some_and(|rest| rest.chars().count() <= 16);
+    let ending = from(2).filter(short).or_else(|| from(1).filter(short));
+    let ending = ending.and_then(|at| name.get(at..)).unwrap_or("");
+    let room = max.saturating_sub(ending.chars().count()).saturating_sub(1);
+    format!("{}~{ending}", name.chars().take(room).collect::<String>())
 }
 
 #[cfg(test)]

@@ -107,6 +107,8 @@ impl Engine {
         Ok(Attachment {
             name: Foreign::line(&enclosure.name, enclosure.name.len()),
             media: enclosure.media.clone(),
+            // They stand in the type, as it was frozen.
+            parameters: String::new(),
             bytes: bytes.into(),
             of_other_form: false,
             outside: false,

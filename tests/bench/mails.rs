@@ -160,6 +160,7 @@ impl Bench {
                 outside: false,
                 name: embargod::domain::facts::foreign::Foreign::line("a.bin", 99),
                 media: "application/octet-stream".into(),
+                parameters: String::new(),
                 bytes,
             }]
         } else {

@@ -98,6 +98,7 @@ impl Thunderbird {
             Signature::None
             | Signature::Partial
             | Signature::UnknownKey
+            | Signature::Unsupported(_)
             | Signature::Invalid
             | Signature::Valid(_)
             | Signature::Several => "none",

@@ -1,6 +1,7 @@
 //! What a person's mail program did with a mail, in words, and what to change: the answer to
 //! `/ping`, and the word to somebody in whose name a mail came in.
 
+use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::{Letter, Protection, Signature};
 use crate::domain::facts::names::Handle;
 use crate::domain::facts::refusal::Refusal;
@@ -71,11 +72,18 @@ fn encrypted(letter: &Letter) -> &'static str {
 }
 
 fn signed(letter: &Letter) -> String {
+    if let Signature::Unsupported(kind) = &letter.verdict.signature {
+        let kind = Foreign::line(kind, 60);
+        return format!(
+            "by an algorithm that this desk cannot check ({kind}), which counts as unsigned"
+        );
+    }
     let text = match &letter.verdict.signature {
         Signature::Valid(_) => "yes, and the signature holds",
         Signature::None => "NO",
         Signature::Partial => "a part of it only, which counts as unsigned",
         Signature::UnknownKey => "by a key that we do not have, which counts as unsigned",
+        Signature::Unsupported(_) => "by an algorithm that this desk cannot check",
         Signature::Invalid => "the signature does NOT hold: altered, expired, or not made for us",
         Signature::Several => "by several people, so for nobody",
     };
@@ -85,9 +93,11 @@ fn signed(letter: &Letter) -> String {
 /// Whether the signature is over the root of the mail, or over a part.
 fn covers(letter: &Letter) -> &'static str {
     match &letter.verdict.signature {
-        Signature::Valid(_) | Signature::Invalid | Signature::UnknownKey | Signature::Several => {
-            "yes: text and attachments"
-        }
+        Signature::Valid(_)
+        | Signature::Invalid
+        | Signature::Unsupported(_)
+        | Signature::UnknownKey
+        | Signature::Several => "yes: text and attachments",
         Signature::Partial => "NO: what stands outside it could be anybody's",
         Signature::None => "there is no signature",
     }
@@ -104,6 +114,9 @@ pub fn remedy(letter: &Letter) -> &'static str {
         }
         Signature::UnknownKey => {
             "sign with the key that is pinned for you, or give the operator your present one."
+        }
+        Signature::Unsupported(_) => {
+            "sign with a key of a usual kind (Ed25519, ECDSA or RSA), and give the operator its certificate if it is not the pinned one."
         }
         Signature::Invalid => {
             "look whether your key has expired, and whether something on the way changes your mails."

@@ -257,7 +257,13 @@ impl Enclosed {
             && incident.published().is_none()
         {
             let tlp = tlp(incident, audience);
-            let entry = calendar_entry::of(incident, &work.desk.ref_key, &tlp, work.now);
+            let entry = calendar_entry::of(
+                incident,
+                &work.desk.settings,
+                &work.desk.ref_key,
+                &tlp,
+                work.now,
+            );
             self.attachments.extend(entry);
         }
         self
@@ -268,7 +274,13 @@ impl Enclosed {
     pub fn with_entry_taken_back(mut self, work: &Work<'_>) -> Self {
         if let Some(incident) = &work.incident {
             let key = &work.desk.ref_key;
-            let entry = calendar_entry::cancelled(incident, key, "AMBER+STRICT", work.now);
+            let entry = calendar_entry::cancelled(
+                incident,
+                &work.desk.settings,
+                key,
+                "AMBER+STRICT",
+                work.now,
+            );
             self.attachments.extend(entry);
         }
         self
@@ -283,7 +295,7 @@ fn enclose(work: &mut Work<'_>, attachment: &Attachment) -> Enclosure {
     }
     Enclosure {
         name: attachment.name.to_string(),
-        media: attachment.media.clone(),
+        media: format!("{}{}", attachment.media, attachment.parameters),
         size: u64::try_from(attachment.bytes.len()).unwrap_or(u64::MAX),
         sha256: Digest::of(&attachment.bytes),
         bytes: work.keep(hex),

@@ -222,6 +222,10 @@ fn signature(work: &Work<'_>, letter: &Letter) -> String {
         Signature::UnknownKey => {
             "by a key that we do not have, so it counts as unsigned".to_owned()
         }
+        Signature::Unsupported(kind) => {
+            let kind = Foreign::line(kind, 60);
+            format!("of a kind that this desk cannot check ({kind}), so it counts as unsigned")
+        }
         Signature::Invalid => "does NOT hold, so it counts as unsigned".to_owned(),
         Signature::Several => "of several people, so it speaks for nobody".to_owned(),
     }
@@ -235,6 +239,7 @@ pub fn signature_fault(verdict: &Verdict) -> String {
         Signature::None => "It is not signed.",
         Signature::Partial => "Only a part of it is signed.",
         Signature::UnknownKey => "It is signed by a key that we do not know.",
+        Signature::Unsupported(_) => "Its signature is of a kind that the desk cannot check.",
         Signature::Invalid => "Its signature does not hold.",
         Signature::Several => "It is signed by several people.",
     };

@@ -43,6 +43,8 @@ pub enum Signature {
     Partial,
     /// Signed by a key that we do not have.
     UnknownKey,
+    /// It is of a kind that this desk cannot check, named by its algorithm: neither good nor bad.
+    Unsupported(String),
     /// There is a signature and it does not hold: altered, expired, revoked, weak, or not for us.
     Invalid,
     /// Exactly one certificate's signature holds over the whole root.
@@ -134,6 +136,7 @@ impl Verdict {
             Signature::None
             | Signature::Partial
             | Signature::UnknownKey
+            | Signature::Unsupported(_)
             | Signature::Invalid
             | Signature::Several => None,
         }
@@ -160,6 +163,9 @@ pub struct Attachment {
     pub name: Foreign,
     /// The media type as given, lower case.
     pub media: String,
+    /// Its parameters as they are written behind it, `; method="REQUEST"`: without them a program cannot
+    /// tell an invitation from a note. Empty where there are none.
+    pub parameters: String,
     /// The decoded bytes.
     pub bytes: Arc<[u8]>,
     /// Whether it stands inside an alternative form of the text: an image of the HTML form, or one
@@ -176,6 +182,7 @@ impl Attachment {
         Self {
             name: Foreign::line(name, 100),
             media: "application/octet-stream".to_owned(),
+            parameters: String::new(),
             bytes: Arc::from(bytes),
             of_other_form: false,
             outside: false,

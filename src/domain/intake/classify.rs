@@ -15,7 +15,7 @@ use crate::domain::decide::letters::{join, note};
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Author, Event, Opening, Purpose, Recipient, ReporterKey};
-use crate::domain::facts::letter::{Attachment, DeliveryReport, Fate, Letter};
+use crate::domain::facts::letter::{Attachment, DeliveryReport, Fate, Letter, Signature};
 use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, Span, later};
 use crate::domain::facts::outer_view::{KeyRank, Shape};
 use crate::domain::facts::refusal::Refusal;
@@ -384,18 +384,25 @@ fn is_a_heap(work: &Work<'_>) -> bool {
     })
 }
 
-/// Tells a pinned person, sealed, that a mail with commands came in under their address and
-/// without their signature. At most once an hour, so that nobody can flood them with it.
+/// Tells a pinned person, sealed, that a mail came in under their address and does not count as theirs, where
+/// it was meant to: it holds commands, belongs to an incident, or OpenPGP has to do with it. Spam in a forged
+/// name is none of these. At most once an hour, so that nobody can flood them with it.
 fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter, place: &Binding<'_>) {
     let lines = &place.parsed.lines;
-    if lines.is_empty() {
+    let on_incident = work.incident.is_some();
+    let is_meant = !lines.is_empty()
+        || on_incident
+        || letter.outer.openpgp.is_some()
+        || letter.verdict.signature != Signature::None;
+    // With a reporter's reference it counts as the reporter's.
+    if !is_meant || (lines.is_empty() && place.by_reporter) {
         return;
     }
     let desk = work.desk;
     let Some(person) = letter.author().and_then(|author| desk.roster.by_address(author)) else {
         return;
     };
-    if !person.is_maintainer() || place.speaker.is_some_and(|signer| signer.id == person.id) {
+    if place.speaker.is_some_and(|signer| signer.id == person.id) {
         return;
     }
     // What is asked about is told apart from what comes unasked, so that neither hides the other.
@@ -407,7 +414,17 @@ fn warn_if_in_a_persons_name(work: &mut Work<'_>, letter: &Letter, place: &Bindi
     work.add_to_desk(Event::Warned { person: person.id.clone(), ping });
     let refusal =
         Refusal::new("", relay::signature_fault(&letter.verdict), diagnosis::remedy(letter));
+    let (heading, holds, became) = match (lines.is_empty(), on_incident) {
+        (false, _) => ("was not obeyed", " and holds commands", "Nothing of it was carried out."),
+        (true, true) => {
+            ("did not count as yours", "", "The team reads it as from somebody unproven.")
+        }
+        (true, false) => ("did not count as yours", "", "It was taken for a stranger's report."),
+    };
     let facts = json!({
+        "heading": heading,
+        "holds": holds,
+        "became": became,
         "received": work.say(letter.received),
         "why": refusal.why,
         "program": texts::wrapped(&diagnosis::tell(letter, None, None, Some(&refusal))),

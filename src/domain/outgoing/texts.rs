@@ -521,7 +521,7 @@ fn open_places(facts: &impl Serialize) -> Value {
 fn sealed_sample() -> Value {
     const WORDS: &str = "desk address handle subject received from protection signature answer_by \
         ref text summary journal_hash reason why next pinned heading title notice by moment audience \
-        body program line what nonce until left_out name member outside opened_with";
+        body program line what nonce until left_out name member outside opened_with holds became";
     const LISTS: &str = "notes told parts understood lines";
     const NUMBERS: &str = "count journal_number number recipients approvals";
     let mut all = serde_json::Map::new();

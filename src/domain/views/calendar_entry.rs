@@ -7,6 +7,7 @@ use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Digest, Moment, Span, later};
+use crate::domain::facts::settings::Settings;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::roster::RefKey;
 
@@ -27,18 +28,31 @@ pub fn sequence(incident: &Incident) -> u32 {
 /// The entry for the present T. Its id is the same for every recipient and every date of an incident,
 /// and says nothing to whoever finds it in a calendar.
 #[must_use]
-pub fn of(incident: &Incident, key: &RefKey, tlp: &str, now: Moment) -> Option<Attachment> {
-    entry(incident, key, tlp, now, false)
+pub fn of(
+    incident: &Incident,
+    settings: &Settings,
+    key: &RefKey,
+    tlp: &str,
+    now: Moment,
+) -> Option<Attachment> {
+    entry(incident, settings, key, tlp, now, false)
 }
 
 /// The entry taken back: the day will not come.
 #[must_use]
-pub fn cancelled(incident: &Incident, key: &RefKey, tlp: &str, now: Moment) -> Option<Attachment> {
-    entry(incident, key, tlp, now, true)
+pub fn cancelled(
+    incident: &Incident,
+    settings: &Settings,
+    key: &RefKey,
+    tlp: &str,
+    now: Moment,
+) -> Option<Attachment> {
+    entry(incident, settings, key, tlp, now, true)
 }
 
 fn entry(
     incident: &Incident,
+    settings: &Settings,
     key: &RefKey,
     tlp: &str,
     now: Moment,
@@ -57,6 +71,8 @@ fn entry(
         .summary(&format!("[TLP:{tlp}] {}", incident.handle))
         .starts(t)
         .ends(later(t, Span::minutes(15)))
+        // Whoever publishes an entry says who they are (RFC 5546, 3.2.1 and 3.2.5).
+        .add_property("ORGANIZER", format!("mailto:{}", settings.address))
         .add_property("SEQUENCE", number.to_string())
         .add_property("STATUS", status)
         .add_property("CLASS", "CONFIDENTIAL");
@@ -67,7 +83,8 @@ fn entry(
     calendar.push(event.done());
     Some(Attachment {
         name: Foreign::line(NAME, NAME.len()),
-        media: format!("text/calendar; charset=utf-8; method={method}"),
+        media: "text/calendar".to_owned(),
+        parameters: format!("; charset=utf-8; method={method}"),
         bytes: calendar.to_string().into_bytes().into(),
         of_other_form: false,
         outside: false,

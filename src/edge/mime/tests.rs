@@ -18,6 +18,7 @@ fn file_names_are_names_and_nothing_else() {
         ("-rf", "rf"),
         ("", "part-7"),
         ("a\u{202e}gpj.exe", "agpj.exe"),
+        (&format!("{}.tar.gz", "x".repeat(300)), &format!("{}~.tar.gz", "x".repeat(92))),
     ] {
         assert_eq!(file_name(given, 7), safe);
     }

@@ -11,7 +11,7 @@ use openpgp::parse::stream::{
 };
 use openpgp::parse::{PacketParserBuilder, PacketParserResult, Parse};
 use openpgp::policy::Policy as _;
-use openpgp::types::SymmetricAlgorithm;
+use openpgp::types::{PublicKeyAlgorithm, SymmetricAlgorithm};
 use openpgp::{Cert, KeyHandle, Packet};
 use sequoia_openpgp as openpgp;
 
@@ -108,6 +108,7 @@ impl<'a> Helper<'a> {
     fn judge(&mut self, results: Vec<VerificationResult<'_>>) {
         let mut good: Vec<(Signed, Cert, SignaturePacket)> = Vec::new();
         let (mut unknown, mut invalid) = (false, false);
+        let mut unsupported = None;
         for result in results {
             match result {
                 Ok(GoodChecksum { sig, ka, .. }) => {
@@ -124,8 +125,11 @@ impl<'a> Helper<'a> {
                         None => invalid = true,
                     }
                 }
-                Err(VerificationError::MissingKey { .. }) => unknown = true,
-                Err(_) => invalid = true,
+                Err(error) => match (kind_not_known(&error), error) {
+                    (Some(kind), _) => unsupported = Some(kind),
+                    (None, VerificationError::MissingKey { .. }) => unknown = true,
+                    (None, _) => invalid = true,
+                },
             }
         }
         // Of several signers exactly one pinned person may speak; among strangers nobody does. Two
@@ -151,8 +155,11 @@ impl<'a> Helper<'a> {
             }
             None if good.len() > 1 => Signature::Several,
             None if invalid => Signature::Invalid,
-            None if unknown => Signature::UnknownKey,
-            None => Signature::None,
+            None => match unsupported {
+                Some(kind) => Signature::Unsupported(kind),
+                None if unknown => Signature::UnknownKey,
+                None => Signature::None,
+            },
         };
     }
 
@@ -423,6 +430,26 @@ pub fn verify_inline(
     Some((content, signature, signer))
 }
 
+/// The algorithm of a signature that cannot be checked here, whoever made it: a key of the future says nothing
+/// bad of its mail.
+fn kind_not_known(error: &VerificationError<'_>) -> Option<String> {
+    let kind = match error {
+        VerificationError::MissingKey { sig }
+        | VerificationError::UnboundKey { sig, .. }
+        | VerificationError::BadKey { sig, .. }
+        | VerificationError::BadSignature { sig, .. }
+        | VerificationError::MalformedSignature { sig, .. } => sig.pk_algo(),
+        // What the library does not take apart (RFC 9580, 5.2.3: version, type, algorithm).
+        VerificationError::UnknownSignature { sig } => match sig.body() {
+            [4 | 6, _, kind, ..] => PublicKeyAlgorithm::from(*kind),
+            [version, ..] => return Some(format!("a signature of version {version}")),
+            [] => return None,
+        },
+        _ => return None,
+    };
+    (!kind.is_supported()).then(|| kind.to_string())
+}
+
 fn finish(done: bool, helper: Helper<'_>) -> (Signature, Option<Certificate>) {
     match (done, helper.signature) {
         // A signature that did not verify leaves an error behind; it says what it was.
@@ -438,6 +465,15 @@ pub const LIMITS: Limits = Limits { content_max: 64 * 1024 * 1024, ratio_max: 20
 mod tests {
     use super::*;
     use crate::edge::pgp::{Directory, generate};
+
+    /// Where the body of the first packet begins.
+    fn framed_at(packet: &[u8]) -> usize {
+        match packet[1] {
+            0..=191 => 2,
+            192..=223 => 3,
+            _ => 6,
+        }
+    }
 
     /// What a sender's program made of somebody else's key closes nothing that is for us.
     #[test]
@@ -466,6 +502,24 @@ mod tests {
         ] {
             let message = [foreign, &binary].concat();
             assert_eq!(opens(&message), Ok(b"It overflows.".to_vec()), "{foreign:?}");
+        }
+        // A signature of a kind that is not known here, of somebody pinned or of a stranger.
+        let armored = rita.sign(b"It overflows.", at).unwrap();
+        let mut signature = Vec::new();
+        let mut reader = openpgp::armor::Reader::from_bytes(&armored, None);
+        reader.read_to_end(&mut signature).unwrap();
+        let body = framed_at(&signature);
+        let mut pinned = Directory::default();
+        pinned.pin(rita.certificate(), "rita");
+        let is = |known: &Directory, signature: &[u8]| {
+            verify_detached(None, known, &[], b"It overflows.", signature, at).0
+        };
+        assert!(matches!(is(&pinned, &signature), Signature::Valid(_)));
+        signature[body.saturating_add(2)] = 99;
+        for known in [&known, &pinned] {
+            let signature = is(known, &signature);
+            let named = matches!(&signature, Signature::Unsupported(kind) if kind.contains("99"));
+            assert!(named, "{signature:?}");
         }
         // Damage elsewhere stays damage.
         let last = binary.len().saturating_sub(3);
