@@ -23,7 +23,7 @@ use crate::domain::process::{calendar, playbook};
 use crate::edge::heartbeat::Heartbeat;
 use crate::edge::imap::Mailbox;
 use crate::edge::oauth::Giver;
-use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
+use crate::edge::pgp::{Certificate, Keyring, Passphrase, mend_key, secret_fingerprint};
 use crate::edge::server::{Server, secret_in};
 use crate::edge::sqlite::Sqlite;
 use crate::engine::Sources;
@@ -348,8 +348,7 @@ impl Reader<'_> {
             self.findings.push(Finding {
                 place,
                 what: format!("{}: the key of `{}`: {why}", path.display(), part.id),
-                next: "ask them for their present certificate; until then what is for them is withheld"
-                    .to_owned(),
+                next: format!("{}; until then what is for them is withheld", mend_key(&why)),
                 fatal: false,
             });
         }
@@ -493,11 +492,12 @@ impl Reader<'_> {
         drop(loaded);
         let address = self.address(desk_at, &desk.address);
         let zone = parse_zone(desk.zone.as_deref().unwrap_or("UTC")).ok();
-        let has_oauth = file.oauth.is_some();
-        let oauth = file.oauth.and_then(|part| self.oauth(part));
-        if has_oauth && oauth.is_none() {
-            return None;
-        }
+        let oauth = match file.oauth {
+            Some(part) => Some(self.oauth(part)?),
+            None => None,
+        };
+        let verdicts_of = file.imap.get_ref().verdicts_of.clone();
+        let spam_header = self.spam_header(&file.imap);
         let mailbox = self.mailbox(file.imap, oauth.as_ref());
         let smtp = self.sending(file.smtp, oauth.as_ref());
         let heartbeat = file.heartbeat.map(|part| self.heartbeat(part));
@@ -520,6 +520,10 @@ impl Reader<'_> {
             plain_per_hour: limits.plain_per_hour,
             encrypted_per_hour: limits.encrypted_per_hour,
             acknowledgements_per_hour: limits.acknowledgements_per_hour,
+            plain_per_day: limits.plain_per_day,
+            quiet_days: limits.quiet_days,
+            verdicts_of,
+            spam_header,
             alone_minutes: desk.alone.then_some(desk.alone_minutes),
         };
         Some(Config {

@@ -120,7 +120,7 @@ fn blank(world: &World) -> Letter {
     let (secret, _) = generate("Desk", "security@desk.test", None, None, world.now).unwrap();
     let keyring = Keyring::open(&[secret], None, [0; 32], world.now).unwrap();
     let known = Directory::default();
-    let opener = Opener { keyring: &keyring, known: &known, address: None, limits: LIMITS };
+    let opener = Opener { keyring: &keyring, known: &known, settings: None, limits: LIMITS };
     let (received, arrived) = (world.now, world.now);
     let bytes = b"From: x@people.test\r\nMessage-ID: <m@people.test>\r\n\r\nx\r\n".to_vec();
     let mut letter =

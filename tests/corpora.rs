@@ -82,7 +82,7 @@ impl Keys {
         // After all signatures, before any of the keys expires; and the same in every run.
         let at: Moment = "2026-09-01T00:00:00Z".parse().unwrap();
         let opener =
-            Opener { keyring: &self.keyring, known: &self.known, address: None, limits: LIMITS };
+            Opener { keyring: &self.keyring, known: &self.known, settings: None, limits: LIMITS };
         opener.open(&RawMail { bytes, received: at, arrived: at, oversize: false, junk: false })
     }
 

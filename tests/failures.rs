@@ -93,6 +93,8 @@ fn l12_what_outsiders_get_is_a_closed_set() {
     }
     for mail in odd {
         world.stage.deliver(&Who::Paul.address(), mail).unwrap();
+        // An address gets three answers a day.
+        world.stage.pass(Span::hours(9)).unwrap();
     }
     world.stage.pass(Span::hours(30)).unwrap();
     let mails = world.stage.mailbox(Who::Paul).unwrap();
@@ -187,7 +189,7 @@ fn l22_a_ciphertext_inside_a_larger_mail_is_read_back_to_nobody() {
         };
         let mail = world.mail(Who::Paul, &format!("{n}@thief"), &draft, &protected);
         world.stage.deliver(&Who::Paul.address(), mail).unwrap();
-        world.stage.pass(Span::seconds(10)).unwrap();
+        world.stage.pass(Span::hours(9)).unwrap();
     }
     let ritas = world.stage.mailbox(Who::Rita).unwrap();
     let pauls = world.stage.mailbox(Who::Paul).unwrap();

@@ -14,9 +14,11 @@ mod common;
 #[path = "common/shapes.rs"]
 mod shapes;
 
+use base64::Engine as _;
 use common::{World, armor, encrypt_only, subjects};
 use embargod::domain::facts::names::{Moment, Span};
-use embargod::rehearsal::mail::{Draft, Read};
+use embargod::edge::pgp::{Certificate, Keyring, generate};
+use embargod::rehearsal::mail::{Draft, Protected, Read};
 use embargod::rehearsal::{DESK, Stage as _, Who};
 use shapes::{Sealed, pgp_mime, shapes};
 
@@ -62,7 +64,8 @@ fn every_form_that_people_send_is_read_or_named() {
     let count = all_shapes(&world, 0).len();
     for n in 0..count {
         let (name, body, opens) = all_shapes(&world, n).swap_remove(n);
-        world.stage.pass(Span::hours(1)).unwrap();
+        // An address gets three answers a day.
+        world.stage.pass(Span::hours(9)).unwrap();
         let mail = from_paul(&world, &format!("shape{n}"), &body);
         let new = arrives(&mut world, mail);
         let team: Vec<&Read> =
@@ -144,7 +147,36 @@ struct Seen {
     sealed: bool,
     after: i64,
     size: usize,
-    hints: Vec<String>,
+    /// Of a mail in clear every word, but for what names it.
+    words: String,
+    #[allow(clippy::struct_field_names, reason = "what is asked with")]
+    reference: Reference,
+}
+
+/// The line by which a mail is answered; each has another.
+#[derive(Debug)]
+struct Reference(Option<String>);
+
+impl PartialEq for Reference {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_some() == other.0.is_some()
+    }
+}
+
+/// A text without what differs between any two mails.
+fn bare(text: &str) -> String {
+    let text = text.replace("=\n", "").replace("=\r\n", "");
+    let is_name = |word: &str| {
+        let is_of_key = word.len() == 4 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        is_of_key
+            || word.contains("DEMO-")
+            || word.contains("Ref:")
+            || word.len() > 30
+            || word.contains(':')
+    };
+    let (_, body) = text.split_once("Your mail to").unwrap_or(("", &text));
+    let body = body.split("-----BEGIN PGP SIGNATURE").next().unwrap_or_default();
+    body.split_whitespace().filter(|word| !is_name(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// All that leaves to outsiders for a mail, within a day.
@@ -189,16 +221,17 @@ fn collect(world: &World, known: &mut Vec<std::path::PathBuf>, began: Moment, al
         let text = std::fs::read_to_string(&path).unwrap();
         let subject = text.lines().find(|line| line.starts_with("Subject:")).unwrap();
         let subject = subject.split_once(']').map_or(subject, |(_, rest)| rest).to_owned();
-        let words =
-            ["none of the keys", "we open nothing", "more than one", "password", "cannot encrypt"];
+        let sealed = text.contains("multipart/encrypted");
+        let line = text.lines().find(|line| line.starts_with("Ref:")).map(|line| line.to_owned());
         all.push(Seen {
             to,
             subject,
-            sealed: text.contains("multipart/encrypted"),
+            sealed,
             after: (world.stage.now() - began).num_seconds(),
             // Classes of a kilobyte: names and hashes are of one length, and folding differs.
             size: text.len() / 1_024,
-            hints: words.iter().filter(|w| text.contains(**w)).map(|w| (*w).to_owned()).collect(),
+            words: if sealed { String::new() } else { bare(&text) },
+            reference: Reference(line),
         });
     }
 }
@@ -316,8 +349,12 @@ fn whether_it_opened_shows_in_nothing_that_leaves() {
         }),
     ];
     for (name, make) in pairs {
-        let got = same_for_the_thief(name, &Who::Paul.address(), make);
-        assert!(!got.is_empty(), "{name}: nobody was answered");
+        for (with_key, sealed) in [(false, false), (true, true)] {
+            let got = same_for_the_thief(name, &Who::Paul.address(), with_key, make);
+            let first = got.iter().find(|mail| mail.to == "paul");
+            let first = first.unwrap_or_else(|| panic!("{name}: nobody was answered"));
+            assert_eq!(first.sealed, sealed, "{name}: {got:?}");
+        }
     }
     // The thief names somebody else as the writer, and their own address in the envelope alone.
     let forged: [(&str, Who, Make); 3] = [
@@ -336,7 +373,7 @@ fn whether_it_opened_shows_in_nothing_that_leaves() {
         }),
     ];
     for (name, from, make) in forged {
-        same_for_the_thief(name, &from.address(), make);
+        same_for_the_thief(name, &from.address(), false, make);
     }
     // In clear both addresses hear of it; that is no secret of ours.
     let mut world = World::new();
@@ -355,21 +392,51 @@ fn whether_it_opened_shows_in_nothing_that_leaves() {
 
 type Make = fn(&World) -> (String, fn(&str) -> String);
 
-/// Mails one in as it is and one damaged, to two desks; what the thief gets from both is equal.
-fn same_for_the_thief(name: &str, from: &str, make: Make) -> Vec<Seen> {
-    let (mut one, mut other) = (World::new(), World::new());
-    let forged = |mail: Vec<u8>| {
-        let mail = String::from_utf8(mail).unwrap();
-        mail.replacen(&Who::Paul.address(), from, 1).into_bytes()
+/// A key of the thief's own, made for this, that no desk has seen.
+fn thiefs_key() -> &'static str {
+    static KEY: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    KEY.get_or_init(|| {
+        let (secret, _) =
+            generate("Paul", &Who::Paul.address(), None, None, common::start()).unwrap();
+        Certificate::read(&secret).unwrap().armored()
+    })
+}
+
+/// Mails one in as it is and one damaged, to two desks; what anybody outside gets from both is equal, also where
+/// the thief asks on with what they were given.
+fn same_for_the_thief(name: &str, from: &str, with_key: bool, make: Make) -> Vec<Seen> {
+    let plays = |spoil: bool| {
+        let mut world = World::new();
+        let (armor, wrap) = make(&world);
+        let body = wrap(&if spoil { damaged(&armor) } else { armor });
+        let body = if with_key {
+            let key = thiefs_key().replace('\n', "\r\n");
+            format!(
+                "Content-Type: multipart/mixed; boundary=k\r\n\r\n--k\r\n{body}\r\n--k\r\n\
+                 Content-Type: application/pgp-keys\r\n\r\n{key}\r\n--k--\r\n"
+            )
+        } else {
+            body
+        };
+        let mail = String::from_utf8(from_paul(&world, "thief", &body)).unwrap();
+        let mut all = seen(&mut world, mail.replacen(&Who::Paul.address(), from, 1).into_bytes());
+        let reference =
+            all.iter().find_map(|mail| mail.reference.0.clone().filter(|_| mail.to == "paul"));
+        for (n, word) in ["/status", "And one thing more."].into_iter().enumerate() {
+            let Some(reference) = &reference else { continue };
+            let body = format!("Content-Type: text/plain\r\n\r\n{word}\r\n\r\n> {reference}\r\n");
+            let asks = from_paul(&world, &format!("asks{n}"), &body);
+            all.extend(seen(&mut world, asks));
+        }
+        all
     };
-    let (good, wrap) = make(&one);
-    let good = forged(from_paul(&one, "thief", &wrap(&good)));
-    let (bad, wrap) = make(&other);
-    let bad = forged(from_paul(&other, "thief", &wrap(&damaged(&bad))));
-    let thief =
-        |all: Vec<Seen>| -> Vec<Seen> { all.into_iter().filter(|m| m.to == "paul").collect() };
-    let (opened, closed) = (thief(seen(&mut one, good)), thief(seen(&mut other, bad)));
-    assert_eq!(opened, closed, "{name}");
+    // What a word does is seen by whom it concerns.
+    let does = name.contains("command") || name.contains("question") || from == Who::Rita.address();
+    let outsiders = |all: Vec<Seen>| -> Vec<Seen> {
+        all.into_iter().filter(|mail| mail.to == "paul" || !does).collect()
+    };
+    let (opened, closed) = (outsiders(plays(false)), outsiders(plays(true)));
+    assert_eq!(opened, closed, "{name}, with a key: {with_key}");
     opened
 }
 
@@ -389,4 +456,92 @@ fn what_comes_out_of_a_file_is_called_by_a_name_and_no_path() {
     let names: Vec<&str> = report.attachments.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["keys.pdf"]);
     assert_eq!(report.attachments[0].1, b"%PDF-1.4");
+}
+
+fn told(world: &mut World, id: &str, body: &str) -> String {
+    world.stage.pass(Span::hours(9)).unwrap();
+    let mail = from_paul(world, id, body);
+    let new = arrives(world, mail);
+    let (_, report) = new.iter().find(|(who, _)| *who == Who::Mia).unwrap();
+    report.text.clone()
+}
+
+/// What only speaks of ciphertext is text, and is shown whole; what is ciphertext in a form that is not read is
+/// never called readable.
+#[test]
+fn a_word_about_ciphertext_is_text_and_ciphertext_is_never_called_clear() {
+    let mut world = World::new();
+    for (n, talk) in [
+        "It prints\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nand then stops.\r\n\r\nSteps: quince.\r\n",
+        "It prints -----BEGIN PGP MESSAGE----- in the middle.\r\n\r\nSteps: quince.\r\n",
+        "-----BEGIN PGP MESSAGE-----\r\n\r\nnot one\r\n-----END PGP MESSAGE-----\r\nSteps: quince.\r\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = format!("Content-Type: text/plain\r\n\r\n{talk}");
+        let text = told(&mut world, &format!("talk{n}"), &body);
+        assert!(text.contains("Steps: quince.") && text.contains("NOT encrypted"), "{text}");
+    }
+    let sealed = encrypt_only(world.stage.desk(), CANARY.as_bytes());
+    let wide: Vec<u8> = sealed.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let wide = base64::engine::general_purpose::STANDARD.encode(wide);
+    let crlf = sealed.replace('\n', "\r\n");
+    for (n, body) in [
+        format!("Content-Type: text/plain; charset=utf-16le\r\nContent-Transfer-Encoding: base64\r\n\r\n{wide}\r\n"),
+        format!("Content-Type: text/markdown\r\n\r\nHere it is:\r\n\r\n{crlf}\r\n"),
+        format!(
+            "Content-Type: text/html\r\n\r\n<p>Hi</p><!-- {} -->\r\n",
+            crlf.replace("PGP MESSAGE", "PGP&nbsp;MESSAGE")
+        ),
+        format!("Content-Type: multipart/mixed; boundary=m\r\n\r\n{crlf}\r\n--m\r\nContent-Type: text/plain\r\n\r\nHi\r\n--m--\r\n"),
+        "Content-Type: application/octet-stream; name=smime.p7m\r\n\r\nx\r\n".to_owned(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let text = told(&mut world, &format!("odd{n}"), &body);
+        assert!(!text.contains("NOT encrypted"), "{body}\n{text}");
+    }
+    // A file that is called what PGP/MIME needs is a file.
+    let file = encrypt_only(world.stage.desk(), b"%PDF-1.4").replace('\n', "\r\n");
+    let text = told(
+        &mut world,
+        "named",
+        &format!(
+            "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\nContent-Type: text/plain\r\n\r\n{crlf}\r\n--m\r\n\
+             Content-Type: application/pgp-encrypted; name=\"poc.pdf.asc\"\r\n\r\n{file}\r\n--m--\r\n"
+        ),
+    );
+    assert!(text.contains("encrypted: the file poc.pdf.asc") && text.contains(CANARY), "{text}");
+}
+
+/// The reporter's reference with a signature that is not theirs is an alarm, whether or not its key came along; a
+/// key that comes later in clear is told.
+#[test]
+fn another_key_is_no_reporter_and_a_key_in_clear_is_told() {
+    let mut world = World::new();
+    let rita = world.stage.mailbox(Who::Rita).unwrap().pop().unwrap();
+    let (secret, _) = generate("Eve", "eve@evil.test", None, None, common::start()).unwrap();
+    let eve = Keyring::open(&[secret], None, [0; 32], world.stage.now()).unwrap();
+    let draft = Draft::answer(&rita, "I am the reporter.");
+    let sealed = eve.seal(world.stage.desk(), &draft.entity(None), world.stage.now()).unwrap();
+    let mail = world.mail(Who::Rita, "eve@x", &draft, &Protected::Encrypted(armor(sealed)));
+    let new = world.deliver(mail);
+    let told: Vec<&Read> = new.iter().filter(|(who, _)| *who == Who::Mia).map(|(_, m)| m).collect();
+    assert!(told.iter().any(|mail| mail.subject.contains("Another key")), "{:?}", subjects(&new));
+    assert!(told.iter().any(|mail| mail.text.contains("ANOTHER KEY")), "{:?}", subjects(&new));
+    assert!(told.iter().all(|mail| !mail.text.contains("from        the reporter")));
+    // Paul reports without a key, and pastes one below a later mail.
+    let report = from_paul(&world, "plain", "Content-Type: text/plain\r\n\r\nIt crashes.\r\n");
+    arrives(&mut world, report);
+    let ack = world.stage.mailbox(Who::Paul).unwrap().pop().unwrap();
+    let reference = ack.text.lines().find(|line| line.starts_with("Ref:")).unwrap();
+    let key = thiefs_key().replace('\n', "\r\n");
+    let later =
+        format!("Content-Type: text/plain\r\n\r\nMy key.\r\n\r\n> {reference}\r\n\r\n{key}\r\n");
+    let later = from_paul(&world, "later", &later);
+    let new = arrives(&mut world, later);
+    let (_, told) = new.iter().find(|(who, _)| *who == Who::Mia).unwrap();
+    assert!(told.text.replace('\n', " ").contains("came with it in clear"), "{}", told.text);
 }

@@ -20,9 +20,10 @@ use embargod::domain::facts::member_fact::MemberFact;
 use embargod::domain::facts::names::{
     Address, Digest, Fingerprint, Handle, MessageId, Moment, PersonId, TaskId,
 };
-use embargod::domain::facts::outer_view::KeyRank;
+use embargod::domain::facts::outer_view::{KeyRank, OuterView};
 use embargod::domain::facts::record::Record;
 use embargod::domain::facts::seconded::{Footing, Seconded};
+use embargod::domain::facts::source::Source;
 
 fn at() -> Moment {
     "2026-12-01T09:00:00Z".parse().unwrap()
@@ -75,6 +76,7 @@ fn samples() -> Vec<Event> {
         session: Some(digest),
         acknowledge: Some(at()),
         deferred: false,
+        source: None,
         looks_encrypted: true,
     };
     let draft = Draft {
@@ -235,6 +237,11 @@ fn samples() -> Vec<Event> {
         Event::SaidInClear { text: digest },
         Event::AnswerUnsent { text: digest },
         Event::WithheldTold { to: Recipient::Reporter, why: "it has expired".to_owned() },
+        Event::AutoAnswered {
+            to: Address::parse("rita@people.test").unwrap(),
+            vouched: false,
+            source: Source::of(&OuterView::default()),
+        },
     ])
     .collect()
 }

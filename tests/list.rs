@@ -273,7 +273,7 @@ fn nonce_by(world: &World, keyring: &Keyring, who: Who) -> String {
         let opener = embargod::edge::opening::Opener {
             keyring,
             known: &known,
-            address: None,
+            settings: None,
             limits: embargod::edge::pgp::LIMITS,
         };
         let text = opener.open(&raw).text;

@@ -24,7 +24,7 @@ fn signed_by(world: &World, id: &str) -> Letter {
     let (secret, _) = generate("Desk", "security@desk.test", None, None, world.now).unwrap();
     let keyring = Keyring::open(&[secret], None, [0; 32], world.now).unwrap();
     let known = Directory::default();
-    let opener = Opener { keyring: &keyring, known: &known, address: None, limits: LIMITS };
+    let opener = Opener { keyring: &keyring, known: &known, settings: None, limits: LIMITS };
     let bytes =
         format!("From: {id}@people.test\r\nMessage-ID: <m@people.test>\r\n\r\nA report.\r\n");
     let (received, arrived) = (world.now, world.now);

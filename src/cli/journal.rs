@@ -197,7 +197,7 @@ impl Orders {
             self.gone = self.gone.saturating_add(1);
             return Ok(());
         };
-        let opener = Opener { keyring, known, address: None, limits: LIMITS };
+        let opener = Opener { keyring, known, settings: None, limits: LIMITS };
         let letter = opener.open(&mail);
         let fits = letter
             .verdict

@@ -51,7 +51,7 @@ impl Log {
             let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;
             let known = everybody(&store)?;
             let opener =
-                Opener { keyring: &keyring, known: &known.0, address: None, limits: LIMITS };
+                Opener { keyring: &keyring, known: &known.0, settings: None, limits: LIMITS };
             return evidence(folder, &handle, &records, &store, opener, &known.1);
         }
         for record in &records {

@@ -8,6 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::config;
+use crate::config::Config;
 use crate::domain::decide::{delivery_table, relay};
 use crate::domain::facts::anchor::{ANCHORS, Anchor};
 use crate::domain::facts::event::Delivery;
@@ -21,7 +22,7 @@ use crate::domain::process::offset::Calendar;
 use crate::domain::process::playbook::field::Score;
 use crate::domain::views::health;
 use crate::domain::views::health::Runs;
-use crate::edge::pgp::Certificate;
+use crate::edge::pgp::{Certificate, mend_key};
 use crate::edge::sqlite::Sqlite;
 use crate::edge::wkd;
 use crate::engine::{heart_of, replay};
@@ -132,19 +133,8 @@ impl Status {
             }
         }
         let settings = &config.sources.settings;
-        if let Some(folder) = &config.publish
-            && let Ok(own) = Certificate::read(settings.certificate.as_bytes())
-            && let Some(trouble) = wkd::trouble(folder, &settings.address, &own, now)
-        {
-            alarms.push(format!("{trouble}; run `embargod key publish`"));
-        }
         let key_ends = key_end(&settings.certificate, now);
-        alarms.extend(key_ends.filter(|end| *end < later(now, Span::days(30))).map(|end| {
-            format!(
-                "the desk's own key ends on {}; run `embargod key rotate`",
-                end.format("%Y-%m-%d")
-            )
-        }));
+        alarms.extend(about_keys(&config, key_ends, now));
         let report = StatusReport {
             incidents_open: desk.open().count(),
             incidents: desk.incidents.len(),
@@ -174,6 +164,31 @@ impl Status {
         }
         Ok(if report.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// What is wrong with the keys: as published, of the people, and the desk's own.
+fn about_keys(config: &Config, key_ends: Option<Moment>, now: Moment) -> Vec<String> {
+    let (settings, mut alarms) = (&config.sources.settings, Vec::new());
+    if let Some(folder) = &config.publish
+        && let Ok(own) = Certificate::read(settings.certificate.as_bytes())
+        && let Some(trouble) = wkd::trouble(folder, &settings.address, &own, now)
+    {
+        alarms.push(format!("{trouble}; run `embargod key publish`"));
+    }
+    for person in config.sources.roster.people.values().filter(|who| who.is_maintainer()) {
+        if let Ok(certificate) = Certificate::read(person.certificate.as_bytes())
+            && let Err(why) = certificate.check(now)
+        {
+            let (id, next) = (&person.id, mend_key(&why));
+            alarms.push(format!(
+                "nothing can be sealed to {id}, who reads nothing here: {why}; {next}"
+            ));
+        }
+    }
+    alarms.extend(key_ends.filter(|end| *end < later(now, Span::days(30))).map(|end| {
+        format!("the desk's own key ends on {}; run `embargod key rotate`", end.format("%Y-%m-%d"))
+    }));
+    alarms
 }
 
 /// When the desk's own key ends: for signing or for being sealed to.

@@ -93,7 +93,8 @@ impl Open {
             let bytes = std::fs::read(file).at(|| file.display().to_string())?;
             directory.pin(Certificate::read(&bytes).at(|| file.display().to_string())?, "somebody");
         }
-        let opener = Opener { keyring: &keyring, known: &directory, address: None, limits: LIMITS };
+        let opener =
+            Opener { keyring: &keyring, known: &directory, settings: None, limits: LIMITS };
         let mut code = ExitCode::SUCCESS;
         for file in &self.files {
             let bytes = match std::fs::read(file) {

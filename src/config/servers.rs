@@ -27,6 +27,22 @@ impl Reader<'_> {
         limits
     }
 
+    /// `Name: value`, as the header stands in a mail.
+    pub(super) fn spam_header(&mut self, part: &Spanned<ImapPart>) -> Option<(String, String)> {
+        let text = part.get_ref().spam_header.as_ref()?;
+        let parts = text.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
+        let is_name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        let found = parts.filter(|(name, value)| is_name(name) && !value.is_empty());
+        if found.is_none() {
+            let place = self.key_place(part.span().start, "spam_header");
+            let next = "write it as it stands in a mail, like \"X-Spam-Flag: YES\"";
+            self.wrong(place, format!("`{text}` is no header with a value"), next);
+        }
+        found.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the keys of a section")]
     fn server(
         &mut self,

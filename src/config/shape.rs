@@ -106,6 +106,8 @@ pub(super) struct ImapPart {
     pub(super) full_look_s: u64,
     #[serde(default = "letter_bytes")]
     pub(super) letter_bytes_max: u32,
+    pub(super) verdicts_of: Option<String>,
+    pub(super) spam_header: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,6 +131,8 @@ pub(super) struct SmtpPart {
 pub(super) struct LimitsPart {
     pub(super) tick_s: u32,
     pub(super) plain_per_hour: u32,
+    pub(super) plain_per_day: u32,
+    pub(super) quiet_days: u32,
     pub(super) encrypted_per_hour: u32,
     pub(super) acknowledgements_per_hour: u32,
 }
@@ -138,6 +142,8 @@ impl Default for LimitsPart {
         Self {
             tick_s: settings::TICK_S,
             plain_per_hour: settings::PLAIN_PER_HOUR,
+            plain_per_day: settings::PLAIN_PER_DAY,
+            quiet_days: settings::QUIET_DAYS,
             encrypted_per_hour: settings::ENCRYPTED_PER_HOUR,
             acknowledgements_per_hour: settings::ACKNOWLEDGEMENTS_PER_HOUR,
         }

@@ -203,6 +203,12 @@ impl<'a> Mime<'a> {
         self.raw.get(from..to).unwrap_or(&[])
     }
 
+    /// The mail as it came.
+    #[must_use]
+    pub fn whole(&self) -> &[u8] {
+        self.raw
+    }
+
     /// The body of a part, its transfer encoding undone and nothing else.
     #[must_use]
     pub fn bytes(&self, part: Part) -> Vec<u8> {

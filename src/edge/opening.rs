@@ -13,6 +13,7 @@ use crate::domain::facts::letter::{Attachment, Failure, Letter, Protection, Sign
 use crate::domain::facts::names::{Address, Digest, Moment};
 use crate::domain::facts::outer_view::KeyRank;
 use crate::domain::facts::outer_view::{OuterView, Place};
+use crate::domain::facts::settings::Settings;
 use crate::domain::outgoing::texts;
 use crate::edge::mime::{Body, Mime, Part, TooComplex};
 use crate::edge::opening::forms::Look;
@@ -31,8 +32,9 @@ pub struct Opener<'a> {
     pub keyring: &'a Keyring,
     /// Certificates that signatures are checked against.
     pub known: &'a dyn Known,
-    /// Our address, by which a return path of ours is recognised.
-    pub address: Option<&'a Address>,
+    /// What the config says of the desk: its address, by which a return path of ours is recognised, and whose
+    /// word on strangers counts.
+    pub settings: Option<&'a Settings>,
     /// How much may come out.
     pub limits: Limits,
 }
@@ -111,7 +113,8 @@ impl Opener<'_> {
         let look =
             if raw.oversize { Look::default() } else { forms::look(&outer, &self.keyring.ids()) };
         let mut found = outside::keys(&outer);
-        let view = outside::view(&outer, &look, &found, at);
+        let mut view = outside::view(&outer, &look, &found, self.settings, at);
+        view.spam |= raw.junk;
         let outside: Vec<_> = found.iter().map(|found| found.certificate.clone()).collect();
         let mut content = if raw.oversize {
             Content::failed(Failure::TooLarge)
@@ -513,7 +516,7 @@ impl Opener<'_> {
             junk: raw.junk,
             from_before: false,
             unwitnessed: false,
-            return_token: self.address.and_then(|address| return_token(address, &to)),
+            return_token: self.settings.and_then(|desk| return_token(&desk.address, &to)),
             to,
             outer: view.clone(),
         }
@@ -632,7 +635,7 @@ mod tests {
             String::from_utf8(sealed).unwrap()
         );
         let known = Directory::default();
-        let opener = Opener { keyring: &desk, known: &known, address: None, limits: LIMITS };
+        let opener = Opener { keyring: &desk, known: &known, settings: None, limits: LIMITS };
         let bytes = mail.into_bytes();
         opener.open(&RawMail { bytes, received: at, arrived: at, oversize: false, junk: false })
     }

@@ -291,7 +291,7 @@ impl Engine {
         Opener {
             keyring: &self.keyring,
             known: &self.directory,
-            address: Some(&self.desk.settings.address),
+            settings: Some(&self.desk.settings),
             limits: LIMITS,
         }
     }
@@ -334,8 +334,9 @@ impl Engine {
         let incident = incident.map(tracing::field::display);
         tracing::info!(event = "mail.taken-in", inbox, what, incident, "A mail was taken in.");
         self.heart.last_in = Some(now);
-        // The best one only: what is written to is what is remembered.
-        for found in letter.keys.iter().take(1) {
+        // What is written to is what is remembered: the best one, and the one that lay outside, which the
+        // acknowledgement goes to whatever lay inside.
+        for found in letter.keys.first().into_iter().chain(letter.outer.keys.first()) {
             if let Ok(certificate) = Certificate::read(found.certificate.as_bytes()) {
                 self.directory.meet(certificate, found.certificate.len());
             }

@@ -472,7 +472,7 @@ impl PostOffice {
         // Somebody without a key reads with anybody's: what is in clear needs none.
         let keyring = self.people.get(&who).or_else(|| self.people.get(&Who::Rita));
         let keyring = keyring.ok_or_else(|| Fault::new("nobody has a key", ""))?;
-        let opener = Opener { keyring, known: &known, address: None, limits: LIMITS };
+        let opener = Opener { keyring, known: &known, settings: None, limits: LIMITS };
         let now = self.now();
         let raw = RawMail {
             bytes: bytes.to_vec(),
@@ -552,8 +552,12 @@ fn settings(desk: &Certificate) -> Result<Settings, Fault> {
         clear_answers: true,
         tick_s: 2,
         plain_per_hour: 10,
-        encrypted_per_hour: 10,
+        encrypted_per_hour: 60,
         acknowledgements_per_hour: 60,
+        plain_per_day: 20,
+        quiet_days: 14,
+        verdicts_of: None,
+        spam_header: None,
         alone_minutes: None,
     })
 }

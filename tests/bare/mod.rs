@@ -86,6 +86,7 @@ pub(crate) fn opening(playbook: (Digest, Option<Digest>), received: Moment) -> O
         session: None,
         acknowledge: None,
         deferred: false,
+        source: None,
         looks_encrypted: true,
     }
 }
@@ -124,6 +125,10 @@ impl World {
             plain_per_hour: 10,
             encrypted_per_hour: 10,
             acknowledgements_per_hour: 60,
+            plain_per_day: 20,
+            quiet_days: 14,
+            verdicts_of: None,
+            spam_header: None,
             alone_minutes: None,
         };
         let mut desk = Desk::new(RefKey([7; 32]), settings.clone()).unwrap();

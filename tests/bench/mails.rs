@@ -202,7 +202,7 @@ fn main() {
         (keyring(&bench.desk, bench.now), keyring(&bench.person, bench.now).certificate());
     let mut known = Directory::default();
     known.pin(person.clone(), "person");
-    let opener = Opener { keyring: &desk, known: &known, address: None, limits: LIMITS };
+    let opener = Opener { keyring: &desk, known: &known, settings: None, limits: LIMITS };
     let sender = Sender {
         name: "Desk".into(),
         address: "desk@x.test".into(),

@@ -96,7 +96,14 @@ fn ask(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     });
     let text = own_text(turn, if named.is_some() { "" } else { arguments })?;
     if named.is_none() {
-        needs(&text, "reply-clear", "and below it your text to the reporter")?;
+        needs(&text, "reply-clear", "your text to the reporter below it")?;
+        // A name that is mistyped must not leave as a part of the text.
+        if !arguments.trim().is_empty() && !turn.text.trim().is_empty() {
+            let names: Vec<&str> = PREPARED.iter().map(|(name, _)| *name).collect();
+            let next = format!("write the text alone, or one of {}.", names.join(", "));
+            let why = format!("`{}` is no prepared answer.", arguments.trim());
+            return Err(Refusal::new("no such answer", why, next));
+        }
     }
     let incident = turn.incident()?.clone();
     let mut doubts = lint::of_others(turn.work, &incident, &text);
@@ -127,8 +134,12 @@ fn ask(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     } else {
         format!("\nLOOK AGAIN: it names {}.", named_ones.join(", "))
     };
+    let has_key = incident.reporter.key.is_some();
+    let key = "\nA key came with their report, unproven: `| /reply` (without the bar) would ask them to prove it.";
+    let key = if has_key { key } else { "" };
     let what = format!(
-        "This would leave IN CLEAR, signed by the desk, readable by everybody on its way, to {address}.{doubt}\n\n\
+        "This would leave IN CLEAR, signed by the desk, readable by everybody on its way, to {address}, with the \
+         desk's certificate and the Ref line of their report.{doubt}{key}\n\n\
          Subject: {}\n\n{}",
         written.subject,
         quote(&without_references(&written.body))

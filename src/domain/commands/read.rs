@@ -94,7 +94,7 @@ pub fn whoami(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
 
 fn sealed_as(newer: bool) -> &'static str {
     if newer {
-        "v2 (SEIPDv2), where your certificate says so"
+        "v2 (SEIPDv2), if your certificate says that it is read"
     } else {
         "v1 (SEIPDv1), which every program reads"
     }

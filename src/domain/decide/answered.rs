@@ -151,6 +151,11 @@ pub fn is_machine(address: &Address) -> bool {
         "donotreply",
         "do-not-reply",
         "do_not_reply",
+        "do.not.reply",
+        "ne-pas-repondre",
+        "nepasrepondre",
+        "nicht-antworten",
+        "no-responder",
         "msprvs1",
         "mailer-daemon",
     ];
@@ -166,6 +171,10 @@ pub fn is_machine(address: &Address) -> bool {
         "-subscribe",
         "-unsubscribe",
         "-admin-bounces",
+        "-admin",
+        "-confirm",
+        "-leave",
+        "-join",
     ];
     let local = address.local().to_ascii_lowercase();
     let bare = local.split('+').next().unwrap_or("");

@@ -75,8 +75,20 @@ pub fn given_away(incident: &Incident, template: &str, written: &Written) -> Vec
     found
 }
 
+/// The letters and digits of a text: what a name is by, however it is broken, hyphenated or written.
+fn condensed(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether the last part of a handle stands in a text as a word, written as handles are.
+fn names_tail(text: &str, handle: &Handle) -> bool {
+    let tail = handle.as_str().rsplit('-').next().unwrap_or_default();
+    tail.len() >= 5 && text.split(|c: char| !c.is_alphanumeric()).any(|word| word == tail)
+}
+
 /// What of other incidents, which are not public, stands in a text.
 pub fn of_others(work: &Work<'_>, incident: &Incident, text: &str) -> Vec<String> {
+    let bare = condensed(text);
     let lower = text.to_lowercase();
     let own: Vec<&Handle> =
         std::iter::once(&incident.handle).chain(incident.linked.keys()).collect();
@@ -89,9 +101,18 @@ pub fn of_others(work: &Work<'_>, incident: &Incident, text: &str) -> Vec<String
             numbers.filter(|n| !incident.cves.contains(*n) && !incident.ghsas.contains(*n));
         let marks = title.into_iter().chain([other.handle.as_str()]);
         let marks = marks.chain(numbers.map(String::as_str));
-        if marks.into_iter().any(|mark| lower.contains(&mark.to_lowercase())) {
+        let reporter = other.reporter.address.as_ref();
+        let theirs = incident.reporter.address.as_ref();
+        let names_reporter = reporter.is_some_and(|address| {
+            !theirs.is_some_and(|own| own.same_box(address))
+                && lower.contains(&address.as_str().to_lowercase())
+        });
+        if marks.into_iter().any(|mark| bare.contains(&condensed(mark)))
+            || names_tail(text, &other.handle)
+            || names_reporter
+        {
             // Which one is not for those who are not on it.
-            doubts.push("it names something of ANOTHER incident that is not public".to_owned());
+            doubts.push("it names something of ANOTHER incident that is not public (its handle, title, CVE, GHSA or reporter)".to_owned());
         }
     }
     doubts.dedup();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain::decide::work::Work;
-use crate::domain::facts::event::{Purpose, Recipient};
+use crate::domain::facts::event::{Purpose, Recipient, ReporterKey};
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Address, Fingerprint, Handle, MessageId, Moment, PersonId};
 use crate::domain::facts::outer_view::KeyRank;
@@ -213,7 +213,15 @@ impl Work<'_> {
         let Some(address) = incident.reporter.address.clone() else {
             return;
         };
-        let key = incident.reporter.key.as_ref().map(|key| key.fingerprint.clone());
+        // What no person says is sealed to a key that lay inside only after a person has answered: sooner it
+        // would tell whether the mail opened.
+        let may_seal = |key: &&ReporterKey| {
+            let by_person = purpose == Purpose::Answer || incident.reporter.told.is_some();
+            by_person || key.rank == KeyRank::Outside
+        };
+        let key = incident.reporter.key.as_ref().filter(may_seal);
+        let key = key.map(|key| key.fingerprint.clone());
+        let facts = &ClearFacts { key_known: key.is_some(), ..facts.clone() };
         let words = match &key {
             Some(_) => self.desk.texts.clear_but_sealed(template, facts, more).map(Words::Sealed),
             None => self.desk.texts.clear(template, facts).map(Words::Clear),
@@ -221,8 +229,9 @@ impl Work<'_> {
         match words {
             Ok(words) => {
                 let attachments = Vec::new();
-                let letter =
-                    ToReporter { purpose, key, words, at, with_our_key: true, attachments };
+                // What no person says is small, and the same whatever the mail turned out to be.
+                let with_our_key = purpose != Purpose::Acknowledgement;
+                let letter = ToReporter { purpose, key, words, at, with_our_key, attachments };
                 self.post_reporter(address, letter);
             }
             Err(problem) => self.fault(problem.to_string()),
@@ -253,6 +262,8 @@ impl Work<'_> {
 
     /// Puts a mail to the reporter in the outbox.
     pub fn post_reporter(&mut self, address: Address, letter: ToReporter) {
+        // What no person says names no mail that it answers: of a copy it would be another one.
+        let automatic = letter.purpose == Purpose::Acknowledgement;
         let mail = Mail {
             message_id: self.message_id(),
             about: self.incident.as_ref().map(|incident| incident.handle.clone()),
@@ -264,7 +275,7 @@ impl Work<'_> {
             words: letter.words,
             attachments: letter.attachments,
             with_our_key: letter.with_our_key,
-            answers: self.root_for(&Recipient::Reporter),
+            answers: self.root_for(&Recipient::Reporter).filter(|_| !automatic),
         };
         self.decision.mails.push(mail);
     }
@@ -283,14 +294,19 @@ impl Work<'_> {
                 .and_then(|incident| incident.letters.first())
                 .map_or_else(String::new, |letter| self.say(letter.received)),
             answer_by: incident.map_or_else(String::new, |i| self.say(schedule::human_due(i))),
+            // What is about no incident is answered in the words of one: they would tell it otherwise.
             ask: incident
-                .and_then(|i| i.playbook.ask.clone())
+                .map(|incident| &*incident.playbook)
+                .or_else(|| self.desk.playbooks.get(&settings.playbook).map(|known| &**known))
+                .and_then(|playbook| playbook.ask.clone())
                 .unwrap_or_else(|| "all that helps".into()),
             reference: self.reference(Party::Reporter),
             openpgp: None,
             hint: None,
             unusable_key: None,
             key_known: incident.is_some_and(|incident| incident.reporter.key.is_some()),
+            key_attached: false,
+            is_last: false,
             state: incident.map_or("received", |i| i.status.word_for_reporter()).to_owned(),
         }
     }

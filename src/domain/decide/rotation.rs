@@ -5,15 +5,18 @@ use crate::domain::facts::event::Event;
 use crate::domain::model::roster::Person;
 use crate::domain::model::schedule::NOBODY_LEFT;
 
-/// The next in turn: of those who hold the role and are not away and have not declined this
-/// incident, the one whose last turn is longest ago. A turn that was declined or ran out was not
+/// The next in turn: of those who hold the role, are not away, can be written to and have not declined
+/// this incident, the one whose last turn is longest ago. A turn that was declined or ran out was not
 /// taken, so it counts for nothing.
 #[must_use]
 pub fn next<'a>(work: &Work<'a>) -> Option<&'a Person> {
     let (incident, desk) = (work.incident.as_ref()?, work.desk);
     let assign = incident.playbook.assign.as_ref()?;
     let free = |person: &&'a Person| {
-        desk.rota.away(&person.id, work.now).is_none() && !incident.declined.contains(&person.id)
+        desk.rota.away(&person.id, work.now).is_none()
+            && !incident.declined.contains(&person.id)
+            // Who can read nothing would let the turn run out.
+            && desk.can_seal(person, work.now)
     };
     work.holders(&assign.role).into_iter().filter(free).min_by_key(|person| {
         // Several reports at once go to several people.
@@ -30,7 +33,7 @@ pub fn offer_turn(work: &mut Work<'_>) {
     };
     let Some(person) = next(work) else {
         let people = work.holders(&incident.playbook.intake);
-        let lines = ["Nobody is left in the rotation: all are away, or have declined.".to_owned()];
+        let lines = ["Nobody is left in the rotation: all are away, have declined, or have no key that can be used.".to_owned()];
         let next = "somebody take it: `| /take`, without the bar.";
         work.inform(&people, "Nobody leads this incident", &lines, next);
         let what = format!("{NOBODY_LEFT}{}", work.now.timestamp());

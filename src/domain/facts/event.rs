@@ -18,6 +18,7 @@ use crate::domain::facts::names::{
 use crate::domain::facts::outer_view::KeyRank;
 use crate::domain::facts::refusal::Reason;
 use crate::domain::facts::seconded::Seconded;
+use crate::domain::facts::source::Source;
 
 /// The name of a sealed blob: a salted hash, so that the journal does not confirm a guess at what
 /// an erased body said.
@@ -44,6 +45,15 @@ pub enum Event {
     SignatureSpent { fingerprint: Fingerprint, hash: Digest },
     /// Somebody got our key, on request.
     KeySent { to: Address },
+    /// Somebody at an address got an answer that no person wrote.
+    AutoAnswered {
+        /// Who.
+        to: Address,
+        /// Whether the mailbox's own server vouched for it.
+        vouched: bool,
+        /// Where the mail came from.
+        source: Source,
+    },
     /// A pinned person was told that a mail in their name was not obeyed.
     Warned {
         person: PersonId,
@@ -335,6 +345,9 @@ pub struct Opening {
     pub acknowledge: Option<Moment>,
     /// Whether it waits for the digest, because plain mails come in heaps.
     pub deferred: bool,
+    /// Where it came from, for counting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
     /// Whether it bore OpenPGP data, as anyone on the way could see. Whether that opened must
     /// decide nothing that an outsider can notice, least of all when the answer leaves.
     #[serde(default)]

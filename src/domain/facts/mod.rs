@@ -17,3 +17,4 @@ pub mod record;
 pub mod refusal;
 pub mod seconded;
 pub mod settings;
+pub mod source;

@@ -343,6 +343,13 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// A number below `below` that is drawn by the hash, evenly.
+    #[must_use]
+    pub fn fraction(&self, below: u64) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]).checked_rem(below).unwrap_or(0)
+    }
+
     /// Reads 64 hex digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -31,6 +31,8 @@ pub enum Place {
     Quoted,
     /// Inside a mail that is handed on as a part.
     Forwarded,
+    /// Where nothing is looked for: in another charset, a comment, a preamble.
+    Elsewhere,
     /// S/MIME.
     Smime,
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Place {
             Self::File(name) => return write!(f, "the file {name}"),
             Self::Quoted => "a block that is quoted",
             Self::Forwarded => "a mail that is attached",
+            Self::Elsewhere => "in a form that the desk does not read",
             Self::Smime => "S/MIME",
         };
         f.write_str(words)
@@ -134,8 +137,8 @@ impl Hint {
                  please send it again, encrypted to the OpenPGP key named below."
             }
             Self::Closed => {
-                "What is encrypted in your mail lies inside an attached or quoted mail,\n\
-                 where we open nothing. Please send it as a mail of its own."
+                "What is encrypted in your mail lies in a place where we open nothing, for\n\
+                 instance in a quoted mail. Please send it as a mail of its own."
             }
             Self::Several => {
                 "Your mail has more than one encrypted part, and we look into one only.\n\
@@ -211,6 +214,11 @@ pub struct OuterView {
     pub unusable_key: Option<String>,
     /// The addresses that it names as its writer's.
     pub writers: Writers,
+    /// Whether the mailbox's own server vouches for the address of From, where it says anything of it (RFC
+    /// 8601): by DMARC, or by SPF or DKIM for the same domain.
+    pub vouched: Option<bool>,
+    /// Whether the mailbox's host takes it for spam, by a header of its own or by where it lay.
+    pub spam: bool,
 }
 
 /// Who wrote a mail, in all the ways in which its headers say it. None of them is proven.

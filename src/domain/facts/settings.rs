@@ -35,9 +35,20 @@ pub struct Settings {
     /// So many encrypted reports an hour are passed on one by one; the rest in a digest.
     #[serde(default = "encrypted_per_hour")]
     pub encrypted_per_hour: u32,
-    /// So many acknowledgements an hour leave at once; the rest wait their turn. Counted apart
-    /// for encrypted and plain mails.
+    /// So many acknowledgements an hour leave at once to one source; the others later that day.
     pub acknowledgements_per_hour: u32,
+    /// Where more unencrypted reports come in a day, they come in a digest.
+    #[serde(default = "plain_per_day")]
+    pub plain_per_day: u32,
+    /// An unencrypted report that nobody touches is closed quietly after so many days; 0 for never.
+    #[serde(default = "quiet_days")]
+    pub quiet_days: u32,
+    /// The name by which the mailbox's own server writes its verdicts (RFC 8601, 2.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdicts_of: Option<String>,
+    /// The header by which it says that a mail is spam: the name, and how the value begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spam_header: Option<(String, String)>,
     /// Whether people may answer a reporter in clear who wrote in clear; each time they are asked.
     #[serde(default = "yes")]
     pub clear_answers: bool,
@@ -53,9 +64,21 @@ pub const TICK_S: u32 = 2;
 /// Unencrypted reports an hour that are passed on one by one.
 pub const PLAIN_PER_HOUR: u32 = 10;
 /// Encrypted ones.
-pub const ENCRYPTED_PER_HOUR: u32 = 10;
-/// Acknowledgements an hour that leave at once.
+pub const ENCRYPTED_PER_HOUR: u32 = 60;
+/// Unencrypted reports a day that are passed on one by one.
+pub const PLAIN_PER_DAY: u32 = 20;
+/// Days after which an unencrypted report that nobody touched is closed.
+pub const QUIET_DAYS: u32 = 14;
+/// Acknowledgements an hour that leave at once to one source.
 pub const ACKNOWLEDGEMENTS_PER_HOUR: u32 = 60;
+
+fn plain_per_day() -> u32 {
+    PLAIN_PER_DAY
+}
+
+fn quiet_days() -> u32 {
+    QUIET_DAYS
+}
 
 fn yes() -> bool {
     true

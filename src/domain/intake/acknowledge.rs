@@ -1,10 +1,11 @@
 //! The first answer to a report: where it may go, and what it says.
 
 use crate::domain::decide::work::Work;
-use crate::domain::facts::event::{Purpose, Recipient};
+use crate::domain::facts::event::{Event, Purpose, Recipient};
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Address, Handle, Moment, Span, later};
 use crate::domain::facts::outer_view::{FoundKey, OuterView};
+use crate::domain::facts::source::Source;
 use crate::domain::model::desk::Desk;
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{ClearFacts, SealedFacts};
@@ -86,13 +87,16 @@ fn second_address(
     // The key that came along is not known to be theirs.
     let bare = OuterView {
         keys: Vec::new(),
+        unusable_key: None,
+        writers: outer.writers.clone(),
         message_id: outer.message_id.clone(),
         ..OuterView::default()
     };
     post(work, &bare, &named, "second-address", (facts, SealedFacts::default()), at);
 }
 
-/// Writes to the sender of a mail: sealed to the key that came along outside, if one did.
+/// Writes to the sender of a mail: sealed to the key that came along outside, if one did. The one place where
+/// strangers are answered without a person: of such answers an address gets few in a day.
 pub(crate) fn post(
     work: &mut Work<'_>,
     outer: &OuterView,
@@ -101,10 +105,21 @@ pub(crate) fn post(
     (facts, more): (ClearFacts, SealedFacts),
     at: Moment,
 ) {
-    let key = outer.keys.first();
-    let facts = ClearFacts { key_known: key.is_some(), ..facts };
+    let (desk, now) = (work.desk, work.now);
+    let vouched = outer.vouched == Some(true);
+    if !desk.limits.may_answer(&named.address, vouched, now) {
+        return;
+    }
+    // Somebody of the roster by their pinned key alone.
+    let pinned = desk.roster.by_address(&named.address).filter(|_| outer.openpgp.is_some());
+    let pinned = pinned.map(|person| desk.key_for(person, now));
+    let key = pinned.or_else(|| outer.keys.first().map(|found| found.fingerprint.clone()));
+    // Small to an address that anybody may have written there: the key is had for the asking.
+    let key_attached = vouched && !facts.reference.is_empty();
+    let is_last = desk.limits.answers_left(&named.address, vouched, now) == 1;
+    let facts = ClearFacts { key_known: key.is_some(), key_attached, is_last, ..facts };
     let texts = &work.desk.texts;
-    let words = match key {
+    let words = match &key {
         Some(_) => texts.clear_but_sealed(template, &facts, &more).map(Words::Sealed),
         None => texts.clear(template, &facts).map(Words::Clear),
     };
@@ -115,24 +130,40 @@ pub(crate) fn post(
                 about: work.incident.as_ref().map(|incident| incident.handle.clone()),
                 to: named.to.clone(),
                 address: named.address.clone(),
-                key: key.map(|key| key.fingerprint.clone()),
+                key,
                 purpose: Purpose::Acknowledgement,
                 not_before: at,
                 words,
                 attachments: Vec::new(),
-                with_our_key: !facts.reference.is_empty(),
-                answers: outer.message_id.clone(),
+                with_our_key: key_attached,
+                answers: outer.message_id.clone().filter(|_| template != "status"),
             };
             work.post(mail);
+            let (to, source) = (named.address.clone(), Source::of(outer));
+            work.add_to_desk(Event::AutoAnswered { to, vouched, source });
         }
         Err(problem) => work.fault(problem.to_string()),
     }
 }
 
+/// Whether a mail that looks encrypted bears the address of somebody of the roster. They hear of it sealed, as
+/// what it turned out to be or as a mail in their name that did not count, and never by an acknowledgement:
+/// whoever sees that mail come to them would know whether it opened.
+pub(crate) fn is_ours(desk: &Desk, letter: &Letter, to: &Address) -> bool {
+    letter.outer.openpgp.is_some() && desk.roster.by_address(to).is_some()
+}
+
+/// Whether the writer of a mail is acknowledged at all: there is somebody to answer, and an answer to them
+/// left.
+pub(crate) fn may(desk: &Desk, letter: &Letter, to: &Address, now: Moment) -> bool {
+    let vouched = letter.outer.vouched == Some(true);
+    !letter.from_before && !is_ours(desk, letter, to) && desk.limits.may_answer(to, vouched, now)
+}
+
 /// When a mail is acknowledged: on the next tick, or when its turn comes; and one that the host took for junk
 /// later, since whoever wrote it may not be whom it names.
 pub(crate) fn at(desk: &Desk, letter: &Letter, now: Moment) -> Moment {
-    let encrypted = letter.outer.openpgp.is_some();
-    let at = desk.limits.acknowledge_at(&desk.settings, encrypted, letter.arrived, now);
-    if letter.junk { at.max(later(letter.arrived, JUNK_WAITS)) } else { at }
+    let source = Source::of(&letter.outer);
+    let at = desk.limits.acknowledge_at(&desk.settings, &source, &letter.raw, letter.arrived, now);
+    if letter.outer.spam { at.max(later(letter.arrived, JUNK_WAITS)) } else { at }
 }

@@ -65,7 +65,16 @@ pub(crate) fn bind<'a>(desk: &'a Desk, letter: &Letter) -> Binding<'a> {
             continue;
         }
         let alias = desk.replay.alias(&reference.handle);
-        let named = alias.map_or(&reference.handle, |alias| &alias.incident);
+        if let Some(alias) = alias
+            && alias.incident.is_none()
+        {
+            // The name of an acknowledgement for a mail that was about no incident.
+            if is_of(Party::Reporter) {
+                place.alias = Some(reference.handle.clone());
+            }
+            continue;
+        }
+        let named = alias.and_then(|alias| alias.incident.as_ref()).unwrap_or(&reference.handle);
         let Some(incident) = desk.incident(named) else { continue };
         place.named.insert(named.clone());
         let theirs = |who: Option<&Person>| who.is_some_and(|who| is_of(Party::Person(&who.id)));

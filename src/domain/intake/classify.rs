@@ -16,9 +16,10 @@ use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Author, Event, Opening, Purpose, Recipient, ReporterKey};
 use crate::domain::facts::letter::{Attachment, DeliveryReport, Fate, Letter, Signature};
-use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, Span, later};
+use crate::domain::facts::names::{Address, Fresh, Handle, MessageId, Moment, Span, later};
 use crate::domain::facts::outer_view::{KeyRank, Shape};
 use crate::domain::facts::refusal::Refusal;
+use crate::domain::facts::source::Source;
 use crate::domain::intake::acknowledge;
 use crate::domain::intake::acknowledge::{Named, draw_handle};
 use crate::domain::intake::binding::{Binding, bind};
@@ -96,10 +97,10 @@ fn follows(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Deci
     if let Some(first) = letter.verdict.session.and_then(|session| desk.replay.session(session)) {
         return copies::received(desk, letter, first, now, fresh);
     }
+    if let Some(decision) = copies::status_asked(desk, letter, &place, now, &fresh) {
+        return decision;
+    }
     if let Some(handle) = &place.handle {
-        if let Some(decision) = copies::status_asked(desk, letter, handle, &place, now, &fresh) {
-            return decision;
-        }
         return follow_up(desk, letter, handle, &place, now, fresh);
     }
     if only_a_ping(desk, letter, &place.parsed) {
@@ -273,8 +274,7 @@ fn follow_up(
     let pinned = work.incident.as_ref().and_then(|incident| incident.reporter.key.clone());
     let taken = pinned.as_ref().map(|key| &key.fingerprint) != key.map(|key| &key.fingerprint);
     // The reference of theirs, and another key than theirs: whoever has read our answer has the one.
-    let by_another = key.is_some() && letter.verdict.signed().is_some() && !signed_by_reporter;
-    let by_another = by_another && place.by_reporter;
+    let by_another = key.is_some() && is_signed(letter) && !signed_by_reporter && place.by_reporter;
     if by_another {
         tell_of_another_key(&mut work, taken);
     }
@@ -329,6 +329,15 @@ fn follow_up(
     work.done()
 }
 
+/// Whether somebody signed a mail, as far as can be told: by a key that we do not have, it is by another key than
+/// any that we have.
+fn is_signed(letter: &Letter) -> bool {
+    matches!(
+        letter.verdict.signature,
+        Signature::Valid(_) | Signature::UnknownKey | Signature::Unsupported(_)
+    )
+}
+
 /// Says aloud that a mail bears a reporter's reference and another key's signature; once an hour.
 fn tell_of_another_key(work: &mut Work<'_>, taken: bool) {
     if !once_an_hour(work, "another key") {
@@ -356,6 +365,11 @@ fn new_key(work: &mut Work<'_>, letter: &Letter) -> Option<String> {
     let reporter = work.incident.as_ref()?.reporter.clone();
     let known = reporter.key.as_ref().map(|key| &key.fingerprint);
     let inside = letter.keys.first().filter(|key| key.rank < KeyRank::Outside);
+    if known.is_none() && inside.is_none() && !letter.outer.keys.is_empty() {
+        let news = "a key came with it in clear and was NOT taken, since anybody on the way could have put it \
+                    there; ask them to send it in a mail that is encrypted to ours";
+        return Some(news.to_owned());
+    }
     let found = inside.filter(|found| !reporter.key_proven && known != Some(&found.fingerprint))?;
     let from = letter.author().zip(reporter.address.as_ref());
     if !from.is_some_and(|(from, at)| from.same_box(at)) {
@@ -458,9 +472,18 @@ fn report(
         certificate: work.keep(found.certificate.clone()),
     });
     let Answered { to: reporter, also, .. } = answered(&desk.settings.address, &letter.outer);
-    let answered = reporter.is_some() && !letter.from_before;
+    // Under a name that was given before it is no first mail.
+    let may = |to: &Address| {
+        let proven = author.is_some() && acknowledge::is_ours(desk, letter, to);
+        acknowledge::may(desk, letter, to, now) || (proven && !letter.from_before)
+    };
+    let answered = place.alias.is_none() && reporter.as_ref().is_some_and(may);
     let acknowledge = answered.then(|| acknowledge::at(desk, letter, now));
-    let deferred = author.is_none() && desk.limits.defers(&desk.settings, encrypted, now);
+    let source = Source::of(&letter.outer);
+    let opened = letter.verdict.protection.is_encrypted();
+    let deferred = author.is_none()
+        && (desk.limits.defers(&desk.settings, &source, opened, now)
+            || (letter.outer.spam && !opened));
     let opening = Opening {
         playbook: playbook.digest,
         calendar: playbook.calendar_digest,
@@ -470,6 +493,7 @@ fn report(
         session: letter.verdict.session,
         acknowledge,
         deferred,
+        source: Some(source),
         looks_encrypted: encrypted,
     };
     work.open(handle.clone(), opening, playbook);

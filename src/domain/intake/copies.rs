@@ -35,7 +35,7 @@ pub(super) fn received(
 fn acknowledge(work: &mut Work<'_>, letter: &Letter, alias: &Handle, now: Moment) {
     let desk = work.desk;
     let Answered { to, also, .. } = answered(&desk.settings.address, &letter.outer);
-    let address = to.filter(|_| !letter.from_before);
+    let address = to.filter(|to| acknowledge::may(desk, letter, to, now));
     let at = acknowledge::at(desk, letter, now);
     let seen = Event::CopySeen {
         raw: letter.raw,
@@ -43,8 +43,10 @@ fn acknowledge(work: &mut Work<'_>, letter: &Letter, alias: &Handle, now: Moment
         acknowledge: address.is_some().then_some(at),
         address: address.clone(),
     };
-    if work.incident.is_some() {
-        work.add(seen);
+    // Remembered in any case: whoever asks under this name is answered.
+    match &work.incident {
+        Some(_) => work.add(seen),
+        None => work.add_to_desk(seen),
     }
     let Some(address) = address else { return };
     let to = Recipient::Outsider(address.clone());
@@ -65,11 +67,10 @@ pub(super) fn owed(
     let to = answered(&desk.settings.address, &letter.outer).to?;
     let about = decision.entries.iter().find_map(|entry| entry.incident.clone());
     let incident = about.as_ref().and_then(|handle| desk.incident(handle));
-    // Whoever forges the address of one of these does not see what comes to it.
+    // Whoever forges the reporter's address does not see what comes to it, and the reporter would be told with
+    // each mail that a report of theirs was received.
     let theirs = incident.and_then(|incident| incident.reporter.address.as_ref());
-    let is_known = |at: &Address| {
-        desk.roster.by_address(at).is_some() || theirs.is_some_and(|theirs| theirs.same_box(at))
-    };
+    let is_theirs = theirs.is_some_and(|theirs| theirs.same_box(&to));
     let is_answered = |at: &Address| {
         let acknowledges = |mail: &&Mail| mail.purpose == Purpose::Acknowledgement;
         decision.mails.iter().filter(acknowledges).any(|mail| mail.address.same_box(at))
@@ -77,7 +78,7 @@ pub(super) fn owed(
     if letter.outer.openpgp.is_none() || in_thread || letter.from_before {
         return None;
     }
-    if is_known(&to) || is_answered(&to) {
+    if acknowledge::is_ours(desk, letter, &to) || is_theirs || is_answered(&to) {
         return None;
     }
     let mut work = Work::on(desk, about.as_ref(), now, fresh);
@@ -92,14 +93,13 @@ pub(super) fn owed(
 pub(super) fn status_asked(
     desk: &Desk,
     letter: &Letter,
-    handle: &Handle,
     place: &Binding<'_>,
     now: Moment,
     fresh: &Fresh,
 ) -> Option<Decision> {
     let name = place.alias.as_ref()?;
     let alias = desk.replay.alias(name)?;
-    let mut work = Work::on(desk, Some(handle), now, fresh.clone());
+    let mut work = Work::on(desk, place.handle.as_ref(), now, fresh.clone());
     let words = reporter::words(letter, &place.parsed);
     if !words.iter().any(|line| line.word.eq_ignore_ascii_case("status")) {
         return None;
@@ -107,7 +107,11 @@ pub(super) fn status_asked(
     work.dispose("status asked");
     let address = alias.address.clone().filter(|_| reporter::may_answer(alias.asked, now));
     let Some(address) = address else { return Some(work.done()) };
-    work.add(Event::StatusAsked { alias: Some(name.clone()) });
+    let asked = Event::StatusAsked { alias: Some(name.clone()) };
+    match &work.incident {
+        Some(_) => work.add(asked),
+        None => work.add_to_desk(asked),
+    }
     let facts = ClearFacts { state: "received".to_owned(), ..work.clear_facts_under(name) };
     let to = Recipient::Outsider(address.clone());
     let named = Named { name, to, address, received: letter.received };

@@ -6,6 +6,7 @@ use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose, Recipient};
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Fresh, Moment, Span, later};
+use crate::domain::facts::source::Source;
 use crate::domain::model::desk::Desk;
 use crate::domain::outgoing::mail::{Mail, Words};
 
@@ -85,7 +86,12 @@ pub(super) fn answer(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) ->
         work.dispose("key request, answered before");
         return work.done();
     }
-    let facts = work.clear_facts();
+    let vouched = letter.outer.vouched == Some(true);
+    if !desk.limits.may_answer(&address, vouched, now) {
+        work.dispose("key request, answered before");
+        return work.done();
+    }
+    let (facts, source) = (work.clear_facts(), Source::of(&letter.outer));
     match desk.texts.clear("key", &facts) {
         Ok(text) => {
             let mail = Mail {
@@ -95,13 +101,20 @@ pub(super) fn answer(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) ->
                 address: address.clone(),
                 key: None,
                 purpose: Purpose::Key,
-                not_before: desk.limits.acknowledge_at(&desk.settings, false, letter.arrived, now),
+                not_before: desk.limits.acknowledge_at(
+                    &desk.settings,
+                    &source,
+                    &letter.raw,
+                    letter.arrived,
+                    now,
+                ),
                 words: Words::Clear(text),
                 attachments: Vec::new(),
                 with_our_key: true,
                 answers: letter.outer.message_id.clone(),
             };
             work.post(mail);
+            work.add_to_desk(Event::AutoAnswered { to: address.clone(), vouched, source });
             work.add_to_desk(Event::KeySent { to: address });
         }
         Err(problem) => work.fault(problem.to_string()),

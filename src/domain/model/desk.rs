@@ -207,6 +207,7 @@ impl Desk {
             // Of the desk as a whole, and taken in above.
             Event::SignatureSpent { .. }
             | Event::KeySent { .. }
+            | Event::AutoAnswered { .. }
             | Event::Warned { .. }
             | Event::ReadsNewer { .. }
             | Event::WithheldTold { .. }

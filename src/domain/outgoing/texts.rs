@@ -177,6 +177,10 @@ pub struct ClearFacts {
     pub unusable_key: Option<String>,
     /// Whether this copy goes to a key.
     pub key_known: bool,
+    /// Whether our key is attached to this copy.
+    pub key_attached: bool,
+    /// Whether it is the last that goes to this address in a day.
+    pub is_last: bool,
     /// Where the report stands: received, being worked on, or closed.
     pub state: String,
 }
@@ -588,6 +592,8 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
                 hint: Some("Encrypt it to us.".to_owned()),
                 unusable_key: Some("it has expired".to_owned()),
                 key_known: false,
+                key_attached: false,
+                is_last: false,
                 state: "received".into(),
             };
             with_sealed(&facts, &SealedFacts::default())

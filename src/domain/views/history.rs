@@ -23,6 +23,7 @@ fn words(event: &Event) -> Option<String> {
         Event::Configured { .. }
         | Event::SignatureSpent { .. }
         | Event::KeySent { .. }
+        | Event::AutoAnswered { .. }
         | Event::Warned { .. }
         | Event::ReadsNewer { .. }
         | Event::WithheldTold { .. }

@@ -127,6 +127,7 @@ pub fn supposed(playbook: &Arc<Playbook>, received: Moment, t: Option<Moment>) -
         session: None,
         acknowledge: Some(received),
         deferred: false,
+        source: None,
         looks_encrypted: false,
     };
     let mut incident = Incident::open(Handle::first(), received, &opening, Arc::clone(playbook));

@@ -79,6 +79,12 @@ const ROWS: &[Row] = &[
         withstands: "A mail inside a mail has an author of its own, and would be shown as the outer one's.",
     },
     Row {
+        is: |place| matches!(place, Place::Elsewhere),
+        opens: false,
+        withstands: "Armor in another charset, in a preamble or a comment: each program would read another mail, so it \
+                     is named and not read.",
+    },
+    Row {
         is: |place| matches!(place, Place::Smime),
         opens: false,
         withstands: "The desk has no S/MIME key.",
@@ -182,7 +188,7 @@ impl Look {
     /// The parts that are nobody's attachments: what is tried, and what PGP/MIME itself needs.
     pub(super) fn parts(&self, mime: &Mime<'_>) -> Vec<Part> {
         let Some(tried) = self.tried() else { return Vec::new() };
-        let control = |part: &Part| mime.media(*part) == CONTROL;
+        let control = |part: &Part| is_control(mime, *part);
         let mut parts: Vec<Part> = mime.parts().filter(control).collect();
         if tried.range.is_none() {
             parts.push(tried.part);
@@ -217,6 +223,15 @@ const FOUND_MAX: usize = 64;
 /// The part of PGP/MIME that says only that it is that (RFC 3156, 4).
 const CONTROL: &str = "application/pgp-encrypted";
 
+/// Whether a part is that one, and no file that somebody calls so.
+fn is_control(mime: &Mime<'_>, part: Part) -> bool {
+    let says = || mime.bytes(part);
+    mime.media(part) == CONTROL
+        && mime.raw(part).len() < 1_000
+        && says().is_ascii()
+        && !armor::is_marked(&says())
+}
+
 /// Looks for everything that is encrypted in a mail, by its structure alone.
 pub(super) fn look(mime: &Mime<'_>, ours: &OurIds) -> Look {
     let mut look = Look::default();
@@ -225,10 +240,42 @@ pub(super) fn look(mime: &Mime<'_>, ours: &OurIds) -> Look {
     let texts: Vec<String> =
         look.found.iter().filter(|f| f.place != Place::Html).map(same).collect();
     look.found.retain(|found| found.place != Place::Html || !texts.contains(&same(found)));
+    // What is written in a way that nothing above reads is named all the same.
+    let marked =
+        |part: Part| armor::is_marked(&mime.bytes(part)) && !is_signed_only(mime, part, ours);
+    if look.found.is_empty()
+        && !look.malformed
+        && (mime.parts().any(marked) || marked_beside_its_parts(mime))
+    {
+        let root = found(mime, mime.root(), Vec::new(), None);
+        look.found.push(Found { place: Place::Elsewhere, ..root });
+    }
     let choice = |(_, found): &(usize, &Found)| (!found.may_be_ours(), rank(&found.place));
     let open = look.found.iter().enumerate().filter(|(_, found)| opens(&found.place));
     look.tried = open.min_by_key(choice).map(|(n, _)| n);
     look
+}
+
+/// Whether the armor in a part is of what anybody can read.
+fn is_signed_only(mime: &Mime<'_>, part: Part, ours: &OurIds) -> bool {
+    let text = String::from_utf8_lossy(&mime.bytes(part)).into_owned();
+    armor::blocks(&text, Label::Message).into_iter().any(|block| {
+        let seen = text.get(block.range).and_then(|block| see(block.as_bytes(), ours));
+        seen.is_some_and(|seen| seen.holds != Holds::Ciphertext)
+    })
+}
+
+/// Whether there is armor before, between or behind the parts of a mail, where no program shows it.
+fn marked_beside_its_parts(mime: &Mime<'_>) -> bool {
+    let leaves = mime.parts().filter(|part| mime.children(*part).is_empty());
+    let inside = leaves.map(|part| mime.raw(part).len()).fold(0_usize, usize::saturating_add);
+    // What is in the parts was looked at, decoded.
+    let in_parts = || {
+        mime.parts()
+            .filter(|part| mime.children(*part).is_empty())
+            .any(|part| armor::is_marked(mime.raw(part)))
+    };
+    mime.whole().len() > inside && armor::is_marked(mime.whole()) && !in_parts()
 }
 
 fn same(found: &Found) -> String {
@@ -246,7 +293,7 @@ fn walk(mime: &Mime<'_>, part: Part, control: bool, ours: &OurIds, look: &mut Lo
     }
     if !children.is_empty() {
         // What Exchange makes of PGP/MIME: a text, the control part, the ciphertext.
-        let control = children.iter().any(|child| mime.media(*child) == CONTROL);
+        let control = children.iter().any(|child| is_control(mime, *child));
         for child in children {
             walk(mime, child, control, ours, look);
         }
@@ -257,7 +304,9 @@ fn walk(mime: &Mime<'_>, part: Part, control: bool, ours: &OurIds, look: &mut Lo
         || name.to_ascii_lowercase().ends_with(".eml");
     if is_mail {
         look.found.extend(forwarded(mime, part, ours));
-    } else if matches!(media.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime") {
+    } else if matches!(media.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
+        || name.to_ascii_lowercase().ends_with(".p7m")
+    {
         look.found.push(Found { place: Place::Smime, ..found(mime, part, Vec::new(), None) });
     } else if media == "text/html" && !mime.is_attached(part) {
         let text = mime.text_of(part);
@@ -267,7 +316,7 @@ fn walk(mime: &Mime<'_>, part: Part, control: bool, ours: &OurIds, look: &mut Lo
     } else if media == "text/plain" && !mime.is_attached(part) {
         let text = String::from_utf8_lossy(&mime.bytes(part)).into_owned();
         look.found.extend(blocks(mime, part, &text, ours));
-    } else if media != CONTROL {
+    } else if !is_control(mime, part) {
         let place = if control { Place::Mended } else { file(&name) };
         look.found.extend(message(mime, part, ours).map(|found| Found { place, ..found }));
     }
@@ -277,7 +326,7 @@ fn walk(mime: &Mime<'_>, part: Part, control: bool, ours: &OurIds, look: &mut Lo
 fn encrypted(mime: &Mime<'_>, part: Part, parts: &[Part], ours: &OurIds, look: &mut Look) {
     let media: Vec<String> = parts.iter().map(|part| mime.media(*part)).collect();
     let media: Vec<&str> = media.iter().map(String::as_str).collect();
-    let data = parts.iter().copied().filter(|part| mime.media(*part) != CONTROL);
+    let data = parts.iter().copied().filter(|part| !is_control(mime, *part));
     let data: Vec<(Part, Option<Found>)> =
         data.map(|part| (part, message(mime, part, ours))).collect();
     let as_it_should = matches!(media.as_slice(), [CONTROL, "application/octet-stream"]);
@@ -405,6 +454,7 @@ mod tests {
             Place::File(Foreign::default()),
             Place::Quoted,
             Place::Forwarded,
+            Place::Elsewhere,
             Place::Smime,
         ];
         for place in &places {
@@ -416,7 +466,8 @@ mod tests {
 
     #[test]
     fn blocks_are_cut_out_of_a_text() {
-        let block = "-----BEGIN PGP MESSAGE-----\n\naGk=\n-----END PGP MESSAGE-----";
+        let block =
+            "-----BEGIN PGP MESSAGE-----\n\nhGVsbG8hGVsbG8hGVsbG8hGV\n-----END PGP MESSAGE-----";
         let text = format!("Hello,\n\n{block}\n\nRita\n{block}\n");
         assert_eq!(without_blocks(&text), "Hello,\n\n\n\nRita");
         assert_eq!(without_blocks("Hello"), "Hello");

@@ -41,6 +41,10 @@ pub(super) fn candidates(mime: &Mime<'_>) -> Vec<Vec<u8>> {
         // without armor is followed by what reads as one.
         let is_binary = matches!(bytes.first(), Some(0x94..=0x9b | 0xc5 | 0xc6));
         let armored = bytes.trim_ascii_start().starts_with(b"-----BEGIN PGP P");
+        // GnuPG finds a key below whatever stands above it.
+        if !is_text && !armored && !is_binary && bytes.len() <= CERTIFICATE_MAX {
+            found.extend(pasted(&String::from_utf8_lossy(&bytes)));
+        }
         let named = mime.media(part) == "application/pgp-keys";
         if bytes.len() <= CERTIFICATE_MAX && (is_binary || named || (armored && !is_text)) {
             found.push(bytes);

@@ -1,7 +1,8 @@
 //! What anybody could see of a mail, found without any secret key: nothing here can open anything.
 
-use crate::domain::facts::names::{Digest, Moment};
+use crate::domain::facts::names::{Address, Digest, Moment};
 use crate::domain::facts::outer_view::{Hint, KeyRank, OuterView, Writers};
+use crate::domain::facts::settings::Settings;
 use crate::edge::mime::Mime;
 use crate::edge::opening::forms::Look;
 use crate::edge::opening::keys;
@@ -15,8 +16,16 @@ pub(super) fn keys(outer: &Mime<'_>) -> Vec<Found> {
 }
 
 /// All of it.
-pub(super) fn view(outer: &Mime<'_>, look: &Look, found: &[Found], at: Moment) -> OuterView {
+pub(super) fn view(
+    outer: &Mime<'_>,
+    look: &Look,
+    found: &[Found],
+    desk: Option<&Settings>,
+    at: Moment,
+) -> OuterView {
     let writers = writers(outer);
+    let vouched = desk.and_then(|desk| vouched(outer, desk.verdicts_of.as_ref()?, &writers.from));
+    let spam = desk.and_then(|desk| desk.spam_header.as_ref());
     let (keys, unusable_key) = keys::ranked(found.to_vec(), None, &writers.from, at);
     let (message_id, answers) = outer.ids();
     OuterView {
@@ -24,12 +33,80 @@ pub(super) fn view(outer: &Mime<'_>, look: &Look, found: &[Found], at: Moment) -
         answers,
         shape: outer.shape(),
         ciphertexts: look.view(),
-        openpgp: look.first().map(|found| Digest::of(&found.bytes)),
+        openpgp: look
+            .first()
+            .filter(|found| !found.bytes.is_empty())
+            .map(|found| Digest::of(&found.bytes)),
         hint: look.hint().or_else(|| is_winmail(outer).then_some(Hint::Winmail)),
         keys,
         unusable_key,
         writers,
+        vouched,
+        spam: spam.is_some_and(|(name, begins)| says(outer, name, begins)),
     }
+}
+
+/// Whether the first header of a name begins so: the own server writes its own above those that came.
+fn says(outer: &Mime<'_>, name: &str, begins: &str) -> bool {
+    let value = outer.header(name).unwrap_or_default().to_ascii_lowercase();
+    !value.is_empty() && value.starts_with(&begins.to_ascii_lowercase())
+}
+
+/// What the mailbox's own server says of the address of From (RFC 8601). Only its topmost header counts: what a
+/// sender wrote under the server's name stands below it, or was taken out (RFC 8601, 5).
+fn vouched(outer: &Mime<'_>, server: &str, from: &[Address]) -> Option<bool> {
+    let [from] = from else { return None };
+    let said = outer.header("Authentication-Results")?.to_ascii_lowercase();
+    let (by, results) = said.split_once(';')?;
+    if by.split_whitespace().next()? != server.to_ascii_lowercase() {
+        return None;
+    }
+    let domain = from.domain().to_ascii_lowercase();
+    let aligned = |at: &str| {
+        let at = at.rsplit('@').next().unwrap_or(at).trim_matches(['"', '<', '>', '.']);
+        !at.is_empty()
+            && (at == domain
+                || domain.strip_suffix(at).is_some_and(|rest| rest.ends_with('.'))
+                || at.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.')))
+    };
+    let mut failed = false;
+    for result in results.split(';').map(without_comments) {
+        let words: Vec<&str> = result.split_whitespace().collect();
+        let Some((method, word)) = words.first().and_then(|first| first.split_once('=')) else {
+            continue;
+        };
+        let about = |names: &[&str]| {
+            words
+                .iter()
+                .filter_map(|word| word.split_once('='))
+                .any(|(name, value)| names.contains(&name) && aligned(value))
+        };
+        match (method, word) {
+            ("dmarc", "pass") => return Some(about(&["header.from"]) || words.len() == 1),
+            ("dkim", "pass") if about(&["header.d", "header.i"]) => return Some(true),
+            ("spf", "pass") if about(&["smtp.mailfrom", "smtp.mail"]) => return Some(true),
+            ("dmarc" | "spf" | "dkim", "fail" | "softfail" | "none" | "permerror") => failed = true,
+            _ => {}
+        }
+    }
+    failed.then_some(false)
+}
+
+/// A result without its comments, which may say anything.
+fn without_comments(result: &str) -> String {
+    let mut depth = 0_u32;
+    let keep = |c: &char| {
+        match c {
+            '(' => depth = depth.saturating_add(1),
+            ')' => {
+                depth = depth.saturating_sub(1);
+                return false;
+            }
+            _ => {}
+        }
+        depth == 0
+    };
+    result.chars().filter(keep).collect()
 }
 
 /// Whether all that it says is in Outlook's own form (TNEF).
@@ -39,7 +116,13 @@ fn is_winmail(outer: &Mime<'_>) -> bool {
 }
 
 fn writers(outer: &Mime<'_>) -> Writers {
-    let original = ["X-Original-From", "X-Original-Sender", "X-Google-Original-From"];
+    let original = [
+        "X-Original-From",
+        "X-Original-Sender",
+        "X-Google-Original-From",
+        "Original-From",
+        "X-MailFrom",
+    ];
     let lists = ["List-Post", "List-Id", "List-Unsubscribe", "Mailing-List"];
     Writers {
         from: outer.from().0,

@@ -9,7 +9,7 @@ use openpgp::parse::{PacketParserBuilder, PacketParserResult, Parse};
 use openpgp::policy::StandardPolicy;
 use openpgp::serialize::SerializeInto;
 use openpgp::serialize::stream::Recipient;
-use openpgp::types::{Features, RevocationStatus, SignatureType};
+use openpgp::types::{Features, PublicKeyAlgorithm, RevocationStatus, SignatureType};
 use openpgp::{Cert, KeyHandle, Packet};
 use sequoia_openpgp as openpgp;
 
@@ -328,9 +328,15 @@ pub(super) fn recipient_key<'a>(
     form: Form,
     at: Moment,
 ) -> Result<Recipient<'a>, String> {
-    let valid = cert
-        .with_policy(policy, time_of(at))
-        .map_err(|error| format!("the certificate is not valid ({})", root_cause(&error)))?;
+    let valid = cert.with_policy(policy, time_of(at)).map_err(|error| {
+        let kind = cert.primary_key().key().pk_algo();
+        if kind.is_supported() {
+            format!("the certificate is not valid ({})", root_cause(&error))
+        } else {
+            // What a key of such a kind has signed cannot be checked, so nothing in it seems to hold.
+            format!("it is made by a key {OTHER_KIND} ({kind})")
+        }
+    })?;
     if let RevocationStatus::Revoked(_) = valid.revocation_status() {
         return Err("the certificate is revoked".to_owned());
     }
@@ -352,15 +358,32 @@ pub(super) fn recipient_key<'a>(
     })
 }
 
+/// What to ask of somebody whose certificate cannot be used, by why not.
+#[must_use]
+pub fn mend_key(why: &str) -> &'static str {
+    if why.contains(OTHER_KIND) {
+        "ask them for a certificate with a key of a usual kind (X25519, a NIST curve or RSA)"
+    } else {
+        "ask them for their present certificate"
+    }
+}
+
+/// How a kind of key is told that is not used here.
+const OTHER_KIND: &str = "of a kind that this desk does not use";
+
 /// Why a certificate has no key that can be encrypted to.
 fn why_none(valid: &ValidCert<'_>) -> String {
-    let keys = || valid.keys().alive().revoked(false).for_transport_encryption();
-    let foreign = keys().find(|key| !key.key().pk_algo().is_supported());
+    // Without the policy, which leaves out what it does not accept.
+    #[expect(deprecated, reason = "the kinds that nobody should use any more")]
+    let is_old = |kind: PublicKeyAlgorithm| {
+        matches!(kind, PublicKeyAlgorithm::ElGamalEncrypt | PublicKeyAlgorithm::ElGamalEncryptSign)
+    };
+    let kinds = valid.cert().keys().map(|key| key.key().pk_algo());
+    let foreign = kinds.into_iter().find(|kind| is_old(*kind) || !kind.is_supported());
     match foreign {
-        Some(key) => format!(
-            "its key to encrypt to is of a kind that this desk cannot use ({})",
-            key.key().pk_algo()
-        ),
+        Some(kind) => {
+            format!("its key to encrypt to is {OTHER_KIND} ({kind})")
+        }
         None => "it has no key to encrypt to that is valid now".to_owned(),
     }
 }

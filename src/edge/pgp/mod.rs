@@ -11,7 +11,7 @@ mod open;
 mod policy;
 mod seen;
 
-pub use crate::edge::pgp::certificate::{Certificate, Form};
+pub use crate::edge::pgp::certificate::{Certificate, Form, mend_key};
 pub use crate::edge::pgp::directory::{Directory, Known, attached, revoked};
 pub use crate::edge::pgp::keyring::{
     Keyring, Passphrase, generate, generate_for_gnupg, secret_fingerprint,

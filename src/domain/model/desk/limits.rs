@@ -1,23 +1,50 @@
 //! What is counted against floods. A limit delays or gathers; it never drops.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::domain::facts::event::{Event, Recipient};
-use crate::domain::facts::names::{Address, Fingerprint, Handle, Moment, PersonId, Span, later};
+use crate::domain::facts::event::{Author, Event, Recipient};
+use crate::domain::facts::names::{
+    Address, Digest, Fingerprint, Handle, Moment, PersonId, Span, later,
+};
 use crate::domain::facts::record::Record;
 use crate::domain::facts::settings::Settings;
+use crate::domain::facts::source::{Source, mailbox_of};
 
 /// How long deferred reports wait for company before the digest leaves.
 const DIGEST_AFTER: Span = Span::minutes(15);
 
-/// The newest of what is counted, plain and encrypted apart: a flood of one kind must not delay the
-/// other.
+/// So many answers that no person wrote go to one address in a day. Those to addresses that are vouched for
+/// are counted apart, so that nobody uses up what is theirs by forging them.
+const ANSWERS_A_DAY: usize = 3;
+/// And to a reporter who has answered one of ours, so that the address is theirs.
+const ANSWERS_TO_KNOWN: usize = 20;
+/// So many acknowledgements an hour leave at once in all.
+const ALL_PER_HOUR: usize = 12_000;
+/// The others leave within this time after arrival, drawn evenly: within the promised day, and never in a
+/// heap.
+const SPREAD_FROM: Span = Span::hours(1);
+const SPREAD: Span = Span::hours(19);
+/// So many reports an hour by one source are passed on one by one.
+const OF_ONE_SOURCE: usize = 3;
+/// So many sources are remembered before those that have been quiet are forgotten.
+const SOURCES_MAX: usize = 10_000;
+
+/// The newest of what is counted.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
     key_sent: BTreeMap<Address, Moment>,
     warned: BTreeMap<(PersonId, bool), Moment>,
-    acknowledged: [VecDeque<Moment>; 2],
+    /// By mailbox, and whether it was vouched for.
+    answers: BTreeMap<(String, bool), VecDeque<Moment>>,
+    /// The mailboxes of reporters, and of those who have answered with what we sent there.
+    reporters: BTreeMap<Handle, String>,
+    known: BTreeSet<String>,
+    /// The same by the source of what was answered, and all of them.
+    acknowledged: BTreeMap<Source, VecDeque<Moment>>,
+    acknowledged_all: VecDeque<Moment>,
+    /// Reports, plain and encrypted apart, and by source.
     reports: [VecDeque<Moment>; 2],
+    reports_of: BTreeMap<Source, VecDeque<Moment>>,
     deferred: BTreeMap<Handle, Moment>,
     /// What cannot be sealed, by for whom; a reporter is one for each incident.
     withheld: BTreeMap<(Option<Handle>, Recipient), (String, Moment)>,
@@ -59,13 +86,31 @@ impl Limits {
         self.newer.get(fingerprint).copied()
     }
 
-    /// When an acknowledgement of a mail that arrived at `arrived` leaves: on the next tick, or
-    /// when its turn comes. Limits delay, they never drop.
+    /// Whether another answer that no person writes may go to an address: whoever forges it could have it
+    /// flooded otherwise, and two machines could answer each other for ever (RFC 3834, 2).
+    #[must_use]
+    pub fn may_answer(&self, to: &Address, vouched: bool, now: Moment) -> bool {
+        self.answers_left(to, vouched, now) > 0
+    }
+
+    /// How many answers that no person writes may still go to an address within the day.
+    #[must_use]
+    pub fn answers_left(&self, to: &Address, vouched: bool, now: Moment) -> usize {
+        let mailbox = mailbox_of(to);
+        let most = if self.known.contains(&mailbox) { ANSWERS_TO_KNOWN } else { ANSWERS_A_DAY };
+        let sent = self.answers.get(&(mailbox, vouched));
+        most.saturating_sub(sent.map_or(0, |times| since(times, later(now, Span::days(-1)))))
+    }
+
+    /// When the acknowledgement of a mail leaves: on the next tick, and where its source or all of them send
+    /// heaps, some time within the day. Limits delay, they never drop. Made of what anybody could see of the
+    /// mail, as all of an acknowledgement is.
     #[must_use]
     pub fn acknowledge_at(
         &self,
         settings: &Settings,
-        encrypted: bool,
+        source: &Source,
+        raw: &Digest,
         arrived: Moment,
         now: Moment,
     ) -> Moment {
@@ -73,23 +118,33 @@ impl Limits {
         let gone = now.signed_duration_since(arrived).num_milliseconds().max(0);
         let ticks = gone.checked_div(tick).unwrap_or(0).saturating_add(1);
         let next = later(arrived, Span::milliseconds(ticks.saturating_mul(tick)));
+        let hour = later(now, Span::hours(-1));
         let limit =
             usize::try_from(settings.acknowledgements_per_hour).unwrap_or(usize::MAX).max(1);
-        let times = of_kind(&self.acknowledged, encrypted);
-        match times.len().checked_sub(limit).and_then(|n| times.get(n)) {
-            Some(earlier) => next.max(later(*earlier, Span::hours(1))),
-            None => next,
+        let of_source = self.acknowledged.get(source).map_or(0, |times| since(times, hour));
+        if of_source < limit && since(&self.acknowledged_all, hour) < ALL_PER_HOUR {
+            return next;
         }
+        let drawn = raw.fraction(u64::try_from(SPREAD.num_milliseconds()).unwrap_or(0));
+        let drawn = Span::milliseconds(i64::try_from(drawn).unwrap_or(0));
+        next.max(later(later(arrived, SPREAD_FROM), drawn))
     }
 
-    /// Whether another report by somebody unproven waits for the digest.
+    /// Whether another report by somebody unproven waits for the digest: while few come, none does. Of what
+    /// really opened ten times as many are few.
     #[must_use]
-    pub fn defers(&self, settings: &Settings, encrypted: bool, now: Moment) -> bool {
-        let hour = later(now, Span::hours(-1));
-        let limit = if encrypted { settings.encrypted_per_hour } else { settings.plain_per_hour };
-        let times = of_kind(&self.reports, encrypted);
-        let recent = times.iter().filter(|at| **at > hour).count();
-        recent >= usize::try_from(limit).unwrap_or(usize::MAX)
+    pub fn defers(&self, settings: &Settings, source: &Source, opened: bool, now: Moment) -> bool {
+        let (hour, day) = (later(now, Span::hours(-1)), later(now, Span::days(-1)));
+        let most = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        let [plain, sealed] = &self.reports;
+        let of_source = self.reports_of.get(source).map_or(0, |times| since(times, hour));
+        if opened {
+            return since(sealed, hour) >= most(settings.encrypted_per_hour)
+                || of_source >= OF_ONE_SOURCE.saturating_mul(10);
+        }
+        since(plain, hour) >= most(settings.plain_per_hour)
+            || since(plain, day) >= most(settings.plain_per_day)
+            || of_source >= OF_ONE_SOURCE
     }
 
     /// The reports that wait for the digest, and when it leaves.
@@ -116,22 +171,35 @@ impl Limits {
         if let Event::Digested { handles } = &record.event {
             self.deferred.retain(|handle, _| !handles.contains(handle));
         }
-        let Some(handle) = &record.incident else { return };
-        if let Event::Opened(opening) = &record.event {
-            let [plain, sealed] = &mut self.acknowledged;
-            let encrypted = opening.looks_encrypted;
-            if let Some(at) = opening.acknowledge {
-                remember(if encrypted { sealed } else { plain }, at);
-            }
-            let [plain, sealed] = &mut self.reports;
-            remember(if encrypted { sealed } else { plain }, record.at);
-            if opening.deferred {
-                self.deferred.insert(handle.clone(), record.at);
-            }
+        if let Event::AutoAnswered { to, vouched, source } = &record.event {
+            let times = self.answers.entry((mailbox_of(to), *vouched)).or_default();
+            remember(times, record.at);
+            forget(&mut self.answers, later(record.at, Span::days(-1)));
+            remember(self.acknowledged.entry(source.clone()).or_default(), record.at);
+            forget(&mut self.acknowledged, later(record.at, Span::hours(-1)));
+            remember(&mut self.acknowledged_all, record.at);
         }
-        if let Event::CopySeen { acknowledge: Some(at), .. } = &record.event {
-            let [_, sealed] = &mut self.acknowledged;
-            remember(sealed, *at);
+        if let (Some(handle), Event::Joined { letter }) = (&record.incident, &record.event)
+            && letter.author == Author::Reporter
+            && let Some(mailbox) = self.reporters.get(handle)
+        {
+            self.known.insert(mailbox.clone());
+        }
+        let (Some(handle), Event::Opened(opening)) = (&record.incident, &record.event) else {
+            return;
+        };
+        if let Some(address) = &opening.reporter {
+            self.reporters.insert(handle.clone(), mailbox_of(address));
+        }
+        if let Some(source) = &opening.source {
+            remember(self.reports_of.entry(source.clone()).or_default(), record.at);
+            forget(&mut self.reports_of, later(record.at, Span::hours(-1)));
+        }
+        let [plain, sealed] = &mut self.reports;
+        let opened = opening.letter.protection.is_encrypted();
+        remember(if opened { sealed } else { plain }, record.at);
+        if opening.deferred {
+            self.deferred.insert(handle.clone(), record.at);
         }
     }
 }
@@ -142,15 +210,22 @@ fn withheld_key(about: Option<&Handle>, to: &Recipient) -> (Option<Handle>, Reci
     (about.cloned(), to.clone())
 }
 
-fn of_kind(times: &[VecDeque<Moment>; 2], encrypted: bool) -> &VecDeque<Moment> {
-    let [plain, sealed] = times;
-    if encrypted { sealed } else { plain }
+/// How many of them are later than a moment; they are in order.
+fn since(times: &VecDeque<Moment>, from: Moment) -> usize {
+    times.len().saturating_sub(times.partition_point(|at| *at <= from))
 }
 
-/// Keeps the newest moments only; what is counted is the last hour, and never more than this.
+/// Keeps the newest moments only, and never more than this.
 fn remember(times: &mut VecDeque<Moment>, at: Moment) {
     times.push_back(at);
-    if times.len() > 10_000 {
+    if times.len() > 20_000 {
         times.pop_front();
+    }
+}
+
+/// Forgets whoever has been quiet since a moment, where there are many.
+fn forget<K: Ord>(all: &mut BTreeMap<K, VecDeque<Moment>>, from: Moment) {
+    if all.len() > SOURCES_MAX && all.len().is_power_of_two() {
+        all.retain(|_, times| times.back().is_some_and(|at| *at > from));
     }
 }

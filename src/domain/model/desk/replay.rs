@@ -11,8 +11,8 @@ use crate::domain::facts::refusal::Reason;
 /// The name that the copy of a known ciphertext was acknowledged under.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
-    /// The incident that the ciphertext opened.
-    pub incident: Handle,
+    /// The incident that the ciphertext opened; none where the mail turned out to be about none.
+    pub incident: Option<Handle>,
     /// Where the acknowledgement went.
     pub address: Option<Address>,
     /// When somebody last asked under that name where it stands.
@@ -110,12 +110,21 @@ impl Replay {
             self.restored = Some(record.at);
             self.histories.push(hash);
         }
+        if let Event::CopySeen { alias, address, .. } = &record.event {
+            let (incident, address) = (record.incident.clone(), address.clone());
+            self.aliases.insert(alias.clone(), Alias { incident, address, asked: None });
+        }
+        if let Event::StatusAsked { alias: Some(alias) } = &record.event
+            && let Some(alias) = self.aliases.get_mut(alias)
+        {
+            alias.asked = Some(record.at);
+        }
         if let (Some(handle), event) = (&record.incident, &record.event) {
-            self.apply_about(handle, event, record.at);
+            self.apply_about(handle, event);
         }
     }
 
-    fn apply_about(&mut self, handle: &Handle, event: &Event, at: Moment) {
+    fn apply_about(&mut self, handle: &Handle, event: &Event) {
         if let Event::Opened(opening) = event
             && let Some(session) = opening.session
         {
@@ -126,15 +135,8 @@ impl Replay {
         {
             self.sessions.entry(session).or_insert_with(|| handle.clone());
         }
-        if let Event::CopySeen { alias, address, .. } = event {
-            let known = Alias { incident: handle.clone(), address: address.clone(), asked: None };
-            self.aliases.insert(alias.clone(), known);
+        if let Event::CopySeen { alias, .. } = event {
             self.copies.entry(handle.clone()).or_default().push(alias.clone());
-        }
-        if let Event::StatusAsked { alias: Some(alias) } = event
-            && let Some(alias) = self.aliases.get_mut(alias)
-        {
-            alias.asked = Some(at);
         }
     }
 }

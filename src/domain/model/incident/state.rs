@@ -268,6 +268,7 @@ impl Incident {
             Event::Configured { .. }
             | Event::SignatureSpent { .. }
             | Event::KeySent { .. }
+            | Event::AutoAnswered { .. }
             | Event::Warned { .. }
             | Event::ReadsNewer { .. }
             | Event::WithheldTold { .. }

@@ -1,0 +1,83 @@
+//! Where a stranger's mail comes from, as far as anybody vouches for it. Floods are counted by it, so that one
+//! source that sends a thousand mails keeps no other waiting.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::facts::names::Address;
+use crate::domain::facts::outer_view::OuterView;
+
+/// An address that the mailbox's own server vouches for; otherwise the domain alone, since whoever forges one
+/// address of it forges them all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Source(String);
+
+impl Source {
+    /// The source of a mail.
+    #[must_use]
+    pub fn of(outer: &OuterView) -> Self {
+        let writers = &outer.writers;
+        let path = writers.return_path.as_ref().and_then(Option::as_ref);
+        let author = match writers.from.as_slice() {
+            [one] => Some(one),
+            _ => None,
+        };
+        match author.or(path) {
+            Some(address) if outer.vouched == Some(true) => Self(mailbox_of(address)),
+            Some(address) => Self(format!("@{}", organisation(address.domain()))),
+            None => Self("@".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The mailbox that an address leads to: what stands behind `+` leads to the same one (RFC 5233).
+#[must_use]
+pub fn mailbox_of(address: &Address) -> String {
+    let wire = address.wire().to_lowercase();
+    let (local, domain) = wire.rsplit_once('@').unwrap_or((&wire, ""));
+    let local = local.split('+').next().filter(|local| !local.is_empty()).unwrap_or(local);
+    format!("{local}@{domain}")
+}
+
+/// The part of a domain that somebody registers: whoever has it has all below it. By the usual shape of such
+/// names and no list of them, which would be old soon; an error only makes a source larger or smaller.
+fn organisation(domain: &str) -> String {
+    let labels: Vec<&str> = domain.split('.').filter(|label| !label.is_empty()).collect();
+    let is_country = labels.last().is_some_and(|last| last.len() == 2);
+    let short = labels.iter().rev().nth(1).is_some_and(|second| second.len() <= 3);
+    let wanted = if is_country && short { 3 } else { 2 };
+    let from = labels.len().saturating_sub(wanted);
+    labels.get(from..).unwrap_or_default().join(".").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::facts::outer_view::Writers;
+
+    #[test]
+    fn whoever_is_vouched_for_is_a_source_and_otherwise_the_domain_is() {
+        for (from, vouched, source) in [
+            ("Rita+x@Mail.People.test", Some(true), "rita@mail.people.test"),
+            ("rita@mail.people.test", None, "@people.test"),
+            ("rita@a.b.c.people.test", Some(false), "@people.test"),
+            ("rita@example.co.uk", None, "@example.co.uk"),
+            ("rita@mx.example.com.au", None, "@example.com.au"),
+            ("rita@heise.de", None, "@heise.de"),
+            ("rita@mail.heise.de", None, "@heise.de"),
+        ] {
+            let writers =
+                Writers { from: Address::parse(from).into_iter().collect(), ..Writers::default() };
+            let outer = OuterView { writers, vouched, ..OuterView::default() };
+            assert_eq!(Source::of(&outer).to_string(), source);
+        }
+        assert_eq!(Source::of(&OuterView::default()).to_string(), "@");
+    }
+}
