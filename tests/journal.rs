@@ -77,6 +77,7 @@ fn samples() -> Vec<Event> {
         acknowledge: Some(at()),
         deferred: false,
         source: None,
+        line: None,
         looks_encrypted: true,
     };
     let draft = Draft {
@@ -242,6 +243,11 @@ fn samples() -> Vec<Event> {
             vouched: false,
             source: Source::of(&OuterView::default()),
         },
+        Event::Listed { raw: digest, line: digest },
+        Event::MadeReport { raw: digest },
+        Event::ReportGone { raw: digest },
+        Event::Gathered,
+        Event::Untouched,
     ])
     .collect()
 }

@@ -462,11 +462,9 @@ impl Opener<'_> {
         if let Some(text) = text {
             body.plain = vec![texts::clean(&text)];
         }
-        body.attachments.extend(file);
-        body.attachments.extend(outside.attachments);
-        if verdict.failure == Some(Failure::TooLarge) {
-            body.attachments.clear();
-        }
+        let too_large = verdict.failure == Some(Failure::TooLarge);
+        body.attachments.extend(file.into_iter().chain(outside.attachments));
+        body.attachments.retain(|_| !too_large);
         // Headers inside a signature that does not hold are anybody's.
         let encrypted = verdict.protection.is_encrypted();
         let holds = encrypted || verdict.signed().is_some();
@@ -513,6 +511,7 @@ impl Opener<'_> {
             unusable_key,
             certificates,
             revoked,
+            size: raw.bytes.len(),
             junk: raw.junk,
             from_before: false,
             unwitnessed: false,
@@ -532,6 +531,7 @@ fn unread(raw: &RawMail) -> Letter {
         subject: Foreign::line("(not read)", LINE_MAX),
         malformed: true,
         verdict: Verdict { failure: Some(Failure::TooComplex), ..Verdict::plain() },
+        size: raw.bytes.len(),
         junk: raw.junk,
         ..Letter::blank(Digest::of(&raw.bytes), raw.received)
     }

@@ -2,6 +2,7 @@
 
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::{membership, time};
+use crate::domain::facts::event::Event;
 use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::heart::Ailment;
 use crate::domain::facts::letter::Letter;
@@ -294,6 +295,22 @@ impl Engine {
             settings: Some(&self.desk.settings),
             limits: LIMITS,
         }
+    }
+
+    /// Opens as reports what machines sent and somebody says are some.
+    pub(super) fn open_what_is_wanted(&mut self, now: Moment) -> Result<(), Fault> {
+        while let Some(raw) = self.desk.waitlist.wanted() {
+            let mail = lock(&self.store).mail(raw)?;
+            let letter = mail.map(|mail| self.opener().open(&mail));
+            let fresh = self.entropy.fresh()?;
+            let decision = match &letter {
+                Some(letter) => classify::made_report(&self.desk, letter, now, fresh),
+                // It is not kept any more; whoever asked is told where to look.
+                None => time::desk_fact(&self.desk, Event::ReportGone { raw }, now, fresh),
+            };
+            self.carry_out(decision, Cause::Time)?;
+        }
+        Ok(())
     }
 
     /// What the desk would do with a mail, without doing it: nothing is kept and nothing is sent.

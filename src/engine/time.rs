@@ -3,7 +3,7 @@
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::time::Belief;
 use crate::domain::decide::work::Work;
-use crate::domain::decide::{catch_up, membership, time};
+use crate::domain::decide::{catch_up, digest, membership, time};
 use crate::domain::facts::event::Event;
 use crate::domain::facts::heart::Ailment;
 use crate::domain::facts::names;
@@ -85,10 +85,12 @@ impl Engine {
         self.write_heart(now)?;
         self.tell_how_it_is(now)?;
         self.tell_of_the_witness(now)?;
-        if self.desk.limits.digest().is_some_and(|(at, _)| at <= now) {
-            let decision = time::digest(&self.desk, now, self.entropy.fresh()?);
+        let digest = self.desk.waitlist.due(self.desk.settings.zone, self.desk.settings.quiet_days);
+        if digest.is_some_and(|at| at <= now) {
+            let decision = digest::digest(&self.desk, now, self.entropy.fresh()?);
             self.carry_out(decision, Cause::Time)?;
         }
+        self.open_what_is_wanted(now)?;
         // What people are told because a day has come is not told on a day that may be another.
         if belief != Belief::Doubted {
             self.care_for_people(now)?;

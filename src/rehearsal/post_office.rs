@@ -438,6 +438,10 @@ impl PostOffice {
             self.running()?.take_in(&[(None, raw)])?;
             return Ok(Outcome::Accepted("250 taken".to_owned()));
         }
+        // Strangers whom nobody plays: taken, and read by nobody.
+        if to.ends_with(".elsewhere") {
+            return Ok(Outcome::Accepted("250 taken".to_owned()));
+        }
         let who = Who::ALL.into_iter().find(|who| who.address() == to);
         let who = who.or_else(|| self.is_list(to).then_some(Who::List));
         let Some(who) = who else {

@@ -87,6 +87,7 @@ pub(crate) fn opening(playbook: (Digest, Option<Digest>), received: Moment) -> O
         acknowledge: None,
         deferred: false,
         source: None,
+        line: None,
         looks_encrypted: true,
     }
 }

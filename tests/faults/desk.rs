@@ -87,7 +87,7 @@ impl Desk {
         let mut config = String::from(
             "[desk]\nname = \"Desk\"\naddress = \"security@desk.test\"\nprefix = \"DESK\"\nzone = \"UTC\"\nplaybook = \"minder\"\n\
              [keys]\nsecret = \"keys/desk.asc\"\npassphrase_file = \"keys/passphrase\"\n[store]\npath = \"embargod.db\"\n\
-             [limits]\ntick_s = 1\nplain_per_hour = 1000\nacknowledgements_per_hour = 1000\n\
+             [limits]\ntick_s = 1\nplain_per_hour = 1000\nplain_per_day = 1000\nacknowledgements_per_hour = 1000\n\
              [[person]]\nid = \"mia\"\nname = \"Mia\"\naddress = \"mia@people.test\"\ncertificate = \"mia.asc\"\nroles = [\"security_team\", \"lead\", \"operator\"]\n",
         );
         for (name, port, more) in

@@ -31,6 +31,7 @@ pub fn run(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Answer {
         Word::Duplicate => linking::duplicate,
         Word::Merge => linking::merge,
         Word::Spam => triage::spam,
+        Word::MakeReport => triage::make_report,
         Word::Close => triage::close,
         Word::Reopen => triage::reopen,
         Word::KnownPublic => alarm::known_public,

@@ -165,7 +165,7 @@ fn signature_at(lines: &[&str]) -> usize {
     }
 }
 
-fn is_quoted(line: &str) -> bool {
+pub(crate) fn is_quoted(line: &str) -> bool {
     line.trim_start().starts_with('>')
 }
 

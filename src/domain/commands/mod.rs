@@ -27,6 +27,7 @@ pub mod reporter;
 pub mod rights;
 pub mod roll;
 pub mod second;
+pub mod several;
 pub mod talk;
 pub mod tasks;
 pub mod triage;

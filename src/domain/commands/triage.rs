@@ -84,6 +84,19 @@ pub fn spam(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     Ok("Closed quietly; nothing is sent.".to_owned())
 }
 
+/// `/report NAME`
+pub fn make_report(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    needs(arguments, "report", "NAME")?;
+    let machine = turn.work.desk.waitlist.machine(arguments.trim());
+    let Some(raw) = machine.map(|machine| machine.raw) else {
+        let why = format!("no machine's mail is called `{}`.", clean_line(arguments, 40));
+        let next = "take the name from the digest; what is older lies in the mailbox.";
+        return Err(Refusal::new("no such mail", why, next));
+    };
+    turn.work.add_to_desk(Event::MadeReport { raw });
+    Ok("It is opened as a report, and comes to those who take reports in.".to_owned())
+}
+
 /// `/close`
 pub fn close(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     turn.open_incident()?;

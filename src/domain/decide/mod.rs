@@ -11,6 +11,7 @@ pub mod copies;
 pub mod decision;
 pub mod delivery;
 pub mod delivery_table;
+pub mod digest;
 pub mod letters;
 pub mod lint;
 pub mod membership;

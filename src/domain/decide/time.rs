@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use crate::domain::decide::copies::copies;
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::work::Work;
@@ -13,7 +11,6 @@ use crate::domain::facts::event::{Event, Purpose, Recipient};
 use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, TaskId};
 use crate::domain::model::desk::Desk;
 use crate::domain::model::incident::{Incident, Status};
-use crate::domain::model::roster::{Party, Person};
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::{Block, Duty, Reach, Wider, may_leave};
 use crate::domain::outgoing::mail;
@@ -67,7 +64,9 @@ pub fn due(desk: &Desk, handle: &Handle, belief: Belief, now: Moment, fresh: Fre
                 }
             }
             Duty::HumanReminder(_) | Duty::HumanLapsed => {
-                if told.insert("human".to_owned()) {
+                if incident.waits {
+                    work.add(Event::Gathered);
+                } else if told.insert("human".to_owned()) {
                     reminders::human(&mut work, *duty == Duty::HumanLapsed);
                 }
                 work.add(Event::Reminded { what: mark });
@@ -280,76 +279,6 @@ fn hold_what_goes_further(work: &mut Work<'_>, before: &Incident, playbook: &Arc
     let team = work.team();
     let next = "look at them; two of you let them go with `| /resume NOTICE`, without the bar.";
     work.inform(&team, "Notices are held", &lines, next);
-}
-
-/// What is known of a waiting report, in a few words.
-fn how(incident: &Incident) -> &'static str {
-    match incident.letters.first() {
-        Some(letter) if letter.failure.is_some() => "could not be opened",
-        Some(letter) if letter.protection.is_encrypted() => "encrypted",
-        Some(_) | None => "not encrypted",
-    }
-}
-
-/// Sends the waiting reports to the maintainers in one mail, and tells the operators once.
-pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
-    let mut work = Work::on(desk, None, now, fresh);
-    let Some((_, handles)) = desk.limits.digest() else {
-        return work.done();
-    };
-    let handles: Vec<Handle> = handles.into_iter().cloned().collect();
-    let mut people: Vec<&Person> = Vec::new();
-    let mut rows = Vec::new();
-    for incident in handles.iter().filter_map(|handle| desk.incident(handle)) {
-        for person in desk.roster.holders(&incident.playbook.intake) {
-            if !people.iter().any(|known| known.id == person.id) {
-                people.push(person);
-            }
-        }
-        let from = incident
-            .reporter
-            .address
-            .as_ref()
-            .map_or_else(|| "(no address)".to_owned(), ToString::to_string);
-        rows.push((
-            incident.handle.clone(),
-            json!({
-            "handle": incident.handle,
-            "received": work.say(incident.opened),
-            "from": from,
-            "how": how(incident),
-            }),
-        ));
-    }
-    for person in &people {
-        let own: Vec<_> = rows
-            .iter()
-            .map(|(handle, row)| {
-                let token =
-                    desk.ref_key.token(&desk.settings.address, handle, Party::Person(&person.id));
-                let mut row = row.clone();
-                if let Value::Object(fields) = &mut row {
-                    fields.insert("ref".to_owned(), format!("Ref: {handle}/{token}").into());
-                }
-                row
-            })
-            .collect();
-        let facts = json!({ "count": own.len(), "rows": own });
-        work.tell(person, Purpose::Alert, "digest", facts);
-    }
-    let lines = [format!(
-        "{} reports by nobody known came in a heap and were sent on in one list.",
-        rows.len()
-    )];
-    relay::alert(
-        &mut work,
-        None,
-        "Reports come in heaps",
-        &lines,
-        "look whether somebody floods the mailbox.",
-    );
-    work.add_to_desk(Event::Digested { handles });
-    work.done()
 }
 
 fn leave(work: &mut Work<'_>, id: &TaskId, moment: Moment) {

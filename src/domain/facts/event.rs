@@ -72,7 +72,17 @@ pub enum Event {
     WithheldTold { to: Recipient, why: String },
     /// Waiting plain reports went to the maintainers in one mail.
     Digested { handles: Vec<Handle> },
+    /// A machine sent something that is about no incident: its bytes, and its line in the digest.
+    Listed { raw: Digest, line: Blob },
+    /// Somebody said that what a machine sent is a report.
+    MadeReport { raw: Digest },
+    /// What was to be made a report is not kept any more.
+    ReportGone { raw: Digest },
 
+    /// People are to be reminded of it by the digest.
+    Gathered,
+    /// Nobody touched it for as long as the config gives, so that it is closed without a word.
+    Untouched,
     /// A report opened an incident.
     Opened(Box<Opening>),
     /// A further mail belongs to it.
@@ -345,6 +355,9 @@ pub struct Opening {
     pub acknowledge: Option<Moment>,
     /// Whether it waits for the digest, because plain mails come in heaps.
     pub deferred: bool,
+    /// Its line in the digest, where it may come to stand there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<Blob>,
     /// Where it came from, for counting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
@@ -352,6 +365,15 @@ pub struct Opening {
     /// decide nothing that an outsider can notice, least of all when the answer leaves.
     #[serde(default)]
     pub looks_encrypted: bool,
+}
+
+impl Opening {
+    /// Whether it is in clear and by nobody known, so that it waits in the digest until somebody touches it.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        let known = matches!(self.letter.author, Author::Person(_));
+        self.line.is_some() && !self.letter.protection.is_encrypted() && !known
+    }
 }
 
 /// A mail, as the incident remembers it.

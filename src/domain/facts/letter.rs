@@ -314,6 +314,8 @@ pub struct Letter {
     /// Pinned certificates that something in this mail revokes, wholly or in part: by the key itself,
     /// so it does not matter who sent it.
     pub revoked: Vec<AttachedKey>,
+    /// How many bytes it has as it came.
+    pub size: usize,
     /// Whether the mailbox's host took it for junk: it lay in that folder.
     pub junk: bool,
     /// Whether it is from before the desk began: it is taken in, and answered by nobody but people.
@@ -352,6 +354,7 @@ impl Letter {
             unusable_key: None,
             certificates: Vec::new(),
             revoked: Vec::new(),
+            size: 0,
             junk: false,
             from_before: false,
             unwitnessed: false,

@@ -31,6 +31,14 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Whether it is an address that the mailbox's own server vouches for.
+    #[must_use]
+    pub fn is_vouched(&self) -> bool {
+        !self.0.starts_with('@')
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -3,6 +3,7 @@
 
 use crate::domain::commands::grammar::{Line, Parsed, is_misplaced};
 use crate::domain::commands::read::named_incident;
+use crate::domain::commands::several::is_for_several;
 use crate::domain::facts::letter::{Letter, Signed};
 use crate::domain::facts::names::{Fresh, Handle, Moment, Span};
 use crate::domain::facts::refusal::{Reason, Refusal};
@@ -175,9 +176,14 @@ impl SignedMail<'_> {
 
     /// Whether a word changes what the desk knows, and not only asks.
     pub(super) fn changes_the_desk(&self) -> bool {
-        let rows = self.parsed.lines.iter().filter_map(|line| self.row(&line.word));
-        rows.into_iter()
-            .any(|row| row.scope == Scope::Desk && (row.dangerous || row.group == Group::People))
+        let triages = |row: &Row, line: &Line| {
+            row.group == Group::Triage
+                && (row.scope == Scope::Desk || is_for_several(row) && !line.arguments.is_empty())
+        };
+        let desk =
+            |row: &Row| row.scope == Scope::Desk && (row.dangerous || row.group == Group::People);
+        let rows = self.parsed.lines.iter().filter_map(|line| Some((self.row(&line.word)?, line)));
+        rows.into_iter().any(|(row, line)| desk(row) || triages(row, line))
     }
 
     pub(super) fn check_age(&self) -> Result<(), Refusal> {

@@ -11,6 +11,7 @@ use crate::domain::commands::grammar::{Parsed, is_ping};
 use crate::domain::commands::{diagnosis, reporter};
 use crate::domain::decide::answered::{Answered, answered};
 use crate::domain::decide::decision::{Decision, Entry};
+use crate::domain::decide::digest;
 use crate::domain::decide::letters::{join, note};
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
@@ -85,14 +86,27 @@ fn follows(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Deci
     if letter.outer.shape == Shape::DeliveryReport {
         return returned(desk, arrival, now, fresh);
     }
+    let open = letter.verdict.protection.is_encrypted();
     let place = bind(desk, letter);
     if let Some(decision) = command_mail::person_mail(desk, letter, &place, now, &fresh) {
         return decision;
+    }
+    // What comes to the unguessable return path of a mail of ours answers that mail, whatever its form: it
+    // opens nothing, and is answered by nobody, or two machines would write to each other for ever.
+    if let Some((_, label)) = arrival.returned {
+        return match label.about.as_ref().or(place.handle.as_ref()) {
+            Some(handle) => automatic(desk, letter, handle, now, fresh),
+            None => by_machine(desk, letter, now, fresh),
+        };
     }
     if letter.outer.shape == Shape::Automatic
         && let Some(handle) = &place.handle
     {
         return automatic(desk, letter, handle, now, fresh);
+    }
+    // A person whose program marks their mails so encrypts them.
+    if letter.outer.shape == Shape::Automatic && !open {
+        return by_machine(desk, letter, now, fresh);
     }
     if let Some(first) = letter.verdict.session.and_then(|session| desk.replay.session(session)) {
         return copies::received(desk, letter, first, now, fresh);
@@ -115,7 +129,7 @@ fn follows(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Deci
     if only_a_revocation(letter) {
         return noted(desk, now, fresh, "revocation");
     }
-    report(desk, letter, &place, now, fresh)
+    report(desk, letter, &place, false, now, fresh)
 }
 
 /// Whether a mail brought a revocation that counts, and nothing that was not passed on with the word
@@ -148,7 +162,11 @@ fn returned(desk: &Desk, arrival: Arrival<'_>, now: Moment, fresh: Fresh) -> Dec
     let about =
         known.and_then(|((id, label), report)| Some((id, label, label.about.as_ref()?, report)));
     let Some((id, label, handle, report)) = about else {
-        return noted(desk, now, fresh, "delivery report");
+        // Of a mail of ours that was about nothing; anything else may be a report in that shape.
+        return match arrival.returned {
+            Some(_) => noted(desk, now, fresh, "delivery report"),
+            None => by_machine(desk, arrival.letter, now, fresh),
+        };
     };
     let mut work = Work::on(desk, Some(handle), now, fresh);
     work.dispose("delivery report");
@@ -224,6 +242,22 @@ fn note_report(work: &mut Work<'_>, id: &MessageId, label: &Label, report: &Deli
         let (message_id, fate, status) = (id.clone(), report.fate, report.status.clone());
         work.add(Event::Reported { message_id, fate, status });
     }
+}
+
+/// A mail of a machine that is about nothing of ours: no clock begins and nobody is written to. It stands in the
+/// digest, and is a report as soon as somebody says so.
+fn by_machine(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    work.dispose("a machine's mail");
+    let line = work.keep(digest::line(letter, letter.size));
+    work.add_to_desk(Event::Listed { raw: letter.raw, line });
+    work.done()
+}
+
+/// What a machine sent is a report, as somebody says.
+pub fn made_report(desk: &Desk, letter: &Letter, now: Moment, fresh: Fresh) -> Decision {
+    let place = bind(desk, letter);
+    report(desk, letter, &place, true, now, fresh)
 }
 
 /// An automatic mail in an incident's thread: kept, never answered, and passed on once an hour at
@@ -452,6 +486,7 @@ fn report(
     desk: &Desk,
     letter: &Letter,
     place: &Binding<'_>,
+    asked_for: bool,
     now: Moment,
     fresh: Fresh,
 ) -> Decision {
@@ -481,9 +516,11 @@ fn report(
     let acknowledge = answered.then(|| acknowledge::at(desk, letter, now));
     let source = Source::of(&letter.outer);
     let opened = letter.verdict.protection.is_encrypted();
-    let deferred = author.is_none()
+    let deferred = !asked_for
+        && author.is_none()
         && (desk.limits.defers(&desk.settings, &source, opened, now)
             || (letter.outer.spam && !opened));
+    let line = work.keep(digest::line(letter, letter.size));
     let opening = Opening {
         playbook: playbook.digest,
         calendar: playbook.calendar_digest,
@@ -494,6 +531,7 @@ fn report(
         acknowledge,
         deferred,
         source: Some(source),
+        line: Some(line),
         looks_encrypted: encrypted,
     };
     work.open(handle.clone(), opening, playbook);

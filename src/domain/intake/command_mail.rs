@@ -9,8 +9,9 @@ use serde_json::json;
 use crate::domain::commands::confirm::Order;
 use crate::domain::commands::grammar::{Line, Parsed, check_arguments, is_ping};
 use crate::domain::commands::rights::may_use;
+use crate::domain::commands::several::is_for_several;
 use crate::domain::commands::turn::{Answer, Turn};
-use crate::domain::commands::{confirm, diagnosis, second};
+use crate::domain::commands::{confirm, diagnosis, second, several};
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::letters::join;
 use crate::domain::decide::work::Work;
@@ -246,7 +247,16 @@ fn carry_out<'d>(
         let row = row_for(work.desk, person, audience, &line.word)
             .ok_or_else(|| unknown_to(&line.word, audience))?;
         check_arguments(row, line)?;
-        may_use(&work, person, row)?;
+        let several = is_for_several(row) && !line.arguments.is_empty();
+        if several && work.incident.is_some() {
+            let why = format!("`/{}` stands alone on its line in a mail on one report.", row.name);
+            let next =
+                "to name several, answer a digest or another mail of the desk's that is on none.";
+            return Err(Refusal::new("too much on a line", why, next));
+        }
+        if !several {
+            may_use(&work, person, row)?;
+        }
         counts_from_this_key(&work, person, row, line)?;
         rows.push((row, line));
     }
@@ -257,6 +267,11 @@ fn carry_out<'d>(
     let mut text_used = false;
     for (row, line) in &rows {
         let shown = line.text();
+        if is_for_several(row) && !line.arguments.is_empty() {
+            let answer = several::carry_out(&mut work, letter, person, row, line)?;
+            steps.push(json!({ "line": shown, "answer": wrapped(&answer) }));
+            continue;
+        }
         let mut turn = Turn::new(&mut work, Some(letter), person, shown.clone(), &parsed.text);
         turn.text_used = text_used;
         let answer = if row.word == Word::Confirm {

@@ -17,6 +17,7 @@ use crate::domain::facts::settings::Settings;
 use crate::domain::model::desk::limits::Limits;
 use crate::domain::model::desk::replay::Replay;
 use crate::domain::model::desk::rota::Rota;
+use crate::domain::model::desk::waiting::Waitlist;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::member::Members;
 use crate::domain::model::roster::{RefKey, Roster};
@@ -33,6 +34,7 @@ pub mod replay;
 pub mod rota;
 mod sharing;
 mod team;
+pub mod waiting;
 
 /// Texts that records name by hash: settings, roster, templates, playbooks.
 pub type TextsByHash = BTreeMap<Digest, Arc<str>>;
@@ -68,6 +70,8 @@ pub struct Desk {
     pub rota: Rota,
     /// What is counted against floods.
     pub limits: Limits,
+    /// What waits for somebody to look at it.
+    pub waitlist: Waitlist,
     /// What went wrong while taking facts in: a text that is missing.
     pub faults: Vec<String>,
     /// Whom the config names.
@@ -112,6 +116,7 @@ impl Desk {
             replay: Replay::default(),
             rota: Rota::default(),
             limits: Limits::default(),
+            waitlist: Waitlist::default(),
             faults: Vec::new(),
             staff: Roster::default(),
             revoked: BTreeMap::new(),
@@ -152,7 +157,7 @@ impl Desk {
     #[must_use]
     pub fn next_due(&self) -> Option<Moment> {
         let incident = self.agenda.next();
-        let digest = self.limits.digest().map(|(at, _)| at);
+        let digest = self.waitlist.due(self.settings.zone, self.settings.quiet_days);
         incident.into_iter().chain(digest).chain(self.next_person_due()).min()
     }
 
@@ -192,6 +197,7 @@ impl Desk {
         self.replay.apply(record, hash);
         self.rota.apply(record);
         self.limits.apply(record);
+        self.waitlist.apply(record);
         match &record.event {
             Event::Configured { settings, roster, templates, playbooks, calendars } => {
                 self.configured = Some(record.event.clone());
@@ -215,7 +221,10 @@ impl Desk {
             | Event::Restored
             | Event::ClockTrusted
             | Event::Started { .. }
-            | Event::Digested { .. } => {}
+            | Event::Digested { .. }
+            | Event::Listed { .. }
+            | Event::MadeReport { .. }
+            | Event::ReportGone { .. } => {}
             Event::Opened(_)
             | Event::SaidInClear { .. }
             | Event::AnswerUnsent { .. }
@@ -231,6 +240,8 @@ impl Desk {
             | Event::Rejected { .. }
             | Event::Unreadable
             | Event::Spam
+            | Event::Gathered
+            | Event::Untouched
             | Event::Closed
             | Event::FieldSet { .. }
             | Event::Titled { .. }

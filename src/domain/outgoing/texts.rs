@@ -527,7 +527,8 @@ fn sealed_sample() -> Value {
         ref text summary journal_hash reason why next pinned heading title notice by moment audience \
         body program line what nonce until left_out name member outside opened_with holds became";
     const LISTS: &str = "notes told parts understood lines";
-    const NUMBERS: &str = "count journal_number number recipients approvals";
+    const NUMBERS: &str = "count journal_number number recipients approvals more late closed days \
+        machines_count machines_more";
     let mut all = serde_json::Map::new();
     let mut add = |names: &str, value: serde_json::Value| {
         all.extend(names.split_whitespace().map(|name| (name.to_owned(), value.clone())));
@@ -538,10 +539,10 @@ fn sealed_sample() -> Value {
     add("text_kept cut", json!(true));
     add("steps", json!([{ "line": "x", "answer": "x" }]));
     add(
-        "rows",
+        "rows machines",
         json!([{
             "handle": "x", "received": "x", "from": "x", "how": "x", "ref": "x",
-            "line": "x", "what": "x", "nonce": "x",
+            "line": "x", "what": "x", "nonce": "x", "number": "x", "name": "x", "late": true, "again": true,
         }]),
     );
     add(

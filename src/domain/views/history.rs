@@ -28,6 +28,9 @@ fn words(event: &Event) -> Option<String> {
         | Event::ReadsNewer { .. }
         | Event::WithheldTold { .. }
         | Event::Digested { .. }
+        | Event::Listed { .. }
+        | Event::MadeReport { .. }
+        | Event::ReportGone { .. }
         | Event::Reminded { .. }
         | Event::Confirmed { .. } => None,
         Event::Told { .. } => None,
@@ -98,6 +101,8 @@ fn words(event: &Event) -> Option<String> {
         Event::Rejected { .. } => text("rejected"),
         Event::Unreadable => text("called unreadable"),
         Event::Spam => text("called spam"),
+        Event::Gathered => None,
+        Event::Untouched => text("closed quietly, since nobody touched it"),
         Event::Closed => text("closed"),
         Event::Duplicated { of } => Some(format!("a duplicate of {of}")),
         Event::Merged { into } => Some(format!("goes on as {into}")),

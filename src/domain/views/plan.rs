@@ -128,6 +128,7 @@ pub fn supposed(playbook: &Arc<Playbook>, received: Moment, t: Option<Moment>) -
         acknowledge: Some(received),
         deferred: false,
         source: None,
+        line: None,
         looks_encrypted: false,
     };
     let mut incident = Incident::open(Handle::first(), received, &opening, Arc::clone(playbook));

@@ -10,9 +10,6 @@ use crate::domain::facts::record::Record;
 use crate::domain::facts::settings::Settings;
 use crate::domain::facts::source::{Source, mailbox_of};
 
-/// How long deferred reports wait for company before the digest leaves.
-const DIGEST_AFTER: Span = Span::minutes(15);
-
 /// So many answers that no person wrote go to one address in a day. Those to addresses that are vouched for
 /// are counted apart, so that nobody uses up what is theirs by forging them.
 const ANSWERS_A_DAY: usize = 3;
@@ -24,8 +21,6 @@ const ALL_PER_HOUR: usize = 12_000;
 /// heap.
 const SPREAD_FROM: Span = Span::hours(1);
 const SPREAD: Span = Span::hours(19);
-/// So many reports an hour by one source are passed on one by one.
-const OF_ONE_SOURCE: usize = 3;
 /// So many sources are remembered before those that have been quiet are forgotten.
 const SOURCES_MAX: usize = 10_000;
 
@@ -45,7 +40,6 @@ pub struct Limits {
     /// Reports, plain and encrypted apart, and by source.
     reports: [VecDeque<Moment>; 2],
     reports_of: BTreeMap<Source, VecDeque<Moment>>,
-    deferred: BTreeMap<Handle, Moment>,
     /// What cannot be sealed, by for whom; a reporter is one for each incident.
     withheld: BTreeMap<(Option<Handle>, Recipient), (String, Moment)>,
     /// Who reads the newer form of sealed mails, or does not.
@@ -137,21 +131,16 @@ impl Limits {
         let (hour, day) = (later(now, Span::hours(-1)), later(now, Span::days(-1)));
         let most = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         let [plain, sealed] = &self.reports;
+        // One source takes half of it at most.
+        let one_source = most(settings.plain_per_hour).div_ceil(2);
         let of_source = self.reports_of.get(source).map_or(0, |times| since(times, hour));
         if opened {
             return since(sealed, hour) >= most(settings.encrypted_per_hour)
-                || of_source >= OF_ONE_SOURCE.saturating_mul(10);
+                || of_source >= one_source.saturating_mul(10);
         }
         since(plain, hour) >= most(settings.plain_per_hour)
             || since(plain, day) >= most(settings.plain_per_day)
-            || of_source >= OF_ONE_SOURCE
-    }
-
-    /// The reports that wait for the digest, and when it leaves.
-    #[must_use]
-    pub fn digest(&self) -> Option<(Moment, Vec<&Handle>)> {
-        let first = self.deferred.values().min()?;
-        Some((later(*first, DIGEST_AFTER), self.deferred.keys().collect()))
+            || of_source >= one_source
     }
 
     pub(super) fn apply(&mut self, record: &Record) {
@@ -167,9 +156,6 @@ impl Limits {
         if let Event::WithheldTold { to, why } = &record.event {
             let key = withheld_key(record.incident.as_ref(), to);
             self.withheld.insert(key, (why.clone(), record.at));
-        }
-        if let Event::Digested { handles } = &record.event {
-            self.deferred.retain(|handle, _| !handles.contains(handle));
         }
         if let Event::AutoAnswered { to, vouched, source } = &record.event {
             let times = self.answers.entry((mailbox_of(to), *vouched)).or_default();
@@ -198,9 +184,6 @@ impl Limits {
         let [plain, sealed] = &mut self.reports;
         let opened = opening.letter.protection.is_encrypted();
         remember(if opened { sealed } else { plain }, record.at);
-        if opening.deferred {
-            self.deferred.insert(handle.clone(), record.at);
-        }
     }
 }
 

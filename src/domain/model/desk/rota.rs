@@ -82,6 +82,7 @@ fn ends_offer(event: &Event) -> bool {
             | Event::LeadDeclined { .. }
             | Event::Rejected { .. }
             | Event::Spam
+            | Event::Untouched
             | Event::Closed
             | Event::Duplicated { .. }
             | Event::Merged { .. }

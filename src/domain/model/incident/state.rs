@@ -34,6 +34,8 @@ pub struct Incident {
     pub letters: Vec<LetterNote>,
     /// Whether the report waits for the digest.
     pub deferred: bool,
+    /// Whether it is a report in clear that nobody has touched: people are reminded of it by the digest alone.
+    pub waits: bool,
     /// When the acknowledgement leaves.
     pub acknowledge: Option<Moment>,
     /// When a person's answer was taken by SMTP.
@@ -144,6 +146,7 @@ impl Incident {
             },
             letters: vec![opening.letter.clone()],
             deferred: opening.deferred,
+            waits: opening.waits(),
             acknowledge: opening.acknowledge,
             answered: None,
             title: None,
@@ -249,11 +252,13 @@ impl Incident {
         let refused = matches!(event, Event::Refused { .. } | Event::Mailed { .. });
         if by.is_some() && !refused {
             self.last_word = at;
+            self.waits = false;
         }
         if matches!(
             event,
             Event::Rejected { .. }
                 | Event::Spam
+                | Event::Untouched
                 | Event::Closed
                 | Event::Duplicated { .. }
                 | Event::Merged { .. }
@@ -273,6 +278,9 @@ impl Incident {
             | Event::ReadsNewer { .. }
             | Event::WithheldTold { .. }
             | Event::Digested { .. }
+            | Event::Listed { .. }
+            | Event::MadeReport { .. }
+            | Event::ReportGone { .. }
             | Event::Opened(_)
             | Event::CopySeen { .. }
             | Event::Commanded { .. }
@@ -335,6 +343,8 @@ impl Incident {
                 self.mark(Anchor::Invalid, Some(at), at, by);
             }
             Event::Spam => self.status = Status::Spam,
+            Event::Gathered => {}
+            Event::Untouched => self.status = Status::Closed,
             Event::Closed => {
                 self.status = Status::Closed;
                 // Who is asked about it on the day that it is opened again is asked anew.

@@ -103,12 +103,33 @@ pub fn duties(incident: &Incident) -> Vec<(Moment, Duty)> {
     if let (Some(t), None, None) = (incident.t(), incident.published(), incident.known_public()) {
         list.push((later(t, incident.playbook.t.slip.rough()), Duty::Slipped));
     }
+    if incident.waits {
+        list.retain(|(_, duty)| may_be_of_waiting(incident, duty));
+    }
     list.retain(|(at, duty)| {
         matches!(duty, Duty::Copies(..) | Duty::Leave(_) | Duty::AskNext)
             || !incident.reminded.contains(&duty.mark(*at))
     });
     list.sort();
     list
+}
+
+/// What goes on for a report that nobody has touched: people are reminded by the digest, and asked to lead it where
+/// they have seen it.
+fn may_be_of_waiting(incident: &Incident, duty: &Duty) -> bool {
+    match duty {
+        Duty::Copies(..) | Duty::Act(_) | Duty::HumanReminder(_) | Duty::HumanLapsed => true,
+        Duty::AskNext | Duty::OfferReminder(_) | Duty::OfferLapsed(_) => !incident.deferred,
+        Duty::Leave(_)
+        | Duty::DraftReminder(..)
+        | Duty::TaskDue(_)
+        | Duty::TaskOverdue(_)
+        | Duty::Escalate(..)
+        | Duty::Silence
+        | Duty::ReporterUpdate
+        | Duty::Slipped
+        | Duty::Waited(_) => false,
+    }
 }
 
 /// What waits instead of a second person. A hold on everything stops it, but for the word that ends the
