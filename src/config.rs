@@ -496,8 +496,7 @@ impl Reader<'_> {
             Some(part) => Some(self.oauth(part)?),
             None => None,
         };
-        let verdicts_of = file.imap.get_ref().verdicts_of.clone();
-        let spam_header = self.spam_header(&file.imap);
+        let (verdicts_of, spam_header) = self.verdicts(&file.imap);
         let mailbox = self.mailbox(file.imap, oauth.as_ref());
         let smtp = self.sending(file.smtp, oauth.as_ref());
         let heartbeat = file.heartbeat.map(|part| self.heartbeat(part));
@@ -522,6 +521,7 @@ impl Reader<'_> {
             acknowledgements_per_hour: limits.acknowledgements_per_hour,
             plain_per_day: limits.plain_per_day,
             quiet_days: limits.quiet_days,
+            relay_bytes: limits.relay_bytes,
             verdicts_of,
             spam_header,
             alone_minutes: desk.alone.then_some(desk.alone_minutes),

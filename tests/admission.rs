@@ -249,3 +249,43 @@ fn days_of_spam_are_a_few_mails_a_day() {
     let largest = all.iter().map(|mail| mail.text.len()).max().unwrap();
     assert!(largest < 60_000, "{largest}");
 }
+
+/// A small mail that unpacks to a large one, and a large one: the text reaches the team, with a list of the parts,
+/// and each comes when it is asked for.
+#[test]
+fn what_is_too_large_to_be_passed_on_comes_when_it_is_asked_for() {
+    let mut world = World::with(|sources| sources.settings.relay_bytes = 1_000_000);
+    let before = world.stage.mailbox(Who::Mia).unwrap().len();
+    let zeros = vec![0_u8; 1_500_000];
+    let mut draft = Draft::sealed("A hole that needs large files.");
+    draft.attachments.push(("small.txt".to_owned(), b"small".to_vec()));
+    draft.attachments.push(("middle.bin".to_owned(), zeros[..300_000].to_vec()));
+    draft.attachments.push(("huge.bin".to_owned(), zeros));
+    let mail = world.mail(Who::Rita, "big@x", &draft, &world.seal(Who::Rita, &draft.entity(None)));
+    world.deliver(mail);
+    let all = new_of(&mut world, Who::Mia, before);
+    let report = all.iter().find(|mail| mail.subject.contains("New report")).unwrap();
+    assert!(report.text.contains("A hole that needs large files."), "{}", report.text);
+    let text = report.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("huge.bin (1500000 bytes, SHA-256 "), "{text}");
+    assert!(text.contains("NOT attached, too large; `| /part 3` brings it"), "{text}");
+    let names: Vec<&str> = report.attachments.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["small.txt", "middle.bin"]);
+    let asks = |world: &mut World, word: &str| {
+        let new = world.sends(Who::Mia, &Draft::answer(report, word));
+        let part = new
+            .iter()
+            .find(|(who, mail)| *who == Who::Mia && mail.subject.contains("A part of a mail"));
+        part.map(|(_, mail)| mail.attachments.clone()).unwrap_or_default()
+    };
+    let got = asks(&mut world, "/part 2");
+    assert!(
+        matches!(got.as_slice(), [(name, bytes)] if name == "middle.bin" && bytes.len() == 300_000)
+    );
+    let got = asks(&mut world, "/part 3");
+    let note = String::from_utf8(got[0].1.clone()).unwrap();
+    assert!(got[0].0 == "not-attached.txt" && note.contains("1500000 bytes"), "{note}");
+    let got = asks(&mut world, "/part 9");
+    assert!(String::from_utf8_lossy(&got[0].1).contains("no such part"));
+    assert!(asks(&mut world, "/part 2.1").is_empty() && asks(&mut world, "/part x").is_empty());
+}

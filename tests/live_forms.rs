@@ -35,7 +35,7 @@ fn what_gnupg_sealed_in_a_dozen_forms_is_read() {
     let mut live = stack.desk_with(|desk| {
         let path = desk.join("embargod.toml");
         let config = std::fs::read_to_string(&path).unwrap();
-        let config = config.replace("encrypted_per_hour = 10 ", "encrypted_per_hour = 100 ");
+        let config = config.replace("plain_per_hour = 10 ", "plain_per_hour = 100 ");
         std::fs::write(&path, config).unwrap();
     });
     let home = live.home(Who::Rita);
@@ -74,6 +74,18 @@ fn what_gnupg_sealed_in_a_dozen_forms_is_read() {
         assert!(ack.text.contains("SHA-256 of the OpenPGP data"), "{name}: {}", ack.text);
         assert!(!ack.text.contains("CANARY"), "{name}");
         opened += usize::from(opens);
+        if n == 0 {
+            // Once she has answered, the address is hers, and gets more than three answers a day.
+            let reference = ack.text.lines().find(|line| line.starts_with("Ref:")).unwrap();
+            let before = live.mailbox(Who::Mia).unwrap().len();
+            let answer = format!(
+                "From: <{}>\r\nTo: <{DESK}>\r\nSubject: Re: Report\r\nDate: Thu, 26 Nov 2026 10:00:00 +0000\r\n\
+                 Message-ID: <answer@people.test>\r\n\r\nThank you.\r\n\r\n> {reference}\r\n",
+                Who::Rita.address()
+            );
+            live.send_raw(&Who::Rita.address(), answer.as_bytes()).unwrap();
+            wait(&mut live, Who::Mia, before, "");
+        }
     }
     assert!(opened >= 12, "{opened}");
 }

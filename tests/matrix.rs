@@ -117,6 +117,7 @@ impl Scene {
         let other = self.other.as_str();
         let (rest, handle, text) = match word {
             "seal" => ("v1".to_owned(), &self.full, ""),
+            "part" => ("1".to_owned(), &self.full, ""),
             "reply-clear" => (String::new(), &self.full, "Thank you."),
             "incident" => (self.full.to_string(), &self.full, ""),
             "reject" => ("no harm in it".to_owned(), &self.fresh, ""),

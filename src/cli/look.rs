@@ -127,8 +127,17 @@ impl Status {
             counts.outbox_unknown,
             "mails may or may not have left; `embargod outbox list` shows them",
         );
-        for incident in desk.open() {
-            if incident.answered.is_none() && schedule::human_due(incident) < now {
+        let late = |incident: &&Incident| {
+            incident.answered.is_none() && schedule::human_due(incident) < now
+        };
+        let waiting = desk.open().filter(late).filter(|incident| incident.waits).count();
+        if waiting > 0 {
+            alarms.push(format!(
+                "{waiting} reports in clear have had no answer by a person in time; the digest lists them"
+            ));
+        }
+        for incident in desk.open().filter(late) {
+            if !incident.waits {
                 alarms.push(format!("{} has had no answer by a person in time", incident.handle));
             }
         }

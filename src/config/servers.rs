@@ -24,11 +24,20 @@ impl Reader<'_> {
         let acknowledgements = limits.acknowledgements_per_hour.into();
         let range = shape::ACKNOWLEDGEMENTS_PER_HOUR;
         self.within(at, "acknowledgements_per_hour", acknowledgements, range);
+        self.within(at, "relay_bytes", limits.relay_bytes.into(), shape::RELAY_BYTES);
         limits
     }
 
+    /// Whose word on strangers counts, and the header by which spam is marked.
+    pub(super) fn verdicts(
+        &mut self,
+        part: &Spanned<ImapPart>,
+    ) -> (Option<String>, Option<(String, String)>) {
+        (part.get_ref().verdicts_of.clone(), self.spam_header(part))
+    }
+
     /// `Name: value`, as the header stands in a mail.
-    pub(super) fn spam_header(&mut self, part: &Spanned<ImapPart>) -> Option<(String, String)> {
+    fn spam_header(&mut self, part: &Spanned<ImapPart>) -> Option<(String, String)> {
         let text = part.get_ref().spam_header.as_ref()?;
         let parts = text.split_once(':').map(|(name, value)| (name.trim(), value.trim()));
         let is_name = |name: &str| {

@@ -12,6 +12,8 @@ use crate::domain::facts::settings;
 /// What a number may be; anything else is refused with its place, and never put right in silence.
 pub(super) const TICK_S: RangeInclusive<u64> = 1..=60;
 /// At least one: a desk that acknowledges nothing breaks its first promise.
+/// A mail that passes something on: room for a text at least.
+pub(super) const RELAY_BYTES: RangeInclusive<u64> = 1_000_000..=100_000_000;
 pub(super) const ACKNOWLEDGEMENTS_PER_HOUR: RangeInclusive<u64> = 1..=100_000;
 /// Time enough to see it and call it off; no more than a week.
 pub(super) const ALONE_MINUTES: RangeInclusive<u64> = 10..=10_080;
@@ -133,6 +135,7 @@ pub(super) struct LimitsPart {
     pub(super) plain_per_hour: u32,
     pub(super) plain_per_day: u32,
     pub(super) quiet_days: u32,
+    pub(super) relay_bytes: u32,
     pub(super) encrypted_per_hour: u32,
     pub(super) acknowledgements_per_hour: u32,
 }
@@ -144,6 +147,7 @@ impl Default for LimitsPart {
             plain_per_hour: settings::PLAIN_PER_HOUR,
             plain_per_day: settings::PLAIN_PER_DAY,
             quiet_days: settings::QUIET_DAYS,
+            relay_bytes: settings::RELAY_BYTES,
             encrypted_per_hour: settings::ENCRYPTED_PER_HOUR,
             acknowledgements_per_hour: settings::ACKNOWLEDGEMENTS_PER_HOUR,
         }

@@ -384,6 +384,7 @@ impl<'a> Mime<'a> {
         Attachment {
             of_other_form: false,
             outside: false,
+            stored: None,
             name: Foreign::line(
                 &file_name(name, self.part(part).map_or(0, |part| part.offset_header)),
                 100,

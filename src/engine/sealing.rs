@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 
+use crate::domain::decide::relay::holds_reference;
 use crate::domain::facts::event::Enclosure;
 use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::Attachment;
@@ -37,7 +38,8 @@ impl Engine {
         // Read once for all copies of a notice: each has the same.
         let mut enclosed: BTreeMap<Digest, Attachment> = BTreeMap::new();
         for mail in mails {
-            let mut attachments = mail.attachments.clone();
+            let attachments = mail.attachments.iter().map(|part| self.fetched(part));
+            let mut attachments: Vec<Attachment> = attachments.collect::<Result<_, _>>()?;
             if let Words::Frozen { enclosures, .. } = &mail.words {
                 for enclosure in enclosures {
                     let attachment = match enclosed.entry(enclosure.bytes) {
@@ -88,6 +90,30 @@ impl Engine {
         Certificate::read(text.as_bytes()).ok()
     }
 
+    /// A part of a kept mail where one stands for it, or a note in its place.
+    fn fetched(&self, part: &Attachment) -> Result<Attachment, Fault> {
+        let Some((raw, n)) = part.stored else { return Ok(part.clone()) };
+        let mail = lock(&self.store).mail(raw)?;
+        let found = mail.map(|mail| self.opener().open(&mail).attachments);
+        let found = found.map(|parts| parts.into_iter().nth(n));
+        let most = usize::try_from(self.desk.settings.relay_bytes).unwrap_or(usize::MAX);
+        let most = (most / 19).saturating_mul(10);
+        let why = match found {
+            None => "The mail is not kept any more.".to_owned(),
+            Some(None) => "The mail has no such part.".to_owned(),
+            Some(Some(part)) if holds_reference(&part) => {
+                "It quotes a reference of ours, which is nobody else's.".to_owned()
+            }
+            Some(Some(part)) if part.bytes.len() > most => format!(
+                "It has {} bytes, more than a mail of this desk may carry (`relay_bytes` in [limits]).\n\
+                 Whoever runs the desk gets it with `embargod open`.",
+                part.bytes.len()
+            ),
+            Some(Some(part)) => return Ok(part),
+        };
+        Ok(Attachment::of_file("not-attached.txt", format!("{why}\n").into_bytes()))
+    }
+
     /// What was approved with a draft, byte for byte.
     pub(super) fn attachment(
         &self,
@@ -112,6 +138,7 @@ impl Engine {
             bytes: bytes.into(),
             of_other_form: false,
             outside: false,
+            stored: None,
         })
     }
 

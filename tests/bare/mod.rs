@@ -128,6 +128,7 @@ impl World {
             acknowledgements_per_hour: 60,
             plain_per_day: 20,
             quiet_days: 14,
+            relay_bytes: 10_000_000,
             verdicts_of: None,
             spam_header: None,
             alone_minutes: None,

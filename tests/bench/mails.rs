@@ -158,6 +158,7 @@ impl Bench {
             vec![Attachment {
                 of_other_form: false,
                 outside: false,
+                stored: None,
                 name: embargod::domain::facts::foreign::Foreign::line("a.bin", 99),
                 media: "application/octet-stream".into(),
                 parameters: String::new(),

@@ -22,6 +22,7 @@ pub fn run(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Answer {
         Word::Incident => read::incident,
         Word::Status => read::status,
         Word::Show => read::show,
+        Word::Part => read::part,
         Word::Agenda => read::agenda,
         Word::Checklist => read::checklist,
         Word::Log => read::log,

@@ -7,13 +7,14 @@ use crate::domain::commands::rights::may_use;
 use crate::domain::commands::turn::{Answer, Turn};
 use crate::domain::decide::delivery_table;
 use crate::domain::facts::event::{Delivery, Event, Recipient};
+use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Handle, PersonId, TaskId};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::incident::facts::cves;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::State;
-use crate::domain::outgoing::texts::{blob_place, history_place, indented, wrapped};
+use crate::domain::outgoing::texts::{blob_place, clean_line, history_place, indented, wrapped};
 use crate::domain::process::playbook::field::Score;
 use crate::domain::process::vocabulary::{For, Row, WORDS, unknown_to, word_for};
 
@@ -120,6 +121,35 @@ pub fn seal(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
          `| /seal v1`, without the bar.",
         sealed_as(reads)
     ))
+}
+
+/// `/part N`, or `/part LETTER.N`
+pub fn part(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
+    let wrong = || {
+        let next =
+            "write the word as it stands beside the part, like `| /part 2`, without the bar.";
+        Refusal::new(
+            "no such part",
+            format!("`{}` names no part.", clean_line(arguments, 40)),
+            next,
+        )
+    };
+    let which = arguments.trim();
+    let (letter, part) = which.split_once('.').unwrap_or(("1", which));
+    let (Ok(letter), Ok(part)) = (letter.parse::<usize>(), part.parse::<usize>()) else {
+        return Err(wrong());
+    };
+    let at = letter.checked_sub(1).ok_or_else(wrong)?;
+    let part = part.checked_sub(1).ok_or_else(wrong)?;
+    let raw = turn.incident()?.letters.get(at).ok_or_else(wrong)?.raw;
+    let line = format!(
+        "You asked for `part {}`. It is attached, or a note that says why not.",
+        arguments.trim()
+    );
+    let next = "nothing. What it holds is a stranger's: open it with care.";
+    let person = turn.person;
+    turn.work.hand(person, "A part of a mail", line, next, &Attachment::stored(raw, part));
+    Ok("It comes in a mail of its own.".to_owned())
 }
 
 /// `/log`

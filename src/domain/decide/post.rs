@@ -181,6 +181,22 @@ impl Work<'_> {
         }
     }
 
+    /// Tells somebody something, with a file beside it.
+    pub fn hand(
+        &mut self,
+        person: &Person,
+        heading: &str,
+        line: String,
+        next: &str,
+        file: &Attachment,
+    ) {
+        let before = self.decision.mails.len();
+        self.inform(&[person], heading, &[line], next);
+        for mail in self.decision.mails.iter_mut().skip(before) {
+            mail.attachments.push(file.clone());
+        }
+    }
+
     /// Sends several people the same news, each a sealed copy of their own.
     pub fn tell_all(
         &mut self,

@@ -8,7 +8,7 @@ use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Purpose, Recipient};
 use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::{Attachment, Failure, Letter, Protection, Signature, Verdict};
-use crate::domain::facts::names::Handle;
+use crate::domain::facts::names::{Digest, Handle};
 use crate::domain::facts::outer_view::{Ciphertext, Place};
 use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::{Party, Person};
@@ -136,6 +136,14 @@ fn pass_on(
         .filter(|person| work.desk.members.get(&person.id).is_some())
         .filter(|person| work.incident.as_ref().is_none_or(|i| !i.is_team(person)))
         .map_or_else(String::new, |person| person.id.to_string());
+    let (taken, left) = divided(work, letter);
+    let at = number(work, letter);
+    let parts: Vec<String> = letter
+        .attachments
+        .iter()
+        .enumerate()
+        .map(|(n, it)| if left.contains(&n) { left_out(at, n, it) } else { part(it) })
+        .collect();
     let mut facts = json!({
         "member": member,
         "subject": bare_subject(letter.subject.as_str(), &otherwise),
@@ -145,7 +153,7 @@ fn pass_on(
         "protection": protection(letter),
         "signature": signature(work, letter),
         "notes": notes(letter),
-        "parts": letter.attachments.iter().map(part).collect::<Vec<_>>(),
+        "parts": parts,
         "text": quoted(&letter.text),
         "outside": quoted(&letter.outside),
         "ref": reference,
@@ -155,15 +163,60 @@ fn pass_on(
         facts.extend(more);
     }
     let written: Written = work.write(template, &facts);
-    let attachments = letter.attachments.iter().filter(|part| !holds_reference(part));
+    let attachments = taken.into_iter().map(|(_, part)| part).filter(|part| !holds_reference(part));
     work.tell_written(person, Purpose::Relay, written, attachments.cloned().collect(), None);
 }
 
 /// Whether a part is the HTML form of a text and quotes a reference of ours, which proves who a
 /// reporter is.
-fn holds_reference(attachment: &Attachment) -> bool {
+pub(crate) fn holds_reference(attachment: &Attachment) -> bool {
     let html = attachment.is_text_of_mail();
     html && texts::holds_reference(&String::from_utf8_lossy(&attachment.bytes))
+}
+
+/// How much of what a mail carries is passed on with it: as much as a mail of ours may have, and of a mail by
+/// nobody known a few times what they sent, so that a small mail that unpacks to a large one costs little.
+fn room(work: &Work<'_>, letter: &Letter) -> usize {
+    let most = usize::try_from(work.desk.settings.relay_bytes).unwrap_or(usize::MAX);
+    // Base64 inside of base64, and a text beside it.
+    let most = (most / 19).saturating_mul(10).saturating_sub(100_000);
+    match work.desk.signer(letter) {
+        Some(_) => most,
+        None => most.min(letter.size.saturating_mul(4).saturating_add(1_000_000)),
+    }
+}
+
+/// The parts that are passed on, and those that come when they are asked for, each with its number.
+fn divided<'l>(work: &Work<'_>, letter: &'l Letter) -> (Vec<(usize, &'l Attachment)>, Vec<usize>) {
+    let mut room = room(work, letter);
+    let (mut taken, mut left) = (Vec::new(), Vec::new());
+    for (n, part) in letter.attachments.iter().enumerate() {
+        if part.bytes.len() <= room {
+            room = room.saturating_sub(part.bytes.len());
+            taken.push((n, part));
+        } else {
+            left.push(n);
+        }
+    }
+    (taken, left)
+}
+
+/// The number of a letter on its incident, from one on; one for what opens it.
+fn number(work: &Work<'_>, letter: &Letter) -> usize {
+    let letters = work.incident.as_ref().map(|incident| incident.letters.as_slice());
+    let at = letters.and_then(|all| all.iter().rposition(|known| known.raw == letter.raw));
+    at.map_or(1, |at| at.saturating_add(1))
+}
+
+/// A part that is left out, and the word that brings it.
+fn left_out(letter: usize, n: usize, part: &Attachment) -> String {
+    let n = n.saturating_add(1);
+    let which = if letter == 1 { n.to_string() } else { format!("{letter}.{n}") };
+    let (name, size) = (&part.name, part.bytes.len());
+    let sum = Digest::of(&part.bytes);
+    format!(
+        "{name} ({size} bytes, SHA-256 {sum}): NOT attached, too large; `| /part {which}` brings it"
+    )
 }
 
 fn part(attachment: &Attachment) -> String {

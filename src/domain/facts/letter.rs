@@ -173,6 +173,8 @@ pub struct Attachment {
     pub of_other_form: bool,
     /// Whether it came beside what was encrypted, in a mail that was.
     pub outside: bool,
+    /// Where it lies, if it is fetched only as the mail is made: the mail, by its hash, and which of its parts.
+    pub stored: Option<(Digest, usize)>,
 }
 
 impl Attachment {
@@ -186,7 +188,14 @@ impl Attachment {
             bytes: Arc::from(bytes),
             of_other_form: false,
             outside: false,
+            stored: None,
         }
+    }
+
+    /// A part of a mail that is kept, which is fetched as the mail that brings it is made.
+    #[must_use]
+    pub fn stored(raw: Digest, part: usize) -> Self {
+        Self { stored: Some((raw, part)), ..Self::of_file("part", Vec::new()) }
     }
 
     /// Whether it is a part of the text that nobody attached: HTML without a name, or another form

@@ -40,6 +40,9 @@ pub struct Settings {
     /// Where more unencrypted reports come in a day, they come in a digest.
     #[serde(default = "plain_per_day")]
     pub plain_per_day: u32,
+    /// A mail that passes something on has so many bytes at most, as it leaves.
+    #[serde(default = "relay_bytes")]
+    pub relay_bytes: u32,
     /// An unencrypted report that nobody touches is closed quietly after so many days; 0 for never.
     #[serde(default = "quiet_days")]
     pub quiet_days: u32,
@@ -67,6 +70,8 @@ pub const PLAIN_PER_HOUR: u32 = 10;
 pub const ENCRYPTED_PER_HOUR: u32 = 60;
 /// Unencrypted reports a day that are passed on one by one.
 pub const PLAIN_PER_DAY: u32 = 20;
+/// Bytes of a mail that passes something on: what most servers take.
+pub const RELAY_BYTES: u32 = 10_000_000;
 /// Days after which an unencrypted report that nobody touched is closed.
 pub const QUIET_DAYS: u32 = 14;
 /// Acknowledgements an hour that leave at once to one source.
@@ -74,6 +79,10 @@ pub const ACKNOWLEDGEMENTS_PER_HOUR: u32 = 60;
 
 fn plain_per_day() -> u32 {
     PLAIN_PER_DAY
+}
+
+fn relay_bytes() -> u32 {
+    RELAY_BYTES
 }
 
 fn quiet_days() -> u32 {

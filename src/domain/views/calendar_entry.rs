@@ -88,5 +88,6 @@ fn entry(
         bytes: calendar.to_string().into_bytes().into(),
         of_other_form: false,
         outside: false,
+        stored: None,
     })
 }
