@@ -41,7 +41,7 @@ struct Row<'d> {
     is_plain: bool,
     /// What is wrong with waiting longer.
     is_late: bool,
-    order: (bool, bool, usize, Moment),
+    order: (bool, bool, bool, usize, Moment),
 }
 
 /// What is known of a waiting report, in a few words.
@@ -55,8 +55,8 @@ fn how(incident: &Incident, vouched: bool) -> String {
     format!("{how}{vouched}")
 }
 
-/// All that waits, those first who look like people: whom the own server vouches for, who has written again, whose
-/// source sent little.
+/// All that waits, those first who look like people: whom the own server vouches for, who has written again; then
+/// what nobody was shown yet, of sources that sent little.
 fn rows(desk: &Desk, now: Moment) -> Vec<Row<'_>> {
     // What was passed on whole stands here once people are to be reminded of it; and then until they touch it.
     let stood = desk.waitlist.plain().filter(|(_, waiting)| waiting.number.is_some());
@@ -77,11 +77,12 @@ fn rows(desk: &Desk, now: Moment) -> Vec<Row<'_>> {
             let vouched = source(handle).is_some_and(Source::is_vouched);
             let again = incident.letters.iter().skip(1).any(|it| it.author == Author::Reporter);
             let rarity = counts.get(&source(handle)).copied().unwrap_or_default();
+            let stood = desk.waitlist.stood(handle);
             Some(Row {
                 incident,
                 is_plain: desk.waitlist.holds(handle),
                 is_late: incident.answered.is_none() && schedule::human_due(incident) < now,
-                order: (!vouched, !again, rarity, incident.opened),
+                order: (!vouched, !again, stood, rarity, incident.opened),
             })
         })
         .collect();

@@ -96,6 +96,12 @@ impl Waitlist {
         self.plain.contains_key(handle)
     }
 
+    /// Whether it stood in a digest before.
+    #[must_use]
+    pub fn stood(&self, handle: &Handle) -> bool {
+        self.plain.get(handle).is_some_and(|waiting| waiting.number.is_some())
+    }
+
     /// The report that bears a number in the digest.
     #[must_use]
     pub fn numbered(&self, number: u32) -> Option<&Handle> {
@@ -155,12 +161,13 @@ impl Waitlist {
         })
     }
 
-    /// How many people have not touched for so many days, by then.
+    /// What nobody has touched for so many days, though digests had it, as an entry or in their count.
     pub fn untouched(&self, quiet_days: u32, now: Moment) -> impl Iterator<Item = &Handle> {
         let quiet = Span::try_days(i64::from(quiet_days)).filter(|_| quiet_days > 0);
         self.plain.iter().filter_map(move |(handle, waiting)| {
             let end = later(waiting.since, quiet?);
-            (end <= now && waiting.number.is_some()).then_some(handle)
+            let was_told = self.last.is_some_and(|last| last > waiting.since);
+            (end <= now && was_told).then_some(handle)
         })
     }
 
