@@ -141,6 +141,13 @@ fn the_digest_is_worked_off_by_one_mail() {
     assert!(only(&new, Who::Mia).text.contains("names no report"));
     let new = says(&mut world, "/accept ALL-BELOW");
     assert!(only(&new, Who::Mia).text.contains("name each of them"));
+    // What a stranger wrote names no report, whichever handle they know.
+    let one = world.stage.engine().unwrap().desk();
+    let one = one.waitlist.plain().next().unwrap().0.clone();
+    for line in [format!("> > {one}"), format!("> from {one}@x.test"), format!("> > 1  {one}")] {
+        let new = says(&mut world, &format!("/spam ALL-BELOW\n\n{line}"));
+        assert!(only(&new, Who::Mia).text.contains("no waiting report stands"), "{line}");
+    }
     // What is quoted below, but for what was taken out.
     let desk = world.stage.engine().unwrap().desk();
     let waiting: Vec<String> =

@@ -107,6 +107,15 @@ pub fn named(
     Ok((found, rest.to_owned()))
 }
 
+/// The report of an entry of the digest, quoted once: a number and a handle. What strangers wrote stands quoted twice
+/// in it, or behind a word of ours, and would close somebody else's report by naming it.
+fn entry(line: &str) -> Option<Handle> {
+    let mut words = line.trim_start().strip_prefix('>')?.split_whitespace();
+    let number = words.next()?;
+    number.parse::<u32>().ok()?;
+    Handle::parse(words.next()?)
+}
+
 /// What one word of a line names; nothing where it is no name of a report.
 fn one(desk: &Desk, row: &Row, word: &str, text: &str) -> Result<Option<Vec<Handle>>, Refusal> {
     if word.eq_ignore_ascii_case("ALL-BELOW") {
@@ -118,12 +127,8 @@ fn one(desk: &Desk, row: &Row, word: &str, text: &str) -> Result<Option<Vec<Hand
             );
             return Err(Refusal::new("not for all at once", why, "name each of them."));
         }
-        let quoted = text.lines().filter(|line| is_quoted(line));
-        let handles =
-            quoted.flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '-')));
-        let waiting =
-            handles.filter_map(Handle::parse).filter(|handle| desk.waitlist.holds(handle));
-        let all: Vec<Handle> = waiting.collect();
+        let entries = text.lines().filter(|line| is_quoted(line)).filter_map(entry);
+        let all: Vec<Handle> = entries.filter(|handle| desk.waitlist.holds(handle)).collect();
         return if all.is_empty() {
             let next = "leave the entries of the digest in what you quote, as they came.";
             Err(Refusal::new("nothing below", "no waiting report stands in what you quote.", next))

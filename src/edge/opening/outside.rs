@@ -64,13 +64,14 @@ fn vouched(outer: &Mime<'_>, server: &str, from: &[Address]) -> Option<bool> {
     let domain = from.domain().to_ascii_lowercase();
     let aligned = |at: &str| {
         let at = at.rsplit('@').next().unwrap_or(at).trim_matches(['"', '<', '>', '.']);
-        !at.is_empty()
+        at.contains('.')
             && (at == domain
                 || domain.strip_suffix(at).is_some_and(|rest| rest.ends_with('.'))
                 || at.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.')))
     };
     let mut failed = false;
-    for result in results.split(';').map(without_comments) {
+    // Before it is divided: whoever writes may have chosen what stands in comments and quotes.
+    for result in plain(results).split(';') {
         let words: Vec<&str> = result.split_whitespace().collect();
         let Some((method, word)) = words.first().and_then(|first| first.split_once('=')) else {
             continue;
@@ -92,11 +93,17 @@ fn vouched(outer: &Mime<'_>, server: &str, from: &[Address]) -> Option<bool> {
     failed.then_some(false)
 }
 
-/// A result without its comments, which may say anything.
-fn without_comments(result: &str) -> String {
-    let mut depth = 0_u32;
+/// Results without comments and quoted strings, which may say anything (RFC 8601, 2.2).
+fn plain(results: &str) -> String {
+    let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
     let keep = |c: &char| {
+        if std::mem::take(&mut escaped) {
+            return false;
+        }
         match c {
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
             '(' => depth = depth.saturating_add(1),
             ')' => {
                 depth = depth.saturating_sub(1);
@@ -104,9 +111,9 @@ fn without_comments(result: &str) -> String {
             }
             _ => {}
         }
-        depth == 0
+        depth == 0 && !quoted && !matches!(c, '"' | '\\')
     };
-    result.chars().filter(keep).collect()
+    results.chars().filter(keep).collect()
 }
 
 /// Whether all that it says is in Outlook's own form (TNEF).
@@ -132,5 +139,48 @@ fn writers(outer: &Mime<'_>) -> Writers {
         sender: outer.one_address("Sender"),
         list: outer.addresses_in(&["List-Post", "Mailing-List", "X-BeenThere"]),
         by_list: lists.iter().any(|name| outer.count(name) > 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_servers_word_counts_and_no_other() {
+        for (said, vouched_for) in [
+            ("mx.test; dmarc=pass header.from=people.test", Some(true)),
+            ("mx.test; dmarc=pass header.from=evil.test", Some(false)),
+            ("mx.test; dkim=pass header.d=people.test; spf=fail", Some(true)),
+            ("mx.test; dkim=pass header.d=evil.test", None),
+            ("mx.test; dkim=pass header.d=test", None),
+            ("mx.test 1; spf=pass smtp.mailfrom=rita@mail.people.test", Some(true)),
+            ("mx.test; spf=softfail smtp.mailfrom=rita@people.test", Some(false)),
+            (
+                "mx.test; spf=fail (a; dkim=pass header.d=people.test) smtp.mailfrom=x@evil.test",
+                Some(false),
+            ),
+            (
+                "mx.test; spf=none smtp.mailfrom=\"a; dkim=pass header.d=people.test ;\"@evil.test",
+                Some(false),
+            ),
+            ("other.test; dmarc=pass header.from=people.test", None),
+            ("mx.test; none", None),
+        ] {
+            let below = "Authentication-Results: mx.test; dmarc=pass header.from=people.test";
+            let mail = format!(
+                "Authentication-Results: {said}\r\n{below}\r\nFrom: <rita@people.test>\r\n\r\nx\r\n"
+            );
+            let mime = Mime::parse(mail.as_bytes()).unwrap();
+            assert_eq!(vouched(&mime, "mx.test", &mime.from().0), vouched_for, "{said}");
+        }
+    }
+
+    #[test]
+    fn spam_is_what_the_topmost_header_says() {
+        let mail = b"X-Spam-Flag: YES\r\nX-Spam-Flag: NO\r\nFrom: <a@b.test>\r\n\r\nx\r\n";
+        let mime = Mime::parse(mail).unwrap();
+        assert!(says(&mime, "x-spam-flag", "yes") && !says(&mime, "X-Spam-Flag", "NO"));
+        assert!(!says(&mime, "X-Spam-Status", "yes"));
     }
 }

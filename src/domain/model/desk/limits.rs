@@ -1,4 +1,5 @@
-//! What is counted against floods. A limit delays or gathers; it never drops.
+//! What is counted against floods. A limit delays or gathers reports, and drops none; answers that no person
+//! writes go to one address a few times a day, and no more.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -34,7 +35,7 @@ pub struct Limits {
     /// The mailboxes of reporters, and of those who have answered with what we sent there.
     reporters: BTreeMap<Handle, String>,
     known: BTreeSet<String>,
-    /// The same by the source of what was answered, and all of them.
+    /// Answers by the source of what was answered, and all of them.
     acknowledged: BTreeMap<Source, VecDeque<Moment>>,
     acknowledged_all: VecDeque<Moment>,
     /// Reports, plain and encrypted apart, and by source.
@@ -97,7 +98,7 @@ impl Limits {
     }
 
     /// When the acknowledgement of a mail leaves: on the next tick, and where its source or all of them send
-    /// heaps, some time within the day. Limits delay, they never drop. Made of what anybody could see of the
+    /// heaps, some time within the day. Made of what anybody could see of the
     /// mail, as all of an acknowledgement is.
     #[must_use]
     pub fn acknowledge_at(
