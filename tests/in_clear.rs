@@ -72,6 +72,20 @@ fn nothing_leaves_in_clear_by_accident() {
     let other = world.handle.clone();
     let text = format!("/reply-clear\nIt is the same as {other}.");
     world.is_refused_on(Who::Mia, &handle, &text, "ANOTHER incident");
+    // However it is written; and its tail alone, or a number of its, broken or with other hyphens.
+    world.does(Who::Mia, "/accept\n/cve CVE-2026-77777");
+    let tail = other.as_str().rsplit('-').next().unwrap();
+    for named in [tail, "CVE\u{2011}2026\u{2011}77777", "cve 2026 77777", "CVE-2026-\n77777"] {
+        let text = format!("/reply-clear\nAs in {named} it is.");
+        world.is_refused_on(Who::Mia, &handle, &text, "ANOTHER incident");
+    }
+    // A prepared answer that is mistyped is no text to send.
+    world.is_refused_on(
+        Who::Mia,
+        &handle,
+        "/reply-clear nonsense\nThank you.",
+        "no prepared answer",
+    );
     // Not with a file.
     let reference = world.reference_of(Who::Mia, &handle);
     let mut draft = Draft::sealed(&format!("/reply-clear\nSee the file.\n\n> {reference}\n"));
