@@ -83,8 +83,10 @@ mod tests {
     fn one_that_does_not_end_is_ended_with_all_that_it_began() {
         let slow = run(&words("sleep 600 & sleep 600"), Duration::from_millis(100)).unwrap_err();
         assert!(slow.contains("did not end"), "{slow}");
-        // One that left the group holds the output open, and is not waited for.
-        let gone = run(&words("setsid sleep 30 & echo x"), Duration::from_secs(20));
+        // One that left the group holds the output open, and is not waited for. It has left when its
+        // shell says "up": with a mere `&` it might be ended before it came to leave.
+        let left = "exec 3>&1; up=$(setsid sh -c 'sleep 30 >&3 & echo up'); echo $up";
+        let gone = run(&words(left), Duration::from_secs(20));
         assert!(gone.is_err(), "{gone:?}");
         // The child that is left holds the output open.
         assert_eq!(
