@@ -139,6 +139,17 @@ fn the_digest_is_worked_off_by_one_mail() {
     assert!(only(&new, Who::Mia).text.contains("no incident DEMO-2026-ZZZZZ"));
     let new = says(&mut world, "/spam everything");
     assert!(only(&new, Who::Mia).text.contains("names no report"));
+    // A reason is for all that stand before it, and there must be one.
+    let new = says(&mut world, "/reject 10 11 We do not sell anything.");
+    let done = only(&new, Who::Mia);
+    assert!(done.text.contains("Rejected."), "{}", done.text);
+    let desk = world.stage.engine().unwrap().desk();
+    let rejected = desk.incidents.values().filter(|it| it.status == Status::Rejected).count();
+    assert_eq!(rejected, 2);
+    for line in ["/reject 12", "/reject That is none."] {
+        let new = says(&mut world, line);
+        assert!(only(&new, Who::Mia).text.contains("names no report, or no reason"), "{line}");
+    }
     let new = says(&mut world, "/accept ALL-BELOW");
     assert!(only(&new, Who::Mia).text.contains("name each of them"));
     // What a stranger wrote names no report, whichever handle they know.

@@ -248,6 +248,7 @@ fn samples() -> Vec<Event> {
         Event::ReportGone { raw: digest },
         Event::Gathered,
         Event::Untouched,
+        Event::ServerTakes { bytes: Some(10_240_000) },
     ])
     .collect()
 }

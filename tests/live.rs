@@ -114,6 +114,31 @@ fn a_report_is_acknowledged_within_seconds_and_each_copy_opens_for_one_person() 
     }
 }
 
+/// What the mail server does not take is not passed on whole, whatever the config allows: its text and a list are,
+/// and the word that brings a part.
+#[test]
+fn a_relay_over_the_servers_size_is_a_text_and_a_list() {
+    let Some(stack) = Stack::start_with(&["--size", "2000000"]) else { return };
+    let mut live = stack.desk();
+    // The server has said it when the desk's mail to itself has left.
+    live.pass(Span::seconds(2)).unwrap();
+    let parts: Vec<Vec<u8>> =
+        (0..2).map(|_| embargod::edge::random::<500_000>().unwrap().to_vec()).collect();
+    let mut draft = Draft::sealed("A hole that needs two files.");
+    for (n, part) in parts.iter().enumerate() {
+        draft.attachments.push((format!("part{n}.bin"), part.clone()));
+    }
+    live.write(Who::Rita, &draft).unwrap();
+    let report = wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("New report"));
+    assert!(report.text.contains("A hole that needs two files."), "{}", report.text);
+    let text = report.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("NOT attached, too large; `| /part 2` brings it"), "{text}");
+    assert!(matches!(report.attachments.as_slice(), [(_, bytes)] if *bytes == parts[0]));
+    live.write(Who::Mia, &Draft::answer(&report, "/part 2")).unwrap();
+    let part = wait(&mut live, Who::Mia, 1, |mail| mail.subject.contains("A part of a mail"));
+    assert!(matches!(part.attachments.as_slice(), [(_, bytes)] if *bytes == parts[1]));
+}
+
 /// The mail server takes the acknowledgement and gives it back: the incident shows it, and nobody is answered.
 #[test]
 fn an_acknowledgement_that_comes_back_is_shown_on_the_incident() {

@@ -47,6 +47,8 @@ enum Wake {
     Mailbox(MailboxAsk),
     /// The server lets a mail wait after its last bytes.
     Slow(i64),
+    /// The server says how large a mail may be.
+    Takes(Option<u64>),
     /// A courier is done with a mail.
     Settled(Box<Outgoing>, Outcome),
     /// Stop in order; the second time at once.
@@ -194,8 +196,11 @@ fn silence(config: &config::Config) -> Duration {
 
 /// What couriers need of a desk.
 fn post(config: &config::Config, engine: &Engine, wake: &Sender<Wake>) -> Post {
-    let (store, wake, slow) = (engine.store(), wake.clone(), wake.clone());
+    let (store, wake, slow, takes) = (engine.store(), wake.clone(), wake.clone(), wake.clone());
     Post {
+        takes: Arc::new(move |largest| {
+            let _ = takes.send(Wake::Takes(largest));
+        }),
         slow: Arc::new(move |row| {
             let _ = slow.send(Wake::Slow(row));
         }),
@@ -283,6 +288,7 @@ fn take(engine: &mut Engine, woken: &Receiver<Wake>, pause: Duration) -> Result<
     while let Some(wake) = next {
         match wake {
             Wake::Slow(row) => engine.waits_long(row),
+            Wake::Takes(largest) => engine.hears_size(largest)?,
             Wake::Settled(row, outcome) => settled.push((*row, outcome)),
             Wake::Mailbox(ask) => {
                 heard = true;

@@ -194,6 +194,12 @@ impl Courier {
         Self { server, own, connection: None, offers, used: None, lines, outside: false }
     }
 
+    /// How large a mail may be that the server takes, where it says so; `None` before it was asked.
+    #[must_use]
+    pub fn largest(&self) -> Option<Option<u64>> {
+        self.used.is_some().then_some(self.offers.largest)
+    }
+
     /// Whether the last try came to nothing before there was a connection.
     #[must_use]
     pub fn stood_outside(&self) -> bool {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::domain::decide::decision::Decision;
-use crate::domain::decide::delivery;
 use crate::domain::decide::delivery::{GivenUp, Leave};
+use crate::domain::decide::{delivery, time};
 use crate::domain::facts::event::{Delivery, Purpose};
 use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::heart::Ailment;
@@ -202,6 +202,19 @@ impl Engine {
         if self.busy.contains_key(&row) {
             self.slow.insert(row);
         }
+    }
+
+    /// The mail server says how large a mail may be.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn hears_size(&mut self, largest: Option<u64>) -> Result<(), Fault> {
+        if self.desk.limits.server_takes() == Some(largest) || self.held().is_some() {
+            return Ok(());
+        }
+        let now = self.now();
+        let decision = time::server_takes(&self.desk, largest, now, self.entropy.fresh()?);
+        self.carry_out(decision, Cause::Time)
     }
 
     /// How many mails couriers have in hand.

@@ -96,7 +96,7 @@ impl Engine {
         let mail = lock(&self.store).mail(raw)?;
         let found = mail.map(|mail| self.opener().open(&mail).attachments);
         let found = found.map(|parts| parts.into_iter().nth(n));
-        let most = usize::try_from(self.desk.settings.relay_bytes).unwrap_or(usize::MAX);
+        let most = self.desk.limits.relay_bytes(&self.desk.settings);
         let most = (most / 19).saturating_mul(10);
         let why = match found {
             None => "The mail is not kept any more.".to_owned(),
@@ -105,7 +105,7 @@ impl Engine {
                 "It quotes a reference of ours, which is nobody else's.".to_owned()
             }
             Some(Some(part)) if part.bytes.len() > most => format!(
-                "It has {} bytes, more than a mail of this desk may carry (`relay_bytes` in [limits]).\n\
+                "It has {} bytes, more than a mail of this desk may carry (`relay_bytes` in [limits], or what the mail server takes).\n\
                  Whoever runs the desk gets it with `embargod open`.",
                 part.bytes.len()
             ),

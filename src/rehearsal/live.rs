@@ -43,7 +43,11 @@ impl Servers {
         Ok(Self { values: pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect() })
     }
 
-    fn get(&self, key: &str) -> Result<&str, Fault> {
+    /// A value that they wrote down.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn get(&self, key: &str) -> Result<&str, Fault> {
         let value = self.values.get(key).map(String::as_str);
         value.ok_or_else(|| Fault::new(format!("the servers' file has no {key}"), ""))
     }

@@ -16,10 +16,11 @@ use crate::domain::process::vocabulary::{Row, Word};
 /// So many at a time: those of one digest.
 const SEVERAL_MAX: usize = 100;
 
-/// Whether a word can be said of several.
+/// Whether a line is about reports that it names; in a mail on one incident a reason is only that.
 #[must_use]
-pub fn is_for_several(row: &Row) -> bool {
-    matches!(row.word, Word::Show | Word::Spam | Word::Accept | Word::Unreadable)
+pub fn is_for_several(row: &Row, line: &Line, on_one: bool) -> bool {
+    let always = matches!(row.word, Word::Show | Word::Spam | Word::Accept | Word::Unreadable);
+    (always || row.word == Word::Reject && !on_one) && !line.arguments.is_empty()
 }
 
 /// Carries a word out for each report that its line names: for all of them or for none.
@@ -31,11 +32,17 @@ pub fn carry_out<'d>(
     line: &Line,
 ) -> Answer {
     let (handles, rest) = named(work.desk, row, &line.arguments, &letter.text)?;
-    if handles.is_empty() || !rest.is_empty() {
-        let why = format!("`{}` names no report.", line.text().trim_start_matches('/'));
+    let has_reason = row.word == Word::Reject;
+    if handles.is_empty() || rest.is_empty() == has_reason {
+        let why = format!(
+            "`{}` names no report{}.",
+            line.text().trim_start_matches('/'),
+            if has_reason { ", or no reason" } else { "" }
+        );
         let next = format!(
-            "write numbers of the digest or handles, like `| /{} 3 7-9` (without the bar), or answer a mail on the one.",
-            row.name
+            "write numbers of the digest or handles, like `| /{} 3 7-9{}` (without the bar), or answer a mail on the one.",
+            row.name,
+            if has_reason { " REASON" } else { "" }
         );
         return Err(Refusal::new("no report named", why, next));
     }
@@ -48,12 +55,20 @@ pub fn carry_out<'d>(
             return Err(Refusal::new("no such incident", why, next));
         }
         let mut done = Ok(String::new());
+        let asked = work.questions.len();
         work.on_other(&handle, |work| {
             done = may_use(work, person, row).and_then(|()| {
-                let shown = format!("/{}", row.name);
+                let shown = format!("/{} {rest}", row.name);
+                let shown = shown.trim_end().to_owned();
                 let mut turn = Turn::new(work, Some(letter), person, shown, "");
-                second::carry_out(&mut turn, row, "")
+                second::carry_out(&mut turn, row, &rest)
             });
+            // Each would be asked about by itself.
+            if done.is_ok() && work.questions.len() > asked {
+                let next = "answer a mail on it.";
+                let why = "it needs a second person or a `/confirm`.";
+                done = Err(Refusal::new("not for several", why, next));
+            }
         });
         let answer = done.map_err(|mut refusal| {
             refusal.why = format!("{handle}: {}", refusal.why);

@@ -177,7 +177,7 @@ pub(crate) fn holds_reference(attachment: &Attachment) -> bool {
 /// How much of what a mail carries is passed on with it: as much as a mail of ours may have, and of a mail by
 /// nobody known a few times what they sent, so that a small mail that unpacks to a large one costs little.
 fn room(work: &Work<'_>, letter: &Letter) -> usize {
-    let most = usize::try_from(work.desk.settings.relay_bytes).unwrap_or(usize::MAX);
+    let most = work.desk.limits.relay_bytes(&work.desk.settings);
     // Base64 inside of base64, and a text beside it.
     let most = (most / 19).saturating_mul(10).saturating_sub(100_000);
     match work.desk.signer(letter) {

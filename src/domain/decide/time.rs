@@ -214,6 +214,13 @@ pub fn rolled_back(desk: &Desk, why: &str, now: Moment, fresh: Fresh) -> Decisio
     work.done()
 }
 
+/// Takes in how large a mail the mail server takes, so that what is passed on arrives.
+pub fn server_takes(desk: &Desk, bytes: Option<u64>, now: Moment, fresh: Fresh) -> Decision {
+    let mut work = Work::on(desk, None, now, fresh);
+    work.add_to_desk(Event::ServerTakes { bytes });
+    work.done()
+}
+
 /// Takes in that the store was put back from a backup: all notices of open incidents are held.
 pub fn restored(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, None, now, fresh);

@@ -61,6 +61,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "is_false")]
         ping: bool,
     },
+    /// The mail server says how large a mail may be that it takes (RFC 1870), in bytes; or that it does not say.
+    ServerTakes { bytes: Option<u64> },
     /// Whoever holds a key reads the newer form of sealed mails, or does not: shown by a mail of theirs, or
     /// said by them.
     ReadsNewer { fingerprint: Fingerprint, reads: bool },

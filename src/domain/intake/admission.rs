@@ -178,7 +178,7 @@ impl SignedMail<'_> {
     pub(super) fn changes_the_desk(&self) -> bool {
         let triages = |row: &Row, line: &Line| {
             row.group == Group::Triage
-                && (row.scope == Scope::Desk || is_for_several(row) && !line.arguments.is_empty())
+                && (row.scope == Scope::Desk || is_for_several(row, line, false))
         };
         let desk =
             |row: &Row| row.scope == Scope::Desk && (row.dangerous || row.group == Group::People);

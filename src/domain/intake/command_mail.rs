@@ -247,7 +247,7 @@ fn carry_out<'d>(
         let row = row_for(work.desk, person, audience, &line.word)
             .ok_or_else(|| unknown_to(&line.word, audience))?;
         check_arguments(row, line)?;
-        let several = is_for_several(row) && !line.arguments.is_empty();
+        let several = is_for_several(row, line, work.incident.is_some());
         if several && work.incident.is_some() {
             let why = format!("`/{}` stands alone on its line in a mail on one report.", row.name);
             let next =
@@ -267,7 +267,7 @@ fn carry_out<'d>(
     let mut text_used = false;
     for (row, line) in &rows {
         let shown = line.text();
-        if is_for_several(row) && !line.arguments.is_empty() {
+        if is_for_several(row, line, work.incident.is_some()) {
             let answer = several::carry_out(&mut work, letter, person, row, line)?;
             steps.push(json!({ "line": shown, "answer": wrapped(&answer) }));
             continue;

@@ -215,6 +215,7 @@ impl Desk {
             | Event::KeySent { .. }
             | Event::AutoAnswered { .. }
             | Event::Warned { .. }
+            | Event::ServerTakes { .. }
             | Event::ReadsNewer { .. }
             | Event::WithheldTold { .. }
             | Event::AwaySet { .. }

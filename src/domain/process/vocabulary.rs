@@ -343,7 +343,7 @@ pub const WORDS: &[Row] = &[
     row(Word::Checklist, Group::Read, "checklist", "", Needs::Team, Scope::Incident, "Gives the checklist as Markdown, for your tracker."),
     row(Word::Log, Group::Read, "log", "", Needs::Team, Scope::Incident, "Shows the history: who did what, when."),
     row(Word::Accept, Group::Triage, "accept", "[REPORTS]", Needs::Intake, Scope::Incident, "Says that it is a vulnerability, and tells the reporter that it is worked on."),
-    row(Word::Reject, Group::Triage, "reject", "REASON", Needs::Intake, Scope::Incident, "Says that it is not a vulnerability; the reason goes to the reporter.").dangerous().free_text().second(Second::AsClose),
+    row(Word::Reject, Group::Triage, "reject", "[REPORTS] REASON", Needs::Intake, Scope::Incident, "Says that it is not a vulnerability; the reason goes to the reporter.").dangerous().free_text().second(Second::AsClose),
     row(Word::Unreadable, Group::Triage, "unreadable", "[REPORTS]", Needs::Intake, Scope::Incident, "Asks the reporter to send it again, readable."),
     row(Word::Duplicate, Group::Triage, "duplicate", "HANDLE", Needs::Intake, Scope::Incident, "Says that the same was reported before; the reporter is told that it is known.").dangerous().second(Second::AsClose),
     row(Word::Merge, Group::Triage, "merge", "HANDLE", Needs::Intake, Scope::Incident, "Goes on with it as another incident; nothing is sent to the reporter.").dangerous().second(Second::AsClose),

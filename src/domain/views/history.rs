@@ -25,6 +25,7 @@ fn words(event: &Event) -> Option<String> {
         | Event::KeySent { .. }
         | Event::AutoAnswered { .. }
         | Event::Warned { .. }
+        | Event::ServerTakes { .. }
         | Event::ReadsNewer { .. }
         | Event::WithheldTold { .. }
         | Event::Digested { .. }

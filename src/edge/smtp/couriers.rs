@@ -49,8 +49,27 @@ pub struct Post {
     pub mark: Mark,
     /// Hears of one that the server lets wait after the last bytes: it holds up no other.
     pub slow: Arc<dyn Fn(i64) + Send + Sync>,
+    /// Hears how large a mail the server takes, once for each answer.
+    pub takes: Arc<dyn Fn(Option<u64>) + Send + Sync>,
     /// Hears what became of each.
     pub settled: Settled,
+}
+
+/// How large a mail the server takes, as it last said.
+struct Size {
+    said: Mutex<Option<Option<u64>>>,
+    takes: Arc<dyn Fn(Option<u64>) + Send + Sync>,
+}
+
+impl Size {
+    /// Passes on what is new.
+    fn hears(&self, largest: Option<Option<u64>>) {
+        let Some(largest) = largest else { return };
+        let before = self.said.lock().unwrap_or_else(PoisonError::into_inner).replace(largest);
+        if before != Some(largest) {
+            (self.takes)(largest);
+        }
+    }
 }
 
 type Clerk = mpsc::UnboundedSender<(i64, oneshot::Sender<Result<Vec<u8>, Fault>>)>;
@@ -72,6 +91,7 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
     let lines = Lines::default();
     let fewer = Arc::new(AtomicUsize::new(0));
     let room = Arc::new(Notify::new());
+    let size = Arc::new(Size { said: Mutex::new(None), takes: Arc::clone(&post.takes) });
     let clerk = employ(Arc::clone(&post.mark));
     loop {
         let Ok(place) = Arc::clone(&at_work).acquire_owned().await else { return };
@@ -96,6 +116,7 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
         let mut courier = courier.unwrap_or_else(new);
         let (idle, clerk) = (Arc::clone(&idle), clerk.clone());
         let (settled, slow) = (Arc::clone(&post.settled), Arc::clone(&post.slow));
+        let size = Arc::clone(&size);
         let (fewer, room, most) = (Arc::clone(&fewer), Arc::clone(&room), post.connections);
         tokio::spawn(async move {
             let last_bytes = async {
@@ -114,6 +135,7 @@ async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
                 slow(row.id);
             };
             let mut outcome = courier.hand_over(&row, last_bytes, is_slow, &room).await;
+            size.hears(courier.largest());
             // A server that lets no more of us in is not one that takes nothing: fewer go on.
             let others = lines.load(Ordering::SeqCst) > 0;
             if courier.stood_outside() && others && !matches!(outcome, Outcome::Untried) {

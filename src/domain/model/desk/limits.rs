@@ -43,6 +43,8 @@ pub struct Limits {
     reports_of: BTreeMap<Source, VecDeque<Moment>>,
     /// What cannot be sealed, by for whom; a reporter is one for each incident.
     withheld: BTreeMap<(Option<Handle>, Recipient), (String, Moment)>,
+    /// How large a mail the mail server takes, as it last said.
+    server_takes: Option<Option<u64>>,
     /// Who reads the newer form of sealed mails, or does not.
     newer: BTreeMap<Fingerprint, bool>,
 }
@@ -72,6 +74,21 @@ impl Limits {
     ) -> bool {
         let told = self.withheld.get(&withheld_key(about, to));
         told.is_some_and(|(cause, at)| cause == why && later(*at, Span::days(1)) > now)
+    }
+
+    /// How large a mail may be that the mail server takes, as it last said: `None` where it was not heard yet.
+    #[must_use]
+    pub fn server_takes(&self) -> Option<Option<u64>> {
+        self.server_takes
+    }
+
+    /// The most bytes of a mail that passes something on: as the config says, and no more than the mail server
+    /// takes.
+    #[must_use]
+    pub fn relay_bytes(&self, settings: &Settings) -> usize {
+        let most = usize::try_from(settings.relay_bytes).unwrap_or(usize::MAX);
+        let takes = self.server_takes.flatten().and_then(|bytes| usize::try_from(bytes).ok());
+        takes.map_or(most, |takes| most.min(takes))
     }
 
     /// Whether whoever holds a key reads the newer form of sealed mails (RFC 9580, 5.13.2), as far as they
@@ -153,6 +170,9 @@ impl Limits {
         }
         if let Event::ReadsNewer { fingerprint, reads } = &record.event {
             self.newer.insert(fingerprint.clone(), *reads);
+        }
+        if let Event::ServerTakes { bytes } = &record.event {
+            self.server_takes = Some(*bytes);
         }
         if let Event::WithheldTold { to, why } = &record.event {
             let key = withheld_key(record.incident.as_ref(), to);

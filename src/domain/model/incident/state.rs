@@ -275,6 +275,7 @@ impl Incident {
             | Event::KeySent { .. }
             | Event::AutoAnswered { .. }
             | Event::Warned { .. }
+            | Event::ServerTakes { .. }
             | Event::ReadsNewer { .. }
             | Event::WithheldTold { .. }
             | Event::Digested { .. }
