@@ -114,6 +114,44 @@ fn a_report_is_acknowledged_within_seconds_and_each_copy_opens_for_one_person() 
     }
 }
 
+/// A machine that answers whatever comes, to the return path or to the sender, and says nowhere that it is one.
+#[test]
+fn a_robot_that_answers_everything_is_acknowledged_once() {
+    let Some(stack) = Stack::start() else { return };
+    let mut live = stack.desk();
+    live.write(Who::Paul, &Draft::plain("Ticket 1", "We opened a ticket for you.")).unwrap();
+    let mut answered = std::collections::BTreeSet::new();
+    let mut acknowledged = 0;
+    for _ in 0..60 {
+        live.pass(Span::milliseconds(250)).unwrap();
+        for file in std::fs::read_dir(stack.maildir(Who::Paul)).into_iter().flatten().flatten() {
+            if !answered.insert(file.path()) {
+                continue;
+            }
+            let mail = std::fs::read_to_string(file.path()).unwrap();
+            acknowledged += usize::from(mail.contains("We received your report"));
+            let header = |name: &str| {
+                let line = mail.lines().find_map(|line| line.strip_prefix(name));
+                line.unwrap_or_default().trim().trim_matches(['<', '>']).to_owned()
+            };
+            for to in [header("Return-Path:"), embargod::rehearsal::DESK.to_owned()] {
+                let n = answered.len();
+                let robot = format!(
+                    "From: <paul@people.test>\r\nTo: <{to}>\r\nSubject: Ticket {n}\r\nDate: {}\r\nMessage-ID: <t{n}-{}@people.test>\r\nIn-Reply-To: <{}>\r\n\r\nWe opened ticket {n} for you.\r\n",
+                    header("Date:"),
+                    to.len(),
+                    header("Message-ID:"),
+                );
+                live.send_raw_to("paul@people.test", &to, robot.as_bytes()).unwrap();
+            }
+        }
+    }
+    assert_eq!((acknowledged, answered.len()), (1, 1), "{answered:?}");
+    let reports = live.mailbox(Who::Mia).unwrap();
+    let reports = reports.iter().filter(|mail| mail.subject.contains("New report")).count();
+    assert_eq!(reports, 1);
+}
+
 /// What the mail server does not take is not passed on whole, whatever the config allows: its text and a list are,
 /// and the word that brings a part.
 #[test]

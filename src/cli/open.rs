@@ -106,7 +106,7 @@ impl Open {
                 }
             };
             let raw = RawMail { bytes, received: now, arrived: now, oversize: false, junk: false };
-            let letter = opener.open(&raw);
+            let letter = opener.whole(&raw);
             say(&if self.json {
                 json(&report(file, &letter, &directory))?
             } else {

@@ -17,8 +17,8 @@ use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Address, MessageId};
 use crate::domain::outgoing::texts::{clean, clean_line};
-pub use crate::edge::mime::text::decode;
 use crate::edge::mime::text::{cut, is_long, unflow, with_breaks};
+pub use crate::edge::mime::text::{decode, one_text};
 
 mod report;
 mod text;
@@ -385,6 +385,7 @@ impl<'a> Mime<'a> {
             of_other_form: false,
             outside: false,
             stored: None,
+            left: None,
             name: Foreign::line(
                 &file_name(name, self.part(part).map_or(0, |part| part.offset_header)),
                 100,

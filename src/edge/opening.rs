@@ -102,9 +102,27 @@ struct Read<'a, 'm> {
 }
 
 impl Opener<'_> {
-    /// Opens a mail. Whatever it holds, a letter comes out; what could not be opened says so.
+    /// Opens a mail. Whatever it holds, a letter comes out; what could not be opened says so. By somebody unknown
+    /// it brings no more than a few times what was sent: the rest of its parts is left in the mail.
     #[must_use]
     pub fn open(&self, raw: &RawMail) -> Letter {
+        let mut letter = self.whole(raw);
+        if letter.verdict.signed().is_some_and(|by| self.known.is_pinned(&by.fingerprint)) {
+            return letter;
+        }
+        let mut room = letter.room();
+        for part in &mut letter.attachments {
+            match room.checked_sub(part.size()) {
+                Some(less) => room = less,
+                None => part.leave(),
+            }
+        }
+        letter
+    }
+
+    /// The same with all that it holds, whoever wrote it.
+    #[must_use]
+    pub fn whole(&self, raw: &RawMail) -> Letter {
         let Ok(outer) = Mime::parse(&raw.bytes) else {
             return unread(raw);
         };
@@ -487,6 +505,9 @@ impl Opener<'_> {
         let signer = content.signer.filter(|_| verdict.protection == Protection::Both);
         let (keys, unusable_key) = keys::ranked(found, signer, &view.writers.from, at);
         let to = outer.to();
+        let subject_text = subject.clone().or_else(|| outer.subject()).unwrap_or_default();
+        let (text, cut) = mime::one_text(&body.plain);
+        let (beside, beside_cut) = mime::one_text(&outside.plain);
         Letter {
             received: raw.received.min(raw.arrived),
             arrived: raw.arrived,
@@ -494,18 +515,15 @@ impl Opener<'_> {
             raw: Digest::of(&raw.bytes),
             from_text: Foreign::line(&outer.from().1, LINE_MAX),
             subject_protected: subject.is_some(),
-            subject: Foreign::line(
-                &subject.or_else(|| outer.subject()).unwrap_or_default(),
-                LINE_MAX,
-            ),
+            subject: Foreign::line(&subject_text, LINE_MAX),
             answers,
             report: outer.delivery_report(),
             malformed: outer.is_malformed(),
             verdict,
-            text: body.plain.join("\n"),
-            outside: outside.plain.join("\n").trim().to_owned(),
+            text,
+            outside: beside.trim().to_owned(),
             html_only: body.html_only,
-            text_cut: body.cut || outside.cut,
+            text_cut: body.cut || outside.cut || cut || beside_cut,
             attachments: body.attachments,
             keys,
             unusable_key,

@@ -24,7 +24,7 @@ mod outbox;
 mod witness;
 
 /// The form of the database that this version writes.
-const SCHEMA: u8 = 4;
+const SCHEMA: u8 = 5;
 
 /// The store, open.
 #[derive(Debug)]
@@ -101,6 +101,7 @@ impl Sqlite {
             include_str!("sqlite/upgrade_2.sql"),
             include_str!("sqlite/upgrade_3.sql"),
             include_str!("sqlite/upgrade_4.sql"),
+            include_str!("sqlite/upgrade_5.sql"),
         ];
         let sql = steps.get(usize::from(schema.saturating_sub(1))..).unwrap_or_default().concat();
         if !sql.is_empty() {
@@ -145,7 +146,8 @@ impl Sqlite {
         db.execute_batch(&sql).at(place)?;
         db.execute_batch(
             "PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;",
+             PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
+             PRAGMA journal_size_limit = 8388608;",
         )
         .at(place)?;
         // An SQLite without SQLCipher would take the key pragma and write in clear.

@@ -94,7 +94,7 @@ impl Engine {
     fn fetched(&self, part: &Attachment) -> Result<Attachment, Fault> {
         let Some((raw, n)) = part.stored else { return Ok(part.clone()) };
         let mail = lock(&self.store).mail(raw)?;
-        let found = mail.map(|mail| self.opener().open(&mail).attachments);
+        let found = mail.map(|mail| self.opener().whole(&mail).attachments);
         let found = found.map(|parts| parts.into_iter().nth(n));
         let most = self.desk.limits.relay_bytes(&self.desk.settings);
         let most = (most / 19).saturating_mul(10);
@@ -139,6 +139,7 @@ impl Engine {
             of_other_form: false,
             outside: false,
             stored: None,
+            left: None,
         })
     }
 

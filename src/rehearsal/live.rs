@@ -191,11 +191,19 @@ impl Live {
     /// # Errors
     /// When the server refuses it.
     pub fn send_raw(&mut self, from: &str, bytes: &[u8]) -> Result<(), Fault> {
+        self.send_raw_to(from, DESK, bytes)
+    }
+
+    /// The same to another address of the desk's, such as the return path of a mail of its.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn send_raw_to(&mut self, from: &str, to: &str, bytes: &[u8]) -> Result<(), Fault> {
         let place = || "sending a mail to the desk".to_owned();
         let port = self.servers.get("SMTP_PORT")?.parse().at(place)?;
         let server = SmtpTransport::builder_dangerous("127.0.0.1").port(port).build();
-        let envelope = Envelope::new(Some(from.parse().at(place)?), vec![DESK.parse().at(place)?])
-            .at(place)?;
+        let envelope =
+            Envelope::new(Some(from.parse().at(place)?), vec![to.parse().at(place)?]).at(place)?;
         server.send_raw(&envelope, bytes).at(place)?;
         self.patience = later(self.clock.now(), self.wait);
         Ok(())

@@ -159,6 +159,7 @@ impl Bench {
                 of_other_form: false,
                 outside: false,
                 stored: None,
+                left: None,
                 name: embargod::domain::facts::foreign::Foreign::line("a.bin", 99),
                 media: "application/octet-stream".into(),
                 parameters: String::new(),

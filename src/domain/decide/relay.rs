@@ -8,7 +8,7 @@ use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Purpose, Recipient};
 use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::{Attachment, Failure, Letter, Protection, Signature, Verdict};
-use crate::domain::facts::names::{Digest, Handle};
+use crate::domain::facts::names::Handle;
 use crate::domain::facts::outer_view::{Ciphertext, Place};
 use crate::domain::model::desk::Desk;
 use crate::domain::model::roster::{Party, Person};
@@ -182,7 +182,7 @@ fn room(work: &Work<'_>, letter: &Letter) -> usize {
     let most = (most / 19).saturating_mul(10).saturating_sub(100_000);
     match work.desk.signer(letter) {
         Some(_) => most,
-        None => most.min(letter.size.saturating_mul(4).saturating_add(1_000_000)),
+        None => most.min(letter.room()),
     }
 }
 
@@ -191,8 +191,8 @@ fn divided<'l>(work: &Work<'_>, letter: &'l Letter) -> (Vec<(usize, &'l Attachme
     let mut room = room(work, letter);
     let (mut taken, mut left) = (Vec::new(), Vec::new());
     for (n, part) in letter.attachments.iter().enumerate() {
-        if part.bytes.len() <= room {
-            room = room.saturating_sub(part.bytes.len());
+        if part.left.is_none() && part.size() <= room {
+            room = room.saturating_sub(part.size());
             taken.push((n, part));
         } else {
             left.push(n);
@@ -212,8 +212,7 @@ fn number(work: &Work<'_>, letter: &Letter) -> usize {
 fn left_out(letter: usize, n: usize, part: &Attachment) -> String {
     let n = n.saturating_add(1);
     let which = if letter == 1 { n.to_string() } else { format!("{letter}.{n}") };
-    let (name, size) = (&part.name, part.bytes.len());
-    let sum = Digest::of(&part.bytes);
+    let (name, size, sum) = (&part.name, part.size(), part.sum());
     format!(
         "{name} ({size} bytes, SHA-256 {sum}): NOT attached, too large; `| /part {which}` brings it"
     )
@@ -224,7 +223,7 @@ fn part(attachment: &Attachment) -> String {
         return "(an HTML text was left out: it quotes a reference of ours)".to_owned();
     }
     let media = Foreign::line(&attachment.media, 100);
-    let (name, size) = (&attachment.name, attachment.bytes.len());
+    let (name, size) = (&attachment.name, attachment.size());
     let outside = if attachment.outside { "; NOT from inside the encryption" } else { "" };
     format!("{name} ({media}, {size} bytes{outside})")
 }

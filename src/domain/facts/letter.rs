@@ -175,6 +175,9 @@ pub struct Attachment {
     pub outside: bool,
     /// Where it lies, if it is fetched only as the mail is made: the mail, by its hash, and which of its parts.
     pub stored: Option<(Digest, usize)>,
+    /// Of one that was left in the mail that it came in, so that a small mail that unpacks to a large one costs
+    /// little: how many bytes it has, and their SHA-256.
+    pub left: Option<(usize, Digest)>,
 }
 
 impl Attachment {
@@ -189,7 +192,26 @@ impl Attachment {
             of_other_form: false,
             outside: false,
             stored: None,
+            left: None,
         }
+    }
+
+    /// How many bytes it has, wherever they are.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.left.map_or(self.bytes.len(), |(size, _)| size)
+    }
+
+    /// Their SHA-256.
+    #[must_use]
+    pub fn sum(&self) -> Digest {
+        self.left.map_or_else(|| Digest::of(&self.bytes), |(_, sum)| sum)
+    }
+
+    /// Leaves its bytes in the mail that it came in.
+    pub fn leave(&mut self) {
+        self.left = Some((self.size(), self.sum()));
+        self.bytes = Arc::from(Vec::new());
     }
 
     /// A part of a mail that is kept, which is fetched as the mail that brings it is made.
@@ -337,6 +359,12 @@ pub struct Letter {
 }
 
 impl Letter {
+    /// How many bytes of parts it may bring when nobody known signed it: a few times what was sent.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.size.saturating_mul(4).saturating_add(1_000_000)
+    }
+
     /// A mail of which nothing is known but its bytes, and when it came.
     #[must_use]
     pub fn blank(raw: Digest, at: Moment) -> Self {

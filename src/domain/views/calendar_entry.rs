@@ -89,5 +89,6 @@ fn entry(
         of_other_form: false,
         outside: false,
         stored: None,
+        left: None,
     })
 }

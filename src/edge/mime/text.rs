@@ -10,6 +10,14 @@ pub(super) fn cut(text: &str) -> &str {
     text.get(..end.unwrap_or(0)).unwrap_or("")
 }
 
+/// Texts as one, and whether it had to be cut.
+#[must_use]
+pub fn one_text(texts: &[String]) -> (String, bool) {
+    let all = texts.join("\n");
+    let kept = cut(&all);
+    if kept.len() == all.len() { (all, false) } else { (kept.to_owned(), true) }
+}
+
 /// HTML with a line break before each element that begins a line of its own: without it, two lines
 /// of a recipe would become one.
 pub(super) fn with_breaks(html: &str) -> String {

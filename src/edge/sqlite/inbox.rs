@@ -34,17 +34,21 @@ impl Inbox for Sqlite {
         let tx = self.db.transaction().at(place)?;
         for (location, mail) in mails {
             let raw = Digest::of(&mail.bytes).to_string();
-            let sql = "INSERT OR IGNORE INTO inbox (raw, bytes, received, arrived, oversize, junk)
+            let sql = "INSERT OR IGNORE INTO inbox (raw, size, received, arrived, oversize, junk)
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let row = params![
                 raw,
-                mail.bytes,
+                i64::try_from(mail.bytes.len()).unwrap_or(i64::MAX),
                 millis(mail.received),
                 millis(mail.arrived),
                 mail.oversize,
                 mail.junk
             ];
-            tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+            if tx.prepare_cached(sql).at(place)?.execute(row).at(place)? > 0 {
+                let sql = "INSERT INTO came (id, bytes) VALUES (?1, ?2)";
+                let row = params![tx.last_insert_rowid(), mail.bytes];
+                tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+            }
             if let Some(at) = location {
                 let sql = "INSERT OR IGNORE INTO place (folder, uidvalidity, uid, raw) VALUES (?1, ?2, ?3, ?4)";
                 let row = params![at.folder, at.uidvalidity, at.uid, raw];
@@ -65,8 +69,9 @@ impl Inbox for Sqlite {
 
     fn waiting(&self, max: u32, bytes_max: u64) -> Result<Vec<Waiting>, Fault> {
         let place = || "inbox".to_owned();
-        let sql = "SELECT id, attempts, bytes, received, arrived, oversize, junk FROM inbox
-                   WHERE state = 'waiting' AND length(bytes) <= ?2 ORDER BY id LIMIT ?1";
+        let sql = "SELECT id, attempts, bytes, received, arrived, oversize, junk
+                   FROM inbox JOIN came USING (id)
+                   WHERE state = 'waiting' AND size <= ?2 ORDER BY id LIMIT ?1";
         let mut rows = self.db.prepare_cached(sql).at(place)?;
         let rows = rows
             .query_map(params![max, i64::try_from(bytes_max).unwrap_or(i64::MAX)], |row| {
@@ -128,7 +133,8 @@ impl Inbox for Sqlite {
     }
 
     fn mail(&self, raw: Digest) -> Result<Option<RawMail>, Fault> {
-        let sql = "SELECT bytes, received, arrived, oversize, junk FROM inbox WHERE raw = ?1";
+        let sql = "SELECT bytes, received, arrived, oversize, junk FROM inbox JOIN came USING (id)
+                   WHERE raw = ?1";
         let row = self.db.query_row(sql, [raw.to_string()], |row| {
             Ok(RawMail {
                 bytes: row.get(0)?,

@@ -305,9 +305,10 @@ impl Outbox for Sqlite {
 mod tests {
     use super::*;
     use crate::domain::facts::event::{Purpose, Recipient};
+    use crate::domain::facts::names::Digest;
     use crate::domain::facts::record::Head;
     use crate::edge::pgp::Passphrase;
-    use crate::ports::store::{Commit, Journal};
+    use crate::ports::store::{Commit, Inbox as _, Journal, RawMail};
 
     /// A store of an older version is brought to this one, and no mail that waits is lost
     /// or changed.
@@ -333,10 +334,17 @@ mod tests {
         };
         let mut store = Sqlite::create(&path, &passphrase, now).unwrap();
         store.commit(Head::EMPTY, &Commit { mails: &[mail], ..Commit::default() }).unwrap();
+        let came =
+            RawMail { bytes: vec![1], received: now, arrived: now, oversize: false, junk: false };
+        store.take_in(&[(None, came)]).unwrap();
         store
             .db
             .execute_batch(
-                "ALTER TABLE inbox DROP COLUMN junk;
+                "DROP TABLE came;
+                 ALTER TABLE inbox DROP COLUMN size;
+                 ALTER TABLE inbox ADD COLUMN bytes BLOB NOT NULL DEFAULT x'';
+                 UPDATE inbox SET bytes = x'01';
+                 ALTER TABLE inbox DROP COLUMN junk;
                  ALTER TABLE folder DROP COLUMN base;
                  DROP INDEX journal_incident;
                  DROP INDEX outbox_urgent;
@@ -361,6 +369,9 @@ mod tests {
         let mut store = Sqlite::open_alone(&path, &passphrase).unwrap();
         let due = store.due_mails(now, 10).unwrap();
         assert_eq!(store.in_flight(&[due[0].id]).unwrap(), [Some(b"sealed".to_vec())]);
+        let waiting = store.waiting(10, 1).unwrap();
+        assert!(matches!(waiting.as_slice(), [one] if one.mail.bytes == [1]));
+        assert!(store.mail(Digest::of(&[1])).unwrap().is_some());
         drop(store);
         assert!(Sqlite::open_alone(&path, &passphrase).is_ok(), "once is enough");
         assert!(Sqlite::open(&path, &passphrase).is_ok());

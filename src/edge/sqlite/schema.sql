@@ -44,7 +44,7 @@ CREATE TABLE trouble (
 CREATE TABLE inbox (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     raw         TEXT    NOT NULL UNIQUE,
-    bytes       BLOB    NOT NULL,
+    size        INTEGER NOT NULL,
     received    INTEGER NOT NULL,
     arrived     INTEGER NOT NULL,
     oversize    INTEGER NOT NULL DEFAULT 0,
@@ -54,6 +54,11 @@ CREATE TABLE inbox (
     attempts    INTEGER NOT NULL DEFAULT 0,
     state       TEXT    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'aside')),
     disposition TEXT    NOT NULL DEFAULT ''
+) STRICT;
+-- Its bytes lie apart, so that counting a try does not write them anew.
+CREATE TABLE came (
+    id    INTEGER PRIMARY KEY REFERENCES inbox (id) ON DELETE CASCADE,
+    bytes BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX inbox_waiting ON inbox (id) WHERE state = 'waiting';
 CREATE INDEX inbox_aside ON inbox (id) WHERE state = 'aside';
