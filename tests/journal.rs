@@ -14,6 +14,7 @@ use embargod::domain::facts::event::{
     Answer, Ask, Author, Copy, Delivery, Draft, Event, LetterNote, Mailed, Opening, Purpose,
     Recipient, ReporterKey,
 };
+use embargod::domain::facts::foreign::Foreign;
 use embargod::domain::facts::key::PinnedKey;
 use embargod::domain::facts::letter::{Fate, Protection};
 use embargod::domain::facts::member_fact::MemberFact;
@@ -248,6 +249,7 @@ fn samples() -> Vec<Event> {
         Event::ReportGone { raw: digest },
         Event::Gathered,
         Event::Untouched,
+        Event::ReporterOnDate { agrees: false, t: None, said: Foreign::line("on holiday", 100) },
         Event::ServerTakes { bytes: Some(10_240_000) },
     ])
     .collect()

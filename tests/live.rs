@@ -152,6 +152,33 @@ fn a_robot_that_answers_everything_is_acknowledged_once() {
     assert_eq!(reports, 1);
 }
 
+/// Whoever writes in the names of people that there are not makes the server refuse the answers. That is no word about
+/// the server, and keeps nobody else's answer.
+#[test]
+fn a_flood_in_names_that_there_are_not_keeps_no_answer_back() {
+    let Some(stack) = Stack::start() else { return };
+    let mut live = stack.desk();
+    for n in 0..60 {
+        // The first are unknown to the server, and it does not relay for the domain of the others.
+        let domain = if n % 2 == 0 { "people.test".to_owned() } else { format!("e{n}.test") };
+        let from = format!("ghost{n}@{domain}");
+        let mail = format!(
+            "From: <{from}>\r\nTo: <security@desk.test>\r\nSubject: Offer {n}\r\nDate: Thu, 26 Nov 2026 10:00:00 +0000\r\nMessage-ID: <ghost{n}@x.test>\r\n\r\nBuy.\r\n"
+        );
+        live.send_raw(&from, mail.as_bytes()).unwrap();
+    }
+    live.pass(Span::seconds(4)).unwrap();
+    let sent = std::time::Instant::now();
+    live.write(Who::Paul, &Draft::plain("A hole", "The parser overflows.")).unwrap();
+    wait(&mut live, Who::Paul, 0, |mail| mail.subject.contains("We received"));
+    assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
+    // And the desk does not believe that its server is ill.
+    let config = live.desk().join("embargod.toml");
+    let out = Command::new(PROGRAM).arg("--config").arg(config).arg("status").output().unwrap();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(!said.contains("takes nothing"), "{said}");
+}
+
 /// What the mail server does not take is not passed on whole, whatever the config allows: its text and a list are,
 /// and the word that brings a part.
 #[test]

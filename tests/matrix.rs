@@ -273,9 +273,10 @@ fn outcome(decision: &Decision) -> String {
                 Author::Unproven => "unproven",
             }),
             Event::CopySeen { .. } => words.insert("copy"),
-            Event::StatusAsked { .. } | Event::Credited { .. } | Event::WillPublish { .. } => {
-                words.insert("recorded")
-            }
+            Event::StatusAsked { .. }
+            | Event::Credited { .. }
+            | Event::ReporterOnDate { .. }
+            | Event::WillPublish { .. } => words.insert("recorded"),
             _ => false,
         };
     }

@@ -97,8 +97,8 @@ fn live_embargoes_are_left_out_of_the_figures() {
     assert_eq!((days(all[0].embargo.median_s), days(all[0].list_embargo.median_s)), (19, 8));
     assert_eq!(
         (all[0].notices.on_time, all[0].notices.all),
-        (2, 2),
-        "and the word that it slipped"
+        (3, 3),
+        "and the words that it slipped and that it ended"
     );
     assert_eq!(all[0].answers.percent(), Some(100));
 }

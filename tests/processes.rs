@@ -16,7 +16,7 @@ use embargod::domain::facts::names::{Moment, TaskId};
 use embargod::domain::model::schedule;
 use embargod::domain::model::schedule::State;
 use embargod::domain::process::calendar;
-use embargod::domain::process::offset::{Calendar, Offset, Snap, WeekDays};
+use embargod::domain::process::offset::{Calendar, Offset, Slots, Snap, WeekDays};
 use embargod::domain::process::playbook::{Action, BUILTIN, Kind, Playbook, Task, load};
 use embargod::domain::views::plan;
 
@@ -263,17 +263,73 @@ fn a_cap_on_a_sunday_is_met_on_the_days_before_it() {
     let latest = Offset::parse("14d").unwrap().from(posted, &calendar);
     assert_eq!(latest, at("2026-07-05T12:00:00Z"));
     let days = WeekDays::parse("mon-wed").unwrap();
+    let rule = |days, snap| Slots {
+        at: None,
+        days: Some(days),
+        snap,
+        earliest: posted,
+        latest: Some(latest),
+    };
     for snap in [Snap::Next, Snap::Previous, Snap::Nearest] {
-        let proposed = calendar.propose(at("2026-07-20T12:00:00Z"), days, snap, Some(latest));
-        assert_eq!(proposed, at("2026-07-01T12:00:00Z"), "{snap:?}: never after the cap");
+        let slot = calendar.slot(at("2026-07-20T12:00:00Z"), &rule(days, snap));
+        assert_eq!(slot, Some(at("2026-07-01T12:00:00Z")), "{snap:?}: never after the cap");
     }
     // The Friday before Independence Day is a holiday: with that calendar a weekday before it.
     let (_, text) = calendar::BUILTIN.iter().find(|(name, _)| *name == "us-federal").unwrap();
     let holidays = calendar::parse(text).unwrap();
     let calendar = Calendar { holidays, ..calendar };
     let days = WeekDays::parse("mon-fri").unwrap();
-    let proposed = calendar.propose(latest, days, Snap::Previous, Some(latest));
-    assert_eq!(proposed, at("2026-07-02T12:00:00Z"));
+    let slot = calendar.slot(latest, &rule(days, Snap::Previous));
+    assert_eq!(slot, Some(at("2026-07-02T12:00:00Z")));
+    // A bound in the evening of a day that fits, and the process says 16:00: on that day at 16:00.
+    let sixteen = chrono::NaiveTime::from_hms_opt(16, 0, 0);
+    let end = Some(at("2026-07-08T23:59:59Z"));
+    let slots =
+        Slots { at: sixteen, latest: end, ..rule(WeekDays::parse("mon-thu").unwrap(), Snap::Next) };
+    assert_eq!(calendar.slot(at("2026-07-20T12:00:00Z"), &slots), Some(at("2026-07-08T16:00:00Z")));
+    // Nothing lies between the bounds.
+    let none = Slots {
+        earliest: at("2026-07-03T00:00:00Z"),
+        latest: Some(at("2026-07-05T23:00:00Z")),
+        ..slots
+    };
+    assert_eq!(calendar.slot(posted, &none), None);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// What is proposed is all that the process asks for; where nothing is, no day of the year is.
+    #[test]
+    fn a_slot_is_lawful_and_is_found_where_there_is_one(
+        wanted in 0_i64..400, from in 0_i64..60, long in 0_i64..60, hour in 0_u32..24,
+        days in proptest::sample::select(vec!["mon-thu", "mon-fri", "tue-tue", "wed-thu"]),
+        snap in proptest::sample::select(vec![Snap::Next, Snap::Previous, Snap::Nearest]),
+        zone in proptest::sample::select(vec![chrono_tz::Tz::UTC, chrono_tz::Tz::America__New_York, chrono_tz::Tz::Asia__Tokyo]),
+    ) {
+        use chrono::Datelike as _;
+        let start = at("2026-01-01T00:00:00Z");
+        let hours = chrono::Duration::hours;
+        let (_, text) = calendar::BUILTIN.iter().find(|(name, _)| *name == "us-federal").unwrap();
+        let calendar = Calendar { holidays: calendar::parse(text).unwrap(), ..Calendar::plain(zone) };
+        let time = chrono::NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
+        let days = WeekDays::parse(days).unwrap();
+        let (earliest, latest) = (start + hours(from * 7), start + hours(from * 7 + long * 5));
+        let rule = Slots { at: Some(time), days: Some(days), snap, earliest, latest: Some(latest) };
+        let lawful = |moment: Moment| {
+            let local = moment.with_timezone(&zone);
+            moment >= earliest && moment <= latest && local.time() == time
+                && days.contains(local.weekday()) && calendar.is_work_day(local.date_naive())
+        };
+        match calendar.slot(start + hours(wanted), &rule) {
+            Some(slot) => proptest::prop_assert!(lawful(slot), "{slot}"),
+            None => {
+                let all = (0..24 * 60).map(|n| start + hours(n));
+                let found: Vec<Moment> = all.filter(|moment| lawful(*moment)).collect();
+                proptest::prop_assert!(found.is_empty(), "{found:?}");
+            }
+        }
+    }
 }
 
 /// Emissary: public at 3.9 leaves the windows, public at 4.0 or without a score ends them.

@@ -126,7 +126,7 @@ fn each_copy_of_a_notice_has_one_recipient_and_one_key() {
             );
         }
     }
-    assert_eq!(checked, 9, "three notices for each of three");
+    assert_eq!(checked, 12, "three notices and the end for each of three");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -13,6 +13,7 @@ mod login;
 mod look;
 mod open;
 mod outbox;
+mod part;
 mod playbook;
 mod pulse;
 mod restored;
@@ -79,6 +80,8 @@ enum Command {
     Restored(restored::Restored),
     /// Play a story from the first report to the retrospective; needs no server and no set-up.
     Demo(demo::Demo),
+    /// Write a part of a mail to a file: what is too large for any mail of the desk.
+    Part(part::Part),
     /// Open mails and print what they are; nothing is stored or sent.
     Open(open::Open),
 }
@@ -106,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Aside(aside) => aside.run(&config, now),
         Command::Clock(clock) => clock.run(&config, now),
         Command::Log(log) => log.run(&config, now),
+        Command::Part(part) => part.run(&config, now),
         Command::Playbook(playbook) => playbook.run(&config, now),
         Command::Statistics(statistics) => statistics.run(&config, now),
         Command::Restored(restored) => restored.run(&config, now),

@@ -617,10 +617,12 @@ pub fn crlf(bytes: &[u8]) -> Vec<u8> {
 
 /// The token of a return path of ours among the addresses that a mail was delivered to.
 fn return_token(address: &Address, to: &[Address]) -> Option<String> {
-    to.iter().filter(|to| to.domain() == address.domain()).find_map(|to| {
-        let rest = to.local().strip_prefix(address.local())?;
-        let token = rest.strip_prefix("+r-")?;
-        (token.len() == 32).then(|| token.to_ascii_lowercase())
+    // However a server on the way writes letters.
+    let start = format!("{}+r-", address.local()).to_lowercase();
+    to.iter().filter(|to| to.domain().eq_ignore_ascii_case(address.domain())).find_map(|to| {
+        let local = to.local().to_lowercase();
+        let token = local.strip_prefix(&start)?;
+        (token.len() == 32).then(|| token.to_owned())
     })
 }
 

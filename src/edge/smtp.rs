@@ -379,8 +379,21 @@ impl Courier {
                 Err(fault) => Outcome::Broken(fault.to_string()),
             },
         };
-        if !matches!(outcome, Outcome::Accepted(_)) {
+        let goes_on = match &outcome {
+            Outcome::Accepted(_) => true,
+            // It was refused before anything was sent, and the server is as well as before: a hundred addresses that
+            // there are not must not cost a hundred connections.
+            Outcome::Said(Stage::From | Stage::To, said) if !said.starts_with("421") => {
+                self.reset().await
+            }
             // Whatever state the dialogue is in, the next mail begins a new one.
+            Outcome::Said(..)
+            | Outcome::Broken(_)
+            | Outcome::Unknown
+            | Outcome::Never(_)
+            | Outcome::Untried => false,
+        };
+        if !goes_on {
             self.connection = None;
         }
         outcome
@@ -404,7 +417,9 @@ impl Courier {
                 return Err(Outcome::Said(Stage::To, said.to_owned()));
             }
             let Err(failed) = self.envelope(from, to, row).await else { return Ok(()) };
-            self.connection = None;
+            if !matches!(failed, Failed::Said(Stage::From | Stage::To, _)) {
+                self.connection = None;
+            }
             // A server may close a connection that stood idle just when we speak (RFC 5321, 3.8).
             let is_closed = match &failed {
                 Failed::Broken(_) => true,
@@ -433,6 +448,7 @@ impl Courier {
             return Err(Failed::Broken("no connection".to_owned()));
         };
         let is_go = |code| code == 354;
+        let waits_for_content = AtomicBool::new(false);
         let talk = async {
             if pipelining {
                 // The answers come in the order of the commands, and all of them come (RFC 2920, 3.1).
@@ -446,6 +462,7 @@ impl Courier {
                     return recipient.map(drop);
                 }
                 let data = wants(Stage::Data, dialogue.reply().await, is_go);
+                waits_for_content.store(data.is_ok(), Ordering::Relaxed);
                 return sender.and(recipient).and(data).map(drop);
             }
             wants(Stage::From, dialogue.ask(&mail).await, is_yes)?;
@@ -453,7 +470,21 @@ impl Courier {
             wants(Stage::Data, dialogue.ask(data).await, is_go).map(drop)
         };
         let silent = |_| Failed::Broken("the mail server did not answer".to_owned());
-        tokio::time::timeout(patience(row), talk).await.map_err(silent)?
+        let done = tokio::time::timeout(patience(row), talk).await.map_err(silent)?;
+        // It refused the recipient, and wants the mail all the same: nothing else can be said to it.
+        if done.is_err() && waits_for_content.load(Ordering::Relaxed) {
+            self.connection = None;
+        }
+        done
+    }
+
+    /// Takes back what was said of a mail that was refused; whether the next can follow on this connection.
+    async fn reset(&mut self) -> bool {
+        let Some(dialogue) = self.connection.as_mut() else { return false };
+        let answer = tokio::time::timeout(QUITS, dialogue.ask("RSET\r\n")).await;
+        let well = matches!(answer, Ok(Ok(reply)) if is_yes(reply.code));
+        self.used = Some(Instant::now());
+        well
     }
 
     /// The mail itself. Until the dot that ends it the server cannot have taken it.

@@ -83,6 +83,15 @@ fn log_of(row: &Outgoing, state: &'static str, code: &str) {
     }
 }
 
+/// Whether an outcome is a refusal of an address that anybody may have made up: it says nothing of the server. Whoever
+/// writes in the names of a hundred people that there are not would otherwise have the desk believe that the server takes
+/// nothing, and keep the answers to everybody else.
+fn is_about_a_stranger(row: &Outgoing, outcome: &Outcome) -> bool {
+    let to_stranger = matches!(row.label.purpose, Purpose::Acknowledgement | Purpose::Key);
+    let refused = matches!(outcome, Outcome::Said(Stage::To, said) if !said.starts_with("421"));
+    to_stranger && refused
+}
+
 /// When people are told of mails that were given up: soon after the last, and not long after the first.
 fn told_at(rows: &[Listed]) -> Option<Moment> {
     let (first, last) = (rows.iter().map(|r| r.at).min()?, rows.iter().map(|r| r.at).max()?);
@@ -384,7 +393,9 @@ impl Engine {
         if row.label.purpose == Purpose::ClockProbe && delivery == Some(Delivery::Accepted) {
             self.clock_probe.handed_over(&row.message_id, now);
         }
-        self.hear_of_the_server(row.id, outcome, &reply, now)?;
+        if !is_about_a_stranger(row, outcome) {
+            self.hear_of_the_server(row.id, outcome, &reply, now)?;
+        }
         if delivery == Some(Delivery::Accepted) {
             self.heart.last_out = Some(now);
         }

@@ -106,7 +106,7 @@ impl Engine {
             }
             Some(Some(part)) if part.bytes.len() > most => format!(
                 "It has {} bytes, more than a mail of this desk may carry (`relay_bytes` in [limits], or what the mail server takes).\n\
-                 Whoever runs the desk gets it with `embargod open`.",
+                 Whoever runs the desk writes it to a file with `embargod part`, and hands it on.",
                 part.bytes.len()
             ),
             Some(Some(part)) => return Ok(part),

@@ -3,6 +3,7 @@
 use crate::domain::commands::rights;
 use crate::domain::commands::turn::{Turn, broken};
 use crate::domain::decide::notice::{Enclosed, freeze, render};
+use crate::domain::decide::outdated;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Recipient};
 use crate::domain::facts::names::{Handle, Moment, TaskId};
@@ -129,7 +130,12 @@ pub(crate) fn set_t_of_all(
     let mut told = set_t(turn.work, person, t)?;
     for handle in others {
         let mut result = Ok(0);
-        turn.work.on_other(handle, |work| result = set_t(work, person, t));
+        turn.work.on_other(handle, |work| {
+            result = set_t(work, person, t);
+            if let Some(before) = work.desk.incident(handle) {
+                outdated::tell_of_the_day(work, before);
+            }
+        });
         told = told.saturating_add(result?);
     }
     Ok(told)

@@ -86,7 +86,11 @@ pub fn run(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Answer {
         Word::LeaveGroup => joining::leave,
         // Resolved by whoever carries the mail out, since it stands for another line.
         Word::Confirm => return Err(unknown(row.name)),
-        Word::ReportStatus | Word::Credit | Word::WillPublish => return Err(unknown(row.name)),
+        Word::ReportStatus
+        | Word::Credit
+        | Word::WillPublish
+        | Word::AgreesToDate
+        | Word::ObjectsToDate => return Err(unknown(row.name)),
     };
     run(turn, arguments)
 }

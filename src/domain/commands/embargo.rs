@@ -1,10 +1,10 @@
 //! The words that set the date, hold notices, and end the embargo.
 
-use crate::domain::commands::date;
 use crate::domain::commands::turn::{Answer, Turn, broken, needs};
+use crate::domain::commands::{date, slots};
 use crate::domain::decide::notice::render;
 use crate::domain::decide::work::Work;
-use crate::domain::decide::{membership, notice};
+use crate::domain::decide::{ended, membership, notice};
 use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{Handle, Moment, Span, TaskId, later};
 use crate::domain::facts::refusal::Refusal;
@@ -12,8 +12,8 @@ use crate::domain::model::incident::Status;
 use crate::domain::model::schedule;
 use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::Written;
-use crate::domain::process::offset::{WeekDays, parse_moment};
-use crate::domain::process::playbook::{Cap, Playbook};
+use crate::domain::process::offset::parse_moment;
+use crate::domain::process::playbook::Playbook;
 use crate::domain::process::vocabulary::Word;
 
 /// `/disclose WHEN`
@@ -124,58 +124,10 @@ fn all_doubts(
 
 /// Why a date needs a confirmation.
 fn doubts(work: &Work<'_>, playbook: &Playbook, t: Moment, old: Option<Moment>) -> Vec<String> {
-    let mut doubts = Vec::new();
-    if let Some(old) = old {
-        doubts.push(format!("it moves T from {}", work.say(old)));
-    }
-    let calendar = &playbook.calendar;
-    let local = t.with_timezone(&calendar.zone);
-    if let Some(days) = playbook.t.days
-        && !days.contains(chrono::Datelike::weekday(&local))
-    {
-        let better = proposal(work, playbook, t, days);
-        doubts.push(format!("the process asks for a day from {days}, like {better}"));
-    }
-    for (cap, latest) in caps(work, playbook) {
-        if t > latest {
-            doubts.push(format!(
-                "the process allows {} from `{}`, which ends on {}",
-                cap.span.to_string().trim_start_matches('+'),
-                cap.from,
-                work.say(latest)
-            ));
-        }
-    }
-    if let Some(at) = playbook.t.at
-        && local.time() != at
-    {
-        doubts.push(format!("the process asks for {} {}", at.format("%H:%M"), calendar.zone));
-    }
-    let hurry = work.incident.as_ref().is_some_and(|incident| incident.exploited().is_some());
-    if t < playbook.t.min_lead.from(work.now, calendar) {
-        let lead = playbook.t.min_lead.to_string();
-        let why = if hurry { "It is exploited, and less" } else { "less" };
-        doubts.push(format!("{why} than {} is left until then", lead.trim_start_matches('+')));
-    }
-    doubts
-}
-
-/// The latest T that the process allows, for each of its caps whose beginning is known.
-fn caps<'p>(work: &Work<'_>, playbook: &'p Playbook) -> Vec<(&'p Cap, Moment)> {
-    let incident = work.incident.as_ref();
-    let known = |cap: &'p Cap| {
-        let latest = cap.span.from(incident?.anchor(cap.from)?, &playbook.calendar);
-        // So many days end with the last of them, whatever the hour at which they began.
-        let whole = cap.span.is_of_days();
-        Some((cap, if whole { playbook.calendar.end_of_day(latest) } else { latest }))
-    };
-    playbook.t.max_span.iter().filter_map(known).collect()
-}
-
-/// A day that the process recommends, as near as it says, and never after what it allows.
-fn proposal(work: &Work<'_>, playbook: &Playbook, t: Moment, days: WeekDays) -> String {
-    let latest = caps(work, playbook).into_iter().map(|(_, latest)| latest).min();
-    work.say(playbook.calendar.propose(t, days, playbook.t.snap, latest))
+    let moves = old.map(|old| format!("it moves T from {}", work.say(old)));
+    let off = slots::outside(work, playbook, t);
+    let instead = (!off.is_empty()).then(|| slots::instead(work, playbook, t));
+    moves.into_iter().chain(off).chain(instead).collect()
 }
 
 /// Asks for the confirmation, showing every "date changed" notice that it also approves.
@@ -323,8 +275,15 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let early = incident.t().is_none_or(|t| t > later(turn.work.now, Span::zero()));
     let when =
         if early { " T has not come: this says that it is public all the same." } else { "" };
-    let what = format!("This records that it is public and ends the embargo.{when}");
+    let mut what = format!("This records that it is public and ends the embargo.{when}");
     let basis = format!("{:?} {early}", incident.t());
+    if let Some((count, written)) = ended::text(turn.work).map_err(broken)? {
+        let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
+        what.push_str(&format!(
+            "\nThose who had a notice ({count}) get this, which your confirmation approves:\n\n{}\n",
+            texts::quote(&shown.body)
+        ));
+    }
     if let Some(ask) = turn.confirmed(&what, &[&basis])? {
         return Ok(ask);
     }
@@ -333,7 +292,11 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         turn.work.seconded = turn.incident()?.made_public_by(turn.work.now);
     }
     let Some(seconded) = turn.work.two() else { return Ok(String::new()) };
-    turn.work.add(Event::Published { at: turn.work.now, seconded });
+    turn.work.add(Event::Published { at: turn.work.now, seconded: seconded.clone() });
+    let told = match ended::tell(turn.work, &turn.person.id, seconded).map_err(broken)? {
+        0 => String::new(),
+        count => format!(" Those who had a notice ({count}) are told now."),
+    };
     let linked = all_linked(turn)?;
     let others = match linked.as_slice() {
         [] => String::new(),
@@ -342,7 +305,7 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
             linked.join(", ")
         ),
     };
-    Ok(format!("Recorded as public. The embargo is over.{others}"))
+    Ok(format!("Recorded as public. The embargo is over.{told}{others}"))
 }
 
 /// Every incident that is the same as this one, or that came to it over another.

@@ -28,6 +28,7 @@ pub mod rights;
 pub mod roll;
 pub mod second;
 pub mod several;
+mod slots;
 pub mod talk;
 pub mod tasks;
 pub mod triage;

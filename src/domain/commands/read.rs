@@ -12,6 +12,7 @@ use crate::domain::facts::names::{Handle, PersonId, TaskId};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::incident::facts::cves;
+use crate::domain::model::roster::Party;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::State;
 use crate::domain::outgoing::texts::{blob_place, clean_line, history_place, indented, wrapped};
@@ -173,7 +174,10 @@ pub fn list(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         let t =
             incident.t().map_or_else(|| "no T".to_owned(), |t| format!("T {}", turn.work.say(t)));
         let title = incident.title.as_deref().unwrap_or("(no title)");
-        let _ = writeln!(out, "{}  {}  {t}\n    {title}", incident.handle, incident.status.word());
+        let (handle, state) = (&incident.handle, incident.status.word());
+        let party = Party::Person(&turn.person.id);
+        let token = desk.ref_key.token(&desk.settings.address, handle, party);
+        let _ = writeln!(out, "{handle}  {state}  {t}\n    {title}\n    Ref: {handle}/{token}");
     }
     Ok(if out.is_empty() { "There is no open incident.".to_owned() } else { out })
 }
@@ -189,7 +193,12 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         None => format!("a person's answer is owed by {}", say(schedule::human_due(incident))),
     };
     let unreached = incident.reporter.unreached_words().map(|words| format!("{answered}; {words}"));
-    let answered = unreached.unwrap_or(answered);
+    let mut answered = unreached.unwrap_or(answered);
+    if let Some((_, agrees, t)) = incident.reporter.on_date {
+        let which = if t == incident.t() { "the day" } else { "an earlier day" };
+        let word = if agrees { "agreed to" } else { "OBJECTS to" };
+        answered.push_str(&format!("; {word} {which}"));
+    }
     let rows = [
         ("state", incident.status.word().to_owned()),
         ("reporter", answered),

@@ -2,6 +2,7 @@
 //! address and says only: received, being worked on, or closed.
 
 use crate::domain::commands::grammar::{Line, Parsed};
+use crate::domain::decide::outdated;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::foreign::Foreign;
@@ -38,9 +39,12 @@ pub fn carry_out(work: &mut Work<'_>, lines: &[Line]) -> Vec<String> {
             Some(Word::ReportStatus) => status(&mut asked),
             Some(Word::Credit) => credit(&mut asked, &line.arguments),
             Some(Word::WillPublish) => publish(&mut asked, &line.arguments),
+            Some(Word::AgreesToDate) => on_date(&mut asked, true, ""),
+            Some(Word::ObjectsToDate) => on_date(&mut asked, false, &line.arguments),
             _ => {}
         }
     }
+    outdated::tell(asked.work);
     asked.told
 }
 
@@ -70,6 +74,19 @@ pub fn credit(asked: &mut Asked<'_, '_>, arguments: &str) {
         asked.told.push(format!("They want to be credited as: {credit}"));
         asked.work.add(Event::Credited { credit });
     }
+}
+
+/// `/agree` and `/objection WHY`: to the day that is planned now.
+pub fn on_date(asked: &mut Asked<'_, '_>, agrees: bool, why: &str) {
+    let t = asked.work.incident.as_ref().and_then(|incident| incident.t());
+    let day = t.map_or_else(|| "none is set".to_owned(), |t| asked.work.say(t));
+    let said = Foreign::line(why, CREDIT_MAX);
+    asked.told.push(match (agrees, said.is_empty()) {
+        (true, _) => format!("They agree to the day: {day}"),
+        (false, true) => format!("THE DAY DOES NOT SUIT THEM: {day}"),
+        (false, false) => format!("THE DAY DOES NOT SUIT THEM: {day}: {said}"),
+    });
+    asked.work.add(Event::ReporterOnDate { agrees, t, said });
 }
 
 /// `/publish WHEN`: in their own words, since it binds nobody but them.

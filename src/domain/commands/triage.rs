@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::domain::commands::talk::{content_for_reporter, take_text, tell_what_was_answered};
 use crate::domain::commands::turn::{Answer, Turn, needs, told};
+use crate::domain::decide::news;
 use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Status;
@@ -104,6 +105,7 @@ pub fn close(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     if let Some(ask) = turn.confirmed(&format!("This closes the incident.{open}"), &[&basis])? {
         return Ok(ask);
     }
+    news::tell_end(turn.work);
     turn.work.add(Event::Closed);
     Ok("Closed.".to_owned())
 }

@@ -45,7 +45,21 @@ fn tell(work: &mut Work<'_>, task: &Task, role: &str) {
     if people.is_empty() {
         people = work.team();
     }
-    let lines = [format!("The process asks for this now: {}", task.title)];
+    let mut lines = vec![format!("The process has come to this: {}", task.title)];
+    // What it waited for, with the link or the commit that somebody named then.
+    if let Some(incident) = &work.incident {
+        let anchors = task.when.iter().flat_map(|when| &when.anchors);
+        for anchor in anchors {
+            let rows = incident.tasks().filter(|row| row.sets == Some(*anchor));
+            let done = rows.filter_map(|row| Some((row, incident.done.get(&row.id)?)));
+            lines.extend(done.map(|(row, done)| {
+                let by = done.by.as_ref().map_or_else(|| "the desk".to_owned(), |by| work.name(by));
+                let said =
+                    done.evidence.as_ref().map_or_else(String::new, |said| format!(": {said}"));
+                format!("  {}, by {by} on {}{said}", row.title, work.say(done.at))
+            }));
+        }
+    }
     let next = "see `| /show` for the record and `| /agenda` for your part, without the bar.";
     work.inform(&people, &task.title, &lines, next);
 }

@@ -12,6 +12,7 @@ use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Fresh, Handle, Moment};
 use crate::domain::facts::source::Source;
 use crate::domain::model::desk::Desk;
+use crate::domain::model::desk::waiting::MACHINES_LISTED;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::roster::Person;
 use crate::domain::model::schedule;
@@ -19,8 +20,6 @@ use crate::domain::outgoing::texts::{blob_place, clean_line};
 
 /// So many entries are written out; the others are counted.
 const ROWS_MAX: usize = 100;
-/// So many mails of machines are.
-const MACHINES_MAX: usize = 50;
 /// Of the first line of a text so much.
 const LINE_MAX: usize = 100;
 
@@ -41,7 +40,7 @@ struct Row<'d> {
     is_plain: bool,
     /// What is wrong with waiting longer.
     is_late: bool,
-    order: (bool, bool, bool, usize, Moment),
+    order: (usize, bool, bool, bool, usize, Moment),
 }
 
 /// What is known of a waiting report, in a few words.
@@ -55,8 +54,9 @@ fn how(incident: &Incident, vouched: bool) -> String {
     format!("{how}{vouched}")
 }
 
-/// All that waits, those first who look like people: whom the own server vouches for, who has written again; then
-/// what nobody was shown yet, of sources that sent little.
+/// All that waits, in turn: the first of each domain, then the second of each, so that whoever has one domain has one
+/// entry among the first. Of those first who look like people: whom the own server vouches for, who has written
+/// again, what nobody was shown yet.
 fn rows(desk: &Desk, now: Moment) -> Vec<Row<'_>> {
     // What was passed on whole stands here once people are to be reminded of it; and then until they touch it.
     let stood = desk.waitlist.plain().filter(|(_, waiting)| waiting.number.is_some());
@@ -65,27 +65,34 @@ fn rows(desk: &Desk, now: Moment) -> Vec<Row<'_>> {
     let gathered: Vec<&Handle> = desk.waitlist.gathered().filter(new).collect();
     handles.extend(gathered);
     let source = |handle: &Handle| desk.waitlist.source(handle);
-    let mut counts: BTreeMap<Option<&Source>, usize> = BTreeMap::new();
-    for handle in &handles {
-        let count = counts.entry(source(handle)).or_default();
-        *count = count.saturating_add(1);
-    }
     let mut rows: Vec<Row<'_>> = handles
         .into_iter()
         .filter_map(|handle| {
             let incident = desk.incident(handle).filter(|incident| incident.status.is_open())?;
             let vouched = source(handle).is_some_and(Source::is_vouched);
             let again = incident.letters.iter().skip(1).any(|it| it.author == Author::Reporter);
-            let rarity = counts.get(&source(handle)).copied().unwrap_or_default();
             let stood = desk.waitlist.stood(handle);
             Some(Row {
                 incident,
                 is_plain: desk.waitlist.holds(handle),
                 is_late: incident.answered.is_none() && schedule::human_due(incident) < now,
-                order: (!vouched, !again, stood, rarity, incident.opened),
+                order: (0, !vouched, !again, stood, 0, incident.opened),
             })
         })
         .collect();
+    rows.sort_by_key(|row| row.order);
+    let mut turns: BTreeMap<String, usize> = BTreeMap::new();
+    for row in &mut rows {
+        let domain = source(&row.incident.handle).map(Source::domain).unwrap_or_default();
+        let turn = turns.entry(domain).or_default();
+        row.order.0 = *turn;
+        *turn = turn.saturating_add(1);
+    }
+    // Where all else is equal, whose domain sent little.
+    for row in &mut rows {
+        let domain = source(&row.incident.handle).map(Source::domain).unwrap_or_default();
+        row.order.4 = turns.get(&domain).copied().unwrap_or_default();
+    }
     rows.sort_by_key(|row| row.order);
     rows
 }
@@ -112,7 +119,7 @@ pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
     let machines: Vec<Value> = desk
         .waitlist
         .machines()
-        .take(MACHINES_MAX)
+        .take(MACHINES_LISTED)
         .map(|machine| {
             json!({ "name": machine.name(), "received": work.say(machine.at), "line": blob_place(machine.line) })
         })
@@ -136,7 +143,7 @@ pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
             "late": late,
             "machines": machines,
             "machines_count": count,
-            "machines_more": count.saturating_sub(MACHINES_MAX),
+            "machines_more": count.saturating_sub(MACHINES_LISTED),
             "closed": untouched.len(),
             "days": days,
             "ref": work.desk_reference(&person.id),
@@ -151,7 +158,7 @@ pub fn digest(desk: &Desk, now: Moment, fresh: Fresh) -> Decision {
 fn entry(work: &Work<'_>, number: Option<u32>, row: &Row<'_>) -> Value {
     let incident = row.incident;
     let from = incident.reporter.address.as_ref();
-    let (vouched, again, ..) = row.order;
+    let (_, vouched, again, ..) = row.order;
     json!({
         "number": number.map_or_else(|| "-".to_owned(), |number| number.to_string()),
         "handle": incident.handle,

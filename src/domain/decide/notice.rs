@@ -154,7 +154,8 @@ fn notice_facts(work: &Work<'_>, incident: &Incident, audience: Option<&Audience
 }
 
 /// A moment for a subject: the hour is never dropped, nor are seconds where there are any.
-fn short(moment: Moment) -> String {
+#[must_use]
+pub fn short(moment: Moment) -> String {
     let whole = moment.timestamp() % 60 == 0;
     moment.format(if whole { "%Y-%m-%d %H:%M UTC" } else { "%Y-%m-%d %H:%M:%S UTC" }).to_string()
 }

@@ -142,7 +142,7 @@ fn pass_on(
         .attachments
         .iter()
         .enumerate()
-        .map(|(n, it)| if left.contains(&n) { left_out(at, n, it) } else { part(it) })
+        .map(|(n, it)| if left.contains(&n) { left_out(work, at, n, it) } else { part(it) })
         .collect();
     let mut facts = json!({
         "member": member,
@@ -209,13 +209,20 @@ fn number(work: &Work<'_>, letter: &Letter) -> usize {
 }
 
 /// A part that is left out, and the word that brings it.
-fn left_out(letter: usize, n: usize, part: &Attachment) -> String {
+fn left_out(work: &Work<'_>, letter: usize, n: usize, part: &Attachment) -> String {
     let n = n.saturating_add(1);
     let which = if letter == 1 { n.to_string() } else { format!("{letter}.{n}") };
     let (name, size, sum) = (&part.name, part.size(), part.sum());
-    format!(
-        "{name} ({size} bytes, SHA-256 {sum}): NOT attached, too large; `| /part {which}` brings it"
-    )
+    let most = work.desk.limits.relay_bytes(&work.desk.settings);
+    let how = if size > (most / 19).saturating_mul(10) {
+        let handle = work.incident.as_ref().map_or("", |incident| incident.handle.as_str());
+        format!(
+            "too large for any mail of ours; whoever runs the desk gets it with `embargod part {handle} {which} FILE`"
+        )
+    } else {
+        format!("too large; `| /part {which}` brings it")
+    };
+    format!("{name} ({size} bytes, SHA-256 {sum}): NOT attached, {how}")
 }
 
 fn part(attachment: &Attachment) -> String {

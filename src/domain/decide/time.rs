@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::decide::copies::copies;
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::work::Work;
-use crate::domain::decide::{auto, notice, relay, reminders, rotation, silence};
+use crate::domain::decide::{auto, brought_in, news, notice, relay, reminders, rotation, silence};
 use crate::domain::facts::event::{Event, Purpose, Recipient};
 use crate::domain::facts::names::{Fresh, Handle, MessageId, Moment, TaskId};
 use crate::domain::model::desk::Desk;
@@ -96,10 +96,8 @@ pub fn due(desk: &Desk, handle: &Handle, belief: Belief, now: Moment, fresh: Fre
             }
             Duty::AskNext => rotation::offer_turn(&mut work),
             Duty::OfferLapsed(person) => silence::lapsed(&mut work, person),
-            Duty::ReporterUpdate => {
-                silence::word_to_reporter(&mut work);
-                work.add(Event::Reminded { what: mark });
-            }
+            Duty::RoleBegins(role) => brought_in::due(&mut work, role, mark),
+            Duty::ReporterUpdate | Duty::News(_) => news::due(&mut work, duty, *at),
             Duty::Slipped => {
                 slipped(&mut work);
                 work.add(Event::Reminded { what: mark });
@@ -345,6 +343,15 @@ fn slipped(work: &mut Work<'_>) {
         return;
     }
     let t = incident.t().map_or_else(String::new, |t| work.say(t));
+    // The desk itself has announced it, or people have: whoever was told to wait would be told what is not so.
+    if incident.made_public_by(work.now).is_some() {
+        let lines = [format!(
+            "T was {t}, and it has been announced. Nobody has said that it is public, so the embargo stands in the record, and those who had a notice were not told that it is over."
+        )];
+        let next = "reply with `| /published`, without the bar: then they are told.";
+        let heading = "It is announced: is it public?";
+        return reminders::remind(work, &incident.playbook.intake.clone(), heading, &lines, next);
+    }
     let lines =
         [format!("T was {t}, and nobody has said that it is public. The embargo stays in force.")];
     let next = "reply with `| /published` if it is public, or `| /disclose WHEN` for a new date.";

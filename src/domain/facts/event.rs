@@ -164,6 +164,8 @@ pub enum Event {
     Credited { credit: Foreign },
     /// The reporter said when they will publish, in their own words.
     WillPublish { said: Foreign },
+    /// The reporter said whether a day suits them: which one, and why not.
+    ReporterOnDate { agrees: bool, t: Option<Moment>, said: Foreign },
     /// Somebody asked where the report stands: the reporter, or under the name of a copy.
     StatusAsked {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -370,11 +372,12 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Whether it is in clear and by nobody known, so that it waits in the digest until somebody touches it.
+    /// Whether it is by nobody known, and in clear or one of too many, so that it waits in the digest until somebody
+    /// touches it.
     #[must_use]
     pub fn waits(&self) -> bool {
         let known = matches!(self.letter.author, Author::Person(_));
-        self.line.is_some() && !self.letter.protection.is_encrypted() && !known
+        self.line.is_some() && (self.deferred || !self.letter.protection.is_encrypted()) && !known
     }
 }
 

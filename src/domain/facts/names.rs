@@ -199,6 +199,12 @@ impl TaskId {
         Self("leak".to_owned())
     }
 
+    /// The notice by which the desk tells that the embargo has ended.
+    #[must_use]
+    pub fn ended() -> Self {
+        Self("ended".to_owned())
+    }
+
     /// The notice by which the desk tells that a date has slipped.
     #[must_use]
     pub fn slipped() -> Self {

@@ -32,6 +32,22 @@ impl Source {
 }
 
 impl Source {
+    /// What it is counted with: whoever has a domain has every address of it, vouched for or not. What is vouched for
+    /// is counted apart, so that nobody uses up what is theirs by forging them.
+    #[must_use]
+    pub fn group(&self) -> String {
+        match self.0.rsplit_once('@') {
+            Some((local, domain)) if !local.is_empty() => format!("={}", organisation(domain)),
+            Some(_) | None => self.0.clone(),
+        }
+    }
+
+    /// The domain alone.
+    #[must_use]
+    pub fn domain(&self) -> String {
+        self.0.rsplit_once('@').map_or_else(String::new, |(_, domain)| organisation(domain))
+    }
+
     /// Whether it is an address that the mailbox's own server vouches for.
     #[must_use]
     pub fn is_vouched(&self) -> bool {
@@ -51,6 +67,10 @@ pub fn mailbox_of(address: &Address) -> String {
     let wire = address.wire().to_lowercase();
     let (local, domain) = wire.rsplit_once('@').unwrap_or((&wire, ""));
     let local = local.split('+').next().filter(|local| !local.is_empty()).unwrap_or(local);
+    // The largest host of all takes no notice of dots either.
+    if matches!(domain, "gmail.com" | "googlemail.com") {
+        return format!("{}@gmail.com", local.replace('.', ""));
+    }
     format!("{local}@{domain}")
 }
 
@@ -87,5 +107,10 @@ mod tests {
             assert_eq!(Source::of(&outer).to_string(), source);
         }
         assert_eq!(Source::of(&OuterView::default()).to_string(), "@");
+        let one = Address::parse("V.i.ctim+x@GoogleMail.com").unwrap();
+        assert_eq!(mailbox_of(&one), "victim@gmail.com");
+        let groups =
+            ["rita@mail.people.test", "@people.test"].map(|it| Source(it.to_owned()).group());
+        assert_eq!(groups, ["=people.test", "@people.test"]);
     }
 }

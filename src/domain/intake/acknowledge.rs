@@ -16,7 +16,7 @@ const JUNK_WAITS: Span = Span::hours(4);
 /// What an acknowledgement says about a key that came in from outside.
 fn from_outside(key: Option<&FoundKey>) -> SealedFacts {
     let prove = "We found your key in a place that others could have changed.";
-    SealedFacts { opened_with: None, prove: key.map(|_| prove.to_owned()) }
+    SealedFacts { prove: key.map(|_| prove.to_owned()), ..SealedFacts::default() }
 }
 
 fn answer_by(work: &Work<'_>, desk: &Desk, received: Moment) -> String {

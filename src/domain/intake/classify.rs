@@ -333,15 +333,25 @@ fn follow_up(
         return work.done();
     }
     work.dispose("reply");
+    let heap = is_a_heap(&work, proven);
     if proven {
         join(&mut work, letter, Author::Reporter);
         if let Some(of) = work.incident.as_ref().and_then(|incident| incident.same_as.clone()) {
             told.push(format!("this incident goes on as {of}"));
         }
-        relay::mail_with(&mut work, letter, None, "the reporter", &told);
+        // What nobody was shown yet waits for the digest with all that comes after it: whoever has the reference of a
+        // thousand reports of their own has no thousand ways to the team's mailboxes.
+        let unseen =
+            work.incident.as_ref().is_some_and(|incident| incident.waits && incident.deferred);
+        if unseen {
+            work.add(Event::Gathered);
+        } else if heap {
+            tell_of_a_heap(&mut work, "The reporter's mails come in heaps");
+        } else {
+            relay::mail_with(&mut work, letter, None, "the reporter", &told);
+        }
         return work.done();
     }
-    let heap = is_a_heap(&work);
     join(&mut work, letter, Author::Unproven);
     if !heap {
         let by = if other_key {
@@ -351,16 +361,19 @@ fn follow_up(
         };
         let news: Vec<String> = news.into_iter().collect();
         relay::mail_with(&mut work, letter, None, by, &news);
-    } else if once_an_hour(&mut work, "heap") {
-        relay::alert(
-            &mut work,
-            None,
-            "Mails by somebody unproven come in heaps",
-            &["More are kept, and not passed on one by one in this hour.".to_owned()],
-            "read them with `| /show`, without the bar.",
-        );
+    } else {
+        tell_of_a_heap(&mut work, "Mails by somebody unproven come in heaps");
     }
     work.done()
+}
+
+/// Says once an hour that more mails come on an incident than are passed on.
+fn tell_of_a_heap(work: &mut Work<'_>, heading: &str) {
+    if once_an_hour(work, "heap") {
+        let lines = ["More are kept, and not passed on one by one in this hour.".to_owned()];
+        let next = "read them with `| /show`, without the bar.";
+        relay::alert(work, None, heading, &lines, next);
+    }
 }
 
 /// Whether somebody signed a mail, as far as can be told: by a key that we do not have, it is by another key than
@@ -422,13 +435,21 @@ fn new_key(work: &mut Work<'_>, letter: &Letter) -> Option<String> {
 
 /// So many mails of unproven writers an hour are passed on one by one on one incident.
 const UNPROVEN_PER_HOUR: usize = 10;
+/// Of a reporter whose report nobody has judged yet, with the report itself, and of one whose report was accepted.
+const REPORTERS_PER_HOUR: usize = 5;
+const ACCEPTED_PER_HOUR: usize = 30;
 
-/// Whether mails of unproven writers come in heaps. Looks at the newest only.
-fn is_a_heap(work: &Work<'_>) -> bool {
+/// Whether mails of a reporter, or of unproven writers, come in heaps. Looks at the newest only.
+fn is_a_heap(work: &Work<'_>, by_reporter: bool) -> bool {
     let hour_ago = later(work.now, Span::hours(-1));
     work.incident.as_ref().is_some_and(|incident| {
+        let (author, most) = match (by_reporter, incident.status) {
+            (false, _) => (Author::Unproven, UNPROVEN_PER_HOUR),
+            (true, Status::Accepted) => (Author::Reporter, ACCEPTED_PER_HOUR),
+            (true, _) => (Author::Reporter, REPORTERS_PER_HOUR),
+        };
         let newest = incident.letters.iter().rev().take_while(|letter| letter.received > hour_ago);
-        newest.filter(|letter| letter.author == Author::Unproven).count() >= UNPROVEN_PER_HOUR
+        newest.filter(|letter| letter.author == author).count() >= most
     })
 }
 

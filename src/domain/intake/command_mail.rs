@@ -15,7 +15,7 @@ use crate::domain::commands::{confirm, diagnosis, second, several};
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::letters::join;
 use crate::domain::decide::work::Work;
-use crate::domain::decide::{membership, relay};
+use crate::domain::decide::{membership, outdated, relay};
 use crate::domain::facts::event::{Author, Event, Purpose};
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names;
@@ -241,7 +241,7 @@ fn carry_out<'d>(
     parsed: &Parsed,
     audience: For,
 ) -> Result<Work<'d>, Refusal> {
-    // All words are known and allowed before the first is carried out.
+    // All words are known before the first is carried out.
     let mut rows = Vec::new();
     for line in &parsed.lines {
         let row = row_for(work.desk, person, audience, &line.word)
@@ -253,9 +253,6 @@ fn carry_out<'d>(
             let next =
                 "to name several, answer a digest or another mail of the desk's that is on none.";
             return Err(Refusal::new("too much on a line", why, next));
-        }
-        if !several {
-            may_use(&work, person, row)?;
         }
         counts_from_this_key(&work, person, row, line)?;
         rows.push((row, line));
@@ -272,6 +269,8 @@ fn carry_out<'d>(
             steps.push(json!({ "line": shown, "answer": wrapped(&answer) }));
             continue;
         }
+        // By the rights that the lines before have left: who takes the lead names the deputy with it.
+        may_use(&work, person, row)?;
         let mut turn = Turn::new(&mut work, Some(letter), person, shown.clone(), &parsed.text);
         turn.text_used = text_used;
         let answer = if row.word == Word::Confirm {
@@ -289,6 +288,7 @@ fn carry_out<'d>(
         })?;
         steps.push(json!({ "line": shown, "answer": wrapped(&answer) }));
     }
+    outdated::tell(&mut work);
     let newcomer = work.desk.roster.pending_keys.contains_key(&person.fingerprint);
     let text_left = !text_used && !parsed.text.is_empty() && !newcomer;
     let passed_on = text_left && work.incident.is_some();

@@ -263,6 +263,7 @@ impl Desk {
             | Event::Exploited
             | Event::GhsaSet { .. }
             | Event::Credited { .. }
+            | Event::ReporterOnDate { .. }
             | Event::WillPublish { .. }
             | Event::StatusAsked { .. }
             | Event::TaskUndone { .. }

@@ -66,6 +66,7 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("earliest", Class::Notice, include_str!("../../../templates/earliest.txt")),
     ("embargo-lifted", Class::Notice, include_str!("../../../templates/embargo-lifted.txt")),
     ("embargo-terms", Class::Part, include_str!("../../../templates/embargo-terms.txt")),
+    ("ended", Class::Notice, include_str!("../../../templates/ended.txt")),
     ("final", Class::Notice, include_str!("../../../templates/final.txt")),
     ("fixed-in-the-open", Class::Sealed, include_str!("../../../templates/fixed-in-the-open.txt")),
     ("forthcoming", Class::Forthcoming, include_str!("../../../templates/forthcoming.txt")),
@@ -97,6 +98,11 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("reminder", Class::Sealed, include_str!("../../../templates/reminder.txt")),
     ("reply", Class::Sealed, include_str!("../../../templates/reply.txt")),
     ("report", Class::Sealed, include_str!("../../../templates/report.txt")),
+    ("reporter-closed", Class::Clear, include_str!("../../../templates/reporter-closed.txt")),
+    ("reporter-date", Class::Clear, include_str!("../../../templates/reporter-date.txt")),
+    ("reporter-leaked", Class::Clear, include_str!("../../../templates/reporter-leaked.txt")),
+    ("reporter-public", Class::Clear, include_str!("../../../templates/reporter-public.txt")),
+    ("reporter-soon", Class::Clear, include_str!("../../../templates/reporter-soon.txt")),
     ("retrospective", Class::Notice, include_str!("../../../templates/retrospective.txt")),
     ("review", Class::Notice, include_str!("../../../templates/review.txt")),
     ("safe-installation", Class::Sealed, include_str!("../../../templates/safe-installation.txt")),
@@ -192,6 +198,31 @@ pub struct SealedFacts {
     pub opened_with: Option<String>,
     /// The token by which a key from outside can be proven.
     pub prove: Option<String>,
+    /// What a reporter with a proven key is told besides.
+    pub news: NewsFacts,
+}
+
+/// What a reporter is told without having asked, when it is sealed to a key that is proven theirs.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct NewsFacts {
+    /// The planned moment, and the same for a subject.
+    pub t: Option<String>,
+    /// See `t`.
+    pub t_day: Option<String>,
+    /// Whether they were told another one before.
+    pub moved: bool,
+    /// Since when it is public.
+    pub public: Option<String>,
+    /// What it is called in public.
+    pub title: Option<String>,
+    /// Its CVE numbers.
+    pub cve: String,
+    /// The versions that have the fix.
+    pub fixed: String,
+    /// Who is thanked.
+    pub credit: String,
+    /// Whether it got out.
+    pub leaked: bool,
 }
 
 /// What a public notice may say: the fields that its gate released.

@@ -291,6 +291,21 @@ pub struct Calendar {
     pub holidays: BTreeSet<NaiveDate>,
 }
 
+/// What a moment must be that a process allows for T.
+#[derive(Debug, Clone, Copy)]
+pub struct Slots {
+    /// At this time of the day.
+    pub at: Option<NaiveTime>,
+    /// On one of these days.
+    pub days: Option<WeekDays>,
+    /// Where to look first.
+    pub snap: Snap,
+    /// Not before.
+    pub earliest: Moment,
+    /// Not after.
+    pub latest: Option<Moment>,
+}
+
 impl Calendar {
     /// A calendar without holidays.
     #[must_use]
@@ -378,21 +393,28 @@ impl Calendar {
         found.map_or(moment, |date| self.moment_or(date.and_time(local.time()), moment))
     }
 
-    /// A moment on a day that fits, never after `latest`: where the nearest that fits is later, the
-    /// last one before.
+    /// The moment nearest to `wanted` at that time of a day that fits and is no holiday, from `earliest` to
+    /// `latest`; without a time, at that of `wanted`. The day itself first; then in the direction that `snap` says,
+    /// and in the other one where that has none. Nothing, where there is none within a year.
     #[must_use]
-    pub fn propose(
-        &self,
-        moment: Moment,
-        days: WeekDays,
-        snap: Snap,
-        latest: Option<Moment>,
-    ) -> Moment {
-        let wanted = latest.map_or(moment, |latest| moment.min(latest));
-        let found = self.snap(wanted, days, snap);
-        match latest {
-            Some(latest) if found > latest => self.snap(wanted, days, Snap::Previous),
-            Some(_) | None => found,
+    pub fn slot(&self, wanted: Moment, rule: &Slots) -> Option<Moment> {
+        let nearest = wanted.max(rule.earliest).min(rule.latest.unwrap_or(Moment::MAX_UTC));
+        let local = nearest.with_timezone(&self.zone).naive_local();
+        let time = rule.at.unwrap_or_else(|| wanted.with_timezone(&self.zone).time());
+        let on = |days: i32| -> Option<Moment> {
+            let date = step(local.date(), days);
+            let fits = rule.days.is_none_or(|these| these.contains(date.weekday()))
+                && !self.holidays.contains(&date);
+            let at = self.moment(date.and_time(time)).filter(|_| fits)?;
+            let late = rule.latest.is_some_and(|latest| at > latest);
+            (at >= rule.earliest && !late).then_some(at)
+        };
+        let ahead = || (0..=366).find_map(on);
+        let back = || (1..=366).find_map(|n: i32| on(n.saturating_neg()));
+        match rule.snap {
+            Snap::Previous => on(0).or_else(back).or_else(ahead),
+            Snap::Next | Snap::None => ahead().or_else(back),
+            Snap::Nearest => (0..=366).find_map(|n: i32| on(n).or_else(|| on(n.saturating_neg()))),
         }
     }
 

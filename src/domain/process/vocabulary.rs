@@ -183,6 +183,8 @@ pub enum Word {
     ReportStatus,
     Credit,
     WillPublish,
+    AgreesToDate,
+    ObjectsToDate,
 }
 
 /// When a word needs a second person, whatever the playbook says.
@@ -408,6 +410,8 @@ pub const WORDS: &[Row] = &[
     row(Word::ReportStatus, Group::Reporter, "status", "", Needs::Reporter, Scope::Incident, "Tells where your report stands."),
     row(Word::Credit, Group::Reporter, "credit", "NAME|anonymous", Needs::Reporter, Scope::Incident, "Says how you want to be named."),
     row(Word::WillPublish, Group::Reporter, "publish", "WHEN", Needs::Reporter, Scope::Incident, "Says when you intend to publish."),
+    row(Word::AgreesToDate, Group::Reporter, "agree", "", Needs::Reporter, Scope::Incident, "Says that the day on which it becomes public suits you."),
+    row(Word::ObjectsToDate, Group::Reporter, "objection", "WHY", Needs::Reporter, Scope::Incident, "Says that it does not; a person answers you."),
 ];
 
 /// The row of what a team can write; case is free.

@@ -120,6 +120,10 @@ fn words(event: &Event) -> Option<String> {
         Event::GhsaSet { ghsa } => Some(ghsa.clone()),
         Event::Credited { credit } => Some(format!("the reporter wants the credit: {credit}")),
         Event::WillPublish { said } => Some(format!("the reporter intends to publish: {said}")),
+        Event::ReporterOnDate { agrees: true, .. } => text("the reporter agreed to the day"),
+        Event::ReporterOnDate { said, .. } => {
+            Some(format!("the day does not suit the reporter: {said}"))
+        }
         Event::StatusAsked { .. } => text("the reporter asked where it stands"),
         Event::LeadSet { person, .. } => Some(format!("{person} leads")),
         Event::LeadOffered { to, .. } => Some(format!("{to} was asked to lead")),

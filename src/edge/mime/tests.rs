@@ -92,6 +92,7 @@ fn machines_are_known_by_their_marks() {
         ("Return-Path: <MAILER-DAEMON>", Shape::Automatic),
         ("Return-Path: <rita@people.test>", Shape::Mail),
         ("Precedence: auto_reply", Shape::Automatic),
+        ("X-Autoreply: yes", Shape::Automatic),
         ("Precedence: list", Shape::Mail),
         (
             "Content-Type: multipart/mixed; report-type=delivery-status; boundary=q",

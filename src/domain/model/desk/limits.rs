@@ -36,11 +36,11 @@ pub struct Limits {
     reporters: BTreeMap<Handle, String>,
     known: BTreeSet<String>,
     /// Answers by the source of what was answered, and all of them.
-    acknowledged: BTreeMap<Source, VecDeque<Moment>>,
+    acknowledged: BTreeMap<String, VecDeque<Moment>>,
     acknowledged_all: VecDeque<Moment>,
     /// Reports, plain and encrypted apart, and by source.
     reports: [VecDeque<Moment>; 2],
-    reports_of: BTreeMap<Source, VecDeque<Moment>>,
+    reports_of: BTreeMap<String, VecDeque<Moment>>,
     /// What cannot be sealed, by for whom; a reporter is one for each incident.
     withheld: BTreeMap<(Option<Handle>, Recipient), (String, Moment)>,
     /// How large a mail the mail server takes, as it last said.
@@ -133,7 +133,8 @@ impl Limits {
         let hour = later(now, Span::hours(-1));
         let limit =
             usize::try_from(settings.acknowledgements_per_hour).unwrap_or(usize::MAX).max(1);
-        let of_source = self.acknowledged.get(source).map_or(0, |times| since(times, hour));
+        let of_source =
+            self.acknowledged.get(&source.group()).map_or(0, |times| since(times, hour));
         if of_source < limit && since(&self.acknowledged_all, hour) < ALL_PER_HOUR {
             return next;
         }
@@ -151,7 +152,7 @@ impl Limits {
         let [plain, sealed] = &self.reports;
         // One source takes half of it at most.
         let one_source = most(settings.plain_per_hour).div_ceil(2);
-        let of_source = self.reports_of.get(source).map_or(0, |times| since(times, hour));
+        let of_source = self.reports_of.get(&source.group()).map_or(0, |times| since(times, hour));
         if opened {
             return since(sealed, hour) >= most(settings.encrypted_per_hour)
                 || of_source >= one_source.saturating_mul(10);
@@ -182,7 +183,7 @@ impl Limits {
             let times = self.answers.entry((mailbox_of(to), *vouched)).or_default();
             remember(times, record.at);
             forget(&mut self.answers, later(record.at, Span::days(-1)));
-            remember(self.acknowledged.entry(source.clone()).or_default(), record.at);
+            remember(self.acknowledged.entry(source.group()).or_default(), record.at);
             forget(&mut self.acknowledged, later(record.at, Span::hours(-1)));
             remember(&mut self.acknowledged_all, record.at);
         }
@@ -199,7 +200,7 @@ impl Limits {
             self.reporters.insert(handle.clone(), mailbox_of(address));
         }
         if let Some(source) = &opening.source {
-            remember(self.reports_of.entry(source.clone()).or_default(), record.at);
+            remember(self.reports_of.entry(source.group()).or_default(), record.at);
             forget(&mut self.reports_of, later(record.at, Span::hours(-1)));
         }
         let [plain, sealed] = &mut self.reports;

@@ -19,16 +19,20 @@ const APART: Span = Span::hours(4);
 const APART_AT_NIGHT: Span = Span::hours(20);
 /// What machines sent is no reason to write sooner than that.
 const MACHINES_APART: Span = Span::hours(24);
+/// So many mails of machines a digest lists.
+pub const MACHINES_LISTED: usize = 100;
 /// So many mails of machines are remembered; what is older is in the mailbox.
 const MACHINES_MAX: usize = 10_000;
 
-/// A report in clear that nobody has touched.
+/// A report that nobody has touched: in clear, or one of too many.
 #[derive(Debug, Clone)]
 pub struct Waiting {
     /// Since when.
     pub since: Moment,
     /// Its number in the digest, once it stood there.
     pub number: Option<u32>,
+    /// Whether it was encrypted: then it is never closed because nobody touched it.
+    pub sealed: bool,
 }
 
 /// What a machine sent.
@@ -68,7 +72,7 @@ pub struct Waitlist {
 }
 
 impl Waitlist {
-    /// The reports in clear that nobody has touched.
+    /// The reports that nobody has touched, in clear or one of too many.
     pub fn plain(&self) -> impl Iterator<Item = (&Handle, &Waiting)> {
         self.plain.iter()
     }
@@ -140,10 +144,13 @@ impl Waitlist {
     #[must_use]
     pub fn due(&self, zone: Tz, quiet_days: u32) -> Option<Moment> {
         let company = self.gathered.values().min().map(|first| later(*first, COMPANY));
-        let machines = self.machines().next().map(|first| later(first.at, MACHINES_APART));
+        // One list of them a day, also where more are left than it holds.
+        let daily = |at: Moment| self.last.map_or(at, |last| at.max(later(last, APART_AT_NIGHT)));
+        let machines = self.machines().next().map(|first| daily(later(first.at, MACHINES_APART)));
         // The oldest is closed by a digest, where it was never touched.
         let quiet = Span::try_days(i64::from(quiet_days)).filter(|_| quiet_days > 0);
-        let oldest = self.plain.values().map(|waiting| waiting.since).min();
+        let closes = self.plain.values().filter(|waiting| !waiting.sealed);
+        let oldest = closes.map(|waiting| waiting.since).min();
         let quiet = oldest.zip(quiet).map(|(oldest, quiet)| later(oldest, quiet));
         let first = [company, machines, quiet].into_iter().flatten().min()?;
         let Some(last) = self.last else { return Some(first) };
@@ -164,7 +171,8 @@ impl Waitlist {
     /// What nobody has touched for so many days, though digests had it, as an entry or in their count.
     pub fn untouched(&self, quiet_days: u32, now: Moment) -> impl Iterator<Item = &Handle> {
         let quiet = Span::try_days(i64::from(quiet_days)).filter(|_| quiet_days > 0);
-        self.plain.iter().filter_map(move |(handle, waiting)| {
+        let closes = self.plain.iter().filter(|(_, waiting)| !waiting.sealed);
+        closes.filter_map(move |(handle, waiting)| {
             let end = later(waiting.since, quiet?);
             let was_told = self.last.is_some_and(|last| last > waiting.since);
             (end <= now && was_told).then_some(handle)
@@ -179,7 +187,8 @@ impl Waitlist {
                     self.lines.insert(handle.clone(), (opening.line, opening.source.clone()));
                 }
                 if opening.waits() {
-                    let waiting = Waiting { since: record.at, number: None };
+                    let sealed = opening.letter.protection.is_encrypted();
+                    let waiting = Waiting { since: record.at, number: None, sealed };
                     self.plain.insert(handle.clone(), waiting);
                 }
                 if opening.deferred {
@@ -200,8 +209,11 @@ impl Waitlist {
                 self.lines.remove(handle);
             }
             (_, Event::Digested { handles }) => {
-                self.gathered.clear();
-                self.unlisted = 0;
+                // What did not fit comes with the next.
+                for handle in handles {
+                    self.gathered.remove(handle);
+                }
+                self.unlisted = self.unlisted.saturating_sub(MACHINES_LISTED);
                 self.last = Some(record.at);
                 for handle in handles {
                     if let Some(waiting) = self.plain.get_mut(handle)

@@ -208,6 +208,8 @@ pub struct Reporter {
     pub told: Option<Moment>,
     /// When they last asked where it stands.
     pub asked: Option<Moment>,
+    /// When they last said whether a day suits them, whether it does, and which day it was.
+    pub on_date: Option<(Moment, bool, Option<Moment>)>,
     /// Since when it is known that the acknowledgement did not arrive, and the server's code.
     pub unreached: Option<(Moment, String)>,
     /// So many answers of people wait for a key of theirs.

@@ -140,6 +140,7 @@ impl Incident {
                 key: opening.key.clone(),
                 told: None,
                 asked: None,
+                on_date: None,
                 unreached: None,
                 unsent: 0,
                 looked_encrypted: opening.looks_encrypted,
@@ -412,6 +413,9 @@ impl Incident {
                 self.recorded("credit", at, by);
             }
             Event::WillPublish { .. } => self.mark_first(Anchor::IntentToPublish, at, by),
+            Event::ReporterOnDate { agrees, t, .. } => {
+                self.reporter.on_date = Some((at, *agrees, *t));
+            }
             Event::StatusAsked { alias } => {
                 if alias.is_none() {
                     self.reporter.asked = Some(at);

@@ -42,12 +42,49 @@ pub enum Duty {
     Silence,
     /// Send the reporter the regular word.
     ReporterUpdate,
+    /// Tell those who hold a role in the config that the first row for it has opened.
+    RoleBegins(String),
+    /// Tell the reporter something that they have not asked for.
+    News(News),
     /// Tell everyone who knows the date that it passed and nothing was published.
     Slipped,
     /// Do what one person said at a desk that has no other, now that the time has passed in which it
     /// could be called off; by the hash of its nonce.
     Waited(Digest),
 }
+
+/// What a reporter hears without having asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum News {
+    /// The day, when it is set and when it moves.
+    Date,
+    /// That the day is near.
+    Soon,
+    /// That it is public.
+    Public,
+    /// That it got out before its day.
+    Leaked,
+}
+
+impl News {
+    /// The template that says it.
+    #[must_use]
+    pub fn template(self) -> &'static str {
+        match self {
+            Self::Date => "reporter-date",
+            Self::Soon => "reporter-soon",
+            Self::Public => "reporter-public",
+            Self::Leaked => "reporter-leaked",
+        }
+    }
+}
+
+/// What marks in the history begin with that say that the reporter was told a day.
+pub const DATE_TOLD: &str = "news:date:";
+/// So long before the day the reporter hears that it is near.
+const SOON: Span = Span::days(3);
+/// Whoever heard of the day within this time before is not told so.
+const JUST_TOLD: Span = Span::days(1);
 
 impl Duty {
     /// The mark that is left in the history once people were told; it names the moment, so that a
@@ -70,6 +107,9 @@ impl Duty {
             Self::OfferLapsed(person) => format!("offer:lapsed:{person}:{at}"),
             Self::Silence => format!("silence:{at}"),
             Self::ReporterUpdate => format!("update:{at}"),
+            Self::RoleBegins(role) => format!("role:{role}"),
+            Self::News(News::Date) => format!("{DATE_TOLD}{at}"),
+            Self::News(news) => format!("news:{news:?}:{at}").to_ascii_lowercase(),
             Self::Slipped => format!("slipped:{at}"),
             Self::Waited(nonce) => format!("waited:{nonce}"),
         }
@@ -100,6 +140,10 @@ pub fn duties(incident: &Incident) -> Vec<(Moment, Duty)> {
         task_duties(incident, task, &mut list);
     }
     people_duties(incident, &mut list);
+    role_duties(incident, &mut list);
+    let mut heard = Vec::new();
+    news(incident, &mut heard);
+    list.extend(heard.into_iter().map(|(at, news)| (at, Duty::News(news))));
     if let (Some(t), None, None) = (incident.t(), incident.published(), incident.known_public()) {
         list.push((later(t, incident.playbook.t.slip.rough()), Duty::Slipped));
     }
@@ -127,6 +171,8 @@ fn may_be_of_waiting(incident: &Incident, duty: &Duty) -> bool {
         | Duty::Escalate(..)
         | Duty::Silence
         | Duty::ReporterUpdate
+        | Duty::RoleBegins(_)
+        | Duty::News(_)
         | Duty::Slipped
         | Duty::Waited(_) => false,
     }
@@ -209,6 +255,56 @@ fn people_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
     {
         let told = incident.reporter.told.unwrap_or(incident.opened);
         list.push((every.from(told, calendar), Duty::ReporterUpdate));
+    }
+}
+
+/// The rows for a role that people can do now, as far as the time allows.
+pub fn open_for<'i>(incident: &'i Incident, role: &'i str) -> impl Iterator<Item = &'i Task> {
+    incident.tasks().filter(move |task| {
+        task.roles().any(|own| own == role)
+            && task.kind != Kind::Auto
+            && !task.is_standing()
+            && !task.optional
+            && done_at(incident, task).is_none()
+            && !is_moot(incident, task)
+            && incident.applies(task) == Truth::Yes
+            && open_before(incident, task).next().is_none()
+    })
+}
+
+/// When the holders of a role hear of an accepted incident: as the first row for it opens.
+fn role_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
+    let Some(accepted) = incident.anchor(Anchor::Accepted) else { return };
+    let playbook = &incident.playbook;
+    for role in playbook.roles.keys().filter(|role| **role != playbook.intake) {
+        let spans = open_for(incident, role).filter_map(|task| span_of(incident, task));
+        if let Some(first) = spans.map(|(earliest, _)| earliest).min() {
+            list.push((first.max(accepted), Duty::RoleBegins(role.clone())));
+        }
+    }
+}
+
+/// What the reporter of an accepted incident hears, and when. All of it is promised in the first answers, so no
+/// row of a process is asked.
+pub fn news(incident: &Incident, list: &mut Vec<(Moment, News)>) {
+    if incident.status != Status::Accepted || incident.reporter.address.is_none() {
+        return;
+    }
+    if let Some(public) = incident.published() {
+        list.push((public.max(incident.opened), News::Public));
+        return;
+    }
+    let leaked = incident.leaked.as_ref().map(|(at, _)| *at);
+    if let Some(known) = incident.known_public().or(leaked) {
+        list.push((known, News::Leaked));
+        return;
+    }
+    if let (Some(t), Some(set)) = (incident.t(), incident.t_set) {
+        list.push((set, News::Date));
+        let near = later(t, -SOON);
+        if near > later(set, JUST_TOLD) {
+            list.push((near, News::Soon));
+        }
     }
 }
 

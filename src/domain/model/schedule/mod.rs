@@ -13,7 +13,7 @@ mod reach;
 
 pub use crate::domain::model::schedule::agenda::{Item, State, agenda};
 pub use crate::domain::model::schedule::duties::{
-    Duty, NOBODY_LEFT, Next, duties, human_due, next, stale_mark,
+    DATE_TOLD, Duty, NOBODY_LEFT, News, Next, duties, human_due, news, next, open_for, stale_mark,
 };
 pub use crate::domain::model::schedule::leaving::{
     Block, approvals_missing, approvals_wanted, approvers, behind, excludes_editor, is_late,

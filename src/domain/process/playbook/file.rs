@@ -76,6 +76,8 @@ pub(crate) struct T {
     pub(crate) snap: Snap,
     #[serde(default)]
     pub(crate) max_span: Vec<Cap>,
+    #[serde(default)]
+    pub(crate) min_span: Vec<Cap>,
     pub(crate) grace: Option<String>,
     #[expect(dead_code, reason = "for readers; version 1 of a shipped file has it")]
     pub(crate) src: Option<String>,
@@ -88,6 +90,7 @@ pub(crate) struct T {
 pub(crate) struct Cap {
     pub(crate) from: String,
     pub(crate) span: String,
+    pub(crate) line: Option<String>,
 }
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

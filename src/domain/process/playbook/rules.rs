@@ -80,6 +80,8 @@ pub struct TRule {
     pub snap: Snap,
     /// T later than this asks for a confirmation.
     pub max_span: Vec<Cap>,
+    /// And T earlier than this.
+    pub min_span: Vec<Cap>,
     /// The field that holds the grace between release and details.
     pub grace: Option<String>,
 }
@@ -96,6 +98,7 @@ impl TRule {
             slip: Offset::ZERO,
             snap: Snap::Next,
             max_span: Vec::new(),
+            min_span: Vec::new(),
             grace: None,
         }
     }
@@ -166,13 +169,15 @@ pub struct Role {
     pub held_by: Option<HeldBy>,
 }
 
-/// The longest time between a fact and T.
+/// The longest time between a fact and T, or the shortest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cap {
     /// Counted from this.
     pub from: Anchor,
     /// So long.
     pub span: Offset,
+    /// The line of the document that says so.
+    pub line: Option<String>,
 }
 
 /// A process, checked.

@@ -341,6 +341,7 @@ impl Loader<'_> {
         let time = t.at.as_deref().map(parse_time).transpose();
         let days = t.days.as_deref().map(WeekDays::parse).transpose();
         let max_span = t.max_span.iter().filter_map(|cap| self.cap(at, cap)).collect();
+        let min_span = t.min_span.iter().filter_map(|cap| self.cap(at, cap)).collect();
         if let Some(grace) = &t.grace
             && fields.get(grace).is_none_or(|field| field.kind != FieldType::Span)
         {
@@ -363,6 +364,7 @@ impl Loader<'_> {
             slip: self.offset(at, t.slip.as_deref(), "1h"),
             snap: t.snap,
             max_span,
+            min_span,
             grace: t.grace,
         }
     }
@@ -370,10 +372,13 @@ impl Loader<'_> {
     fn cap(&mut self, at: usize, cap: &file::Cap) -> Option<Cap> {
         let from = Anchor::parse(&cap.from).map_err(|why| self.wrong(at, why)).ok()?;
         if from.is_planned() {
-            self.wrong(at, format!("max_span counts from a fact, and `{from}` is a plan"));
+            self.wrong(
+                at,
+                format!("max_span and min_span count from a fact, and `{from}` is a plan"),
+            );
         }
         let span = self.longer_than_nothing(at, &cap.span);
-        Some(Cap { from, span })
+        Some(Cap { from, span, line: cap.line.clone() })
     }
 
     pub(super) fn branch(
