@@ -15,7 +15,7 @@ use crate::domain::process::playbook::Truth;
 /// The template of a process that has a row for this.
 const OF_A_ROW: &str = "embargo-lifted";
 
-/// Everybody who is told: those who had a notice, and are to know of it still. Nobody where the process tells them by
+/// Everybody outside the team who is told: those who had a notice, and are to know of it still. Nobody where the process tells them by
 /// a row of its own.
 #[must_use]
 pub fn holders(work: &Work<'_>, incident: &Incident) -> BTreeSet<Recipient> {
@@ -26,7 +26,11 @@ pub fn holders(work: &Work<'_>, incident: &Incident) -> BTreeSet<Recipient> {
         return BTreeSet::new();
     }
     let told = incident.everybody_told().into_iter();
-    told.filter(|to| matches!(to, Recipient::Person(_)))
+    let outside = |to: &Recipient| match to {
+        Recipient::Person(id) => work.person(id).is_some_and(|person| !incident.is_team(person)),
+        Recipient::List(_) | Recipient::Reporter | Recipient::Outsider(_) => false,
+    };
+    told.filter(outside)
         .filter(|to| incident.hears_of_what_they_had(&work.desk.roster, to))
         .collect()
 }
