@@ -169,7 +169,9 @@ struct Ground {
 fn real(desk: &Path) {
     let path = desk.join("embargod.toml");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(path, text.replace("playbook = \"drill\"", "playbook = \"default\"")).unwrap();
+    // There the lead is whoever takes it.
+    let text = text.replace("playbook = \"drill\"", "playbook = \"default\"");
+    std::fs::write(path, text.replace("\"lead\", ", "")).unwrap();
 }
 
 /// How far a desk was filled and what it held then.
