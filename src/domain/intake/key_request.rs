@@ -146,6 +146,7 @@ mod tests {
             "Hello, could you send me your public PGP key please?",
             "Hi team,\n\nI want to report a security issue. Please share your GPG key.\n\nThanks\nPaul Example",
             "May I have your OpenPGP key?",
+            "Hi, could you send me your PGP key so that I can encrypt?",
         ] {
             assert!(is_one(&letter(request)), "{request}");
         }
