@@ -661,6 +661,20 @@ mod tests {
     }
 
     #[test]
+    fn a_return_path_is_ours_however_a_server_writes_letters() {
+        let own = Address::parse("security@desk.test").unwrap();
+        let token = "0123456789abcdefghjkmnpqrstvwxyz";
+        for to in [
+            format!("security+r-{token}@desk.test"),
+            format!("security+R-{}@desk.test", token.to_uppercase()),
+            format!("SECURITY+R-{}@DESK.TEST", token.to_uppercase()),
+        ] {
+            let to = [Address::parse(&to).unwrap()];
+            assert_eq!(return_token(&own, &to).as_deref(), Some(token), "{to:?}");
+        }
+    }
+
+    #[test]
     fn a_ciphertext_that_was_opened_is_no_attachment() {
         let letter = opened("\nOnly a text, and no mail around it.\n");
         assert_eq!(letter.text.trim(), "Only a text, and no mail around it.");

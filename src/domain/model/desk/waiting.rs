@@ -271,6 +271,24 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_a_digest_comes_with_the_next() {
+        let now = at("2026-03-02T09:00:00Z");
+        let raw = Digest::of(b"x");
+        let mut list = gathered("2026-03-02T09:00:00Z", None);
+        let record =
+            |event| Record { number: 1, at: now, by: None, incident: None, event, cause: None };
+        for _ in 0..MACHINES_LISTED + 30 {
+            list.apply(&record(Event::Listed { raw, line: raw }));
+        }
+        list.apply(&record(Event::Digested { handles: Vec::new() }));
+        assert_eq!((list.machines().count(), list.gathered().count()), (30, 1));
+        // Hours later, and the machines' the next day.
+        assert_eq!(list.due(Tz::UTC, 0), Some(at("2026-03-02T13:00:00Z")));
+        list.apply(&record(Event::Digested { handles: vec![Handle::first()] }));
+        assert_eq!((list.machines().count(), list.gathered().count()), (0, 0));
+    }
+
+    #[test]
     fn digests_come_in_working_time_and_hours_apart() {
         for (first, last, due) in [
             // Monday.
