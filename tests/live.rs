@@ -171,7 +171,7 @@ fn a_flood_in_names_that_there_are_not_keeps_no_answer_back() {
     let sent = std::time::Instant::now();
     live.write(Who::Paul, &Draft::plain("A hole", "The parser overflows.")).unwrap();
     wait(&mut live, Who::Paul, 0, |mail| mail.subject.contains("We received"));
-    assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
+    assert!(sent.elapsed() < Duration::from_secs(20), "{:?}", sent.elapsed());
     // And the desk does not believe that its server is ill.
     let config = live.desk().join("embargod.toml");
     let out = Command::new(PROGRAM).arg("--config").arg(config).arg("status").output().unwrap();
