@@ -220,6 +220,25 @@ fn a_grace_that_moves_the_release_is_asked_about() {
     assert!(tale.world.incident().grace().unwrap().to_string() == "0", "not done yet");
 }
 
+/// The document's shortest times are asked about like its longest, with their lines, and a lawful moment is named.
+#[test]
+fn a_day_that_the_process_does_not_allow_is_asked_about_whichever_way() {
+    let cast: Cast = &[(Who::Mia, &["team"], &[]), (Who::Tom, &["team"], &[])];
+    let mut tale = Tale::of("apereo", cast);
+    tale.report("A ticket can be used twice.");
+    tale.does(Who::Mia, "/accept");
+    let asked = tale.does(Who::Mia, "/disclose +8d").text.replace('\n', " ");
+    let asked = asked.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "at least 15d from `accepted` (line 35): not before Tue 2026-03-17",
+        "at least 2w from `received` (line 23)",
+        "the nearest moment that the process allows is Tue 2026-03-17 15:00",
+    ] {
+        assert!(asked.contains(words), "{words}: {asked}");
+    }
+    assert!(tale.world.incident().t().is_none(), "not done yet");
+}
+
 #[test]
 fn what_is_done_once_for_a_release_is_done_by_one_that_can() {
     let mut tale = Tale::of("isc", CAST);

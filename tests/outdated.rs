@@ -86,3 +86,51 @@ fn the_end_reaches_everybody_who_had_a_notice() {
         subjects(&new)
     );
 }
+
+/// The announcement that two approved is out: nobody is told that it is not public, and one person alone, who may write
+/// that down, sends the members no word of their own with it.
+#[test]
+fn after_the_announcement_one_person_ends_it_and_adds_nothing() {
+    let mut world = planned();
+    approve(&mut world, "advance");
+    approve(&mut world, "announce");
+    let new = world.waits(Span::hours(17 * 24 + 9));
+    assert!(of(&new, Who::List, "Security release").is_some(), "{:?}", subjects(&new));
+    let slipped = |(_, mail): &(Who, Read)| mail.subject.contains("Not yet public");
+    assert!(!new.iter().any(slipped), "{:?}", subjects(&new));
+    assert!(of(&new, Who::Mia, "It is announced").is_some(), "{:?}", subjects(&new));
+    world.does(Who::Mia, "/set binaries https://attacker.example/fix");
+    let mut new = world.says(Who::Mia, "/published");
+    if let Some(nonce) = only(&new, Who::Mia).nonce() {
+        assert!(!only(&new, Who::Mia).text.contains("attacker.example"));
+        new = world.says(Who::Mia, &format!("/confirm {nonce}"));
+    }
+    assert!(world.incident().published().is_some(), "{:?}", subjects(&new));
+    for who in Who::DISTRIBUTORS {
+        let told = of(&new, who, "Public: ").unwrap_or_else(|| panic!("{:?}", subjects(&new)));
+        assert!(told.text.contains("The embargo has ended."), "{}", told.text);
+        assert!(!told.text.contains("attacker.example"), "{}", told.text);
+    }
+}
+
+/// What two were asked about is what leaves: a record that changes meanwhile is asked about anew.
+#[test]
+fn the_end_that_was_shown_is_the_one_that_leaves() {
+    let mut world = planned();
+    approve(&mut world, "advance");
+    world.waits(Span::days(11));
+    let new = world.says(Who::Mia, "/published");
+    let nonce = only(&new, Who::Tom).nonce().unwrap();
+    world.does(Who::Mia, "/set binaries https://attacker.example/fix");
+    let new = world.says(Who::Tom, &format!("/confirm {nonce}"));
+    assert!(world.incident().published().is_none(), "{:?}", subjects(&new));
+    assert!(of(&new, Who::Ann, "Public: ").is_none(), "{:?}", subjects(&new));
+}
+
+#[test]
+fn who_takes_the_lead_names_the_deputy_in_the_same_mail() {
+    let mut world = common::World::new();
+    world.does(Who::Mia, "/accept\n/lead me\n/deputy tom");
+    let deputy = world.incident().deputy.as_ref().map(ToString::to_string);
+    assert_eq!(deputy.as_deref(), Some("tom"));
+}

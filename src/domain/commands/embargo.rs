@@ -276,8 +276,12 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     let when =
         if early { " T has not come: this says that it is public all the same." } else { "" };
     let mut what = format!("This records that it is public and ends the embargo.{when}");
-    let basis = format!("{:?} {early}", incident.t());
-    if let Some((count, written)) = ended::text(turn.work).map_err(broken)? {
+    let mut basis = format!("{:?} {early}", incident.t());
+    let shown = ended::template(turn.must_second || turn.needs_second(Word::Published));
+    if let Some((count, written)) = ended::text(turn.work, shown, turn.work.now).map_err(broken)? {
+        // What is approved is this text, but for the moment at which it is confirmed.
+        let fixed = ended::text(turn.work, shown, Moment::default()).map_err(broken)?;
+        basis.push_str(&fixed.map_or_else(String::new, |(_, text)| text.subject + &text.body));
         let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
         what.push_str(&format!(
             "\nThose who had a notice ({count}) get this, which your confirmation approves:\n\n{}\n",
@@ -288,12 +292,13 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         return Ok(ask);
     }
     // Two people have made it public by the notice that the list has: this only writes it down.
+    let template = ended::template(turn.work.seconded.is_some() || turn.work.trial);
     if turn.work.seconded.is_none() {
         turn.work.seconded = turn.incident()?.made_public_by(turn.work.now);
     }
     let Some(seconded) = turn.work.two() else { return Ok(String::new()) };
     turn.work.add(Event::Published { at: turn.work.now, seconded: seconded.clone() });
-    let told = match ended::tell(turn.work, &turn.person.id, seconded).map_err(broken)? {
+    let told = match ended::tell(turn.work, template, &turn.person.id, seconded).map_err(broken)? {
         0 => String::new(),
         count => format!(" Those who had a notice ({count}) are told now."),
     };

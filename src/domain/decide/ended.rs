@@ -6,17 +6,24 @@ use crate::domain::decide::notice;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{Event, Recipient};
-use crate::domain::facts::names::{PersonId, TaskId};
+use crate::domain::facts::names::{Moment, PersonId, TaskId};
 use crate::domain::facts::seconded::Seconded;
 use crate::domain::model::incident::Incident;
 use crate::domain::outgoing::texts::{Problem, Written};
 use crate::domain::process::playbook::Truth;
 
+/// What it says where two people have seen it, of all that the record has; and where they have not, though what they
+/// made public is out: then no word of the record, which one person may have changed since, goes to members with it.
+#[must_use]
+pub fn template(seen_by_two: bool) -> &'static str {
+    if seen_by_two { "ended" } else { "ended-short" }
+}
+
 /// The template of a process that has a row for this.
 const OF_A_ROW: &str = "embargo-lifted";
 
-/// Everybody outside the team who is told: those who had a notice, and are to know of it still. Nobody where the process tells them by
-/// a row of its own.
+/// Everybody outside the team who is told: those who had a notice, and are to know of it still. Nobody where the process
+/// tells them by a row of its own.
 #[must_use]
 pub fn holders(work: &Work<'_>, incident: &Incident) -> BTreeSet<Recipient> {
     let by_row = incident.notice_tasks().any(|task| {
@@ -35,11 +42,15 @@ pub fn holders(work: &Work<'_>, incident: &Incident) -> BTreeSet<Recipient> {
         .collect()
 }
 
-/// What they would be told if it were public now, if there are any.
+/// What they would be told if it had been public at a moment, and how many there are, if there are any.
 ///
 /// # Errors
 /// The template's problem.
-pub fn text(work: &Work<'_>) -> Result<Option<(usize, Written)>, Problem> {
+pub fn text(
+    work: &Work<'_>,
+    template: &str,
+    public: Moment,
+) -> Result<Option<(usize, Written)>, Problem> {
     let Some(incident) = &work.incident else { return Ok(None) };
     let count = holders(work, incident).len();
     if count == 0 {
@@ -47,24 +58,29 @@ pub fn text(work: &Work<'_>) -> Result<Option<(usize, Written)>, Problem> {
     }
     let mut trial = Work::on(work.desk, None, work.now, work.fresh.clone());
     trial.incident.clone_from(&work.incident);
-    trial.add(Event::AnchorSet { anchor: Anchor::Public, moment: work.now });
-    notice::render(&trial, "ended", None).map(|written| Some((count, written)))
+    trial.add(Event::AnchorSet { anchor: Anchor::Public, moment: public });
+    notice::render(&trial, template, None).map(|written| Some((count, written)))
 }
 
 /// Freezes and releases it. To be called when it is recorded as public.
 ///
 /// # Errors
 /// The template's problem.
-pub fn tell(work: &mut Work<'_>, by: &PersonId, seconded: Seconded) -> Result<usize, Problem> {
+pub fn tell(
+    work: &mut Work<'_>,
+    template: &str,
+    by: &PersonId,
+    seconded: Seconded,
+) -> Result<usize, Problem> {
     let Some(incident) = work.incident.clone() else { return Ok(0) };
     let recipients = holders(work, &incident);
     if recipients.is_empty() {
         return Ok(0);
     }
-    let written = notice::render(work, "ended", None)?;
+    let written = notice::render(work, template, None)?;
     let (id, by) = (TaskId::ended(), Some(by.clone()));
     let enclosed = notice::Enclosed::default();
-    let draft = notice::freeze(work, &id, "ended", &written, recipients.clone(), by, enclosed);
+    let draft = notice::freeze(work, &id, template, &written, recipients.clone(), by, enclosed);
     let (number, count) = (draft.number, recipients.len());
     work.add(Event::Frozen(Box::new(draft)));
     work.add(Event::Approved { notice: id.clone(), number });

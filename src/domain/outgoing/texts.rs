@@ -67,6 +67,7 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("embargo-lifted", Class::Notice, include_str!("../../../templates/embargo-lifted.txt")),
     ("embargo-terms", Class::Part, include_str!("../../../templates/embargo-terms.txt")),
     ("ended", Class::Notice, include_str!("../../../templates/ended.txt")),
+    ("ended-short", Class::Notice, include_str!("../../../templates/ended-short.txt")),
     ("final", Class::Notice, include_str!("../../../templates/final.txt")),
     ("fixed-in-the-open", Class::Sealed, include_str!("../../../templates/fixed-in-the-open.txt")),
     ("forthcoming", Class::Forthcoming, include_str!("../../../templates/forthcoming.txt")),

@@ -271,6 +271,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_encrypted_is_never_closed_because_nobody_touched_it() {
+        let since = at("2026-03-02T09:00:00Z");
+        for (sealed, closed) in [(false, 1), (true, 0)] {
+            let waiting = Waiting { since, number: Some(1), sealed };
+            let list = Waitlist {
+                plain: BTreeMap::from([(Handle::first(), waiting)]),
+                last: Some(at("2026-03-03T09:00:00Z")),
+                ..Waitlist::default()
+            };
+            assert_eq!(list.untouched(14, at("2026-04-02T09:00:00Z")).count(), closed);
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_a_digest_comes_with_the_next() {
         let now = at("2026-03-02T09:00:00Z");
         let raw = Digest::of(b"x");
