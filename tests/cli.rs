@@ -37,7 +37,8 @@ fn a_playbook_is_checked_with_file_and_line() {
     assert!(lines.contains(&format!("own.toml:{line}: `-5 working days` is no offset")), "{lines}");
     // A calendar of one's own, from a folder.
     std::fs::write(folder.join("ours.txt"), "2026-12-15 Day of the founders\n").unwrap();
-    std::fs::write(&file, text.replace("calendar = \"weekdays\"", "calendar = \"ours\"")).unwrap();
+    std::fs::write(&file, text.replace("calendar = \"us-federal\"", "calendar = \"ours\""))
+        .unwrap();
     let mut arguments = vec![
         "playbook",
         "--calendars",
@@ -92,7 +93,7 @@ fn a_difference_is_told_row_by_row() {
     assert_eq!(none.trim(), "There is no difference.");
     let some = said(&embargod(&["playbook", "diff", "tests/journal/minder-v1.toml", "minder"]));
     for line in [
-        "~ playbook  version: 1 -> 3",
+        "~ playbook  version: 1 -> 4",
         "~ MI-2.6  kind: human -> draft",
         "+ MI-2.12  row: CVSS under 4.0",
         "+ branch slow  is: if done(MI-2.12)",

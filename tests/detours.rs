@@ -90,10 +90,10 @@ fn another_version_voids_what_was_approved_for_a_row_that_has_changed() {
     let mut world = approved();
     let handle = world.handle.clone();
     let text = world.stage.engine().unwrap().desk().playbooks["minder"].clone();
-    assert_eq!(text.version, 3);
+    assert_eq!(text.version, 4);
     let (_, text) =
         embargod::domain::process::playbook::BUILTIN.iter().find(|(n, _)| *n == "minder").unwrap();
-    let newer = text.replace("version = 3", "version = 4").replacen(
+    let newer = text.replace("version = 4", "version = 5").replacen(
         "[[group]]\nid = \"dev_list\"",
         "[[group]]\nid = \"others\"\nlabel = \"others\"\ntlp = \"AMBER\"\n\n[[group]]\nid = \"dev_list\"",
         1,
@@ -230,8 +230,8 @@ fn a_day_that_the_process_does_not_allow_is_asked_about_whichever_way() {
     let asked = tale.does(Who::Mia, "/disclose +8d").text.replace('\n', " ");
     let asked = asked.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in [
-        "at least 15d from `accepted` (line 35): not before Tue 2026-03-17",
-        "at least 2w from `received` (line 23)",
+        "at least 15 days from `accepted` (line 35): not before Tue 2026-03-17",
+        "at least 2 weeks from `received` (line 23)",
         "the nearest moment that the process allows is Tue 2026-03-17 15:00",
     ] {
         assert!(asked.contains(words), "{words}: {asked}");

@@ -30,9 +30,9 @@ fn an_incident_keeps_its_version_until_it_is_migrated() {
     );
     let handle = world.handle.clone();
     let (_, text) = BUILTIN.iter().find(|(name, _)| *name == "minder").unwrap();
-    let newer = text.replace("version = 3", "version = 4").replace(
-        "anchor = \"release\", offset = \"-7d\"",
-        "anchor = \"release\", offset = \"-10d\"",
+    let newer = text.replace("version = 4", "version = 5").replace(
+        "anchor = \"release\", offset = \"-5bd\"",
+        "anchor = \"release\", offset = \"-6bd\"",
     );
     let playbook = Arc::new(load(&newer, &calendar::builtin()).unwrap());
     let due = |world: &World| {
@@ -59,9 +59,9 @@ fn an_incident_keeps_its_version_until_it_is_migrated() {
     let told: Vec<_> =
         new.iter().filter(|(_, mail)| mail.subject.contains("another version")).collect();
     assert_eq!(told.len(), 2, "{:?}", subjects(&new));
-    assert!(told[0].1.text.contains("It was `minder`, version 3."), "{}", told[0].1.text);
+    assert!(told[0].1.text.contains("It was `minder`, version 4."), "{}", told[0].1.text);
     assert_eq!(due(&world), "2026-03-13 16:00:00 UTC");
-    assert_eq!(world.incident().playbook.version, 4);
+    assert_eq!(world.incident().playbook.version, 5);
     // Replaying gives the same.
     let replayed = world.stage.replayed().unwrap();
     assert_eq!(format!("{:?}", replayed.incidents[&handle]), format!("{:?}", world.incident()));

@@ -163,7 +163,10 @@ fn exploitation_alarms_the_team_and_takes_the_slack_out() {
     let new = world.seconds(Who::Mia, "/disclose 2026-03-03 16:00 UTC", Who::Tom);
     let question = new.iter().find(|(who, mail)| *who == Who::Tom && mail.nonce().is_some());
     let text = question.unwrap().1.text.replace('\n', " ");
-    assert!(text.contains("It is exploited, and less than 7d is left until then"), "{text}");
+    assert!(
+        text.contains("It is exploited, and less than 5 working days is left until then"),
+        "{text}"
+    );
     assert!(world.incident().t().is_some());
     golden.check("exploited");
 }

@@ -39,7 +39,7 @@ fn the_process_for_those_who_have_none() {
         "/disclose 2026-03-19\n/done plan\n/preview advance\n/preview final\n/preview announce",
     );
     tale.does(Who::Tom, "/approve advance@1\n/approve final@1\n/approve announce@1");
-    tale.until("2026-03-14T17:00:00Z");
+    tale.until("2026-03-16T17:00:00Z");
     assert_eq!(tale.count(Who::Bob, "Advance notice"), 1);
     assert_eq!(tale.count(Who::Mia, "Who has the notice"), 1);
     tale.does(Who::Tom, "/done verify they have said so by telephone");

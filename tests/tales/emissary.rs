@@ -58,6 +58,9 @@ fn emissary_from_disclosure_to_retrospective() {
     assert_eq!(tale.count(Who::List, "Security release"), 1);
     assert_eq!(tale.count(Who::Uma, "The Fix Team has ended"), 1);
     tale.confirms(Who::Mia, "/published");
+    assert_eq!(tale.count(Who::Mia, "Remove the Fix Team"), 1);
+    assert!(!matches!(tale.state("EM-6.5"), State::Done(_)), "the repository is a person's");
+    tale.does(Who::Mia, "/done EM-6.5");
     tale.scene("Retrospective, 1-3 days after");
     tale.does(Who::Mia, "/preview retrospective\n/approve retrospective@1");
     tale.waits(Span::days(2));

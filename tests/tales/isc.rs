@@ -30,8 +30,11 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.scene("Earlier than T-5: a report");
     tale.report("A query stops the server.");
     let first = tale.world.handle.clone();
-    tale.does(Who::Mia, "/accept\n/lead me");
-    tale.does(Who::Mia, "/deputy tom");
+    tale.does(Who::Mia, "/accept\n/lead me\n/deputy tom");
+    assert_eq!(tale.state("ISC-1.2"), State::Due, "a prepared sentence is no answer of a person");
+    tale.does(Who::Mia, "/reply\n\nThank you. We can reproduce it and are at work.");
+    assert!(matches!(tale.state("ISC-1.2"), State::Done(_)));
+    assert!(!matches!(tale.state("ISC-1.3"), State::Done(_)), "a person makes the pad");
     tale.does(Who::Mia, LINKS);
     tale.does(Who::Mia, RECORD);
     tale.does(Who::Mia, "/cve CVE-2026-41234\n/cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H");
@@ -98,6 +101,9 @@ fn isc_from_the_first_report_to_the_post_mortem() {
         (1, 1)
     );
     tale.does(Who::Mia, "/done verify they have said so by telephone");
+    tale.on(&second);
+    tale.does(Who::Tom, "/done release-list");
+    tale.on(&first);
     // Packagers hear from the IM of the first incident that joined the release: Tom.
     tale.refused(Who::Mia, "/preview packagers", "for the First IM");
     tale.does(Who::Tom, "/preview packagers");

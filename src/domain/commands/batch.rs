@@ -153,10 +153,9 @@ fn set_is_final(turn: &mut Turn<'_, '_>) -> Answer {
         turn.work.on_other(handle, |work| work.add(said.clone()));
     }
     let lists = |task: &&Task| task.action == Some(Action::ListBatch);
-    let roles: std::collections::BTreeSet<String> =
-        turn.incident()?.tasks().filter(lists).map(|task| task.role.clone()).collect();
-    for role in &roles {
-        batch::tell_list(turn.work, role);
+    let rows: Vec<Task> = turn.incident()?.tasks().filter(lists).cloned().collect();
+    for row in &rows {
+        batch::tell_list(turn.work, row);
     }
     let list = batch::list(turn.work.desk, turn.incident()?, turn.person);
     Ok(format!("No more incidents come to this release. In the order of their numbers:\n{list}"))

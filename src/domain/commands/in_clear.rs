@@ -15,7 +15,7 @@ use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::roster::Party;
 use crate::domain::outgoing::mail::{SaidByAPerson, Words};
 use crate::domain::outgoing::texts::{
-    Class, PREPARED, Texts, blob_place, quote, without_references,
+    Class, OWN_ANSWER, PREPARED, Texts, blob_place, quote, without_references,
 };
 
 /// `/reply-clear [ANSWER]`, with the text below the commands.
@@ -162,9 +162,7 @@ fn leave(turn: &mut Turn<'_, '_>, frozen: &Frozen) -> Answer {
     let (purpose, at, attachments) = (Purpose::Answer, turn.work.now, Vec::new());
     let letter = ToReporter { purpose, key: None, words, at, with_our_key: true, attachments };
     turn.work.post_reporter(address, letter);
-    if let Some(name) = &frozen.name {
-        settle_answer(turn.work, name);
-    }
+    settle_answer(turn.work, frozen.name.as_deref().unwrap_or(OWN_ANSWER));
     let people = turn.work.circle();
     let lines = [
         format!("{} answered the reporter IN CLEAR. This left:", turn.person.name),

@@ -4,7 +4,7 @@ use chrono::Datelike as _;
 
 use crate::domain::decide::work::Work;
 use crate::domain::facts::names::Moment;
-use crate::domain::process::offset::{Offset, Slots};
+use crate::domain::process::offset::Slots;
 use crate::domain::process::playbook::{Cap, Playbook};
 
 /// A moment before or after which T is not to be, and why, in words.
@@ -16,11 +16,7 @@ struct Bound {
 /// A span of the process as people read it, with its line of the document.
 fn named(cap: &Cap) -> String {
     let line = cap.line.as_ref().map_or_else(String::new, |line| format!(" (line {line})"));
-    format!("{} from `{}`{line}", bare(cap.span), cap.from)
-}
-
-fn bare(span: Offset) -> String {
-    span.to_string().trim_start_matches('+').to_owned()
+    format!("{} from `{}`{line}", cap.span.in_words(), cap.from)
 }
 
 /// Nothing after these.
@@ -49,7 +45,7 @@ fn earliest(work: &Work<'_>, playbook: &Playbook) -> Vec<Bound> {
     let lead = playbook.t.min_lead;
     let hurry = incident.is_some_and(|incident| incident.exploited().is_some());
     let why = if hurry { "It is exploited, and less" } else { "less" };
-    let why = format!("{why} than {} is left until then", bare(lead));
+    let why = format!("{why} than {} is left until then", lead.in_words());
     all.push(Bound { at: lead.from(work.now, &playbook.calendar), why });
     all
 }

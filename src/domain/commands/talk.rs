@@ -12,7 +12,7 @@ use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{PersonId, TaskId};
 use crate::domain::facts::refusal::{Refusal, nearest};
 use crate::domain::outgoing::texts::{
-    Class, PREPARED, SealedFacts, Texts, clean, holds_reference, quote,
+    Class, OWN_ANSWER, PREPARED, SealedFacts, Texts, clean, holds_reference, quote,
 };
 use crate::domain::process::playbook::Audience;
 use crate::domain::process::vocabulary;
@@ -138,6 +138,9 @@ pub fn reply(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let facts = json!({ "text": text, "subject": "Your report" });
     let names: Vec<String> = attachments.iter().map(|part| part.name.to_string()).collect();
     let answered = content_for_reporter(turn.work, "reply", &facts, attachments);
+    if answered.left {
+        settle_answer(turn.work, OWN_ANSWER);
+    }
     let mut answer = answered.said.clone();
     if !left_out.is_empty() {
         answer.push_str(&format!(

@@ -10,7 +10,7 @@ use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Notice;
 use crate::domain::model::{incident, schedule};
 use crate::domain::outgoing::texts::clean_line;
-use crate::domain::process::playbook::{Action, Audience, FieldType, Kind, Task, Truth};
+use crate::domain::process::playbook::{Audience, FieldType, Kind, Task, Truth};
 use crate::domain::process::vocabulary::Word;
 
 /// The longest evidence: a hundred hashes of commits.
@@ -120,7 +120,7 @@ fn may_be_done(turn: &Turn<'_, '_>, task: &Task, id: &TaskId) -> Result<(), Refu
             );
         }
     }
-    let closes = task.action.is_some_and(Action::is_closed_by_a_person);
+    let closes = task.is_closed_by_a_person();
     let desk_does = task.kind == Kind::Auto && !closes;
     if task.is_standing() || task.is_notice() || desk_does {
         let next = if task.is_notice() {
@@ -132,8 +132,9 @@ fn may_be_done(turn: &Turn<'_, '_>, task: &Task, id: &TaskId) -> Result<(), Refu
         return refuse("nothing to be done", why, &next);
     }
     if let Some(answer) = &task.answer {
-        let next = format!("write `| /answer {answer}`, without the bar.");
-        let why = format!("`{word}` is done by the answer `{answer}` to the reporter.");
+        let answer = reminders::answer_word(answer);
+        let next = format!("write `| {answer}`, without the bar.");
+        let why = format!("`{word}` is done by `| {answer}` to the reporter.");
         return refuse("an answer does it", why, &next);
     }
     if let Some(follows) = task.follows {
@@ -336,7 +337,7 @@ pub fn skip(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             "do it, and say so.",
         ));
     }
-    let closes = task.action.is_some_and(Action::is_closed_by_a_person);
+    let closes = task.is_closed_by_a_person();
     if task.is_standing() || (task.kind == Kind::Auto && !closes) {
         return Err(Refusal::new(
             "nothing to be skipped",

@@ -4,11 +4,12 @@ use serde_json::json;
 
 use crate::domain::commands::talk::{content_for_reporter, take_text, tell_what_was_answered};
 use crate::domain::commands::turn::{Answer, Turn, needs, told};
+use crate::domain::decide::letters::settle_answer;
 use crate::domain::decide::news;
 use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::Status;
-use crate::domain::outgoing::texts::{SealedFacts, clean, clean_line};
+use crate::domain::outgoing::texts::{OWN_ANSWER, SealedFacts, clean, clean_line};
 use crate::domain::process::vocabulary::Word;
 
 /// `/accept`
@@ -57,6 +58,9 @@ pub fn reject(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let answered = content_for_reporter(turn.work, "reject", &facts, Vec::new());
     let what = "They were told that it is no vulnerability:";
     tell_what_was_answered(turn, &answered, what, &reason);
+    if answered.left {
+        settle_answer(turn.work, OWN_ANSWER);
+    }
     let sent = answered.said;
     turn.work.add(Event::Rejected { reason: kept });
     Ok(format!("Rejected. {sent}"))

@@ -18,7 +18,7 @@ pub fn act(work: &mut Work<'_>, id: &TaskId, mark: String) {
     let to = task.to.clone().unwrap_or_default();
     match task.action {
         Some(Action::Tell) => tell(work, &task, &to),
-        Some(Action::ListBatch) => batch::tell_list(work, &task.role),
+        Some(Action::ListBatch) => batch::tell_list(work, &task),
         Some(Action::EndRole) => end_role(work, &incident, &to),
         Some(Action::Verify) => verify(work, &incident, &task, false),
         Some(Action::VerifyNew) => verify(work, &incident, &task, true),
@@ -32,7 +32,18 @@ pub fn act(work: &mut Work<'_>, id: &TaskId, mark: String) {
         )
         | None => return,
     }
-    if task.action.is_some_and(Action::is_closed_by_a_person) {
+    if task.action == Some(Action::EndRole) && task.close {
+        let people: Vec<&Person> = task.roles().flat_map(|role| work.holders(role)).collect();
+        let lines = [
+            format!("The process has come to this: {}", task.title),
+            "The desk has done its part: it writes to that role no more on this incident."
+                .to_owned(),
+        ];
+        let next =
+            format!("do what is left, and say so with `| /done {}`, without the bar.", task.word());
+        work.inform(&people, &task.title, &lines, &next);
+    }
+    if task.is_closed_by_a_person() {
         work.add(Event::Reminded { what: mark });
     } else {
         let (task, sets) = (id.clone(), task.sets);

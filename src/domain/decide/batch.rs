@@ -13,6 +13,7 @@ use crate::domain::facts::event::Purpose;
 use crate::domain::model::desk::Desk;
 use crate::domain::model::incident::Incident;
 use crate::domain::model::roster::Person;
+use crate::domain::process::playbook::Task;
 use crate::domain::process::playbook::field::cve_order;
 
 /// The other incidents that share an incident's release, in the order in which they joined.
@@ -56,14 +57,19 @@ pub fn list(desk: &Desk, incident: &Incident, person: &Person) -> String {
     out
 }
 
-/// Sends the list to the holders of a role.
-pub fn tell_list(work: &mut Work<'_>, role: &str) {
+/// Sends the list to those whose row it is.
+pub fn tell_list(work: &mut Work<'_>, task: &Task) {
     let Some(incident) = work.incident.clone() else { return };
     let name = incident.batch.clone().unwrap_or_else(|| incident.handle.to_string());
     let t = incident.t().map_or_else(|| "not set".to_owned(), |t| work.say(t));
-    for person in work.holders(role) {
+    let done = if task.close {
+        format!("Say so with\n| /done {}, without the bar. ", task.word())
+    } else {
+        String::new()
+    };
+    for person in work.holders(&task.role) {
         let body = list(work.desk, &incident, person);
-        let facts = json!({ "title": name, "moment": t, "body": body });
+        let facts = json!({ "title": name, "moment": t, "body": body, "next": done });
         work.tell(person, Purpose::Reminder, "batch", facts);
     }
 }

@@ -1,7 +1,6 @@
 //! What a reporter hears without having asked: the day, that it is near, that it is public, that it got out, and
 //! the end. In every process, whatever its rows say, since the first answers promise it.
 
-use crate::domain::decide::letters::settle_answer;
 use crate::domain::decide::work::Work;
 use crate::domain::decide::{notice, silence};
 use crate::domain::facts::event::{Event, Purpose};
@@ -37,8 +36,6 @@ pub fn tell(work: &mut Work<'_>, news: News, at: Moment) {
     let news_facts = incident.reporter.key_proven.then(|| facts_of(work, &incident, news));
     let more = SealedFacts { news: news_facts.unwrap_or_default(), ..SealedFacts::default() };
     work.write_reporter(Purpose::Update, news.template(), &facts, &more, work.now);
-    // It is the regular word as well.
-    settle_answer(work, "progress");
 }
 
 fn facts_of(work: &Work<'_>, incident: &Incident, news: News) -> NewsFacts {

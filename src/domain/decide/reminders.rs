@@ -9,6 +9,7 @@ use crate::domain::model::incident::Incident;
 use crate::domain::model::roster::Person;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::{Block, may_leave};
+use crate::domain::outgoing::texts::OWN_ANSWER;
 use crate::domain::process::playbook::Task;
 
 /// Tells the holders of a role, or the team where nobody holds it.
@@ -170,7 +171,7 @@ pub(crate) fn tasks(work: &mut Work<'_>, ids: &[TaskId]) {
 /// The word that settles a row, as people would write it.
 fn task_word(incident: &Incident, task: &Task) -> String {
     if let Some(answer) = &task.answer {
-        return format!("/answer {answer}");
+        return answer_word(answer);
     }
     if task.follows.is_some() {
         return "/disclose WHEN".to_owned();
@@ -186,6 +187,11 @@ fn task_word(incident: &Incident, task: &Task) -> String {
     });
     let field = schedule::missing(incident, task).next().map(field_word);
     by_fact.or(field).unwrap_or_else(|| format!("/done {}", task.word()))
+}
+
+/// The word that sends an answer to the reporter: a prepared one, or a person's own words.
+pub(crate) fn answer_word(answer: &str) -> String {
+    if answer == OWN_ANSWER { "/reply".to_owned() } else { format!("/answer {answer}") }
 }
 
 /// The word that puts a thing in the record.

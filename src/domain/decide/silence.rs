@@ -1,7 +1,6 @@
 //! What the desk says because people say nothing: to somebody who was asked to lead, to a team
 //! that has gone quiet, to those further up, and the regular word to the reporter.
 
-use crate::domain::decide::letters::settle_answer;
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose};
@@ -142,5 +141,4 @@ pub fn escalate(work: &mut Work<'_>, id: &TaskId, step: usize) {
 pub fn word_to_reporter(work: &mut Work<'_>) {
     let (facts, now) = (work.clear_facts(), work.now);
     work.write_reporter(Purpose::Update, "progress", &facts, &SealedFacts::default(), now);
-    settle_answer(work, "progress");
 }

@@ -658,6 +658,9 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
     }
 }
 
+/// In place of a prepared answer: what a person wrote to the reporter in their own words.
+pub const OWN_ANSWER: &str = "reply";
+
 /// The answers that are prepared as templates: their names, and when they fit.
 pub const PREPARED: &[(&str, &str)] = &[
     ("complete", "says that all is published and the incident is over"),

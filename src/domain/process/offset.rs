@@ -91,6 +91,22 @@ impl Offset {
         matches!(self.unit, Unit::Day | Unit::Week | Unit::BusinessDay)
     }
 
+    /// How long it is, for people: `5 working days`, `24 hours`.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        let unit = match self.unit {
+            Unit::Second => "second",
+            Unit::Minute => "minute",
+            Unit::Hour => "hour",
+            Unit::Day => "day",
+            Unit::Week => "week",
+            Unit::BusinessDay => "working day",
+        };
+        let amount = self.amount.unsigned_abs();
+        let many = if amount == 1 { "" } else { "s" };
+        format!("{amount} {unit}{many}")
+    }
+
     /// As far the other way.
     #[must_use]
     pub fn negated(self) -> Self {

@@ -12,8 +12,10 @@ use crate::domain::model::incident::Incident;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::State;
 use crate::domain::outgoing::texts::clean;
+use crate::domain::process::playbook::Origin;
 use crate::domain::process::playbook::field::Score;
 use crate::domain::process::playbook::form::render;
+use crate::domain::views::plan::kind_word;
 
 /// The form for a playbook that has none of its own.
 const OWN: &str = include_str!("../../../templates/checklist.md");
@@ -23,6 +25,17 @@ struct Row {
     id: String,
     title: String,
     role: String,
+    kind: &'static str,
+    /// The heading within the phase, where the document has one.
+    section: String,
+    /// Whether it is the first of its section.
+    opens: bool,
+    /// Who did it on which incident, where it is done once for a release.
+    elsewhere: String,
+    /// Whose the row is where it is no line of the document.
+    ours: &'static str,
+    /// A rule that always holds: it has no box.
+    standing: bool,
     /// `x` where it is done, a blank otherwise.
     tick: &'static str,
     state: &'static str,
@@ -61,6 +74,16 @@ fn phases(incident: &Incident, now: Moment) -> Vec<Phase> {
         let row = Row {
             id: id.to_string(),
             title,
+            kind: kind_word(item.task.kind),
+            opens: item.task.section.is_some(),
+            elsewhere: String::new(),
+            section: item.task.section.clone().unwrap_or_default(),
+            ours: match item.task.origin {
+                Some(Origin::Local) => "ours",
+                Some(Origin::Upstream) => "practice elsewhere",
+                None => "",
+            },
+            standing: item.state == State::Always,
             role: incident.playbook.role_label(&item.task.role).to_owned(),
             tick: if done.is_some() { "x" } else { " " },
             state: item.state.word(),
@@ -69,7 +92,11 @@ fn phases(incident: &Incident, now: Moment) -> Vec<Phase> {
             src: item.task.src.clone().unwrap_or_default(),
         };
         match phases.iter_mut().find(|phase| phase.name == item.task.phase) {
-            Some(phase) => phase.rows.push(row),
+            Some(phase) => {
+                let last = phase.rows.last().map_or("", |last| last.section.as_str());
+                let opens = row.opens && last != row.section;
+                phase.rows.push(Row { opens, ..row });
+            }
             None => phases.push(Phase { name: item.task.phase.clone(), rows: vec![row] }),
         }
     }

@@ -163,12 +163,12 @@ pub fn doubts(playbook: &Playbook, received: Moment, t: Option<Moment>) -> Vec<S
         doubts.push(format!("the process asks for {} {}", at.format("%H:%M"), calendar.zone));
     }
     if t < playbook.t.min_lead.from(received, calendar) {
-        doubts.push(format!("T is less than {} after the report", playbook.t.min_lead));
+        doubts.push(format!("T is less than {} after the report", playbook.t.min_lead.in_words()));
     }
     for cap in &playbook.t.max_span {
         let begins = matches!(cap.from, Anchor::Received | Anchor::Disclosed | Anchor::Opened);
         if begins && t > calendar.end_of_day(cap.span.from(received, calendar)) {
-            doubts.push(format!("T is more than {} after the report", cap.span));
+            doubts.push(format!("T is more than {} after the report", cap.span.in_words()));
         }
     }
     doubts

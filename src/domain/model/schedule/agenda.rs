@@ -1,8 +1,9 @@
 //! Where each task of an incident stands, for people.
 
-use crate::domain::facts::names::{Moment, TaskId};
+use crate::domain::facts::names::{Moment, TaskId, later};
 use crate::domain::model::incident;
 use crate::domain::model::incident::Incident;
+use crate::domain::model::schedule::duties::ASAP_PATIENCE;
 use crate::domain::model::schedule::moments::span_of;
 use crate::domain::model::schedule::progress::{done_at, is_moot, missing, open_before};
 use crate::domain::process::playbook::{Action, Effect, Task, Truth, When};
@@ -151,6 +152,10 @@ fn state_of(incident: &Incident, task: &Task, part: Option<&str>, now: Moment) -
         (false, None) if asap => State::Due,
         (false, None) => State::Open,
         (false, Some(due)) if now <= due => State::Due,
+        // The desk has done its part just then; now it is a person's.
+        (false, Some(due)) if task.is_closed_by_a_person() && now <= later(due, ASAP_PATIENCE) => {
+            State::Due
+        }
         (false, Some(_)) => State::Late,
     }
 }

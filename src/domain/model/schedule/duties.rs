@@ -9,7 +9,7 @@ use crate::domain::model::schedule::leaving::{
 use crate::domain::model::schedule::moments::{anchor_of, span_of};
 use crate::domain::model::schedule::progress::{done_at, is_moot, open_before};
 use crate::domain::process::offset::Window;
-use crate::domain::process::playbook::{Kind, Step, Task, Truth};
+use crate::domain::process::playbook::{Action, Kind, Step, Task, Truth};
 
 /// Something that the desk itself has to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -316,7 +316,7 @@ fn part(from: Moment, to: Moment, percent: u32) -> Moment {
 
 /// How long something that is to be done as soon as possible is left to people before they are
 /// reminded: the first mail on the incident has shown it to them.
-const ASAP_PATIENCE: Span = Span::hours(24);
+pub(super) const ASAP_PATIENCE: Span = Span::hours(24);
 
 fn task_duties(incident: &Incident, task: &Task, list: &mut Vec<(Moment, Duty)>) {
     if done_at(incident, task).is_some() || is_moot(incident, task) {
@@ -344,7 +344,9 @@ fn act_duties(
     (earliest, due): (Moment, Option<Moment>),
     list: &mut Vec<(Moment, Duty)>,
 ) {
-    let Some(action) = task.action.filter(|action| action.waits_for_its_moment()) else { return };
+    if !task.action.is_some_and(Action::waits_for_its_moment) {
+        return;
+    }
     // What is done by a moment that is not known yet waits for it.
     let has_end = task.when.as_ref().is_some_and(|when| when.window.due.is_some());
     let at = match due {
@@ -357,7 +359,7 @@ fn act_duties(
         if open_before(incident, task).next().is_none() {
             list.push((at, duty));
         }
-    } else if action.is_closed_by_a_person() {
+    } else if task.is_closed_by_a_person() {
         reminders(incident, task, (at, Some(later(at, ASAP_PATIENCE))), list);
     }
 }

@@ -255,6 +255,7 @@ pub(crate) struct Task {
     pub(crate) id: String,
     pub(crate) alias: Option<String>,
     pub(crate) phase: String,
+    pub(crate) section: Option<String>,
     pub(crate) title: String,
     pub(crate) role: Option<String>,
     pub(crate) kind: Kind,
@@ -296,4 +297,6 @@ pub(crate) struct Task {
     pub(crate) to: Option<String>,
     pub(crate) of: Option<String>,
     pub(crate) same_as: Option<String>,
+    #[serde(default)]
+    pub(crate) close: bool,
 }

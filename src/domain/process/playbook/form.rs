@@ -55,6 +55,7 @@ pub(crate) fn try_with(
     all.extend(WORDS.split_whitespace().map(|word| (word.to_owned(), value.into())));
     all.extend(OWN_WORDS.iter().map(|word| ((*word).to_owned(), value.into())));
     let row = json!({ "id": "x", "title": "x", "role": "x", "tick": " ", "state": "due",
+        "kind": "human", "section": value, "opens": value.is_empty(), "elsewhere": value, "ours": value, "standing": value.is_empty(),
         "when": value, "by": value, "src": "1" });
     all.insert("version".to_owned(), 1.into());
     all.insert("f".to_owned(), fields.into());

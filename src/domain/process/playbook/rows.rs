@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::facts::anchor::{ANCHORS, Anchor, SetBy};
 use crate::domain::facts::names::{Span, TaskId};
 use crate::domain::outgoing::texts;
-use crate::domain::outgoing::texts::{Class, PREPARED, Texts};
+use crate::domain::outgoing::texts::{Class, OWN_ANSWER, PREPARED, Texts};
 use crate::domain::process::offset::{Offset, WeekDays, Window, parse_time};
 use crate::domain::process::playbook::field::FieldType;
 use crate::domain::process::playbook::file;
@@ -81,6 +81,7 @@ impl Loader<'_> {
             id,
             alias,
             phase: row.phase,
+            section: row.section,
             title: row.title,
             role,
             with: row.with,
@@ -100,6 +101,7 @@ impl Loader<'_> {
             same_as,
             after,
             action: row.action,
+            close: row.close,
             sets,
             agree: row.agree,
             people: row.people.unwrap_or(1),
@@ -187,6 +189,12 @@ impl Loader<'_> {
         if (row.kind == Kind::Auto) != row.action.is_some() {
             self.wrong(at, format!("task `{id}`: `action` belongs to kind `auto`, and only there"));
         }
+        if row.close && !row.action.is_some_and(Action::waits_for_its_moment) {
+            self.wrong(
+                at,
+                format!("task `{id}`: `close` belongs to what the desk does at a moment"),
+            );
+        }
         let needs_to = matches!(row.action, Some(Action::Tell | Action::EndRole));
         if needs_to != row.to.is_some() {
             self.wrong(
@@ -204,7 +212,7 @@ impl Loader<'_> {
                 );
             }
         }
-        let verifies = row.action.is_some_and(Action::is_closed_by_a_person);
+        let verifies = row.action.is_some_and(Action::verifies);
         if verifies != row.of.is_some() {
             self.wrong(
                 at,
@@ -338,6 +346,27 @@ impl Loader<'_> {
         Some(When { anchors, window, at: at_time, days, snap, roll, repeat, origin })
     }
 
+    fn to_reporter(&mut self, at: usize, row: &file::Task, of_notice: bool) {
+        let id = &row.id;
+        if of_notice || (row.answer.is_none() && row.fact.is_none()) {
+            self.wrong(at, format!("task `{id}`: what goes to the reporter is a prepared `answer`, or is settled by a `fact`"));
+        }
+        if let Some(answer) = &row.answer
+            && answer != OWN_ANSWER
+            && !PREPARED.iter().any(|(name, _)| name == answer)
+        {
+            let known = PREPARED.iter().map(|(name, _)| *name);
+            let known: Vec<_> = known.chain([OWN_ANSWER]).collect();
+            let known = known.join(", ");
+            self.wrong(
+                at,
+                format!(
+                    "task `{id}`: there is no prepared answer `{answer}`; write one of {known}"
+                ),
+            );
+        }
+    }
+
     fn notice(
         &mut self,
         at: usize,
@@ -357,21 +386,7 @@ impl Loader<'_> {
             return (None, 1);
         }
         if row.audience.as_deref() == Some("reporter") {
-            if of_notice || (row.answer.is_none() && row.fact.is_none()) {
-                self.wrong(at, format!("task `{id}`: what goes to the reporter is a prepared `answer`, or is settled by a `fact`"));
-            }
-            if let Some(answer) = &row.answer
-                && !PREPARED.iter().any(|(name, _)| name == answer)
-            {
-                let known: Vec<_> = PREPARED.iter().map(|(name, _)| *name).collect();
-                let known = known.join(", ");
-                self.wrong(
-                    at,
-                    format!(
-                        "task `{id}`: there is no prepared answer `{answer}`; write one of {known}"
-                    ),
-                );
-            }
+            self.to_reporter(at, row, of_notice);
             return (Some(Audience::Reporter), 1);
         }
         let template = row.template.as_deref().unwrap_or("");

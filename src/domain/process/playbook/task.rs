@@ -85,9 +85,9 @@ impl Action {
         )
     }
 
-    /// Whether the desk prepares it and a person closes it.
+    /// Whether it looks at who has a notice.
     #[must_use]
-    pub fn is_closed_by_a_person(self) -> bool {
+    pub fn verifies(self) -> bool {
         matches!(self, Self::Verify | Self::VerifyNew)
     }
 }
@@ -237,6 +237,8 @@ pub struct Task {
     pub alias: Option<TaskId>,
     /// The process's own name for the stage it belongs to.
     pub phase: String,
+    /// The heading within that stage, where the document has one.
+    pub section: Option<String>,
     /// What is to be done.
     pub title: String,
     /// Whose task it is.
@@ -275,6 +277,8 @@ pub struct Task {
     pub after: Vec<TaskId>,
     /// What the desk does, for `auto`.
     pub action: Option<Action>,
+    /// Whether the desk does its part when the moment comes, and a person says that it is done.
+    pub close: bool,
     /// The fact that doing it sets.
     pub sets: Option<Anchor>,
     /// Roles of which each must agree, by different people; for gates.
@@ -307,6 +311,7 @@ impl Task {
             id,
             alias: None,
             phase: String::new(),
+            section: None,
             title: String::new(),
             role: String::new(),
             with: Vec::new(),
@@ -326,6 +331,7 @@ impl Task {
             same_as: None,
             after: Vec::new(),
             action: None,
+            close: false,
             sets: None,
             agree: Vec::new(),
             people: 1,
@@ -345,6 +351,12 @@ impl Task {
     pub fn is_standing(&self) -> bool {
         self.when.is_none()
             && (self.kind == Kind::Gate || self.kind == Kind::Record && self.needs.is_empty())
+    }
+
+    /// Whether the desk prepares it and a person closes it.
+    #[must_use]
+    pub fn is_closed_by_a_person(&self) -> bool {
+        self.close || self.action.is_some_and(Action::verifies)
     }
 
     /// Whether it is a mail that the desk sends once it is approved.
