@@ -11,11 +11,12 @@ use shape::{DeskPart, File, PersonPart};
 use toml::Spanned;
 
 use crate::config::shape::KeysPart;
+use crate::domain::facts::language;
 use crate::domain::facts::names::{Address, Moment, PersonId, is_id, is_prefix};
 use crate::domain::facts::settings::Settings;
 use crate::domain::model::roster::{Person, Roster};
 use crate::domain::outgoing::texts;
-use crate::domain::outgoing::texts::Texts;
+use crate::domain::outgoing::texts::{TRANSLATED, Texts};
 use crate::domain::process::calendar::Calendars;
 use crate::domain::process::offset::parse_zone;
 use crate::domain::process::playbook::BUILTIN;
@@ -156,6 +157,14 @@ struct Reader<'a> {
     findings: Vec<Finding>,
     /// What is worth a word and is no mistake.
     notes: Vec<Finding>,
+    /// What the journal would be told, whatever is wrong beside it.
+    sources: Option<Sources>,
+}
+
+impl<'a> Reader<'a> {
+    fn of(path: &'a Path, text: &'a str) -> Self {
+        Self { path, text, findings: Vec::new(), notes: Vec::new(), sources: None }
+    }
 }
 
 impl Reader<'_> {
@@ -271,6 +280,21 @@ impl Reader<'_> {
                     error.to_string(),
                     "mend or remove the file",
                 ),
+            }
+        }
+        texts
+    }
+
+    /// The operator's own templates; those in a folder named by a language are for that.
+    fn templates_of(&mut self, folder: Option<&PathBuf>) -> BTreeMap<String, String> {
+        let mut texts = self.folder(folder, ".txt");
+        let full = folder.map(|folder| self.full(folder));
+        let entries = full.and_then(|full| std::fs::read_dir(full).ok());
+        for entry in entries.into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if language::is_tag(&name) && entry.path().is_dir() {
+                let own = self.folder(Some(&entry.path()), ".txt");
+                texts.extend(own.into_iter().map(|(stem, text)| (format!("{name}/{stem}"), text)));
             }
         }
         texts
@@ -396,6 +420,36 @@ impl Reader<'_> {
 /// # Errors
 /// All that is wrong, each with its place and the next step.
 pub fn read(path: &Path, now: Moment) -> Result<Config, Vec<Finding>> {
+    let read = read_all(path, now)?;
+    match read.config {
+        Some(config) if read.findings.iter().all(|finding| !finding.fatal) => {
+            Ok(Config { warnings: read.findings, notes: read.notes, ..config })
+        }
+        _ => Err(read.findings),
+    }
+}
+
+/// What there is of a config for a rehearsal, which needs neither servers nor roles that fit: what the
+/// journal would be told, and the whole, if it is in order.
+///
+/// # Errors
+/// What is wrong, where the desk's own part cannot be read.
+pub fn for_rehearsal(path: &Path, now: Moment) -> Result<(Sources, Option<Config>), Vec<Finding>> {
+    let read = read_all(path, now)?;
+    match read.sources {
+        Some(sources) => Ok((sources, read.config)),
+        None => Err(read.findings),
+    }
+}
+
+struct Read {
+    config: Option<Config>,
+    sources: Option<Sources>,
+    findings: Vec<Finding>,
+    notes: Vec<Finding>,
+}
+
+fn read_all(path: &Path, now: Moment) -> Result<Read, Vec<Finding>> {
     let one = |what: String, next: &str, place: String| {
         vec![Finding { place, what, next: next.to_owned(), fatal: true }]
     };
@@ -413,14 +467,10 @@ pub fn read(path: &Path, now: Moment) -> Result<Config, Vec<Finding>> {
         let next = "compare with the sample that `embargod init` writes";
         one(error.message().to_owned(), next, format!("{}:{line}", path.display()))
     })?;
-    let mut reader = Reader { path, text: &text, findings: Vec::new(), notes: Vec::new() };
+    let mut reader = Reader::of(path, &text);
     let config = reader.config(file, now);
-    match config {
-        Some(config) if reader.findings.iter().all(|finding| !finding.fatal) => {
-            Ok(Config { warnings: reader.findings, notes: reader.notes, ..config })
-        }
-        _ => Err(reader.findings),
-    }
+    let (sources, findings, notes) = (reader.sources, reader.findings, reader.notes);
+    Ok(Read { config, sources, findings, notes })
 }
 
 impl Reader<'_> {
@@ -474,7 +524,7 @@ impl Reader<'_> {
         let (passphrase, secret_keys, keyring) = self.keys(file.keys, now);
         let calendars = self.calendars(file.files.calendars.as_ref());
         let playbooks = self.playbooks(file.files.playbooks.as_ref(), &calendars);
-        let templates = self.folder(file.files.templates.as_ref(), ".txt");
+        let templates = self.templates_of(file.files.templates.as_ref());
         let loaded: BTreeMap<&String, playbook::Playbook> = playbooks
             .iter()
             .filter_map(|(name, text)| Some((name, playbook::load(text, &calendars).ok()?)))
@@ -488,7 +538,7 @@ impl Reader<'_> {
         }
         let desk_at = file.desk.span().start;
         let desk = file.desk.into_inner();
-        self.desk(desk_at, &desk, &loaded, &roster);
+        self.desk(desk_at, &desk, &loaded, (&roster, &templates));
         drop(loaded);
         let address = self.address(desk_at, &desk.address);
         let zone = parse_zone(desk.zone.as_deref().unwrap_or("UTC")).ok();
@@ -504,30 +554,13 @@ impl Reader<'_> {
         let witness = store.witness.as_ref().map(|path| self.full(path));
         let store = self.full(&store.path);
         let limits = self.limits(file.limits);
-        let certificate = keyring?.certificate();
-        let settings = Settings {
-            name: texts::clean_line(&desk.name, 80),
-            address: address?,
-            prefix: desk.prefix,
-            zone: zone?,
-            playbook: desk.playbook,
-            threads_outside: desk.threads_outside,
-            clear_answers: desk.clear_answers != Some(shape::ClearAnswers::Never),
-            fingerprint: certificate.fingerprint(),
-            certificate: certificate.armored(),
-            tick_s: limits.tick_s,
-            plain_per_hour: limits.plain_per_hour,
-            encrypted_per_hour: limits.encrypted_per_hour,
-            acknowledgements_per_hour: limits.acknowledgements_per_hour,
-            plain_per_day: limits.plain_per_day,
-            quiet_days: limits.quiet_days,
-            relay_bytes: limits.relay_bytes,
-            verdicts_of,
-            spam_header,
-            alone_minutes: desk.alone.then_some(desk.alone_minutes),
-        };
+        let place = (address?, zone?);
+        let settings =
+            settings(desk, &limits, &keyring?.certificate(), place, (verdicts_of, spam_header));
+        let sources = Sources { settings, roster, templates, playbooks, calendars };
+        self.sources = Some(sources.clone());
         Some(Config {
-            sources: Sources { settings, roster, templates, playbooks, calendars },
+            sources,
             keys: secret_keys,
             passphrase: passphrase?,
             store,
@@ -548,8 +581,18 @@ impl Reader<'_> {
         at: usize,
         desk: &DeskPart,
         playbooks: &BTreeMap<&String, playbook::Playbook>,
-        roster: &Roster,
+        (roster, own): (&Roster, &BTreeMap<String, String>),
     ) {
+        for tag in &desk.languages {
+            let has = |name: &str| name.starts_with(&format!("{tag}/"));
+            let known =
+                TRANSLATED.iter().any(|(name, ..)| has(name)) || own.keys().any(|name| has(name));
+            if !known {
+                let what = format!("`{tag}` is no language that there are texts in");
+                let place = self.key_place(at, "languages");
+                self.wrong(place, what, "write some of de, es, fr, ja, or lay texts in a folder of that name in [files] templates");
+            }
+        }
         if !is_prefix(&desk.prefix) {
             let place = self.key_place(at, "prefix");
             self.wrong(
@@ -617,6 +660,38 @@ impl Reader<'_> {
     }
 }
 
+/// What the journal is told of the desk itself.
+fn settings(
+    desk: DeskPart,
+    limits: &shape::LimitsPart,
+    certificate: &Certificate,
+    (address, zone): (Address, chrono_tz::Tz),
+    (verdicts_of, spam_header): (Option<String>, Option<(String, String)>),
+) -> Settings {
+    Settings {
+        name: texts::clean_line(&desk.name, 80),
+        address,
+        prefix: desk.prefix,
+        zone,
+        playbook: desk.playbook,
+        languages: desk.languages,
+        threads_outside: desk.threads_outside,
+        clear_answers: desk.clear_answers != Some(shape::ClearAnswers::Never),
+        fingerprint: certificate.fingerprint(),
+        certificate: certificate.armored(),
+        tick_s: limits.tick_s,
+        plain_per_hour: limits.plain_per_hour,
+        encrypted_per_hour: limits.encrypted_per_hour,
+        acknowledgements_per_hour: limits.acknowledgements_per_hour,
+        plain_per_day: limits.plain_per_day,
+        quiet_days: limits.quiet_days,
+        relay_bytes: limits.relay_bytes,
+        verdicts_of,
+        spam_header,
+        alone_minutes: desk.alone.then_some(desk.alone_minutes),
+    }
+}
+
 /// The operator's own playbooks and calendars, by name.
 #[derive(Debug, Default)]
 pub struct OwnFiles {
@@ -636,7 +711,7 @@ pub fn own_files(path: &Path) -> OwnFiles {
         let name = files.as_ref()?.get(key)?.as_str()?;
         Some(PathBuf::from(name))
     };
-    let mut reader = Reader { path, text: &text, findings: Vec::new(), notes: Vec::new() };
+    let mut reader = Reader::of(path, &text);
     OwnFiles {
         playbooks: reader.folder(folder("playbooks").as_ref(), ".toml"),
         calendars: reader.folder(folder("calendars").as_ref(), ".txt"),

@@ -226,6 +226,7 @@ impl Attack {
                 by: Some(id(self.who)),
                 attachments: Vec::new(),
                 text: None,
+                mates: BTreeSet::new(),
                 doubts: Vec::new(),
             };
             self.world.apply(Some(self.who), Event::Frozen(Box::new(draft)));

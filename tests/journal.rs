@@ -79,6 +79,7 @@ fn samples() -> Vec<Event> {
         deferred: false,
         source: None,
         line: None,
+        language: None,
         looks_encrypted: true,
     };
     let draft = Draft {
@@ -92,6 +93,7 @@ fn samples() -> Vec<Event> {
         by: Some(person.clone()),
         attachments: Vec::new(),
         text: None,
+        mates: BTreeSet::new(),
         doubts: Vec::new(),
     };
     let enclosure = embargod::domain::facts::event::Enclosure {
@@ -104,6 +106,7 @@ fn samples() -> Vec<Event> {
     let with_patch = Draft {
         attachments: vec![enclosure],
         text: Some(digest),
+        mates: BTreeSet::new(),
         doubts: vec!["x".into()],
         ..draft.clone()
     };
@@ -138,6 +141,7 @@ fn samples() -> Vec<Event> {
             alias: handle.clone(),
             acknowledge: Some(at()),
             address: None,
+            language: None,
         },
         Event::KeyPinned { key: key.clone() },
         Event::KeyProven { fingerprint },
@@ -251,6 +255,13 @@ fn samples() -> Vec<Event> {
         Event::Untouched,
         Event::ReporterOnDate { agrees: false, t: None, said: Foreign::line("on holiday", 100) },
         Event::ServerTakes { bytes: Some(10_240_000) },
+        Event::SharedSent {
+            on: Handle::parse("EXA-2026-7F3K2").unwrap(),
+            notice: TaskId::parse("ISC-2.1").unwrap(),
+            number: 1,
+            to: BTreeSet::from([PersonId::parse("ann").unwrap()]),
+            seconded: None,
+        },
     ])
     .collect()
 }

@@ -112,6 +112,7 @@ fn a_draft_of_another_release_is_a_draft_of_another_date() {
         by: None,
         attachments: Vec::new(),
         text: None,
+        mates: BTreeSet::new(),
         doubts: Vec::new(),
     };
     assert!(frozen.release.is_some() && incident.is_dated(&frozen));

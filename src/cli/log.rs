@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config;
+use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{Digest, Handle, Moment, PersonId};
 use crate::domain::facts::record::Record;
 use crate::domain::model::roster::Roster;
@@ -23,7 +24,7 @@ use super::{Done, say};
 /// Arguments of `log`.
 #[derive(Debug, Args)]
 pub(super) struct Log {
-    /// The incident.
+    /// The incident; `desk` for what is about none: the members, and who ordered it.
     handle: String,
     /// Print the records as they stand in the journal, one JSON object a line.
     #[arg(long)]
@@ -42,8 +43,12 @@ impl Log {
             let what = format!("there is no incident `{}`", self.handle);
             Fault::new(what, "run `embargod status` to see the open ones")
         };
-        let handle = Handle::parse(&self.handle).ok_or_else(none)?;
-        let records = store.history(&handle)?;
+        let of_desk = self.handle == "desk";
+        let records = match Handle::parse(&self.handle) {
+            _ if of_desk => about_no_incident(&store)?,
+            Some(handle) => store.history(&handle)?,
+            None => return Err(none()),
+        };
         if records.is_empty() {
             return Err(none());
         }
@@ -52,7 +57,7 @@ impl Log {
             let known = everybody(&store)?;
             let opener =
                 Opener { keyring: &keyring, known: &known.0, settings: None, limits: LIMITS };
-            return evidence(folder, &handle, &records, &store, opener, &known.1);
+            return evidence(folder, &self.handle, &records, &store, opener, &known.1);
         }
         for record in &records {
             if self.json {
@@ -65,8 +70,26 @@ impl Log {
     }
 }
 
-/// Everybody whom the config has ever named, with the certificates of that time: an order that was
-/// given by a key that has been replaced since was given all the same.
+fn read(json: &str) -> Result<Record, Fault> {
+    serde_json::from_str(json).at(|| "the journal".to_owned())
+}
+
+/// What the journal has about no incident.
+fn about_no_incident(store: &dyn Store) -> Result<Vec<Record>, Fault> {
+    let mut records = Vec::new();
+    store.replay(&mut |line| {
+        let record: Record = read(&line.json)?;
+        let told = matches!(record.event, Event::Member { .. } | Event::AwaySet { .. });
+        if record.incident.is_none() && told {
+            records.push(record);
+        }
+        Ok(())
+    })?;
+    Ok(records)
+}
+
+/// Everybody whom the config has ever named, and every member, with the certificates of that time: an
+/// order that was given by a key that has been replaced since was given all the same.
 fn everybody(store: &dyn Store) -> Result<(Directory, Vec<(PersonId, Certificate)>), Fault> {
     let (mut directory, mut people) = (Directory::default(), Vec::new());
     for text in store.texts()? {
@@ -78,12 +101,22 @@ fn everybody(store: &dyn Store) -> Result<(Directory, Vec<(PersonId, Certificate
             people.push((person.id.clone(), certificate));
         }
     }
+    store.replay(&mut |line| {
+        let record: Record = read(&line.json)?;
+        let Event::Member { member, fact } = &record.event else { return Ok(()) };
+        let certificate = fact.key().map(|key| Certificate::read(key.certificate.as_bytes()));
+        if let Some(Ok(certificate)) = certificate {
+            directory.pin(certificate.clone(), member.as_str());
+            people.push((member.clone(), certificate));
+        }
+        Ok(())
+    })?;
     Ok((directory, people))
 }
 
 fn evidence(
     folder: &Path,
-    handle: &Handle,
+    handle: &str,
     records: &[Record],
     store: &dyn Store,
     opener: Opener<'_>,

@@ -18,6 +18,7 @@ use crate::domain::facts::names::{Digest, Handle, Moment, Span, later};
 use crate::domain::model::desk::Desk;
 use crate::domain::model::incident::{AnchorSet, Incident};
 use crate::domain::model::schedule;
+use crate::domain::outgoing::texts::columns;
 use crate::domain::process::offset::Calendar;
 use crate::domain::process::playbook::field::Score;
 use crate::domain::views::health;
@@ -469,6 +470,25 @@ fn notices(desk: &Desk, incident: &Incident) -> Vec<NoticeReport> {
     list
 }
 
+/// Who got which notice, and how far it came.
+fn notices_shown(notices: &[NoticeReport], calendar: &Calendar) -> String {
+    let mut out = String::new();
+    for notice in notices {
+        let late = if notice.late { "  LATE" } else { "" };
+        let _ = writeln!(
+            out,
+            "  notice {}@{}  {}{late}",
+            notice.notice,
+            notice.number,
+            calendar.say(notice.released)
+        );
+        for copy in &notice.copies {
+            let _ = writeln!(out, "    {:<37}{}", copy.who, copy.state);
+        }
+    }
+    out
+}
+
 fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
     let calendar = Calendar::plain(desk.settings.zone);
     let when = |at: Option<Moment>| at.map_or_else(|| "-".to_owned(), |at| calendar.say(at));
@@ -496,13 +516,17 @@ fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
         ("CVE", if report.cve.is_empty() { "-".to_owned() } else { report.cve.join(", ") }),
         ("T", when(report.t)),
         ("published", when(report.published)),
-        ("public", when(report.known_public)),
-        ("exploited", when(report.exploited)),
+        (
+            "known outside",
+            report.known_public.map_or_else(|| "no".to_owned(), |at| calendar.say(at)),
+        ),
+        (
+            "exploited",
+            report.exploited.map_or_else(|| "not known".to_owned(), |at| calendar.say(at)),
+        ),
         ("letters", report.letters.to_string()),
     ];
-    for (name, value) in rows {
-        let _ = writeln!(out, "  {name:<10}{value}");
-    }
+    out.push_str(&columns(rows));
     for change in &report.history {
         let by = change.by.as_deref().unwrap_or("the desk");
         let moment = change.moment.map_or_else(|| "taken back".to_owned(), |at| calendar.say(at));
@@ -520,25 +544,10 @@ fn shown(report: &ShowReport<'_>, desk: &Desk) -> String {
         ("goes on", report.goes_on_as.map_or_else(String::new, ToString::to_string)),
         ("see also", handles.join(", ")),
     ];
-    for (name, value) in more.iter().filter(|(_, value)| !value.is_empty()) {
-        let _ = writeln!(out, "  {name:<10}{value}");
-    }
-    for (field, value) in report.fields {
-        let _ = writeln!(out, "  {field:<10}{value}");
-    }
-    for notice in &report.notices {
-        let late = if notice.late { "  LATE" } else { "" };
-        let _ = writeln!(
-            out,
-            "  notice {}@{}  {}{late}",
-            notice.notice,
-            notice.number,
-            calendar.say(notice.released)
-        );
-        for copy in &notice.copies {
-            let _ = writeln!(out, "    {:<37}{}", copy.who, copy.state);
-        }
-    }
+    out.push_str(&columns(more.into_iter().filter(|(_, value)| !value.is_empty())));
+    let fields = report.fields.iter().map(|(field, value)| (field.as_str(), value.clone()));
+    out.push_str(&columns(fields));
+    out.push_str(&notices_shown(&report.notices, &calendar));
     out
 }
 

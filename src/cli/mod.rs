@@ -16,6 +16,7 @@ mod outbox;
 mod part;
 mod playbook;
 mod pulse;
+mod rehearse;
 mod restored;
 mod run;
 mod statistics;
@@ -78,6 +79,8 @@ enum Command {
     Clock(clock::ClockCommand),
     /// Say that the database was put back from a backup, before the desk runs again.
     Restored(restored::Restored),
+    /// Play your own process with your own people, keys and texts, from a report to its end; nothing is sent.
+    Rehearse(rehearse::Rehearse),
     /// Play a story from the first report to the retrospective; needs no server and no set-up.
     Demo(demo::Demo),
     /// Write a part of a mail to a file: what is too large for any mail of the desk.
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Playbook(playbook) => playbook.run(&config, now),
         Command::Statistics(statistics) => statistics.run(&config, now),
         Command::Restored(restored) => restored.run(&config, now),
+        Command::Rehearse(rehearse) => rehearse.run(&config, now),
         Command::Demo(demo) => demo.run(now),
         Command::Open(open) => open.run(&config, now),
     };

@@ -57,6 +57,8 @@ pub(super) struct DeskPart {
     pub(super) zone: Option<String>,
     pub(super) playbook: String,
     #[serde(default)]
+    pub(super) languages: Vec<String>,
+    #[serde(default)]
     pub(super) threads_outside: bool,
     #[serde(default)]
     pub(super) clear_answers: Option<ClearAnswers>,

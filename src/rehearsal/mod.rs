@@ -7,8 +7,10 @@
 
 pub mod live;
 pub mod mail;
+pub mod play;
 pub mod post_office;
 pub mod story;
+pub mod team;
 
 use std::path::Path;
 

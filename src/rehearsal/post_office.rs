@@ -552,6 +552,7 @@ fn settings(desk: &Certificate) -> Result<Settings, Fault> {
         playbook: "minder".to_owned(),
         fingerprint: desk.fingerprint(),
         certificate: desk.armored(),
+        languages: Vec::new(),
         threads_outside: false,
         clear_answers: true,
         tick_s: 2,

@@ -88,6 +88,7 @@ pub(crate) fn opening(playbook: (Digest, Option<Digest>), received: Moment) -> O
         deferred: false,
         source: None,
         line: None,
+        language: None,
         looks_encrypted: true,
     }
 }
@@ -120,6 +121,7 @@ impl World {
             playbook: playbook.to_owned(),
             fingerprint: Fingerprint::parse(&"AB".repeat(20)).unwrap(),
             certificate: String::new(),
+            languages: Vec::new(),
             threads_outside: false,
             clear_answers: true,
             tick_s: 2,
@@ -301,6 +303,7 @@ impl World {
                 by: None,
                 attachments: Vec::new(),
                 text: None,
+                mates: BTreeSet::new(),
                 doubts: Vec::new(),
             };
             self.apply(None, Event::Frozen(Box::new(draft)));

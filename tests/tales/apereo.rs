@@ -13,6 +13,7 @@ const CAST: Cast = &[
     (Who::Uma, &["release_manager", "umbrella_team"], &[]),
     (Who::Ann, &[], &["distributors"]),
     (Who::Bob, &[], &["distributors"]),
+    (Who::Cleo, &[], &["cna"]),
 ];
 
 #[test]
@@ -25,10 +26,16 @@ fn apereo_with_a_grace_before_the_details() {
     tale.does(Who::Mia, "/accept");
     assert_eq!(tale.count(Who::Uma, "A vulnerability is confirmed"), 1);
     tale.does(Who::Mia, "/title Tickets twice\n/set release_manager uma\n/cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N\n/set affected 6.0 to 6.6.15\n/set impact another's session\n/set fixed 6.6.15.1\n/set mitigation none\n/set credit Rita\n/set binaries https://example.org/6.6.15.1");
-    tale.does(
-        Who::Mia,
-        "/preview reserve-cve\n/approve reserve-cve@1\n/cve CVE-2026-41236\n/done cve",
-    );
+    tale.does(Who::Mia, "/preview reserve-cve");
+    // It leaves, sealed, to whoever assigns numbers; their answer comes into the thread.
+    tale.does(Who::Tom, "/approve reserve-cve@1");
+    tale.waits(Span::minutes(1));
+    assert_eq!(tale.count(Who::Cleo, "Request of a CVE number"), 1);
+    let new = tale.world.says(Who::Cleo, "The number is CVE-2026-41236.");
+    let told =
+        new.iter().any(|(who, mail)| *who == Who::Mia && mail.text.contains("CVE-2026-41236"));
+    assert!(told, "the answer comes into the thread");
+    tale.does(Who::Mia, "/cve CVE-2026-41236\n/done cve");
     tale.scene("T and the grace: released three weeks before the details");
     tale.does(Who::Mia, "/set grace 15bd");
     tale.confirms(Who::Mia, "/disclose 2026-03-31");
@@ -60,7 +67,10 @@ fn apereo_with_a_grace_before_the_details() {
     assert_eq!(tale.count(Who::List, "Security release"), 3, "dev list, users list, oss-security");
     tale.confirms(Who::Mia, "/published");
     tale.scene("After the announcement, and only then");
-    tale.does(Who::Mia, "/done tickets\n/set private_ticket https://tracker.example/1\n/done unhide\n/preview mitre\n/approve mitre@1\n/preview review\n/approve review@1");
+    tale.does(Who::Mia, "/done tickets\n/set private_ticket https://tracker.example/1\n/done unhide\n/preview mitre\n/preview review\n/approve review@1");
+    tale.does(Who::Tom, "/approve mitre@1");
+    tale.waits(Span::minutes(1));
+    assert_eq!(tale.count(Who::Cleo, "Public: CVE-2026-41236"), 1);
     tale.waits(Span::days(1));
     tale.confirms(Who::Mia, "/close");
 

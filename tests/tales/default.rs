@@ -23,7 +23,7 @@ fn the_process_for_those_who_have_none() {
     tale.does(Who::Mia, "/take");
     tale.does(Who::Mia, "/accept\n/title Overflow in nested tables\n/cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:U/C:H/I:H/A:H");
     tale.does(Who::Mia, "/set scope supported\n/set affected 2.0 to 3.1\n/set class normal\n/set exploitation not_found\n/set impact code execution\n/set fixed 3.2\n/set mitigation turn off nested tables\n/set credit Rita\n/set binaries https://example.org/3.2\n/set branches 3.0, 3.1");
-    tale.does(Who::Mia, "/preview request-cve\n/approve request-cve@1\n/cve CVE-2026-41234");
+    tale.does(Who::Mia, "/done request-cve by their form\n/cve CVE-2026-41234");
     tale.confirms(Who::Mia, "/join uma fix_team");
     tale.does(Who::Mia, "/done fix-team\n/done leak-check");
     tale.does(Who::Mia, "/set parties vendor-a");
@@ -55,7 +55,7 @@ fn the_process_for_those_who_have_none() {
     assert_eq!(tale.count(Who::Uma, "The fix team has ended"), 1);
     tale.second(Who::Mia, "/published", Who::Tom);
     tale.scene("After");
-    tale.does(Who::Tom, "/done tickets\n/answer complete\n/preview cve-publish\n/approve cve-publish@1\n/preview retrospective\n/approve retrospective@1\n/set went_well speed\n/set improve tests");
+    tale.does(Who::Tom, "/done tickets\n/answer complete\n/done cve-publish by their form\n/preview retrospective\n/approve retrospective@1\n/set went_well speed\n/set improve tests");
     tale.waits(Span::days(3));
     tale.confirms(Who::Mia, "/close");
 

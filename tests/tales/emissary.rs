@@ -7,8 +7,11 @@ use embargod::rehearsal::Who;
 
 use crate::tale::{Cast, Tale};
 
-const CAST: Cast =
-    &[(Who::Mia, &["emst", "maintainers"], &[]), (Who::Tom, &["emst", "maintainers"], &[])];
+const CAST: Cast = &[
+    (Who::Mia, &["emst", "maintainers"], &[]),
+    (Who::Tom, &["emst", "maintainers"], &[]),
+    (Who::Cleo, &[], &["cna"]),
+];
 
 const HIGH: &str = "/cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H";
 const LOW: &str = "/cvss CVSS:3.1/AV:L/AC:L/PR:L/UI:N/S:U/C:L/I:N/A:N";
@@ -28,7 +31,7 @@ fn emissary_from_disclosure_to_retrospective() {
     tale.scene("Fix development, within 1-7 days");
     tale.waits(Span::days(1));
     tale.does(Who::Mia, HIGH);
-    tale.does(Who::Mia, "/set scope supported\n/set class query_of_death\n/set affected 1.12 to 1.13.9\n/set impact a query stops it\n/set fixed 1.13.10\n/set mitigation block the path\n/set credit Rita\n/set binaries https://example.org/1.13.10");
+    tale.does(Who::Mia, "/set scope supported\n/set class query_of_death\n/set affected 1.12 to 1.13.9\n/set impact a query stops it\n/set fixed 1.13.10\n/set mitigation block the path\n/set credit Rita\n/set binaries https://example.org/1.13.10\n/set pull_requests https://example.org/pull/1\n/set how_to https://example.org/update");
     tale.refused(Who::Mia, "/done plan", "waits for `fix_ready` or `mitigation_ready`");
     tale.does(Who::Uma, "/done develop");
     tale.does(Who::Uma, "/done fix-ready 0123456789abcdef0123, fedcba9876543210fedc");
@@ -42,9 +45,12 @@ fn emissary_from_disclosure_to_retrospective() {
     );
     tale.waits(Span::minutes(1));
     assert_eq!(tale.count(Who::List, "Security fix on 2026-03-12 17:00 UTC"), 1);
-    tale.does(Who::Mia, "/preview cve\n/approve cve@1\n/done pull-request");
+    tale.does(Who::Mia, "/preview cve\n/done pull-request");
+    tale.refused(Who::Mia, "/approve cve@1", "your own approval does not count");
+    tale.does(Who::Tom, "/approve cve@1");
     tale.scene("Fix release day");
     tale.until("2026-03-12T17:00:30Z");
+    assert_eq!(tale.count(Who::Cleo, "Request of a CVE number"), 1);
     tale.does(Who::Mia, "/cve CVE-2026-41235\n/preview announce");
     assert_eq!(tale.count(Who::List, "Security release"), 0, "not merged yet");
     let asked = tale.does(Who::Tom, "/done merge 0123456789abcdef0123, aaaabbbbccccddddeeee");
@@ -65,6 +71,7 @@ fn emissary_from_disclosure_to_retrospective() {
     tale.does(Who::Mia, "/preview retrospective\n/approve retrospective@1");
     tale.waits(Span::days(2));
     tale.does(Who::Tom, "/done feedback");
+    tale.does(Who::Mia, "/done share");
     tale.confirms(Who::Mia, "/close");
 
     tale.scene("Public, at 4.0 and above: all is due; the discloser denies");

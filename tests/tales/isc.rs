@@ -13,7 +13,7 @@ const CAST: Cast = &[
     (Who::Uma, &["sweng"], &[]),
     (Who::Ann, &[], &["earliest", "asn_customers", "customers"]),
     (Who::Bob, &[], &["asn_customers", "customers"]),
-    (Who::Cleo, &[], &["os_packagers", "third_parties"]),
+    (Who::Cleo, &[], &["os_packagers", "third_parties", "cna"]),
 ];
 
 const LINKS: &str = "/set product bind9\n/set advisory_mr isc-private/printing-press!123\n\
@@ -46,7 +46,7 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Uma, "/done reviewed");
     tale.refused(Who::Uma, "/done reviewed", "another person");
     tale.does(Who::Tom, "/done reviewed");
-    tale.does(Who::Mia, "/preview advisory\n/approve advisory@1\n/done docs\n/done advisory-done");
+    tale.does(Who::Mia, "/preview advisory\n/done docs\n/done advisory-done");
 
     tale.scene("A second report is fixed by the same release; its number is the lower one");
     tale.report("A zone transfer stops the server.");
@@ -68,15 +68,22 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Tom, "/done changes\n/done merge\n/done backport/9.18\n/skip backport/9.20 the branch has it already");
     tale.does(Who::Tom, "/done patch/9.18\n/done patch/9.20\n/done asn-releases");
     tale.scene("\"Earliest\" notification");
-    tale.does(Who::Mia, "/preview earliest\n/preview asn");
+    tale.does(Who::Mia, "/preview earliest");
     tale.refused(Who::Mia, "/approve earliest@1", "your own approval does not count");
     // Support of this incident is Mia alone. Whom she lets join is no second pair of eyes of hers: then
     // everybody on the incident may.
     tale.confirms(Who::Mia, "/join uma support");
-    tale.does(Who::Tom, "/approve earliest@1\n/approve asn@1");
-    tale.refused(Who::Mia, "/preview pre-announcement", "does not ask for `pre-announcement`");
-    tale.scene("The pre-announcement is one for the release: on its first incident");
+    tale.does(Who::Tom, "/approve earliest@1");
+    tale.refused(
+        Who::Mia,
+        "/preview pre-announcement",
+        &format!("once for the release, on {second}"),
+    );
+    tale.refused(Who::Mia, "/preview asn", &format!("once for the release, on {second}"));
+    tale.scene("What the First IM sends is one for the release: on its first incident");
     tale.on(&second);
+    tale.refused(Who::Mia, "/preview asn", "needs these in the record first: affected");
+    tale.does(Who::Tom, "/title Crash on a zone transfer\n/set affected 9.20.0 to 9.20.4\n/set impact a transfer stops the server\n/set fixed 9.20.5\n/set mitigation allow transfers from known servers only\n/set credit Rita\n/set binaries https://downloads.example/9.20.5\n/set workaround yes\n/set branches 9.20");
     tale.does(Who::Tom, "/set fix_link https://gitlab.example/3\n/done fix\n/done reviewed");
     tale.does(Who::Uma, "/done reviewed");
     tale.second_and(
@@ -86,24 +93,26 @@ fn isc_from_the_first_report_to_the_post_mortem() {
         "\n/preview pre-announcement",
     );
     tale.confirms(Who::Mia, "/join uma support");
-    tale.does(Who::Tom, "/approve pre-announcement@1");
-    tale.on(&first);
+    let frozen = tale.does(Who::Mia, "/preview asn").text;
+    let places =
+        ["1 of 2: CVE-2026-9999", "Crash on a zone", "2 of 2: CVE-2026-41234", "Assertion failure"];
+    let places = places.map(|words| frozen.find(words).unwrap());
+    assert!(places.is_sorted(), "one mail with all, in the order of their numbers: {frozen}");
+    tale.does(Who::Tom, "/approve pre-announcement@1\n/approve asn@1");
     tale.scene("T-5, T-4, T-1");
     tale.until("2026-03-19T14:59:00Z");
     assert_eq!(
         (tale.count(Who::Bob, "Advance security"), tale.count(Who::List, "Security release")),
         (0, 0)
     );
-    // The second incident lacks what the first has; here its rows are given up with a reason.
     tale.until("2026-03-20T15:05:00Z");
     assert_eq!(
         (tale.count(Who::Ann, "Advance security"), tale.count(Who::List, "Security release")),
-        (1, 1)
+        (1, 1),
+        "one mail for two vulnerabilities"
     );
     tale.does(Who::Mia, "/done verify they have said so by telephone");
-    tale.on(&second);
     tale.does(Who::Tom, "/done release-list");
-    tale.on(&first);
     // Packagers hear from the IM of the first incident that joined the release: Tom.
     tale.refused(Who::Mia, "/preview packagers", "for the First IM");
     tale.does(Who::Tom, "/preview packagers");
@@ -113,13 +122,19 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.until("2026-03-25T15:05:00Z");
     assert_eq!(tale.count(Who::Cleo, "For packagers"), 1);
     tale.does(Who::Mia, "/done verify-new nobody new");
-    tale.scene("The day of public disclosure");
-    tale.does(
-        Who::Mia,
-        "/set document_version 2.0\n/preview advisory-final\n/approve advisory-final@1",
+    tale.on(&first);
+    let list = tale.does(Who::Mia, "/checklist").text;
+    assert!(list.contains("- [x] (Support) Send ASN to eligible customers"), "{list}");
+    assert!(
+        list.replace('\n', " ").contains(&format!("for the release on {second}, by tom")),
+        "{list}"
     );
+    tale.scene("The day of public disclosure");
+    tale.does(Who::Mia, "/set document_version 2.0\n/preview advisory-final");
+    tale.on(&second);
     tale.does(Who::Tom, "/preview third-parties");
     tale.does(Who::Mia, "/approve third-parties@1");
+    tale.on(&first);
     tale.until("2026-03-26T14:30:00Z");
     tale.refused(Who::Tom, "/done clearance", "for the IM");
     tale.refused(
@@ -131,11 +146,22 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.until("2026-03-26T15:00:30Z");
     tale.second(Who::Mia, "/done clearance", Who::Tom);
     tale.does(Who::Mia, "/done publish\n/done matrix");
+    tale.waits(Span::minutes(1));
+    assert_eq!(tale.count(Who::Cleo, "Published"), 0, "the other is not out yet");
+    tale.on(&second);
+    tale.second(Who::Tom, "/done clearance", Who::Mia);
+    tale.does(Who::Mia, "/done publish\n/done matrix");
+    tale.does(Who::Tom, "/done merge-advisory");
+    tale.confirms(Who::Tom, "/published");
+    tale.on(&first);
     tale.does(Who::Tom, "/done merge-advisory");
     tale.confirms(Who::Mia, "/published");
     tale.does(Who::Mia, "/preview customers");
     tale.does(Who::Tom, "/approve customers@1");
-    tale.does(Who::Tom, "/preview mitre\n/approve mitre@1");
+    tale.on(&second);
+    tale.does(Who::Tom, "/preview mitre\n/reply\n\nThank you. It is out.\n");
+    tale.does(Who::Mia, "/approve mitre@1");
+    tale.on(&first);
     tale.does(Who::Mia, "/answer complete");
     tale.waits(Span::days(1));
     assert_eq!((tale.count(Who::Cleo, "Published"), tale.count(Who::Ann, "Published")), (1, 1));

@@ -32,7 +32,11 @@ fn minder_from_the_first_mail_to_the_retrospective() {
     tale.does(Who::Mia, "/done advisory");
     tale.does(Who::Mia, RECORD);
     tale.does(Who::Mia, "/cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:U/C:H/I:H/A:H");
-    tale.does(Who::Mia, "/preview request-cve\n/approve request-cve@1");
+    // Nobody here assigns numbers: the text is shown, and given to them by the form of the advisory.
+    let shown = tale.does(Who::Mia, "/preview request-cve").text.replace('\n', " ");
+    assert!(shown.contains("so nothing leaves") && shown.contains("code execution"), "{shown}");
+    tale.refused(Who::Mia, "/done request-cve", "is closed by hand with a reason only");
+    tale.does(Who::Mia, "/done request-cve by the form of the advisory");
     tale.refused(Who::Mia, "/done plan", "waits for `fix_ready` or `mitigation_ready`");
     tale.does(Who::Tom, "/done fork\n/done fix-ready\n/done agree-day");
     tale.does(Who::Mia, "/done agree-day\n/done plan");
@@ -57,6 +61,7 @@ fn minder_from_the_first_mail_to_the_retrospective() {
     tale.scene("Retrospective, 1-3 days after");
     tale.does(Who::Mia, "/preview retrospective\n/approve retrospective@1");
     tale.waits(Span::days(2));
+    tale.does(Who::Mia, "/done share");
     tale.confirms(Who::Mia, "/close");
 
     tale.scene("The reporter intends to publish, and does not agree to wait");

@@ -31,15 +31,18 @@ fn stalwart_through_its_phases() {
     tale.refused(Who::Tom, "/done tested", "asks by what");
     tale.does(Who::Tom, "/done tested the suite and the reproducer");
     tale.does(Who::Mia, "/done images sha256:0123456789abcdef\n/set impact reading of mail\n/set timeline_adjusted no\n/set workaround no\n/set fix_date 2026-03-04\n/ghsa GHSA-2345-cfgh-jmpq");
-    tale.does(Who::Mia, "/preview advisory-update\n/approve advisory-update@1\n/preview advisory-draft\n/approve advisory-draft@1");
+    tale.does(Who::Mia, "/preview advisory-update\n/preview advisory-draft");
     tale.scene("Phase 3: impact");
     tale.does(Who::Tom, "/done adoption\n/set est_vulnerable 400 of 500\n/done installations\n/set default_vulnerable yes\n/set exploitation Not found\n/set data_at_risk Email content, Credentials\n/set confidence Medium\n/done indicators");
     tale.waits(Span::days(8));
     tale.does(Who::Tom, "/done indicators");
     tale.scene("Phase 4: before the release");
-    tale.does(Who::Mia, "/disclose 2026-03-20 12:00 UTC\n/set credit Rita\n/set binaries https://example.org/0.11.3\n/set mitigation none\n/set notify_distributors yes\n/cve CVE-2026-31337");
-    tale.does(Who::Mia, "/preview advance\n/preview release-notes\n/approve release-notes@1\n/preview forum-draft\n/approve forum-draft@1\n/preview github-draft\n/approve github-draft@1");
-    tale.does(Who::Mia, "/preview advisory-final\n/approve advisory-final@1\n/preview advisory-content\n/approve advisory-content@1\n/preview announce");
+    tale.does(Who::Mia, "/disclose 2026-03-20 12:00 UTC\n/set credit Rita\n/set binaries https://example.org/0.11.3\n/set mitigation none\n/set notify_distributors yes\n/done cve-request by their form\n/cve CVE-2026-31337");
+    tale.does(
+        Who::Mia,
+        "/preview advance\n/preview release-notes\n/preview forum-draft\n/preview github-draft",
+    );
+    tale.does(Who::Mia, "/preview advisory-final\n/preview advisory-content\n/preview announce");
     tale.does(Who::Tom, "/approve advance@1\n/approve announce@1\n/done final-patch\n/done docs");
     tale.does(Who::Mia, "/done update-test");
     tale.until("2026-03-17T12:01:00Z");

@@ -3,13 +3,14 @@
 use serde_json::json;
 
 use crate::domain::commands::turn::{Answer, Turn, broken, needs};
-use crate::domain::decide::notice::{Enclosed, freeze, render};
+use crate::domain::decide::notice::{Enclosed, freeze};
 use crate::domain::decide::work::{ShownDraft, Work};
 use crate::domain::decide::{lint, membership, notice, reminders};
 use crate::domain::facts::event::Event;
+use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Digest, PersonId};
 use crate::domain::facts::refusal::Refusal;
-use crate::domain::model::incident::Notice;
+use crate::domain::model::incident::{Incident, Notice};
 use crate::domain::model::roster::Person;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::approvals_missing;
@@ -71,6 +72,7 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             "",
         ));
     }
+    is_done_here(incident, &task)?;
     if incident.applies(&task) == Truth::No {
         return Err(Refusal::new(
             "not asked for here",
@@ -94,8 +96,68 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
             "send `| /tell GROUP` (without the bar) again with the text below it; this one can be skipped.",
         ));
     }
-    let written = render(turn.work, &template, task.audience.as_ref()).map_err(broken)?;
+    is_on_all(turn, &task)?;
+    all_records_fit(turn, &task)?;
+    let files = Enclosed { attachments: given(turn), doubts: Vec::new() }.lines();
+    let written = notice::render_row(turn.work, &task, &files).map_err(broken)?;
+    if notice::has_nobody(turn.work, &task) {
+        return Ok(to_be_given(turn, &task, &written));
+    }
     freeze_and_show(turn, &task, &template, &written)
+}
+
+/// What a notice would say that nobody of this desk gets: somebody gives it to them by another way.
+fn to_be_given(turn: &Turn<'_, '_>, task: &Task, written: &Written) -> String {
+    let (word, audience) = (task.word(), task.audience.as_ref());
+    let label = audience.map_or_else(String::new, |audience| label(turn, audience));
+    let shown = written.for_recipient("(whoever reads it)", "", None);
+    format!(
+        "Nobody of this desk is in the group `{label}`, so nothing leaves. Give it to them by their form, or encrypted by your own mail program, and say so with `| /done {word} HOW`. The operator can put them in the group, with their key: then the desk sends it.\n\n> Subject: {}\n>\n{}",
+        shown.subject,
+        texts::quote(&shown.body),
+    )
+}
+
+/// What is done once for a release is frozen on its first incident.
+fn is_done_here(incident: &Incident, task: &Task) -> Result<(), Refusal> {
+    let Some(row) = incident.sharing.elsewhere.get(&task.id) else { return Ok(()) };
+    let (word, on) = (task.word(), &row.on);
+    let why = match &row.done {
+        Some(_) => format!("`{word}` has left, once for the release, on {on}."),
+        None => format!("`{word}` leaves once for the release, on {on}."),
+    };
+    let next = format!(
+        "answer a mail on {on}, or write `| /incident {on}` as the first line, without the bar."
+    );
+    Err(Refusal::new("it is done on another incident", why, next))
+}
+
+/// Who freezes or approves what speaks of several incidents is on each of them.
+fn is_on_all(turn: &Turn<'_, '_>, task: &Task) -> Result<(), Refusal> {
+    let mates = notice::mates(turn.work, task);
+    if mates.iter().all(|mate| mate.is_team(turn.person)) {
+        return Ok(());
+    }
+    let word = task.word();
+    let why = format!("`{word}` speaks of all incidents of the release, and you are not on each.");
+    Err(Refusal::new("you are not on all of them", why, "somebody who is must do it."))
+}
+
+/// The record of each of them has what it needs.
+fn all_records_fit(turn: &Turn<'_, '_>, task: &Task) -> Result<(), Refusal> {
+    let mates = notice::mates(turn.work, task);
+    let lacks = mates.iter().filter_map(|mate| {
+        let missing: Vec<_> = schedule::missing(mate, task).collect();
+        (!missing.is_empty()).then(|| format!("{} needs {}", mate.handle, missing.join(", ")))
+    });
+    let lacks: Vec<String> = lacks.collect();
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    let (word, lacks) = (task.word(), lacks.join("; "));
+    let why = format!("`{word}` speaks of all incidents of the release: {lacks}.");
+    let next = "set them there with `| /set FIELD VALUE`, without the bar.";
+    Err(Refusal::new("a record is incomplete", why, next))
 }
 
 /// Freezes a rendered notice as the next numbered draft, shows it to the others who can approve
@@ -107,7 +169,7 @@ pub(super) fn freeze_and_show(
     written: &Written,
 ) -> Answer {
     let word = task.word().to_string();
-    let to = task.audience.as_ref().map(|a| notice::recipients(turn.work, a)).unwrap_or_default();
+    let to = notice::recipients_of(turn.work, task);
     let by = Some(turn.person.id.clone());
     let enclosed = enclosed(turn, task, template, written)?;
     let doubts = enclosed.doubts.clone();
@@ -117,7 +179,7 @@ pub(super) fn freeze_and_show(
     let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
     let audience = task.audience.as_ref().map_or_else(String::new, |a| label(turn, a));
     show_draft(turn.work, task, number, written, Some(turn.person), &enclosed);
-    let wanted = schedule::approvals_wanted(turn.incident()?, task).max(1);
+    let wanted = schedule::approvals_wanted(turn.incident()?, task);
     let editor = if schedule::excludes_editor(turn.incident()?, task) {
         " You changed it last, so you do not count among them."
     } else {
@@ -128,6 +190,15 @@ pub(super) fn freeze_and_show(
         _ if own => String::new(),
         moment => format!("{moment}\n"),
     };
+    if wanted == 0 {
+        return Ok(format!(
+            "Frozen as {word}@{number}, for: {audience} ({} now). It leaves\n{leaves}and needs nobody's approval.\n{}\n> Subject: {}\n>\n{}",
+            to.len(),
+            attached_words(&enclosed),
+            shown.subject,
+            texts::quote(&shown.body),
+        ));
+    }
     let doubts = match doubts.as_slice() {
         [] => String::new(),
         doubts => format!("Doubtful in the text:\n  - {}\n", doubts.join("\n  - ")),
@@ -160,6 +231,12 @@ fn attached_words(enclosed: &Enclosed) -> String {
 /// The most that goes with a notice: each recipient gets a copy of their own.
 const ENCLOSED_MAX: usize = 10 * 1024 * 1024;
 
+/// What somebody attached for a notice.
+fn given(turn: &Turn<'_, '_>) -> Vec<Attachment> {
+    let parts = turn.attachments().iter();
+    parts.filter(|part| !part.is_text_of_mail() && !part.tells_who_wrote()).cloned().collect()
+}
+
 /// What goes with a draft: what the mail attaches, the entry for a calendar, and what is doubtful in
 /// the text. What must not leave is refused.
 fn enclosed(
@@ -168,12 +245,7 @@ fn enclosed(
     template: &str,
     written: &Written,
 ) -> Result<Enclosed, Refusal> {
-    let given: Vec<_> = turn
-        .attachments()
-        .iter()
-        .filter(|part| !part.is_text_of_mail() && !part.tells_who_wrote())
-        .cloned()
-        .collect();
+    let given = given(turn);
     let public = matches!(task.audience, Some(Audience::Public(_)));
     if public && !given.is_empty() {
         return Err(Refusal::new(
@@ -194,7 +266,7 @@ fn enclosed(
     let away = lint::given_away(incident, template, written);
     if !away.is_empty() {
         return Err(Refusal::new(
-            "it gives the hole away",
+            "it gives the vulnerability away",
             format!(
                 "what the public is told before the fix is out would say: {}.",
                 away.join(", ")
@@ -226,11 +298,14 @@ pub(super) fn show_draft(
     by: Option<&Person>,
     enclosed: &Enclosed,
 ) {
+    if work.incident.as_ref().is_some_and(|i| schedule::approvals_wanted(i, task) == 0) {
+        return;
+    }
     let shown = written.for_recipient("(each recipient)", "Ref: (theirs)", None);
     let incident = work.incident.as_ref();
     let audience = task.audience.as_ref().zip(incident);
     let audience = audience.map_or_else(String::new, |(a, incident)| notice::label(incident, a));
-    let recipients = task.audience.as_ref().map_or(0, |a| notice::recipients(work, a).len());
+    let recipients = notice::recipients_of(work, task).len();
     let wanted = incident.map_or(task.approvals, |i| schedule::approvals_wanted(i, task).max(1));
     let facts = json!({
         "by": by.map_or("The desk", |person| person.name.as_str()),
@@ -261,10 +336,12 @@ fn label(turn: &Turn<'_, '_>, audience: &Audience) -> String {
 /// few without the one who does not count, everybody on the incident.
 fn approvers<'d>(work: &Work<'d>, task: &Task, editor: Option<&PersonId>) -> Vec<&'d Person> {
     let Some(incident) = work.incident.as_ref() else { return Vec::new() };
+    let mates = notice::mates(work, task);
+    let on_all = |person: &&Person| mates.iter().all(|mate| mate.is_team(person));
     let outside = task.audience.as_ref().is_some_and(Audience::is_outside);
     if outside && incident.alone.is_none() {
         let may = schedule::approvers(incident, task, editor);
-        return may.iter().filter_map(|id| work.person(id)).collect();
+        return may.iter().filter_map(|id| work.person(id)).filter(on_all).collect();
     }
     let counts = |person: &&Person| Some(&person.id) != editor;
     let mut people: Vec<&Person> = Vec::new();
@@ -276,6 +353,7 @@ fn approvers<'d>(work: &Work<'d>, task: &Task, editor: Option<&PersonId>) -> Vec
     if schedule::excludes_editor(incident, task) && people.len() < task.approvals {
         people = work.team().into_iter().filter(counts).collect();
     }
+    people.retain(on_all);
     people
 }
 
@@ -284,6 +362,9 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     turn.open_incident()?;
     needs(arguments, "approve", "NOTICE@N")?;
     let (word, number) = arguments.split_once('@').unwrap_or((arguments, ""));
+    let task = turn.find_task(word)?;
+    is_done_here(turn.incident()?, &task)?;
+    is_on_all(turn, &task)?;
     let task = approved_task(turn, word)?;
     let number = approvable(turn, &task, number)?;
     turn.work.add(Event::Approved { notice: task.id.clone(), number });
@@ -360,6 +441,10 @@ fn approvable(turn: &Turn<'_, '_>, task: &Task, number: &str) -> Result<u32, Ref
     if !incident.is_dated(newest) {
         let why = format!("{word}@{n} speaks of a date that has moved since.");
         return Err(Refusal::new("the draft has another date", why, next));
+    }
+    if !incident.is_of_all(newest) {
+        let why = format!("{word}@{n} speaks of other incidents than share the release now.");
+        return Err(Refusal::new("the release has changed", why, next));
     }
     if schedule::excludes_editor(incident, task) && newest.by.as_ref() == Some(&turn.person.id) {
         let why = format!("you froze {word}@{n}, so your own approval does not count.");

@@ -13,7 +13,7 @@ use crate::domain::model::schedule;
 use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::Written;
 use crate::domain::process::offset::parse_moment;
-use crate::domain::process::playbook::Playbook;
+use crate::domain::process::playbook::{Playbook, Task};
 use crate::domain::process::vocabulary::Word;
 
 /// `/disclose WHEN`
@@ -186,7 +186,15 @@ fn keys_note(turn: &Turn<'_, '_>) -> String {
 fn plan(turn: &Turn<'_, '_>) -> String {
     let mut out = String::new();
     let incident = turn.work.incident.as_ref();
-    for task in incident.into_iter().flat_map(|incident| incident.notice_tasks()) {
+    let elsewhere = incident.into_iter().flat_map(|incident| &incident.sharing.elsewhere);
+    let here = |id: &TaskId| incident.is_some_and(|i| i.task(id).is_some_and(Task::is_notice));
+    let elsewhere: Vec<String> = elsewhere
+        .filter(|(id, row)| row.done.is_none() && here(id))
+        .filter_map(|(id, row)| Some((incident?.task(id)?.word(), &row.on)))
+        .map(|(word, on)| format!("  {word:<13} once for the release, on {on}\n"))
+        .collect();
+    let own = |task: &&Task| incident.is_some_and(|i| !i.sharing.elsewhere.contains_key(&task.id));
+    for task in incident.into_iter().flat_map(|incident| incident.notice_tasks()).filter(own) {
         let left = turn
             .work
             .incident
@@ -199,6 +207,7 @@ fn plan(turn: &Turn<'_, '_>) -> String {
             out.push_str(&format!("  {:<13} {}\n", task.word(), notice::moment(turn.work, task)));
         }
     }
+    out.push_str(&elsewhere.concat());
     if out.is_empty() {
         out
     } else {

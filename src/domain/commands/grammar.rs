@@ -118,8 +118,9 @@ pub fn parse(text: &str, desk: &Address) -> Parsed {
         // The block is unbroken: whatever else comes ends it.
         block_over |= in_block;
         if n == signature {
-            let rest = own.iter().skip(n.saturating_add(1)).filter(|line| !line.is_empty());
-            parsed.signature = if raw.get(n) == Some(&"--") { rest.count() } else { 0 };
+            let rest = own.iter().skip(n.saturating_add(1));
+            let rest = rest.filter(|line| !line.is_empty() && !is_quoted(line));
+            parsed.signature = rest.count();
             break;
         }
         // A reference is for the desk; passed on, it would make another's answer look forged.

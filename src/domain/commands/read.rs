@@ -15,7 +15,10 @@ use crate::domain::model::incident::facts::cves;
 use crate::domain::model::roster::Party;
 use crate::domain::model::schedule;
 use crate::domain::model::schedule::State;
-use crate::domain::outgoing::texts::{blob_place, clean_line, history_place, indented, wrapped};
+use crate::domain::outgoing::texts::{
+    blob_place, clean_line, columns, history_place, indented, wrapped,
+};
+use crate::domain::process::playbook::Task;
 use crate::domain::process::playbook::field::Score;
 use crate::domain::process::vocabulary::{For, Row, WORDS, unknown_to, word_for};
 
@@ -210,12 +213,8 @@ pub fn status(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         ("exploited", or(incident.exploited().map(|at| format!("since {}", say(at))), "not known")),
         ("held", if incident.held.is_empty() { "nothing".into() } else { held(incident) }),
     ];
-    for (name, value) in rows {
-        let _ = writeln!(out, "  {name:<10}{value}");
-    }
-    if let Some((at, _)) = schedule::duties(incident).first() {
-        let _ = writeln!(out, "  {:<10}{}", "next", say(*at));
-    }
+    let next = schedule::duties(incident).first().map(|(at, _)| ("next", say(*at)));
+    out.push_str(&columns(rows.into_iter().chain(next)));
     Ok(out)
 }
 
@@ -267,9 +266,8 @@ pub fn show(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
     }
     if !incident.fields.is_empty() {
         out.push_str("\nRecord\n");
-        for (field, value) in &incident.fields {
-            let _ = writeln!(out, "  {field}: {value}");
-        }
+        let rows = incident.fields.iter().map(|(field, value)| (field.as_str(), value.clone()));
+        out.push_str(&columns(rows));
     }
     for (id, notice) in &incident.notices {
         for (number, release) in &notice.releases {
@@ -278,8 +276,9 @@ pub fn show(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
             let late = if release.late { ", late" } else { "" };
             let _ = writeln!(
                 out,
-                "\nNotice {id}@{number}, left {}{late}: {} taken by the mail server, {} on their way, {} \
+                "\nNotice {}@{number}, left {}{late}: {} taken by the mail server, {} on their way, {} \
                  refused, {} unknown, {} withheld",
+                incident.task(id).map_or(id, Task::word),
                 turn.work.say(release.at),
                 count(Delivery::Accepted),
                 count(Delivery::Queued).saturating_add(release.pending.len()),
@@ -334,6 +333,13 @@ pub fn agenda(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
             (State::Done(at) | State::Skipped(at), _) => turn.work.say(*at),
             (State::WaitingFor(what), _) => format!("for {what}"),
             (State::NotHere(why), _) => why.clone(),
+            (State::Elsewhere(row), _) => {
+                let when = row.done.as_ref().map_or_else(String::new, |(at, by)| {
+                    let by = by.as_ref().map_or("the desk", |by| by.as_str());
+                    format!(", by {by} {}", turn.work.say(*at))
+                });
+                format!("once for the release, on {}{when}", row.on)
+            }
             (State::BlockedBy(tasks), _) => {
                 format!(
                     "by {}",

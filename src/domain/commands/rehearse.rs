@@ -146,6 +146,8 @@ fn block_words(block: &schedule::Block) -> String {
         Block::Unknown(what) => format!("it hangs on {what}, which the record does not say"),
         Block::NoDraft => "there is no draft".to_owned(),
         Block::OtherDate => "the draft speaks of another date".to_owned(),
+        Block::OtherMates => "the release has other incidents since".to_owned(),
+        Block::Mates(lack) => format!("it waits for {lack}"),
         Block::Approvals(more) => format!("{more} more must approve it"),
         Block::Before(tasks) => {
             let tasks: Vec<&str> = tasks.iter().map(TaskId::as_str).collect();

@@ -2,7 +2,7 @@
 
 use crate::domain::commands::record::VALUE_MAX;
 use crate::domain::commands::turn::{Answer, Turn, needs};
-use crate::domain::decide::{auto, reminders};
+use crate::domain::decide::{auto, notice, reminders};
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::Event;
 use crate::domain::facts::names::{PersonId, TaskId};
@@ -122,7 +122,8 @@ fn may_be_done(turn: &Turn<'_, '_>, task: &Task, id: &TaskId) -> Result<(), Refu
     }
     let closes = task.is_closed_by_a_person();
     let desk_does = task.kind == Kind::Auto && !closes;
-    if task.is_standing() || task.is_notice() || desk_does {
+    let given = task.is_notice() && notice::has_nobody(turn.work, task);
+    if task.is_standing() || (task.is_notice() && !given) || desk_does {
         let next = if task.is_notice() {
             format!("write `| /preview {word}` and approve the draft, without the bar.")
         } else {
@@ -171,7 +172,8 @@ fn evidence(turn: &Turn<'_, '_>, task: &Task, said: &str) -> Result<Option<Strin
     // A row that is settled by a fact can be settled otherwise, but not without a word.
     let somebody_missing =
         task.of.as_ref().is_some_and(|_| auto::is_somebody_missing(turn.work, incident, task));
-    let asks = task.evidence.is_some() || !task.fact.is_empty() || somebody_missing;
+    let given = task.is_notice() && notice::has_nobody(turn.work, task);
+    let asks = task.evidence.is_some() || !task.fact.is_empty() || somebody_missing || given;
     let said = clean_line(said, EVIDENCE_MAX);
     if said.is_empty() {
         if !asks {

@@ -127,6 +127,7 @@ pub(super) fn still_open(turn: &Turn<'_, '_>) -> Result<(String, String), Refusa
             | State::Skipped(_)
             | State::Always
             | State::Moot
+            | State::Elsewhere(_)
             | State::NotHere(_) => {}
             _ if item.task.is_notice() => notices.push(word),
             State::Due | State::Late | State::BlockedBy(_) => tasks.push(word),

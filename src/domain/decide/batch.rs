@@ -25,7 +25,8 @@ pub fn others<'d>(desk: &'d Desk, incident: &Incident) -> Vec<&'d Incident> {
 }
 
 /// All incidents of the release, in the order of their CVE numbers; those without one come last.
-fn in_order<'i>(incident: &'i Incident, others: &[&'i Incident]) -> Vec<&'i Incident> {
+#[must_use]
+pub fn in_order<'i>(incident: &'i Incident, others: &[&'i Incident]) -> Vec<&'i Incident> {
     let mut all: Vec<&Incident> = others.iter().copied().chain([incident]).collect();
     let first = |incident: &Incident| incident.cves.iter().map(|cve| cve_order(cve)).min();
     all.sort_by_key(|incident| (first(incident).is_none(), first(incident)));
@@ -63,7 +64,7 @@ pub fn tell_list(work: &mut Work<'_>, task: &Task) {
     let name = incident.batch.clone().unwrap_or_else(|| incident.handle.to_string());
     let t = incident.t().map_or_else(|| "not set".to_owned(), |t| work.say(t));
     let done = if task.close {
-        format!("Say so with\n| /done {}, without the bar. ", task.word())
+        format!("Say so with `| /done {}`, without the bar.", task.word())
     } else {
         String::new()
     };

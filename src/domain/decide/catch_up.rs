@@ -146,10 +146,8 @@ pub fn difference(
     task: &Task,
 ) -> (Vec<Recipient>, Vec<Recipient>) {
     let draft = incident.notices.get(&task.id).and_then(|notice| notice.valid_draft());
-    let (Some(draft), Some(audience)) = (draft, &task.audience) else {
-        return (Vec::new(), Vec::new());
-    };
-    let now = notice::recipients(work, audience);
+    let Some(draft) = draft else { return (Vec::new(), Vec::new()) };
+    let now = notice::recipients_of(work, task);
     let new = now.difference(&draft.recipients).cloned().collect();
     let gone = draft.recipients.difference(&now).cloned().collect();
     (new, gone)

@@ -1,10 +1,13 @@
 //! The copies of a released notice: who still gets one, and in which words.
 
+use std::collections::BTreeSet;
+
 use crate::domain::decide::notice;
 use crate::domain::decide::notice::LATE;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Copy, Delivery, Draft, Event, Purpose, Recipient};
-use crate::domain::facts::names::{Address, Fingerprint, TaskId};
+use crate::domain::facts::names::{Address, Fingerprint, PersonId, TaskId};
+use crate::domain::model::desk::Desk;
 use crate::domain::model::incident::{Incident, Release};
 use crate::domain::model::roster::{Party, Person};
 use crate::domain::model::schedule;
@@ -39,7 +42,7 @@ pub(crate) fn copies(work: &mut Work<'_>) {
             let moved = release.t != incident.t();
             let public = incident.published().is_some() || incident.known_public().is_some();
             let passed = !public && incident.t().is_some_and(|t| t < work.now);
-            let copies = some
+            let copies: Vec<Copy> = some
                 .into_iter()
                 .map(|to| {
                     let caught_up = release.caught_up.contains(&to);
@@ -72,8 +75,31 @@ pub(crate) fn copies(work: &mut Work<'_>) {
                     Copy { to, message_id, state }
                 })
                 .collect();
+            tell_mates(work, &incident, (draft, release), &copies);
             work.add(Event::Sent { notice: id.clone(), number: *number, copies });
         }
+    }
+}
+
+/// The other incidents that a notice speaks of remember who has it now.
+fn tell_mates(
+    work: &mut Work<'_>,
+    incident: &Incident,
+    (draft, release): (&Draft, &Release),
+    copies: &[Copy],
+) {
+    let went = copies.iter().filter(|copy| copy.state == Delivery::Queued);
+    let to: BTreeSet<PersonId> = went
+        .filter_map(|copy| match &copy.to {
+            Recipient::Person(id) => Some(id.clone()),
+            Recipient::Reporter | Recipient::List(_) | Recipient::Outsider(_) => None,
+        })
+        .collect();
+    for mate in draft.mates.iter().filter(|_| !to.is_empty()) {
+        let (on, notice) = (incident.handle.clone(), draft.notice.clone());
+        let (number, seconded, to) = (draft.number, release.seconded.clone(), to.clone());
+        let event = Event::SharedSent { on, notice, number, to, seconded };
+        work.on_other(mate, |work| work.add(event));
     }
 }
 
@@ -100,7 +126,10 @@ pub(crate) fn copy_for(
             let person = work.desk.roster.person(id)?;
             // Nobody outside the team gets a word that two people do not stand behind.
             let backed = release.seconded.is_some() || incident.is_team(person);
-            if !is_entitled(incident, person, task) || !backed {
+            if !is_entitled(incident, person, task)
+                || !backed
+                || !is_meant_there(work.desk, draft, person)
+            {
                 return None;
             }
             let reference = work.reference(Party::Person(id));
@@ -130,6 +159,16 @@ pub(crate) fn is_entitled(incident: &Incident, person: &Person, task: Option<&Ta
         // The desk's own notices go to those who had the date; whoever left every group does not.
         None => incident.is_for_what_they_had(person) || incident.is_team(person),
     }
+}
+
+/// Whether somebody is meant on each of the other incidents that a notice speaks of.
+pub(crate) fn is_meant_there(desk: &Desk, draft: &Draft, person: &Person) -> bool {
+    draft.mates.iter().all(|mate| {
+        desk.incident(mate).is_some_and(|mate| {
+            let audience = mate.task(&draft.notice).and_then(|task| task.audience.as_ref());
+            audience.is_none_or(|audience| mate.is_meant(audience, person))
+        })
+    })
 }
 
 pub(crate) fn gate_open(incident: &Incident, task: &Task, release: &Release) -> Option<GateOpen> {

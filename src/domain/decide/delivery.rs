@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::decide::copies::is_entitled;
+use crate::domain::decide::copies::{is_entitled, is_meant_there};
 use crate::domain::decide::decision::{Decision, Entry};
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
@@ -68,7 +68,12 @@ pub fn leaves(desk: &Desk, label: &Label) -> Leave {
     match &label.to {
         Recipient::Person(id) => {
             let person = desk.roster.person(id);
-            let entitled = person.is_some_and(|person| is_entitled(incident, person, task));
+            let notice = incident.notices.get(notice);
+            let draft = notice.and_then(|n| n.drafts.iter().find(|draft| draft.number == *number));
+            let entitled = person.is_some_and(|person| {
+                is_entitled(incident, person, task)
+                    && draft.is_none_or(|draft| is_meant_there(desk, draft, person))
+            });
             if entitled { Leave::Now } else { Leave::Never }
         }
         Recipient::List(_) | Recipient::Reporter | Recipient::Outsider(_) => Leave::Now,

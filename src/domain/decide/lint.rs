@@ -5,6 +5,8 @@
 //! opposite: anything that gives the hole away. In both, what belongs to another incident is looked
 //! for.
 
+use std::collections::BTreeSet;
+
 use crate::domain::decide::work::Work;
 use crate::domain::facts::names::Handle;
 use crate::domain::model::incident::Incident;
@@ -15,12 +17,21 @@ use crate::domain::process::playbook::{Audience, FieldType, Task};
 /// What stands in a text where the record knows nothing.
 const HOLES: [&str; 2] = ["not known yet", "not set yet"];
 
+/// What a distributor asks when it is not said: the field, and the question.
+const ASKED: [(&str, &str); 4] = [
+    ("product", "which product"),
+    ("test", "how do I see whether I am affected"),
+    ("fixed", "in which version is it fixed"),
+    ("deploy", "may I deploy it before"),
+];
+
 /// What is doubtful about a frozen text.
 #[must_use]
 pub fn doubts(work: &Work<'_>, task: &Task, template: &str, written: &Written) -> Vec<String> {
     let Some(incident) = &work.incident else { return Vec::new() };
     let text = format!("{}\n{}", written.subject, written.body);
-    let mut doubts = of_others(work, incident, &text);
+    // What speaks for a release names all of its incidents.
+    let mut doubts = named_beside(work, incident, incident.mates_of(task), &text);
     let public = matches!(task.audience, Some(Audience::Public(_)));
     let sealed = task.audience.as_ref().is_some_and(|to| to.under_embargo().is_some());
     let early = matches!(Texts::class(template), Some(Class::Forecast | Class::Forthcoming));
@@ -30,7 +41,9 @@ pub fn doubts(work: &Work<'_>, task: &Task, template: &str, written: &Written) -
     if sealed {
         doubts.extend(of_sealed(work, incident, task, written, &text));
     }
-    let gap = |line: &&str| HOLES.iter().any(|hole| line.contains(hole));
+    // As a value, behind its label: our own prose may say so too.
+    let is_value = |before: &str| before.ends_with("  ") || before.ends_with(": ");
+    let gap = |line: &&str| HOLES.iter().any(|hole| line.strip_suffix(hole).is_some_and(is_value));
     let gaps: Vec<&str> = text.lines().filter(gap).map(str::trim).collect();
     for line in gaps {
         doubts.push(format!("the record has a gap: \"{}\"", texts::clean_line(line, 60)));
@@ -88,10 +101,19 @@ fn names_tail(text: &str, handle: &Handle) -> bool {
 
 /// What of other incidents, which are not public, stands in a text.
 pub fn of_others(work: &Work<'_>, incident: &Incident, text: &str) -> Vec<String> {
+    named_beside(work, incident, &BTreeSet::new(), text)
+}
+
+fn named_beside(
+    work: &Work<'_>,
+    incident: &Incident,
+    mates: &BTreeSet<Handle>,
+    text: &str,
+) -> Vec<String> {
     let bare = condensed(text);
     let lower = text.to_lowercase();
     let own: Vec<&Handle> =
-        std::iter::once(&incident.handle).chain(incident.linked.keys()).collect();
+        std::iter::once(&incident.handle).chain(incident.linked.keys()).chain(mates).collect();
     let secret = |other: &&Incident| !own.contains(&&other.handle) && other.published().is_none();
     let mut doubts = Vec::new();
     for other in work.desk.open().filter(secret) {
@@ -125,7 +147,7 @@ fn of_announcement(incident: &Incident, text: &str) -> Vec<String> {
         doubts.push(format!("{cve} does not stand in it"));
     }
     let fixed = incident.fields.get("fixed").filter(|fixed| !fixed.is_empty());
-    if fixed.is_none_or(|fixed| !text.contains(fixed.as_str())) {
+    if fixed.is_none_or(|fixed| !condensed(text).contains(&condensed(fixed))) {
         doubts.push("it does not say in which version it is fixed".to_owned());
     }
     doubts
@@ -146,7 +168,7 @@ fn of_sealed(
         return doubts;
     }
     match incident.t() {
-        Some(t) if !text.contains(&work.say(t)) => {
+        Some(t) if !condensed(text).contains(&condensed(&work.say(t))) => {
             doubts.push(format!("it does not say the date with hour and zone: {}", work.say(t)));
         }
         Some(_) => {}
@@ -160,11 +182,20 @@ fn of_sealed(
     if !text.to_lowercase().contains("embargo") {
         doubts.push("it does not say that it is under embargo".to_owned());
     }
+    let open = |(field, _): &(&str, &str)| !incident.fields.contains_key(*field);
+    let gaps: Vec<String> = ASKED
+        .iter()
+        .filter(|asked| open(asked))
+        .map(|(field, what)| format!("{what} (`{field}`)"))
+        .collect();
+    if !gaps.is_empty() {
+        doubts.push(format!("whoever gets it will ask: {}", gaps.join("; ")));
+    }
     for (field, what) in [("affected", "which versions are affected"), ("credit", "who found it")] {
         let value = incident.fields.get(field).map_or("", String::as_str);
         if value.is_empty() {
             doubts.push(format!("the record does not say {what}"));
-        } else if field == "affected" && !text.contains(value) {
+        } else if field == "affected" && !condensed(text).contains(&condensed(value)) {
             doubts.push(format!("it does not say {what}"));
         }
     }

@@ -50,7 +50,25 @@ pub fn tell(work: &mut Work<'_>) {
     if let Some(before) = handle.and_then(|handle| work.desk.incident(&handle)) {
         tell_of_the_day(work, before);
         tell_of_the_record(work, before);
+        tell_of_the_release(work, before);
     }
+}
+
+/// A draft that speaks for a release lies on the first of its incidents: there it is told.
+fn tell_of_the_release(work: &mut Work<'_>, before: &Incident) {
+    let Some(now) = work.incident.clone() else { return };
+    let first = now.sharing.first.clone().or_else(|| before.sharing.first.clone());
+    let changed = record(before) != record(&now) || before.batch != now.batch;
+    let Some(first) = first.filter(|_| changed) else { return };
+    let Some(there) = work.desk.incident(&first) else { return };
+    work.on_other(&first, |work| {
+        let drafts: Vec<(&Task, u32)> = frozen(there, there)
+            .into_iter()
+            .filter(|(task, _)| task.once && notice::would_differ(work, task))
+            .collect();
+        let what = "The record of another incident of the release has changed since it was frozen, and it would leave as it was.";
+        inform(work, there, &drafts, what, &[], "A draft says what is no longer true");
+    });
 }
 
 /// Tells those who stand behind a draft that the record has changed under it, and how.

@@ -324,6 +324,7 @@ impl Work<'_> {
             key_attached: false,
             is_last: false,
             state: incident.map_or("received", |i| i.status.word_for_reporter()).to_owned(),
+            language: incident.and_then(|incident| incident.reporter.language.clone()),
         }
     }
 
@@ -350,8 +351,11 @@ impl Work<'_> {
     fn tell_copies(&mut self, purpose: &Purpose, template: &str) {
         let Some(incident) = self.incident.clone() else { return };
         let desk = self.desk;
-        for (name, address) in desk.replay.aliases_of(&incident.handle).take(COPIES_MAX) {
-            let facts = ClearFacts { key_known: false, ..self.clear_facts_under(name) };
+        for (name, alias) in desk.replay.aliases_of(&incident.handle).take(COPIES_MAX) {
+            let Some(address) = &alias.address else { continue };
+            let language = alias.language.clone();
+            let under = self.clear_facts_under(name);
+            let facts = ClearFacts { key_known: false, language, ..under };
             let words = match desk.texts.clear(template, &facts) {
                 Ok(words) => Words::Clear(words),
                 Err(problem) => return self.fault(problem.to_string()),

@@ -101,6 +101,11 @@ fn unready(work: &Work<'_>, incident: &Incident, id: &TaskId, percent: u32) -> O
         Err(Block::OtherDate) if task.template.as_deref() == Some("tell") => {
             ("its draft speaks of another date".to_owned(), "| /tell GROUP".to_owned())
         }
+        Err(Block::OtherMates) => (
+            "the newest draft speaks of other incidents than share the release now".to_owned(),
+            format!("| /preview {word}"),
+        ),
+        Err(Block::Mates(lack)) => (format!("it waits for {lack}"), "| /batch".to_owned()),
         Err(Block::OtherDate) => {
             ("its draft speaks of another date".to_owned(), format!("| /preview {word}"))
         }

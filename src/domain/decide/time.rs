@@ -321,11 +321,7 @@ fn leave(work: &mut Work<'_>, id: &TaskId, moment: Moment) {
     else {
         return;
     };
-    let recipients = task
-        .audience
-        .as_ref()
-        .map(|audience| notice::recipients(work, audience))
-        .unwrap_or_default();
+    let recipients = notice::recipients_of(work, task);
     let late = schedule::is_late(&incident, task, work.now);
     let Ok(seconded) = schedule::behind(&incident, task, work.now) else { return };
     work.add(Event::Released { notice: id.clone(), number, late, recipients, seconded });

@@ -109,11 +109,22 @@ impl<'a> Work<'a> {
         let other = self.others.remove(handle);
         let other = other.or_else(|| self.desk.incidents.get(handle).cloned());
         let Some(other) = other else { return };
-        let own = self.incident.replace(other);
+        let home = self.incident.replace(other).map(|own| {
+            let handle = own.handle.clone();
+            self.others.insert(handle.clone(), own);
+            handle
+        });
         then(self);
+        let own = home.and_then(|handle| self.others.remove(&handle));
         if let Some(other) = std::mem::replace(&mut self.incident, own) {
             self.others.insert(other.handle.clone(), other);
         }
+    }
+
+    /// Another incident than the one that is worked on, with the facts so far.
+    #[must_use]
+    pub fn other(&self, handle: &Handle) -> Option<Arc<Incident>> {
+        self.others.get(handle).or_else(|| self.desk.incidents.get(handle)).cloned()
     }
 
     /// Adds a fact about another incident than the one that is worked on.
@@ -315,6 +326,7 @@ fn may_widen(event: &Event) -> bool {
             | Event::Noted { .. }
             | Event::Released { .. }
             | Event::Sent { .. }
+            | Event::SharedSent { .. }
             | Event::CaughtUp { .. }
             | Event::Answered { .. }
             | Event::Objected { .. }

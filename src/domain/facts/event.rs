@@ -99,6 +99,9 @@ pub enum Event {
         /// Where the acknowledgement went: what asks under that name is answered there only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<Address>,
+        /// What it is written to in; none for English.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<String>,
     },
     /// The reporter, known by the reference that they were given, sent a key inside encryption.
     KeyPinned { key: ReporterKey },
@@ -270,6 +273,16 @@ pub enum Event {
     /// Copies of a notice were put in the outbox or withheld.
     Sent { notice: TaskId, number: u32, copies: Vec<Copy> },
 
+    /// Copies of a notice about this and other incidents of one release were put in the outbox, on
+    /// the first of them.
+    SharedSent {
+        on: Handle,
+        notice: TaskId,
+        number: u32,
+        to: BTreeSet<PersonId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconded: Option<Seconded>,
+    },
     /// A notice goes to people who missed it: who came later, was let in again, or has a usable
     /// key again.
     CaughtUp { notice: TaskId, number: u32, recipients: BTreeSet<Recipient> },
@@ -365,6 +378,10 @@ pub struct Opening {
     /// Where it came from, for counting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// The language that the reporter is written to in; none for English. By headers that anybody
+    /// could see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// Whether it bore OpenPGP data, as anyone on the way could see. Whether that opened must
     /// decide nothing that an outsider can notice, least of all when the answer leaves.
     #[serde(default)]
@@ -552,6 +569,9 @@ pub struct Draft {
     /// A keyed hash of its text, by which it is seen that the record has changed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<Digest>,
+    /// The others of the same release that it speaks of.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub mates: BTreeSet<Handle>,
     /// What was doubtful about its text when it was frozen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubts: Vec<String>,

@@ -94,6 +94,34 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl MemberFact {
+    /// The key that it pins, or may.
+    #[must_use]
+    pub fn key(&self) -> Option<&PinnedKey> {
+        match self {
+            Self::Proposed { key, .. } => key.as_ref(),
+            Self::Imported { key, .. }
+            | Self::KeyOffered { key, .. }
+            | Self::KeyUpdated { key, .. } => Some(key),
+            Self::Challenged { .. }
+            | Self::KeyShown { .. }
+            | Self::TermsAccepted { .. }
+            | Self::Vouched { .. }
+            | Self::Judged { .. }
+            | Self::Approved { .. }
+            | Self::Activated { .. }
+            | Self::Suspended { .. }
+            | Self::ReinstatementAsked
+            | Self::Reinstated { .. }
+            | Self::Removed { .. }
+            | Self::Reviewed { .. }
+            | Self::KeyApproved { .. }
+            | Self::KeyCancelled
+            | Self::KeyTaken { .. }
+            | Self::KeyDropped { .. }
+            | Self::KeyDistrusted { .. } => None,
+        }
+    }
+
     /// For the history.
     #[must_use]
     pub fn words(&self) -> String {

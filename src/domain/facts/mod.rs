@@ -8,6 +8,7 @@ pub mod event;
 pub mod foreign;
 pub mod heart;
 pub mod key;
+pub mod language;
 pub mod letter;
 pub mod mark;
 pub mod member_fact;

@@ -219,6 +219,8 @@ pub struct OuterView {
     pub vouched: Option<bool>,
     /// Whether the mailbox's host takes it for spam, by a header of its own or by where it lay.
     pub spam: bool,
+    /// The languages that its headers name, by their primary tags, the first first.
+    pub languages: Vec<String>,
 }
 
 /// Who wrote a mail, in all the ways in which its headers say it. None of them is proven.

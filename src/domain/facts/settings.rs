@@ -52,6 +52,9 @@ pub struct Settings {
     /// The header by which it says that a mail is spam: the name, and how the value begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spam_header: Option<(String, String)>,
+    /// The languages besides English in which reporters are written to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
     /// Whether people may answer a reporter in clear who wrote in clear; each time they are asked.
     #[serde(default = "yes")]
     pub clear_answers: bool,

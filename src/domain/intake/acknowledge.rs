@@ -2,6 +2,7 @@
 
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose, Recipient};
+use crate::domain::facts::language;
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Address, Handle, Moment, Span, later};
 use crate::domain::facts::outer_view::{FoundKey, OuterView};
@@ -61,6 +62,7 @@ pub(crate) fn acknowledgement(
         openpgp: outer.openpgp.map(|digest| digest.to_string()),
         hint: outer.hint.map(|hint| hint.words().to_owned()),
         unusable_key: outer.unusable_key.clone(),
+        language: language::chosen(&work.desk.settings.languages, &outer.languages),
         ..work.clear_facts_under(named.name)
     };
     let more = from_outside(outer.keys.first());

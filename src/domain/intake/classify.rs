@@ -16,6 +16,7 @@ use crate::domain::decide::letters::{join, note};
 use crate::domain::decide::relay;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Author, Event, Opening, Purpose, Recipient, ReporterKey};
+use crate::domain::facts::language;
 use crate::domain::facts::letter::{Attachment, DeliveryReport, Fate, Letter, Signature};
 use crate::domain::facts::names::{Address, Fresh, Handle, MessageId, Moment, Span, later};
 use crate::domain::facts::outer_view::{KeyRank, Shape};
@@ -553,6 +554,7 @@ fn report(
         deferred,
         source: Some(source),
         line: Some(line),
+        language: language::chosen(&desk.settings.languages, &letter.outer.languages),
         looks_encrypted: encrypted,
     };
     work.open(handle.clone(), opening, playbook);

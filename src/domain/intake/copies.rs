@@ -7,6 +7,7 @@ use crate::domain::decide::answered::{Answered, answered};
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::work::Work;
 use crate::domain::facts::event::{Event, Purpose, Recipient};
+use crate::domain::facts::language;
 use crate::domain::facts::letter::Letter;
 use crate::domain::facts::names::{Address, Fresh, Handle, Moment};
 use crate::domain::intake::acknowledge;
@@ -42,6 +43,7 @@ fn acknowledge(work: &mut Work<'_>, letter: &Letter, alias: &Handle, now: Moment
         alias: alias.clone(),
         acknowledge: address.is_some().then_some(at),
         address: address.clone(),
+        language: language::chosen(&desk.settings.languages, &letter.outer.languages),
     };
     // Remembered in any case: whoever asks under this name is answered.
     match &work.incident {

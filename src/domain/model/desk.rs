@@ -280,6 +280,7 @@ impl Desk {
             | Event::Resumed { .. }
             | Event::Released { .. }
             | Event::Sent { .. }
+            | Event::SharedSent { .. }
             | Event::ConfirmAsked { .. }
             | Event::Confirmed { .. }
             | Event::Cancelled { .. }

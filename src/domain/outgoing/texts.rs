@@ -5,11 +5,22 @@
 //! answer; [`PublicFacts`] exist only once the gates before a public notice are open. A template
 //! that names a field which its context does not have is refused at start.
 
+mod facts;
+mod layout;
 mod places;
+mod table;
 
 pub use crate::domain::facts::foreign::{clean, clean_line, holds_reference, without_references};
+pub use crate::domain::outgoing::texts::facts::{
+    ClearFacts, FileLine, ForecastFacts, ForthcomingFacts, NewsFacts, NoticeFacts, PublicFacts,
+    SealedFacts, Vulnerability,
+};
+pub use crate::domain::outgoing::texts::layout::columns;
 pub use crate::domain::outgoing::texts::places::{
     blob_place, fill_blobs, fill_history, history_place, indented, quote, wrapped,
+};
+pub use crate::domain::outgoing::texts::table::{
+    Class, OWN_ANSWER, PREPARED, TEMPLATES, TRANSLATED,
 };
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,108 +29,10 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::domain::facts::language;
 use crate::domain::facts::names::Digest;
-use crate::domain::outgoing::texts::places::{LATE, RECIPIENT, REFERENCE};
-
-/// What a template may say, and so where its text may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Content-free: may leave in clear.
-    Clear,
-    /// Leaves sealed to one key.
-    Sealed,
-    /// Frozen as a numbered draft and approved; each copy leaves sealed.
-    Notice,
-    /// Frozen and approved likewise; leaves signed and in clear, after the gates before it.
-    Public,
-    /// The same before there is a fix: that one comes, when, how severe at most, and what to do until
-    /// then.
-    Forthcoming,
-    /// The same without any content: that a fix comes, when, how many, and how severe at most.
-    Forecast,
-    /// A part of notices, which name it.
-    Part,
-}
-
-/// The templates: name, class, and the text that comes with the program. An operator's folder may
-/// replace the text. Adding a notice is a file, a row here, and a row of a playbook.
-pub const TEMPLATES: &[(&str, Class, &str)] = &[
-    ("acknowledgement", Class::Clear, include_str!("../../../templates/acknowledgement.txt")),
-    ("advance", Class::Notice, include_str!("../../../templates/advance.txt")),
-    ("advisory", Class::Notice, include_str!("../../../templates/advisory.txt")),
-    ("advisory-publish", Class::Notice, include_str!("../../../templates/advisory-publish.txt")),
-    ("alert", Class::Sealed, include_str!("../../../templates/alert.txt")),
-    ("announce", Class::Public, include_str!("../../../templates/announce.txt")),
-    ("answer", Class::Clear, include_str!("../../../templates/answer.txt")),
-    ("answer-waits", Class::Clear, include_str!("../../../templates/answer-waits.txt")),
-    ("asn", Class::Notice, include_str!("../../../templates/asn.txt")),
-    ("batch", Class::Sealed, include_str!("../../../templates/batch.txt")),
-    ("complete", Class::Clear, include_str!("../../../templates/complete.txt")),
-    ("confirm", Class::Sealed, include_str!("../../../templates/confirm.txt")),
-    ("contribute-back", Class::Part, include_str!("../../../templates/contribute-back.txt")),
-    ("cve-publish", Class::Notice, include_str!("../../../templates/cve-publish.txt")),
-    ("cve-request", Class::Notice, include_str!("../../../templates/cve-request.txt")),
-    ("date-changed", Class::Notice, include_str!("../../../templates/date-changed.txt")),
-    ("desk-key", Class::Sealed, include_str!("../../../templates/desk-key.txt")),
-    ("digest", Class::Sealed, include_str!("../../../templates/digest.txt")),
-    ("duplicate", Class::Clear, include_str!("../../../templates/duplicate.txt")),
-    ("earliest", Class::Notice, include_str!("../../../templates/earliest.txt")),
-    ("embargo-lifted", Class::Notice, include_str!("../../../templates/embargo-lifted.txt")),
-    ("embargo-terms", Class::Part, include_str!("../../../templates/embargo-terms.txt")),
-    ("ended", Class::Notice, include_str!("../../../templates/ended.txt")),
-    ("ended-short", Class::Notice, include_str!("../../../templates/ended-short.txt")),
-    ("final", Class::Notice, include_str!("../../../templates/final.txt")),
-    ("fixed-in-the-open", Class::Sealed, include_str!("../../../templates/fixed-in-the-open.txt")),
-    ("forthcoming", Class::Forthcoming, include_str!("../../../templates/forthcoming.txt")),
-    ("forum-post", Class::Notice, include_str!("../../../templates/forum-post.txt")),
-    ("invitation", Class::Sealed, include_str!("../../../templates/invitation.txt")),
-    ("key", Class::Clear, include_str!("../../../templates/key.txt")),
-    ("key-challenge", Class::Sealed, include_str!("../../../templates/key-challenge.txt")),
-    ("key-change-clear", Class::Clear, include_str!("../../../templates/key-change-clear.txt")),
-    ("key-ends", Class::Sealed, include_str!("../../../templates/key-ends.txt")),
-    ("key-ends-clear", Class::Clear, include_str!("../../../templates/key-ends-clear.txt")),
-    ("key-revoked", Class::Clear, include_str!("../../../templates/key-revoked.txt")),
-    ("known-public", Class::Notice, include_str!("../../../templates/known-public.txt")),
-    ("leak", Class::Notice, include_str!("../../../templates/leak.txt")),
-    ("mail", Class::Sealed, include_str!("../../../templates/mail.txt")),
-    ("membership-terms", Class::Part, include_str!("../../../templates/membership-terms.txt")),
-    (
-        "not-a-vulnerability",
-        Class::Sealed,
-        include_str!("../../../templates/not-a-vulnerability.txt"),
-    ),
-    ("packagers", Class::Notice, include_str!("../../../templates/packagers.txt")),
-    ("pre-announcement", Class::Forecast, include_str!("../../../templates/pre-announcement.txt")),
-    ("preview", Class::Sealed, include_str!("../../../templates/preview.txt")),
-    ("private-handling", Class::Clear, include_str!("../../../templates/private-handling.txt")),
-    ("progress", Class::Clear, include_str!("../../../templates/progress.txt")),
-    ("refusal", Class::Sealed, include_str!("../../../templates/refusal.txt")),
-    ("reject", Class::Sealed, include_str!("../../../templates/reject.txt")),
-    ("release-notes", Class::Notice, include_str!("../../../templates/release-notes.txt")),
-    ("reminder", Class::Sealed, include_str!("../../../templates/reminder.txt")),
-    ("reply", Class::Sealed, include_str!("../../../templates/reply.txt")),
-    ("report", Class::Sealed, include_str!("../../../templates/report.txt")),
-    ("reporter-closed", Class::Clear, include_str!("../../../templates/reporter-closed.txt")),
-    ("reporter-date", Class::Clear, include_str!("../../../templates/reporter-date.txt")),
-    ("reporter-leaked", Class::Clear, include_str!("../../../templates/reporter-leaked.txt")),
-    ("reporter-public", Class::Clear, include_str!("../../../templates/reporter-public.txt")),
-    ("reporter-soon", Class::Clear, include_str!("../../../templates/reporter-soon.txt")),
-    ("retrospective", Class::Notice, include_str!("../../../templates/retrospective.txt")),
-    ("review", Class::Notice, include_str!("../../../templates/review.txt")),
-    ("safe-installation", Class::Sealed, include_str!("../../../templates/safe-installation.txt")),
-    ("second-address", Class::Clear, include_str!("../../../templates/second-address.txt")),
-    ("silent", Class::Sealed, include_str!("../../../templates/silent.txt")),
-    ("slipped", Class::Notice, include_str!("../../../templates/slipped.txt")),
-    ("status", Class::Clear, include_str!("../../../templates/status.txt")),
-    ("tell", Class::Notice, include_str!("../../../templates/tell.txt")),
-    ("third-parties", Class::Notice, include_str!("../../../templates/third-parties.txt")),
-    ("transcript", Class::Sealed, include_str!("../../../templates/transcript.txt")),
-    ("unreadable", Class::Clear, include_str!("../../../templates/unreadable.txt")),
-    ("waiting", Class::Clear, include_str!("../../../templates/waiting.txt")),
-    ("warning", Class::Sealed, include_str!("../../../templates/warning.txt")),
-    ("welcome", Class::Sealed, include_str!("../../../templates/welcome.txt")),
-    ("witness", Class::Clear, include_str!("../../../templates/witness.txt")),
-];
+use crate::domain::outgoing::texts::places::{LATE, RECIPIENT, REFERENCE, VALUE};
+use crate::domain::outgoing::texts::table::WITH_LISTS;
 
 /// A subject and a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
@@ -140,7 +53,8 @@ impl Written {
                 .replace(REFERENCE, reference)
                 .replace(LATE, late.unwrap_or(""))
         };
-        Self { subject: fill(&self.subject), body: fill(&self.body) }
+        let body = fill(&self.body).trim_start_matches('\n').to_owned();
+        Self { subject: fill(&self.subject), body }
     }
 }
 
@@ -154,156 +68,6 @@ impl ClearText {
     pub fn written(&self) -> &Written {
         &self.0
     }
-}
-
-/// All that a clear text may say.
-#[derive(Debug, Clone, Serialize)]
-pub struct ClearFacts {
-    /// The desk's name.
-    pub desk: String,
-    /// The desk's address.
-    pub address: String,
-    /// Our fingerprint, spaced.
-    pub fingerprint: String,
-    /// The incident, or nothing.
-    pub handle: String,
-    /// When the mail was received.
-    pub received: String,
-    /// By when a person answers.
-    pub answer_by: String,
-    /// What the process asks a reporter to send.
-    pub ask: String,
-    /// The line that brings an answer home.
-    #[serde(rename = "ref")]
-    pub reference: String,
-    /// The SHA-256 of the OpenPGP bytes as received.
-    pub openpgp: Option<String>,
-    /// What the writer can do better, by what anybody can see of their mail.
-    pub hint: Option<String>,
-    /// Why the key that came along outside cannot be sealed to.
-    pub unusable_key: Option<String>,
-    /// Whether this copy goes to a key.
-    pub key_known: bool,
-    /// Whether our key is attached to this copy.
-    pub key_attached: bool,
-    /// Whether it is the last that goes to this address in a day.
-    pub is_last: bool,
-    /// Where the report stands: received, being worked on, or closed.
-    pub state: String,
-}
-
-/// What an acknowledgement may say besides, when it is sealed.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct SealedFacts {
-    /// The key that the report was opened with; only to the key that signed inside.
-    pub opened_with: Option<String>,
-    /// The token by which a key from outside can be proven.
-    pub prove: Option<String>,
-    /// What a reporter with a proven key is told besides.
-    pub news: NewsFacts,
-}
-
-/// What a reporter is told without having asked, when it is sealed to a key that is proven theirs.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct NewsFacts {
-    /// The planned moment, and the same for a subject.
-    pub t: Option<String>,
-    /// See `t`.
-    pub t_day: Option<String>,
-    /// Whether they were told another one before.
-    pub moved: bool,
-    /// Since when it is public.
-    pub public: Option<String>,
-    /// What it is called in public.
-    pub title: Option<String>,
-    /// Its CVE numbers.
-    pub cve: String,
-    /// The versions that have the fix.
-    pub fixed: String,
-    /// Who is thanked.
-    pub credit: String,
-    /// Whether it got out.
-    pub leaked: bool,
-}
-
-/// What a public notice may say: the fields that its gate released.
-#[derive(Debug, Clone, Serialize)]
-pub struct PublicFacts {
-    /// The desk's name.
-    pub desk: String,
-    /// The desk's address.
-    pub address: String,
-    /// The title.
-    pub title: String,
-    /// CVE numbers.
-    pub cve: String,
-    /// The score.
-    pub cvss: String,
-    /// The record's fields.
-    pub fields: BTreeMap<String, String>,
-}
-
-/// What may be said in public before the fix is out, without any content.
-#[derive(Debug, Clone, Serialize)]
-pub struct ForecastFacts {
-    /// The desk's name.
-    pub desk: String,
-    /// The desk's address.
-    pub address: String,
-    /// The planned moment, with date, hour and zone.
-    pub t: String,
-    /// The same for a subject.
-    pub t_day: String,
-    /// How many fixes the release has.
-    pub count: usize,
-    /// The severity of the worst of them, as a word.
-    pub severity: String,
-}
-
-/// What may be said in public before the fix is out, once a gate has released it.
-#[derive(Debug, Clone, Serialize)]
-pub struct ForthcomingFacts {
-    /// When, how many, how severe.
-    #[serde(flatten)]
-    pub forecast: ForecastFacts,
-    /// What people can do until then.
-    pub mitigation: String,
-}
-
-/// What a sealed notice may say.
-#[derive(Debug, Clone, Serialize)]
-pub struct NoticeFacts {
-    /// What the public may know as well.
-    #[serde(flatten)]
-    pub public: PublicFacts,
-    /// The incident.
-    pub handle: String,
-    /// The label of the audience.
-    pub tlp: String,
-    /// T, with date, hour and zone.
-    pub t: String,
-    /// T's day.
-    pub t_day: String,
-    /// The planned release, where it differs from T by a grace.
-    pub release: String,
-    /// The CVSS vector.
-    pub vector: String,
-    /// Numbers of advisories.
-    pub ghsa: String,
-    /// When the report came.
-    pub received: String,
-    /// When a person answered.
-    pub answered: String,
-    /// When it became public.
-    pub published: String,
-    /// Since when the public knows, with or without us; empty under embargo.
-    pub known: String,
-    /// Who leads.
-    pub lead: String,
-    /// What happened when.
-    pub timeline: Vec<String>,
-    /// The words of the person who wrote it; empty but for a word to a group.
-    pub text: String,
 }
 
 /// What is wrong with a template.
@@ -344,23 +108,37 @@ impl Texts {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
         env.set_keep_trailing_newline(true);
+        env.add_function("row", |label: &str, value: &str| layout::row(label, value));
+        env.add_function("entry", |text: &str| layout::entry(text));
+        env.set_formatter(|out, state, value| {
+            out.write_str(&VALUE.to_string())?;
+            minijinja::escape_formatter(out, state, value)?;
+            out.write_str(&VALUE.to_string()).map_err(Into::into)
+        });
         let mut digests = BTreeMap::new();
-        for name in own.keys() {
-            if !TEMPLATES.iter().any(|(known, ..)| known == name) {
-                let message = "no mail of this name is ever sent; check the spelling".to_owned();
-                problems.push(Problem { template: name.clone(), line: 1, message });
+        let program = TEMPLATES.iter().chain(TRANSLATED);
+        let mut all: BTreeMap<&str, (Class, &str)> =
+            program.map(|(name, class, text)| (*name, (*class, *text))).collect();
+        for (name, text) in own {
+            match Self::class(name) {
+                Some(class) => {
+                    all.insert(name, (class, text));
+                }
+                None => {
+                    let message =
+                        "no mail of this name is ever sent; check the spelling".to_owned();
+                    problems.push(Problem { template: name.clone(), line: 1, message });
+                }
             }
         }
-        for (name, _, text) in TEMPLATES {
-            let text = own.get(*name).map_or(*text, String::as_str);
+        for (name, (_, text)) in &all {
             digests.insert((*name).to_owned(), Digest::of(text.as_bytes()));
-            if let Err(error) = env.add_template_owned(*name, text.to_owned()) {
+            if let Err(error) = env.add_template_owned((*name).to_owned(), (*text).to_owned()) {
                 problems.push(problem(name, &error));
-                continue;
             }
         }
         // Tried once all are there, since some name others.
-        for (name, class, _) in TEMPLATES {
+        for (name, (class, _)) in &all {
             let trial = Self { env: env.clone(), digests: BTreeMap::new() };
             let facts = sample(*class, fields);
             let tried = if *class == Class::Part {
@@ -381,7 +159,13 @@ impl Texts {
     /// What a template of this name may say.
     #[must_use]
     pub fn class(name: &str) -> Option<Class> {
-        TEMPLATES.iter().find(|(known, ..)| *known == name).map(|(_, class, _)| *class)
+        // In another language it says the same.
+        let of_language = name.split_once('/').filter(|(tag, base)| {
+            language::is_tag(tag)
+                && TRANSLATED.iter().any(|(known, ..)| known.ends_with(&format!("/{base}")))
+        });
+        let base = of_language.map_or(name, |(_, base)| base);
+        TEMPLATES.iter().find(|(known, ..)| *known == base).map(|(_, class, _)| *class)
     }
 
     /// The hash of a template's text, which a frozen draft remembers.
@@ -406,17 +190,19 @@ impl Texts {
             .strip_prefix("Subject:")
             .ok_or_else(|| wrong("must begin with a line `Subject: ...`"))?;
         // An empty mail says nothing and looks like a success.
-        if body.trim().is_empty() {
+        if layout::plain(body).trim().is_empty() {
             return Err(wrong("has an empty body"));
         }
-        Ok(Written { subject: keep_places(subject), body: tidy(body) })
+        let kept = WITH_LISTS.contains(&name);
+        let body = if kept { layout::plain(body) } else { layout::filled(body) };
+        Ok(Written { subject: keep_places(&layout::plain(subject)), body: tidy(&body) })
     }
 
     /// Tries a part of notices, which has neither a subject nor places of its own.
     fn part(&self, name: &str, facts: &Value) -> Result<(), Problem> {
         let template = self.env.get_template(name);
         let text = template.and_then(|t| t.render(facts)).map_err(|error| problem(name, &error))?;
-        if text.starts_with("Subject:") || text.trim().is_empty() {
+        if text.starts_with("Subject:") || layout::plain(&text).trim().is_empty() {
             let message = "is a part of notices: a text without a subject".to_owned();
             return Err(Problem { template: name.to_owned(), line: 1, message });
         }
@@ -428,6 +214,13 @@ impl Texts {
     /// # Errors
     /// The template's problem, if an operator's text names a field that is not always there.
     pub fn sealed(&self, name: &str, facts: &serde_json::Value) -> Result<Written, Problem> {
+        let mut facts = facts.clone();
+        if !WITH_LISTS.contains(&name)
+            && let Some(text) = facts.get_mut("text")
+        {
+            // What a person wrote keeps its lines, whichever way it leads here.
+            *text = text.as_str().map(places::verbatim).unwrap_or_default().into();
+        }
         self.render(name, &Value::from_serialize(facts))
     }
 
@@ -440,9 +233,17 @@ impl Texts {
             let message = "may not leave in clear".to_owned();
             return Err(Problem { template: name.to_owned(), line: 1, message });
         }
-        self.render(name, &with_sealed(facts, &SealedFacts::default()))
+        let more = SealedFacts::default();
+        self.render(&self.named(name, facts), &with_sealed(&local(facts), &more))
             .map(broken_lines)
             .map(ClearText)
+    }
+
+    /// The name of a text in the language that its reader is written to in, where there is one.
+    fn named(&self, name: &str, facts: &ClearFacts) -> String {
+        let translated = facts.language.as_ref().map(|tag| format!("{tag}/{name}"));
+        let known = translated.filter(|name| self.env.get_template(name).is_ok());
+        known.unwrap_or_else(|| name.to_owned())
     }
 
     /// Renders a content-free text with what may be added when it is sealed.
@@ -455,7 +256,8 @@ impl Texts {
         facts: &ClearFacts,
         more: &SealedFacts,
     ) -> Result<Written, Problem> {
-        self.render(name, &with_sealed(facts, more)).map(broken_lines)
+        let more = SealedFacts { news: local_news(facts, &more.news), ..more.clone() };
+        self.render(&self.named(name, facts), &with_sealed(&local(facts), &more)).map(broken_lines)
     }
 
     /// Freezes a notice: everything but the recipient's name, their reference and the word "late".
@@ -463,7 +265,8 @@ impl Texts {
     /// # Errors
     /// As [`Self::sealed`].
     pub fn freeze(&self, name: &str, facts: &NoticeFacts) -> Result<Written, Problem> {
-        self.render(name, &open_places(facts))
+        let text = places::verbatim(&facts.text);
+        self.render(name, &open_places(&NoticeFacts { text, ..facts.clone() }))
     }
 
     /// Freezes a public notice. It can name what [`PublicFacts`] have, and nothing else.
@@ -488,6 +291,28 @@ impl Texts {
             _ => self.render(name, &open_places(&facts.forecast)),
         }
     }
+}
+
+/// A moment without the names of weekdays, which are English.
+fn without_weekdays(facts: &ClearFacts, said: &str) -> String {
+    const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    if facts.language.is_none() {
+        return said.to_owned();
+    }
+    DAYS.iter().fold(said.to_owned(), |said, day| said.replace(&format!("{day} "), ""))
+}
+
+fn local(facts: &ClearFacts) -> ClearFacts {
+    ClearFacts {
+        received: without_weekdays(facts, &facts.received),
+        answer_by: without_weekdays(facts, &facts.answer_by),
+        ..facts.clone()
+    }
+}
+
+fn local_news(facts: &ClearFacts, news: &NewsFacts) -> NewsFacts {
+    let local = |said: &Option<String>| said.as_ref().map(|said| without_weekdays(facts, said));
+    NewsFacts { t: local(&news.t), public: local(&news.public), ..news.clone() }
 }
 
 fn problem(name: &str, error: &minijinja::Error) -> Problem {
@@ -608,8 +433,10 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
         title: "x".into(),
         cve: "CVE-2026-0001".into(),
         cvss: "7.5 (High)".into(),
+        has: fields.clone(),
         fields,
     };
+    let vulnerability = Vulnerability { public: public.clone(), vector: "x".into() };
     match class {
         Class::Clear => {
             let facts = ClearFacts {
@@ -628,6 +455,7 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
                 key_attached: false,
                 is_last: false,
                 state: "received".into(),
+                language: None,
             };
             with_sealed(&facts, &SealedFacts::default())
         }
@@ -650,6 +478,12 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
             answered: "x".into(),
             published: "x".into(),
             known: "x".into(),
+            vulnerabilities: vec![vulnerability.clone(), vulnerability],
+            files: vec![FileLine { name: "x".into(), sha256: "x".into() }],
+            changed: vec!["x".into()],
+            changed_since: "x".into(),
+            contact: "x".into(),
+            people: vec!["x".into()],
             lead: "x".into(),
             timeline: vec!["x".into()],
             text: "x".into(),
@@ -657,22 +491,6 @@ fn sample(class: Class, fields: &BTreeSet<String>) -> Value {
         Class::Sealed => sealed_sample(),
     }
 }
-
-/// In place of a prepared answer: what a person wrote to the reporter in their own words.
-pub const OWN_ANSWER: &str = "reply";
-
-/// The answers that are prepared as templates: their names, and when they fit.
-pub const PREPARED: &[(&str, &str)] = &[
-    ("complete", "says that all is published and the incident is over"),
-    ("progress", "says that it is still worked on"),
-    ("private-handling", "asks somebody to keep it private until there is a fix"),
-    ("not-a-vulnerability", "says that it is not a vulnerability; your text below says why"),
-    ("fixed-in-the-open", "says that it is fixed like any other bug; your text below says where"),
-    (
-        "safe-installation",
-        "says that a safe installation depends on where it runs; your text below adds to it",
-    ),
-];
 
 #[cfg(test)]
 mod tests {
@@ -710,6 +528,7 @@ mod tests {
     fn a_copy_differs_from_the_draft_in_name_reference_and_late_line_only() {
         let texts = Texts::load(&BTreeMap::new(), &fields()).unwrap();
         let facts = PublicFacts {
+            has: BTreeMap::new(),
             desk: "D".into(),
             address: "d@d.test".into(),
             title: "t".into(),
@@ -730,7 +549,13 @@ mod tests {
             answered: String::new(),
             published: String::new(),
             known: String::new(),
+            vulnerabilities: Vec::new(),
+            files: Vec::new(),
+            changed: Vec::new(),
+            changed_since: String::new(),
+            contact: "Mia".into(),
             lead: String::new(),
+            people: Vec::new(),
             timeline: vec![],
             text: String::new(),
         };

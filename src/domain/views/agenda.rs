@@ -34,6 +34,10 @@ pub(crate) fn row<'a>(incident: &'a Incident, item: &Item<'a>) -> Row<'a> {
         State::Done(at) | State::Skipped(at) => (Some(*at), None),
         State::WaitingFor(what) => (None, Some(format!("waits for {what}"))),
         State::NotHere(why) => (None, Some(why.clone())),
+        State::Elsewhere(row) => {
+            let done = row.done.as_ref().map(|(at, _)| *at);
+            (done, Some(format!("once for the release, on {}", row.on)))
+        }
         State::BlockedBy(tasks) => {
             let tasks: Vec<_> = tasks.iter().map(ToString::to_string).collect();
             (None, Some(format!("blocked by {}", tasks.join(", "))))

@@ -76,7 +76,7 @@ fn phases(incident: &Incident, now: Moment) -> Vec<Phase> {
             title,
             kind: kind_word(item.task.kind),
             opens: item.task.section.is_some(),
-            elsewhere: String::new(),
+            elsewhere: elsewhere(incident, &item.state),
             section: item.task.section.clone().unwrap_or_default(),
             ours: match item.task.origin {
                 Some(Origin::Local) => "ours",
@@ -101,6 +101,22 @@ fn phases(incident: &Incident, now: Moment) -> Vec<Phase> {
         }
     }
     phases
+}
+
+/// Where a row is done that is done once for a release, and by whom if it is.
+fn elsewhere(incident: &Incident, state: &State) -> String {
+    let State::Elsewhere(row) = state else { return String::new() };
+    match &row.done {
+        Some((at, by)) => {
+            let by = by.as_ref().map_or("the desk", |by| by.as_str());
+            format!(
+                "for the release on {}, by {by}, {}",
+                row.on,
+                incident.playbook.calendar.say(*at)
+            )
+        }
+        None => format!("for the release, on {}", row.on),
+    }
 }
 
 fn facts(incident: &Incident, now: Moment) -> Value {

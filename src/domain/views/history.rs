@@ -153,6 +153,9 @@ fn words(event: &Event) -> Option<String> {
             let late = if *late { ", late" } else { "" };
             Some(format!("{notice}@{number} leaves, to {}{late}", recipients.len()))
         }
+        Event::SharedSent { on, notice, number, to, .. } => {
+            Some(format!("{notice}@{number} of {on}, which is about this too: to {}", to.len()))
+        }
         Event::Sent { notice, number, copies } => {
             let people = copies.iter().filter(|copy| matches!(copy.to, Recipient::Person(_)));
             Some(format!(

@@ -129,6 +129,7 @@ pub fn supposed(playbook: &Arc<Playbook>, received: Moment, t: Option<Moment>) -
         deferred: false,
         source: None,
         line: None,
+        language: None,
         looks_encrypted: false,
     };
     let mut incident = Incident::open(Handle::first(), received, &opening, Arc::clone(playbook));

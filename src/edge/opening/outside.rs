@@ -1,5 +1,6 @@
 //! What anybody could see of a mail, found without any secret key: nothing here can open anything.
 
+use crate::domain::facts::language;
 use crate::domain::facts::names::{Address, Digest, Moment};
 use crate::domain::facts::outer_view::{Hint, KeyRank, OuterView, Writers};
 use crate::domain::facts::settings::Settings;
@@ -43,6 +44,11 @@ pub(super) fn view(
         writers,
         vouched,
         spam: spam.is_some_and(|(name, begins)| says(outer, name, begins)),
+        languages: ["Content-Language", "Accept-Language"]
+            .iter()
+            .filter_map(|name| outer.header(name))
+            .flat_map(|value| language::tags(&value))
+            .collect(),
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Alias {
     pub incident: Option<Handle>,
     /// Where the acknowledgement went.
     pub address: Option<Address>,
+    /// What it is written to in; none for English.
+    pub language: Option<String>,
     /// When somebody last asked under that name where it stands.
     pub asked: Option<Moment>,
 }
@@ -59,9 +61,10 @@ impl Replay {
     }
 
     /// The names under which copies of an incident's report were acknowledged, and where.
-    pub fn aliases_of(&self, incident: &Handle) -> impl Iterator<Item = (&Handle, &Address)> {
+    pub fn aliases_of(&self, incident: &Handle) -> impl Iterator<Item = (&Handle, &Alias)> {
         let named = self.copies.get(incident).into_iter().flatten();
-        named.filter_map(|name| Some((name, self.aliases.get(name)?.address.as_ref()?)))
+        let known = named.filter_map(|name| Some((name, self.aliases.get(name)?)));
+        known.filter(|(_, alias)| alias.address.is_some())
     }
 
     /// When a person was last told that a copy of a mail of theirs came in.
@@ -110,9 +113,11 @@ impl Replay {
             self.restored = Some(record.at);
             self.histories.push(hash);
         }
-        if let Event::CopySeen { alias, address, .. } = &record.event {
+        if let Event::CopySeen { alias, address, language, .. } = &record.event {
             let (incident, address) = (record.incident.clone(), address.clone());
-            self.aliases.insert(alias.clone(), Alias { incident, address, asked: None });
+            let language = language.clone();
+            let known = Alias { incident, address, language, asked: None };
+            self.aliases.insert(alias.clone(), known);
         }
         if let Event::StatusAsked { alias: Some(alias) } = &record.event
             && let Some(alias) = self.aliases.get_mut(alias)

@@ -116,7 +116,8 @@ impl Incident {
             Effect::Drop(rows) => rows.contains(&task.id),
             Effect::Asap | Effect::Stretch(_) => false,
         };
-        if self.done_elsewhere.contains(&task.id) || self.branches().any(|branch| dropped(&branch))
+        if self.sharing.elsewhere.contains_key(&task.id)
+            || self.branches().any(|branch| dropped(&branch))
         {
             return Truth::No;
         }

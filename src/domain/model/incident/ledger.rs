@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{Answer, Copy, Delivery, Draft, Mailed, Purpose, Recipient};
 use crate::domain::facts::letter::Fate;
-use crate::domain::facts::names::{MessageId, Moment, PersonId, TaskId};
+use crate::domain::facts::names::{Handle, MessageId, Moment, PersonId, TaskId};
 use crate::domain::facts::seconded::Seconded;
 use crate::domain::model::incident::parts::{Entry, Release};
 use crate::domain::model::incident::state::Incident;
@@ -43,6 +43,24 @@ impl Incident {
         draft.t == self.t() && draft.release.is_none_or(|then| Some(then) == release)
     }
 
+    /// Whether a draft still speaks of the incidents that share the release.
+    #[must_use]
+    pub fn is_of_all(&self, draft: &Draft) -> bool {
+        let task = self.task(&draft.notice).filter(|task| task.once);
+        task.is_none_or(|task| draft.mates == *self.mates_of(task))
+    }
+
+    /// The others of its release that a row is done for here.
+    #[must_use]
+    pub fn mates_of(&self, task: &Task) -> &BTreeSet<Handle> {
+        const NONE: &BTreeSet<Handle> = &BTreeSet::new();
+        match (task.once, task.announces()) {
+            (false, _) => NONE,
+            (true, true) => &self.sharing.mates,
+            (true, false) => &self.sharing.mates_after,
+        }
+    }
+
     /// Whether somebody is still in a group through which they had a notice. Then they hear that a date
     /// moves and that the embargo ends, whoever else is to know of the incident by now: they would ship
     /// on the old date.
@@ -57,6 +75,11 @@ impl Incident {
             let mut had = releases
                 .map(|release| release.copies.contains_key(&to) || release.pending.contains(&to));
             person.groups.contains(group) && had.any(|had| had)
+        }) || self.shared.iter().any(|((_, id, _), shared)| {
+            let audience = self.task(id).and_then(|task| task.audience.as_ref());
+            let group = audience.and_then(Audience::under_embargo);
+            group.is_some_and(|group| person.groups.contains(group))
+                && shared.to.contains(&person.id)
         })
     }
 
@@ -90,6 +113,17 @@ impl Incident {
                 }
             }
         }
+        // While they share the release, the first of them speaks of its date for all.
+        let apart =
+            self.shared.iter().filter(|((on, ..), _)| self.sharing.first.as_ref() != Some(on));
+        for (_, shared) in apart {
+            let Some(t) = shared.t else { continue };
+            for to in shared.to.iter().cloned().map(Recipient::Person) {
+                if last.get(&to).is_none_or(|(at, _)| *at <= shared.at) {
+                    last.insert(to, (shared.at, t));
+                }
+            }
+        }
         last.into_iter().map(|(to, (_, t))| (to, t)).collect()
     }
 
@@ -99,7 +133,10 @@ impl Incident {
     pub fn date_seconded(&self) -> Option<Seconded> {
         let releases = self.notices.values().flat_map(|notice| notice.releases.values());
         let told = releases.filter(|release| release.t.is_some() && release.seconded.is_some());
-        told.max_by_key(|release| release.at)?.seconded.clone()
+        let own = told.map(|release| (release.at, &release.seconded));
+        let shared = self.shared.values().filter(|shared| shared.t.is_some());
+        let shared = shared.map(|shared| (shared.at, &shared.seconded));
+        own.chain(shared).max_by_key(|(at, _)| *at)?.1.clone()
     }
 
     /// Who stands behind the act by which it became public, and not before T: a notice that the public
@@ -141,6 +178,7 @@ impl Incident {
         copies
             .filter(|(to, entry)| matches!(to, Recipient::Person(_)) && entry.went_out())
             .map(|(to, _)| to.clone())
+            .chain(self.shared.values().flat_map(|s| s.to.iter().cloned().map(Recipient::Person)))
             .collect()
     }
 

@@ -11,6 +11,7 @@ mod state;
 
 pub use crate::domain::model::incident::parts::names;
 pub use crate::domain::model::incident::parts::{
-    AnchorSet, Done, Entry, Notice, Offer, OwnNotice, Release, Reporter, Status,
+    AnchorSet, Done, Elsewhere, Entry, Notice, Offer, OwnNotice, Release, Reporter, Shared,
+    Sharing, Status,
 };
 pub use crate::domain::model::incident::state::Incident;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::event::{Answer, Delivery, Draft, Recipient, ReporterKey};
 use crate::domain::facts::letter::Fate;
-use crate::domain::facts::names::{Address, Moment, PersonId};
+use crate::domain::facts::names::{Address, Handle, Moment, PersonId, TaskId};
 use crate::domain::facts::seconded::Seconded;
 use crate::domain::process::playbook::Task;
 
@@ -125,6 +125,43 @@ pub struct Release {
     pub seconded: Option<Seconded>,
 }
 
+/// A notice about this and other incidents of the same release, that left on the first of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// When its first copy was in the outbox.
+    pub at: Moment,
+    /// The T that it told.
+    pub t: Option<Moment>,
+    /// Who had a copy.
+    pub to: BTreeSet<PersonId>,
+    /// Who stands behind it; none where it stays within the team.
+    pub seconded: Option<Seconded>,
+}
+
+/// What an incident and the others of its release do for one another. Derived after every fact.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// Rows that the first incident of that release does for all of them.
+    pub elsewhere: BTreeMap<TaskId, Elsewhere>,
+    /// The first incident of that release, where it is another.
+    pub first: Option<Handle>,
+    /// The others for which this one, being the first, speaks of the date ahead.
+    pub mates: BTreeSet<Handle>,
+    /// The same for all that does not announce it.
+    pub mates_after: BTreeSet<Handle>,
+    /// What on one of them holds back a notice that is for all of them, in words.
+    pub lacks: BTreeMap<TaskId, String>,
+}
+
+/// A row that is done once for a release, on the first of its incidents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// On which.
+    pub on: Handle,
+    /// When and by whom it was done there; nobody where the desk did it.
+    pub done: Option<(Moment, Option<PersonId>)>,
+}
+
 /// A notice of the playbook, or one of the desk's own, in all its drafts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notice {
@@ -200,6 +237,8 @@ pub struct OwnNotice {
 pub struct Reporter {
     /// Where answers go.
     pub address: Option<Address>,
+    /// The language that they are written to in; none for English.
+    pub language: Option<String>,
     /// Their key.
     pub key: Option<ReporterKey>,
     /// Whether the key may get content: it came from inside, or was proven since.

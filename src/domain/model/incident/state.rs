@@ -11,7 +11,7 @@ use crate::domain::facts::names::{Digest, Handle, MessageId, Moment, PersonId, T
 use crate::domain::facts::outer_view::KeyRank;
 use crate::domain::facts::seconded::Alone;
 use crate::domain::model::incident::parts::{
-    AnchorSet, Done, Notice, Offer, OwnNotice, Release, Reporter, Status,
+    AnchorSet, Done, Notice, Offer, OwnNotice, Release, Reporter, Shared, Sharing, Status,
 };
 use crate::domain::model::roster::Person;
 use crate::domain::process::playbook::field::Score;
@@ -82,8 +82,10 @@ pub struct Incident {
     pub batch: Option<String>,
     /// Who leads the first incident of that release.
     pub first_lead: Option<PersonId>,
-    /// Rows that the first incident of that release does for all of them.
-    pub done_elsewhere: BTreeSet<TaskId>,
+    /// What is done once for that release.
+    pub sharing: Sharing,
+    /// Notices about this and others that left on another: where, which, and its number.
+    pub shared: BTreeMap<(Handle, TaskId, u32), Shared>,
     /// Since when each branch of its process is taken.
     pub taken: BTreeMap<String, Moment>,
     /// Roles that have ended on this incident.
@@ -136,6 +138,7 @@ impl Incident {
             status: Status::Received,
             reporter: Reporter {
                 address: opening.reporter.clone(),
+                language: opening.language.clone(),
                 key_proven: opening.key.as_ref().is_some_and(|key| key.rank < KeyRank::Outside),
                 key: opening.key.clone(),
                 told: None,
@@ -171,7 +174,8 @@ impl Incident {
             set_at: BTreeMap::new(),
             batch: None,
             first_lead: None,
-            done_elsewhere: BTreeSet::new(),
+            sharing: Sharing::default(),
+            shared: BTreeMap::new(),
             taken: BTreeMap::new(),
             ended: BTreeSet::new(),
             parked: BTreeMap::new(),
@@ -240,6 +244,14 @@ impl Incident {
         roles.into_iter().any(|(id, _)| self.holds(person, id))
     }
 
+    fn shares_no_more(&mut self) {
+        self.batch = None;
+        self.first_lead = None;
+        let mut elsewhere = std::mem::take(&mut self.sharing).elsewhere;
+        elsewhere.retain(|_, row| row.done.is_some());
+        self.sharing.elsewhere = elsewhere;
+    }
+
     /// Whether a notice may not leave now.
     #[must_use]
     pub fn is_held(&self, notice: &TaskId) -> bool {
@@ -266,9 +278,7 @@ impl Incident {
         ) {
             self.offer = None;
             // What is over shares no release any more; opened again, it joins anew.
-            self.batch = None;
-            self.first_lead = None;
-            self.done_elsewhere.clear();
+            self.shares_no_more();
         }
         match event {
             Event::Configured { .. }
@@ -368,6 +378,7 @@ impl Incident {
                 self.linked.remove(handle);
             }
             Event::Reopened => {
+                self.sharing.elsewhere.clear();
                 let accepted = self.anchors.contains_key(&Anchor::Accepted);
                 self.status = if accepted { Status::Accepted } else { Status::Received };
                 self.same_as = None;
@@ -382,9 +393,14 @@ impl Incident {
             Event::AnchorSet { anchor, moment } => self.mark(*anchor, Some(*moment), at, by),
             Event::BatchJoined { batch } => self.batch = Some(batch.clone()),
             Event::BatchLeft => {
-                self.batch = None;
-                self.first_lead = None;
-                self.done_elsewhere.clear();
+                self.shares_no_more();
+                self.sharing.elsewhere.clear();
+            }
+            Event::SharedSent { on, notice, number, to, seconded } => {
+                let id = (on.clone(), notice.clone(), *number);
+                let t = self.t();
+                let new = Shared { at, t, to: BTreeSet::new(), seconded: seconded.clone() };
+                self.shared.entry(id).or_insert(new).to.extend(to.iter().cloned());
             }
             Event::RoleEnded { role } => self.end_role(role),
             Event::FieldSet { field, value } => {

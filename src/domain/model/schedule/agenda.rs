@@ -2,7 +2,7 @@
 
 use crate::domain::facts::names::{Moment, TaskId, later};
 use crate::domain::model::incident;
-use crate::domain::model::incident::Incident;
+use crate::domain::model::incident::{Elsewhere, Incident};
 use crate::domain::model::schedule::duties::ASAP_PATIENCE;
 use crate::domain::model::schedule::moments::span_of;
 use crate::domain::model::schedule::progress::{done_at, is_moot, missing, open_before};
@@ -32,6 +32,8 @@ pub enum State {
     Moot,
     /// The process does not ask for it here; the text says why.
     NotHere(String),
+    /// It is done once for the release, on another incident.
+    Elsewhere(Elsewhere),
     /// Somebody decided that it will not be done.
     Skipped(Moment),
 }
@@ -40,7 +42,19 @@ impl State {
     /// When it was done or skipped.
     #[must_use]
     pub fn settled(&self) -> Option<Moment> {
-        if let Self::Done(at) | Self::Skipped(at) = self { Some(*at) } else { None }
+        match self {
+            Self::Done(at) | Self::Skipped(at) => Some(*at),
+            Self::Elsewhere(row) => row.done.as_ref().map(|(at, _)| *at),
+            Self::Always
+            | Self::WaitingFor(_)
+            | Self::BlockedBy(_)
+            | Self::Upcoming
+            | Self::Open
+            | Self::Due
+            | Self::Late
+            | Self::Moot
+            | Self::NotHere(_) => None,
+        }
     }
 
     /// As a word for tables.
@@ -57,6 +71,8 @@ impl State {
             Self::Late => "LATE",
             Self::Moot => "moot",
             Self::NotHere(_) => "not here",
+            Self::Elsewhere(row) if row.done.is_some() => "done",
+            Self::Elsewhere(_) => "elsewhere",
             Self::Skipped(_) => "skipped",
         }
     }
@@ -109,6 +125,9 @@ fn state_of(incident: &Incident, task: &Task, part: Option<&str>, now: Moment) -
     let id = part.map_or_else(|| task.id.clone(), |part| task.id.part(part));
     if let Some(skipped) = incident.skipped.get(&id).or_else(|| incident.skipped.get(&task.id)) {
         return State::Skipped(skipped.at);
+    }
+    if let Some(row) = incident.sharing.elsewhere.get(&task.id) {
+        return State::Elsewhere(row.clone());
     }
     let done = match part {
         Some(_) => incident.done.get(&id).map(|done| done.at),

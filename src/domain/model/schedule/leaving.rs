@@ -22,6 +22,10 @@ pub enum Block {
     NoDraft,
     /// The newest draft speaks of another T.
     OtherDate,
+    /// It speaks of other incidents than share the release now.
+    OtherMates,
+    /// Something on another incident of the release comes first: what.
+    Mates(String),
     /// So many more people must approve.
     Approvals(usize),
     /// These come first.
@@ -123,9 +127,15 @@ pub(super) fn ready(incident: &Incident, task: &Task) -> Result<(), Block> {
     if !incident.is_dated(draft) {
         return Err(Block::OtherDate);
     }
+    if !incident.is_of_all(draft) {
+        return Err(Block::OtherMates);
+    }
     match approvals_missing(incident, notice, task) {
         0 => {}
         more => return Err(Block::Approvals(more)),
+    }
+    if let Some(lack) = incident.sharing.lacks.get(&task.id) {
+        return Err(Block::Mates(lack.clone()));
     }
     let public = matches!(task.audience, Some(Audience::Public(_)));
     if public && !a_gate_is_open(incident, task) {

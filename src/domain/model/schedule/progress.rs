@@ -65,6 +65,11 @@ pub fn done_at(incident: &Incident, task: &Task) -> Option<Moment> {
 /// When a notice was sent. What goes to the public counts once the mail server has taken it: what
 /// comes after an announcement must not come before it.
 pub(crate) fn sent_at(incident: &Incident, task: &Task) -> Option<Moment> {
+    // One that left on another incident spoke of this one as well.
+    let shared = incident.shared.iter().filter(|((_, notice, _), _)| *notice == task.id);
+    if let Some(at) = shared.map(|(_, shared)| shared.at).min() {
+        return Some(at);
+    }
     let mut releases = incident.notices.get(&task.id)?.releases.values();
     let left = releases.find(|release| release.complete.is_some())?;
     match task.audience {

@@ -140,7 +140,9 @@ impl Way {
     fn of(incident: &Incident, task: &Task) -> Self {
         let none = Notice::default();
         let notice = incident.notices.get(&task.id).unwrap_or(&none);
-        let draft = notice.valid_draft().filter(|draft| incident.is_dated(draft));
+        let draft = notice
+            .valid_draft()
+            .filter(|draft| incident.is_dated(draft) && incident.is_of_all(draft));
         let draft = draft.filter(|_| approvals_missing(incident, notice, task) == 0);
         let is_gate =
             |id: &TaskId| incident.task(id).is_some_and(|before| before.kind == Kind::Gate);

@@ -11,6 +11,9 @@ pub(super) const REFERENCE: char = '\u{E001}';
 pub(super) const LATE: char = '\u{E002}';
 const BLOB: char = '\u{E003}';
 const HISTORY: char = '\u{E004}';
+pub(super) const VERBATIM: char = '\u{E005}';
+// Around each value that a template puts in, until the text is laid out.
+pub(super) const VALUE: char = '\u{E006}';
 
 /// Quotes a text line by line, so that nothing in it can pass for a line of the desk or, in the
 /// answer to it, for a command.
@@ -20,8 +23,15 @@ pub fn quote(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// What a person wrote, for a text of ours: its lines stay as they are.
+#[must_use]
+pub(super) fn verbatim(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| format!("{VERBATIM}{line}")).collect();
+    lines.join("\n")
+}
+
 /// How wide a line of prose is in a mail.
-const WIDTH: usize = 72;
+pub(super) const WIDTH: usize = 72;
 
 /// Breaks long lines of the desk's own prose, for mail programs that do not. What is quoted, stands
 /// in a table or behind a bar keeps its lines.
@@ -41,7 +51,9 @@ pub fn indented(text: &str, blanks: usize) -> String {
 fn wrapped_to(text: &str, most: usize) -> String {
     let mut out = Vec::new();
     for line in text.lines() {
-        if line.chars().count() <= most || line.starts_with(['>', '|', ' ', '\t', '-', '#']) {
+        let wide = line.chars().any(|c| c >= '\u{2E80}');
+        let kept = line.starts_with(['>', '|', ' ', '\t', '-', '#']);
+        if wide || kept || line.chars().count() <= most {
             out.push(line.to_owned());
             continue;
         }

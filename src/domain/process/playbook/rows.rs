@@ -346,7 +346,7 @@ impl Loader<'_> {
         Some(When { anchors, window, at: at_time, days, snap, roll, repeat, origin })
     }
 
-    fn to_reporter(&mut self, at: usize, row: &file::Task, of_notice: bool) {
+    fn reporters_row(&mut self, at: usize, row: &file::Task, of_notice: bool) {
         let id = &row.id;
         if of_notice || (row.answer.is_none() && row.fact.is_none()) {
             self.wrong(at, format!("task `{id}`: what goes to the reporter is a prepared `answer`, or is settled by a `fact`"));
@@ -386,7 +386,7 @@ impl Loader<'_> {
             return (None, 1);
         }
         if row.audience.as_deref() == Some("reporter") {
-            self.to_reporter(at, row, of_notice);
+            self.reporters_row(at, row, of_notice);
             return (Some(Audience::Reporter), 1);
         }
         let template = row.template.as_deref().unwrap_or("");
@@ -425,10 +425,17 @@ impl Loader<'_> {
             self.wrong_if_new(at, format!("task `{id}`: group `{name}` is GREEN, and what is under embargo is AMBER at most"));
         }
         let approvals = row.approvals.unwrap_or(1);
-        if !(1..=5).contains(&approvals) {
-            self.wrong(at, format!("task `{id}`: approvals are 1 to 5"));
+        let role = row.role.as_ref().unwrap_or(&so_far.intake);
+        let own = matches!(&audience, Some(Audience::Role(to)) if to == role);
+        if !(usize::from(!own)..=5).contains(&approvals) {
+            self.wrong(
+                at,
+                format!(
+                    "task `{id}`: approvals are 1 to 5, or 0 for what goes to its own role only"
+                ),
+            );
         }
-        (audience, approvals.clamp(1, 5))
+        (audience, approvals.clamp(usize::from(!own), 5))
     }
 
     fn audience(&mut self, at: usize, row: &file::Task, so_far: &Playbook) -> Option<Audience> {

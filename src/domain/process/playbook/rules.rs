@@ -260,6 +260,19 @@ pub fn common_fields() -> BTreeMap<String, Field> {
     add("binaries", Field::text("where the fixed release is found"));
     add("credit", Field::text("credit"));
     add("summary", Field::text("summary"));
+    // What a distributor needs in order to act.
+    add("product", Field::text("product"));
+    add("component", Field::text("component"));
+    add("severity_note", Field::text("what the score means for those who run it"));
+    add("test", Field::text("how somebody sees whether they are affected"));
+    add("description", Field::text("what goes wrong and why, as deep as members may know"));
+    add("patches", Field::text("how the attached patches are applied"));
+    add("deploy", Field::text("what members may deploy before T, from when and where"));
+    add("may_know", Field::text("who of a member's people may know"));
+    add("contact", Field::text("who answers questions"));
+    add("how_to", Field::text("where it says how to update"));
+    add("pull_requests", Field::text("pull requests that fix it"));
+    add("introduced_by", Field::text("the change that introduced it"));
     add("branches", Field::of("affected branches that are maintained", FieldType::List));
     add("parties", Field::of("other parties", FieldType::List));
     let disclosed = Field::of("when the team was told", FieldType::Moment);
