@@ -90,6 +90,10 @@ fn quick(text: &str) -> String {
             } else {
                 value.to_owned()
             };
+            let value = if key == "slip" { "30s".to_owned() } else { value };
+            // Nothing comes again sooner than after a minute.
+            let again = ["repeat", "every", "after", "within"].contains(&key.as_str());
+            let value = if again && value.ends_with('s') { "1m".to_owned() } else { value };
             // A window keeps its signs.
             let value = if key == "offset" { shortened(&value) } else { value };
             let _ = write!(made, "\"{value}\"");
@@ -159,9 +163,10 @@ fn people(cast: &Cast, config: &str) -> String {
         names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
     };
     let mut out = String::new();
-    for (n, person) in config.split("[[person]]").enumerate() {
+    for (n, person) in config.split("\n[[person]]").enumerate() {
         if n == 0 {
             out.push_str(person);
+            out.push_str("\n[files]\nplaybooks = \"playbooks\"\n\n");
             continue;
         }
         let belongs = match () {
@@ -175,7 +180,7 @@ fn people(cast: &Cast, config: &str) -> String {
         let kept = person
             .lines()
             .filter(|line| !line.starts_with("roles =") && !line.starts_with("groups ="));
-        let _ = write!(out, "[[person]]{}\n{belongs}\n", kept.collect::<Vec<_>>().join("\n"));
+        let _ = write!(out, "\n[[person]]{}\n{belongs}\n", kept.collect::<Vec<_>>().join("\n"));
     }
     out
 }
@@ -186,13 +191,23 @@ fn prepare(cast: &'static Cast) -> impl Fn(&Path) {
         let folder = desk.join("playbooks");
         std::fs::create_dir(&folder).unwrap();
         let text = quick(&String::from_utf8(shown.stdout).unwrap());
-        std::fs::write(folder.join(format!("{}.toml", cast.name)), text).unwrap();
+        let file = folder.join(format!("{}.toml", cast.name));
+        std::fs::write(&file, &text).unwrap();
+        let checked =
+            Command::new(PROGRAM).args(["playbook", "check"]).arg(&file).output().unwrap();
+        assert!(checked.status.success(), "{}\n{text}", String::from_utf8_lossy(&checked.stderr));
         let path = desk.join("embargod.toml");
         let config = std::fs::read_to_string(&path).unwrap();
         let config =
             config.replace("playbook = \"drill\"", &format!("playbook = \"{}\"", cast.name));
-        let config = config.replace("# playbooks = \"playbooks\"", "playbooks = \"playbooks\"");
-        std::fs::write(path, people(cast, &config)).unwrap();
+        std::fs::write(&path, people(cast, &config)).unwrap();
+        let found = Command::new(PROGRAM)
+            .arg("--config")
+            .arg(&path)
+            .args(["check", "--offline"])
+            .output()
+            .unwrap();
+        assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stdout));
     }
 }
 
@@ -300,9 +315,42 @@ fn play(cast: &'static Cast) {
         table.says(&said.by, &said.lines);
     }
     table.live.pass(Span::seconds(12)).unwrap();
+    if let Some(folder) = std::env::var_os("EMBARGOD_KEEP") {
+        keep(&Path::new(&folder).join(cast.name), &mut table);
+    }
     compare(cast, &mut table, &scenes);
     show(cast, &table, &desk);
     table.live.stop().unwrap();
+}
+
+/// Everybody's mails as GnuPG opened them, and the checklist, for whoever wants to read them.
+fn keep(folder: &Path, table: &mut Table) {
+    std::fs::create_dir_all(folder).unwrap();
+    for who in Who::ALL {
+        for (n, mail) in table.live.mailbox(who).unwrap().iter().enumerate() {
+            let how = format!("{:?}, signed by the desk: {}", mail.protection, mail.by_desk);
+            let text = format!(
+                "To: {}\nProtected: {how}\nSubject: {}\n\n{}",
+                who.address(),
+                mail.subject,
+                mail.text
+            );
+            std::fs::write(folder.join(format!("{}-{n:02}.txt", who.id())), text).unwrap();
+        }
+    }
+    let config = table.live.desk().join("embargod.toml");
+    let list = Command::new(PROGRAM)
+        .args([
+            "--config",
+            config.to_str().unwrap(),
+            "agenda",
+            &table.handle,
+            "--format",
+            "markdown",
+        ])
+        .output()
+        .unwrap();
+    std::fs::write(folder.join("checklist.md"), list.stdout).unwrap();
 }
 
 /// Each of those outside the team got what the rehearsal says, and nothing else; every mail was sealed, and

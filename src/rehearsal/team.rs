@@ -240,9 +240,14 @@ impl Team {
     /// Does a row, if anybody can. `false` where there was nothing to try.
     fn does(&mut self, play: &mut Play, task: &Task, part: Option<&str>) -> bool {
         let Some(incident) = play.incident().cloned() else { return false };
-        let lines = lines_for(&incident, task, part);
+        let mut lines = lines_for(&incident, task, part);
         if lines.is_empty() {
             return false;
+        }
+        // What nobody of the desk gets is given to them by another way.
+        let given = task.is_notice() && is_for_nobody(play, task);
+        if given {
+            lines = vec![format!("/done {} by their form", task.word())];
         }
         let people = row_holders(play, &incident, task);
         *self.tries.entry(task.id.clone()).or_insert(0) += 1;
@@ -258,7 +263,7 @@ impl Team {
             return true;
         }
         self.blocked.remove(&word);
-        if task.is_notice() {
+        if task.is_notice() && !given {
             self.approves(play, task, &first, &people);
         } else if task.people > 1 || !task.agree.is_empty() {
             let others = people.iter().filter(|id| **id != first).cloned();
@@ -351,6 +356,11 @@ impl Team {
             }
         }
     }
+}
+
+fn is_for_nobody(play: &Play, task: &Task) -> bool {
+    matches!(&task.audience, Some(Audience::Group(group))
+        if !play.desk.roster.people.values().any(|person| person.groups.contains(group)))
 }
 
 fn is_over(state: &State) -> bool {
