@@ -318,7 +318,11 @@ impl Team {
             return self.says(play, "published", &lead, &["/published".to_owned()]);
         }
         let waits = |item: &Item<'_>| {
+            let repeat = item.task.when.as_ref().and_then(|when| when.repeat.as_ref());
+            let for_ever =
+                repeat.is_some_and(|repeat| repeat.until.is_none_or(|u| u == Anchor::Closed));
             let human = !item.task.optional && !item.task.is_standing() && !is_over(&item.state);
+            let human = human && !for_ever;
             let tried = self.tries.get(&item.task.id).copied().unwrap_or(0) >= TRIES;
             let ahead = self.moment(&incident, item).is_some_and(|at| at > play.now);
             human && !tried && (ahead || item.task.is_notice())
