@@ -1,20 +1,20 @@
 //! The config file: read whole, checked whole, refused whole, with the place of each problem.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shape::{DeskPart, File, PersonPart};
+use shape::{DeskPart, File};
 use toml::Spanned;
 
 use crate::config::shape::KeysPart;
 use crate::domain::facts::language;
-use crate::domain::facts::names::{Address, Moment, PersonId, is_id, is_prefix};
+use crate::domain::facts::names::{Address, Moment, is_id, is_prefix};
 use crate::domain::facts::settings::Settings;
-use crate::domain::model::roster::{Person, Roster};
+use crate::domain::model::roster::Roster;
 use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::{TRANSLATED, Texts};
 use crate::domain::process::calendar::Calendars;
@@ -24,7 +24,7 @@ use crate::domain::process::{calendar, playbook};
 use crate::edge::heartbeat::Heartbeat;
 use crate::edge::imap::Mailbox;
 use crate::edge::oauth::Giver;
-use crate::edge::pgp::{Certificate, Keyring, Passphrase, mend_key, secret_fingerprint};
+use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
 use crate::edge::server::{Server, secret_in};
 use crate::edge::sqlite::Sqlite;
 use crate::engine::Sources;
@@ -33,11 +33,15 @@ use crate::ports::store::Journal as _;
 
 mod oauth;
 mod people;
+pub mod rehearsal;
 mod servers;
 mod shape;
 
 /// The documented sample, which `init` writes and a test holds against the fields below.
 pub const SAMPLE: &str = include_str!("../config/embargod.toml");
+
+/// So large may a text of the operator be, in bytes.
+const OWN_TEXT_MAX: u64 = 1 << 20;
 
 /// Something that is wrong, or a word of praise, with its place and the next step.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -159,11 +163,29 @@ struct Reader<'a> {
     notes: Vec<Finding>,
     /// What the journal would be told, whatever is wrong beside it.
     sources: Option<Sources>,
+    /// The database, and what opens it.
+    store: Option<(PathBuf, Passphrase)>,
+    /// Which of the findings are about servers.
+    servers: Range<usize>,
+    /// Which of the findings are about people that do not fit the playbook.
+    fits: Range<usize>,
+    /// Playbooks of the operator that cannot be used.
+    refused: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
     fn of(path: &'a Path, text: &'a str) -> Self {
-        Self { path, text, findings: Vec::new(), notes: Vec::new(), sources: None }
+        Self {
+            path,
+            text,
+            findings: Vec::new(),
+            notes: Vec::new(),
+            sources: None,
+            store: None,
+            servers: 0..0,
+            fits: 0..0,
+            refused: BTreeSet::new(),
+        }
     }
 }
 
@@ -271,15 +293,21 @@ impl Reader<'_> {
             let path = entry.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
             let Some(stem) = name.strip_suffix(ending) else { continue };
-            match std::fs::read_to_string(&path) {
+            // A pipe would be waited for, and nothing of ours is that large.
+            let fits = std::fs::metadata(&path)
+                .is_ok_and(|meta| meta.is_file() && meta.len() <= OWN_TEXT_MAX);
+            let text = if fits {
+                std::fs::read_to_string(&path).map_err(|error| error.to_string())
+            } else {
+                Err(format!("it is no file, or has more than {OWN_TEXT_MAX} bytes"))
+            };
+            match text {
                 Ok(text) => {
                     texts.insert(stem.to_owned(), text);
                 }
-                Err(error) => self.wrong(
-                    path.display().to_string(),
-                    error.to_string(),
-                    "mend or remove the file",
-                ),
+                Err(error) => {
+                    self.wrong(path.display().to_string(), error, "mend or remove the file")
+                }
             }
         }
         texts
@@ -292,6 +320,12 @@ impl Reader<'_> {
         let entries = full.and_then(|full| std::fs::read_dir(full).ok());
         for entry in entries.into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
+            let small = name.to_ascii_lowercase();
+            if small != name && language::is_tag(&small) && entry.path().is_dir() {
+                let place = entry.path().display().to_string();
+                let what = format!("`{name}` is no name of a language");
+                self.wrong(place, what, format!("call the folder `{small}`"));
+            }
             if language::is_tag(&name) && entry.path().is_dir() {
                 let own = self.folder(Some(&entry.path()), ".txt");
                 texts.extend(own.into_iter().map(|(stem, text)| (format!("{name}/{stem}"), text)));
@@ -334,84 +368,11 @@ impl Reader<'_> {
                         let place = format!("{shown}/{name}.toml:{}", problem.line);
                         self.wrong(place, problem.message, "mend the playbook");
                     }
+                    self.refused.insert(name);
                 }
             }
         }
         texts
-    }
-
-    fn person(&mut self, part: Spanned<PersonPart>, known: &Roster, now: Moment) -> Option<Person> {
-        let (at, part) = (part.span().start, part.into_inner());
-        let id = PersonId::parse(&part.id);
-        if id.as_ref().is_none_or(|id| known.person(id).is_some()) {
-            let place = self.key_place(at, "id");
-            self.wrong(
-                place,
-                format!("`{}` is no id, or is used twice", part.id),
-                "give each person a short id of letters and digits",
-            );
-        }
-        let address = self.address(at, &part.address);
-        let path = self.full(&part.certificate);
-        let place = self.key_place(at, "certificate");
-        let certificate = std::fs::read(&path).map_err(|error| error.to_string());
-        let certificate = match certificate.and_then(|bytes| Certificate::read(&bytes)) {
-            Ok(certificate) => certificate,
-            Err(why) => {
-                self.wrong(
-                    place,
-                    format!("{}: {why}", path.display()),
-                    "export it with `gpg --export --armor ADDRESS`",
-                );
-                return None;
-            }
-        };
-        // An expired key is a finding and no reason not to start: the others must be served, and
-        // what cannot be sealed is withheld and said so.
-        if let Err(why) = certificate.check(now) {
-            self.findings.push(Finding {
-                place,
-                what: format!("{}: the key of `{}`: {why}", path.display(), part.id),
-                next: format!("{}; until then what is for them is withheld", mend_key(&why)),
-                fatal: false,
-            });
-        }
-        if part.roles.is_empty() && part.groups.is_empty() {
-            let place = self.place(at);
-            self.wrong(
-                place,
-                format!("`{}` has neither a role nor a group", part.id),
-                "give them one, or take them out",
-            );
-        }
-        let fingerprint = certificate.fingerprint();
-        if let Some(other) = known.by_fingerprint(&fingerprint) {
-            let place = self.place(at);
-            self.wrong(
-                place,
-                format!("`{}` and `{}` have the same key", part.id, other.id),
-                "a key stands for one person",
-            );
-        }
-        if let Some(other) = address.as_ref().and_then(|address| known.by_address(address)) {
-            let place = self.key_place(at, "address");
-            self.wrong(
-                place,
-                format!("`{}` and `{}` have the same address", part.id, other.id),
-                "one person with two keys must not count as two people; name each person once",
-            );
-        }
-        Some(Person {
-            id: id?,
-            name: texts::clean_line(&part.name, 80),
-            address: address?,
-            fingerprint,
-            certificate: certificate.armored(),
-            seal_newer: self.seals_newer(at, &part, &certificate, now),
-            roles: part.roles.into_iter().collect(),
-            groups: part.groups.into_iter().collect(),
-            further: Vec::new(),
-        })
     }
 }
 
@@ -429,24 +390,15 @@ pub fn read(path: &Path, now: Moment) -> Result<Config, Vec<Finding>> {
     }
 }
 
-/// What there is of a config for a rehearsal, which needs neither servers nor roles that fit: what the
-/// journal would be told, and the whole, if it is in order.
-///
-/// # Errors
-/// What is wrong, where the desk's own part cannot be read.
-pub fn for_rehearsal(path: &Path, now: Moment) -> Result<(Sources, Option<Config>), Vec<Finding>> {
-    let read = read_all(path, now)?;
-    match read.sources {
-        Some(sources) => Ok((sources, read.config)),
-        None => Err(read.findings),
-    }
-}
-
 struct Read {
     config: Option<Config>,
     sources: Option<Sources>,
     findings: Vec<Finding>,
     notes: Vec<Finding>,
+    store: Option<(PathBuf, Passphrase)>,
+    servers: Range<usize>,
+    fits: Range<usize>,
+    refused: BTreeSet<String>,
 }
 
 fn read_all(path: &Path, now: Moment) -> Result<Read, Vec<Finding>> {
@@ -469,8 +421,8 @@ fn read_all(path: &Path, now: Moment) -> Result<Read, Vec<Finding>> {
     })?;
     let mut reader = Reader::of(path, &text);
     let config = reader.config(file, now);
-    let (sources, findings, notes) = (reader.sources, reader.findings, reader.notes);
-    Ok(Read { config, sources, findings, notes })
+    let Reader { findings, notes, sources, store, servers, fits, refused, .. } = reader;
+    Ok(Read { config, sources, findings, notes, store, servers, fits, refused })
 }
 
 impl Reader<'_> {
@@ -542,23 +494,27 @@ impl Reader<'_> {
         drop(loaded);
         let address = self.address(desk_at, &desk.address);
         let zone = parse_zone(desk.zone.as_deref().unwrap_or("UTC")).ok();
-        let oauth = match file.oauth {
-            Some(part) => Some(self.oauth(part)?),
-            None => None,
-        };
+        let before = self.findings.len();
+        let wants_oauth = file.oauth.is_some();
+        let oauth = file.oauth.and_then(|part| self.oauth(part));
         let (verdicts_of, spam_header) = self.verdicts(&file.imap);
         let mailbox = self.mailbox(file.imap, oauth.as_ref());
         let smtp = self.sending(file.smtp, oauth.as_ref());
         let heartbeat = file.heartbeat.map(|part| self.heartbeat(part));
+        self.servers = before..self.findings.len();
         let store = file.store.into_inner();
         let witness = store.witness.as_ref().map(|path| self.full(path));
         let store = self.full(&store.path);
+        self.store = passphrase.clone().map(|passphrase| (store.clone(), passphrase));
         let limits = self.limits(file.limits);
         let place = (address?, zone?);
         let settings =
             settings(desk, &limits, &keyring?.certificate(), place, (verdicts_of, spam_header));
         let sources = Sources { settings, roster, templates, playbooks, calendars };
         self.sources = Some(sources.clone());
+        if wants_oauth && oauth.is_none() {
+            return None;
+        }
         Some(Config {
             sources,
             keys: secret_keys,
@@ -625,6 +581,7 @@ impl Reader<'_> {
                 });
             }
         }
+        let before = self.findings.len();
         if roster.holders(&playbook.intake).next().is_none() {
             let what = format!(
                 "nobody has the role `{}`, so no report would reach anybody",
@@ -635,6 +592,7 @@ impl Reader<'_> {
         self.two_people(at, desk, playbook, roster);
         self.nobody(&place, playbook, roster);
         self.people_fit(playbook, roster);
+        self.fits = before..self.findings.len();
     }
 
     fn templates(

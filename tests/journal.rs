@@ -115,6 +115,7 @@ fn samples() -> Vec<Event> {
         by: None,
         line: "/close".into(),
         basis: digest,
+        wider: Default::default(),
         said: None,
         until: at(),
     };
@@ -362,6 +363,7 @@ fn by_two(digest: Digest, to: Recipient) -> Vec<Event> {
         by: None,
         line: "/published".into(),
         basis: digest,
+        wider: Default::default(),
         said: Some(at()),
         until: at(),
     };

@@ -46,7 +46,13 @@ fn the_story_on_real_servers_leaves_no_word_of_a_report_in_clear() {
     let Some(stack) = Stack::start() else { return };
     let mut live = stack.desk();
     story::play(&mut live).unwrap();
-    live.pass(Span::seconds(3)).unwrap();
+    // What a member says of a notice is evidence like what the team orders.
+    let notices = live.mailbox(Who::Ann).unwrap();
+    let notice = notices.iter().find(|mail| mail.subject.contains("Advance notice")).unwrap();
+    live.write(Who::Ann, &Draft::answer(notice, "/ack")).unwrap();
+    live.pass(Span::seconds(5)).unwrap();
+    let proved = evidence_holds(&mut live, &notice.handle().unwrap());
+    assert!(proved.iter().any(|name| name.contains("-ann")), "{proved:?}");
     live.stop().unwrap();
     // Of the mails to itself the newest lies in the desk's mailbox, and no older one.
     let mut own = Vec::new();
@@ -532,7 +538,8 @@ fn forty_mails_between_three_maintainers_and_a_reporter_arrive_whole() {
             assert!(!mail.text.contains(word), "`{word}` reached the reporter: {}", mail.text);
         }
     }
-    evidence_holds(&mut live, &ack.handle().unwrap());
+    let proved = evidence_holds(&mut live, &ack.handle().unwrap());
+    assert_eq!(proved.len(), 32, "{proved:?}");
     live.stop().unwrap();
 }
 
@@ -546,8 +553,9 @@ fn readers(writer: Who) -> Vec<Who> {
     readers
 }
 
-/// Writes out what ordered everything, and lets GnuPG check it, which knows the desk no more.
-fn evidence_holds(live: &mut Live, handle: &str) {
+/// Writes out what ordered everything, and lets GnuPG check it, which knows the desk no more. Gives the names
+/// of the mails.
+fn evidence_holds(live: &mut Live, handle: &str) -> Vec<String> {
     let desk = live.desk();
     let folder = desk.join("evidence");
     let out = Command::new(PROGRAM)
@@ -569,7 +577,7 @@ fn evidence_holds(live: &mut Live, handle: &str) {
     let list = std::fs::read_to_string(folder.join("README.txt")).unwrap();
     let mails: Vec<_> =
         files.iter().filter(|file| file.extension().is_some_and(|e| e == "eml")).collect();
-    assert_eq!(mails.len(), 32, "{said}");
+    let mut names = Vec::new();
     for mail in mails {
         let name = mail.file_name().unwrap().to_string_lossy().into_owned();
         let who = name.split(['-', '.']).nth(1).unwrap().to_owned();
@@ -589,7 +597,9 @@ fn evidence_holds(live: &mut Live, handle: &str) {
         );
         assert!(list.contains(&format!("ordered by {name}")), "{name} is not in the list");
         assert!(holds(mail, "Ref: "), "{name} is not the mail");
+        names.push(name);
     }
+    names
 }
 
 /// A snapshot of the machine is put back with everything that lies on it: the mailbox knows better, and

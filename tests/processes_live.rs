@@ -213,7 +213,8 @@ fn prepare(cast: &'static Cast) -> impl Fn(&Path) {
 
 /// What the rehearsal of the same config says, from now on.
 fn rehearsed(desk: &Path, now: Moment, t: Moment) -> (Vec<Scene>, BTreeMap<String, String>) {
-    let (sources, _) = config::for_rehearsal(&desk.join("embargod.toml"), now).unwrap();
+    let sources =
+        config::rehearsal::read(&desk.join("embargod.toml"), now).map(|read| read.sources).unwrap();
     let mut keys = BTreeMap::new();
     for person in sources.roster.people.values() {
         let certificate = Certificate::read(person.certificate.as_bytes()).unwrap();

@@ -240,3 +240,118 @@ fn what_cannot_be_rehearsed_says_why() {
     let none = embargod(&elsewhere, &["rehearse"]);
     assert!(String::from_utf8_lossy(&none.stderr).contains("embargod init"));
 }
+
+/// A desk of its own, with more in its config.
+fn own_desk(name: &str, desk: &str, people: &[(&str, &str)]) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("embargod-own-{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    let made = Command::new(env!("CARGO_BIN_EXE_embargod"))
+        .args(["init", "--address", "security@own.test", "--name", "Own Desk"])
+        .arg(&folder)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let file = folder.join("embargod.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut text = text.split("[[person]]").next().unwrap().to_owned();
+    text = text.replace("alone = false", desk);
+    for line in ["[files]", "templates = ", "playbooks = "] {
+        text = text.replace(&format!("# {line}"), line);
+    }
+    for (id, belongs) in people {
+        certificate(&folder, id, None);
+        let _ = write!(
+            text,
+            "\n[[person]]\nid = \"{id}\"\nname = \"{id}\"\naddress = \"{id}@people.test\"\n\
+             certificate = \"{id}.asc\"\n{belongs}\n"
+        );
+    }
+    std::fs::write(file, text).unwrap();
+    for folder in ["templates", "playbooks"].map(|name| folder.join(name)) {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    folder
+}
+
+const LONE: (&str, &str) = ("mia", "roles = [\"security_team\", \"fix_team\", \"operator\"]");
+const OTHER: (&str, &str) = ("tom", "roles = [\"security_team\", \"fix_team\"]");
+const MEMBER: (&str, &str) = ("ann", "groups = [\"private_distributors\"]");
+
+fn rehearse(folder: &Path, more: &[&str]) -> (String, String, Option<i32>) {
+    let mut all = vec!["rehearse", "minder", "--received", "2026-12-01 09:00 UTC"];
+    all.extend(more);
+    let out = embargod(folder, &all);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&out.stdout), text(&out.stderr), out.status.code())
+}
+
+/// What somebody said alone and waits holds although the announcement leaves meanwhile: then it would
+/// bring less than was shown.
+#[test]
+fn a_desk_of_one_comes_to_its_end() {
+    let folder = own_desk("alone", "alone = true", &[LONE, MEMBER]);
+    let (out, err, _) = rehearse(&folder, &[]);
+    assert!(!out.contains("Not done after all"), "{out}{err}");
+    assert!(out.contains("-> ann <ann@people.test>") && out.contains("Public: "), "{out}");
+    assert_eq!(out.matches("writes /published").count(), 1, "{out}");
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+#[test]
+fn what_is_wrong_with_the_config_is_said_and_never_played_over() {
+    let folder = own_desk("wrong", "", &[LONE, OTHER, MEMBER]);
+    let refused = |more: &[&str], what: &str| {
+        let (out, err, code) = rehearse(&folder, more);
+        assert!(code != Some(0) && err.contains(what), "{what}: {out}{err}");
+        assert!(!out.contains("writes /accept"), "{what}: played all the same");
+    };
+    refused(&["--set", "nosuch=1"], "no field `nosuch`");
+    refused(&["--set", "=1"], "no field ``");
+    refused(&["--set", "impact=one\n/accept"], "not one line");
+    refused(&["--set", "impact=\u{1b}[31mred"], "not one line");
+    refused(&["--t", "2020-01-01 00:00 UTC"], "not after the moment of the report");
+    refused(&["--t", "9999-01-01 00:00 UTC"], "from 2000 to 2199");
+    // A template that would keep it busy, or fill the memory.
+    let template = folder.join("templates/final.txt");
+    for text in [
+        "{% for a in fields %}{% for b in fields %}{% for c in fields %}{% for d in fields %}{% for e in fields \
+         %}x{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
+        "{{ \"x\" * 10000000000 }}",
+        "{% set x = \"xxxxxxxx\" %}{% set x = x ~ x ~ x %}{{ x }}",
+        "{% for i in range(100000) %}x{% endfor %}",
+    ] {
+        std::fs::write(&template, format!("Subject: x\n\n{text}\n")).unwrap();
+        let (out, err, code) = rehearse(&folder, &[]);
+        assert!(code != Some(0) && format!("{out}{err}").contains("final"), "{text}: {out}{err}");
+    }
+    std::fs::remove_file(&template).unwrap();
+    // An own playbook that cannot be used is not played as the program's.
+    let own = embargod(&folder, &["playbook", "show", "minder"]).stdout;
+    let own = String::from_utf8(own).unwrap().replacen("kind = \"draft\"", "kind = \"draught\"", 1);
+    std::fs::write(folder.join("playbooks/minder.toml"), own).unwrap();
+    refused(&[], "playbooks/minder.toml:");
+    std::fs::remove_file(folder.join("playbooks/minder.toml")).unwrap();
+    // Somebody whose certificate cannot be read is named.
+    std::fs::write(folder.join("ann.asc"), "garbage").unwrap();
+    let (out, _, code) = rehearse(&folder, &[]);
+    assert!(code == Some(1) && out.contains("ann.asc: it is no OpenPGP certificate"), "{out}");
+    let _ = std::fs::remove_dir_all(&folder);
+}
+
+#[test]
+fn what_never_leaves_is_named_and_the_mails_are_for_the_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = own_desk("early", "", &[LONE, OTHER, MEMBER]);
+    let (out, _, code) = rehearse(&folder, &["--t", "2026-12-04 16:00 UTC"]);
+    assert!(code == Some(1) && out.contains("T is a Friday"), "{out}");
+    let mails = folder.join("mails");
+    let (_, err, _) = rehearse(&folder, &["--folder", mails.to_str().unwrap()]);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&mails), 0o700, "{err}");
+    for file in std::fs::read_dir(&mails).unwrap() {
+        assert_eq!(mode(&file.unwrap().path()), 0o600);
+    }
+    let (_, err, code) = rehearse(&folder, &["--folder", mails.to_str().unwrap()]);
+    assert!(code != Some(0) && err.contains("no empty folder"), "{err}");
+    let _ = std::fs::remove_dir_all(&folder);
+}

@@ -1,14 +1,110 @@
-//! Whether the people of a config fit its playbook: roles, groups, and whether there are two.
+//! The people of a config, and whether they fit its playbook: roles, groups, and whether there are two.
+
+use toml::Spanned;
 
 use crate::config::shape::{DeskPart, PersonPart};
 use crate::config::{Finding, Reader, shape};
-use crate::domain::facts::names::Moment;
+use crate::domain::facts::names::{Moment, PersonId};
 use crate::domain::model::roster::{Person, Roster};
+use crate::domain::outgoing::texts;
 use crate::domain::process::playbook;
 use crate::domain::process::playbook::Audience;
-use crate::edge::pgp::Certificate;
+use crate::edge::pgp::{Certificate, mend_key};
 
 impl Reader<'_> {
+    /// Somebody's certificate.
+    fn certificate(&mut self, at: usize, part: &PersonPart, now: Moment) -> Option<Certificate> {
+        let path = self.full(&part.certificate);
+        let place = self.key_place(at, "certificate");
+        let certificate = std::fs::read(&path).map_err(|error| error.to_string());
+        let public = |bytes: Vec<u8>| match Certificate::is_secret(&bytes) {
+            true => Err("it is a secret key, which only its owner has".to_owned()),
+            false => Certificate::read(&bytes),
+        };
+        let certificate = match certificate.and_then(public) {
+            Ok(certificate) => certificate,
+            Err(why) => {
+                self.wrong(
+                    place,
+                    format!("{}: {why}", path.display()),
+                    "export it with `gpg --export --armor ADDRESS`",
+                );
+                return None;
+            }
+        };
+        // An expired key is a finding and no reason not to start: the others must be served, and
+        // what cannot be sealed is withheld and said so.
+        if let Err(why) = certificate.check(now) {
+            self.findings.push(Finding {
+                place,
+                what: format!("{}: the key of `{}`: {why}", path.display(), part.id),
+                next: format!("{}; until then what is for them is withheld", mend_key(&why)),
+                fatal: false,
+            });
+        }
+        Some(certificate)
+    }
+
+    pub(super) fn person(
+        &mut self,
+        part: Spanned<PersonPart>,
+        known: &Roster,
+        now: Moment,
+    ) -> Option<Person> {
+        let (at, part) = (part.span().start, part.into_inner());
+        let id = PersonId::parse(&part.id);
+        if id.as_ref().is_none_or(|id| known.person(id).is_some()) {
+            let place = self.key_place(at, "id");
+            self.wrong(
+                place,
+                format!("`{}` is no id, or is used twice", part.id),
+                "give each person a short id of letters and digits",
+            );
+        }
+        let address = self.address(at, &part.address);
+        let certificate = self.certificate(at, &part, now)?;
+        if texts::clean_line(&part.name, 80).is_empty() {
+            let place = self.key_place(at, "name");
+            self.wrong(place, format!("`{}` has no name", part.id), "mails call them by it");
+        }
+        if part.roles.is_empty() && part.groups.is_empty() {
+            let place = self.place(at);
+            self.wrong(
+                place,
+                format!("`{}` has neither a role nor a group", part.id),
+                "give them one, or take them out",
+            );
+        }
+        let fingerprint = certificate.fingerprint();
+        if let Some(other) = known.by_fingerprint(&fingerprint) {
+            let place = self.place(at);
+            self.wrong(
+                place,
+                format!("`{}` and `{}` have the same key", part.id, other.id),
+                "a key stands for one person",
+            );
+        }
+        if let Some(other) = address.as_ref().and_then(|address| known.by_address(address)) {
+            let place = self.key_place(at, "address");
+            self.wrong(
+                place,
+                format!("`{}` and `{}` have the same address", part.id, other.id),
+                "one person with two keys must not count as two people; name each person once",
+            );
+        }
+        Some(Person {
+            id: id?,
+            name: texts::clean_line(&part.name, 80),
+            address: address?,
+            fingerprint,
+            certificate: certificate.armored(),
+            seal_newer: self.seals_newer(at, &part, &certificate, now),
+            roles: part.roles.into_iter().collect(),
+            groups: part.groups.into_iter().collect(),
+            further: Vec::new(),
+        })
+    }
+
     /// What cannot be taken back takes two people: says so where there is one, and refuses that time
     /// stands for the second where there are two.
     pub(super) fn two_people(

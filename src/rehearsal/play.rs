@@ -100,6 +100,8 @@ pub struct Play {
     pub scenes: Vec<Scene>,
     /// How long it takes somebody to write a mail.
     pub writing: Span,
+    /// The languages that the reporter reads.
+    pub reporter_reads: Vec<String>,
     bodies: BTreeMap<Digest, String>,
     number: u64,
     draws: u64,
@@ -125,7 +127,17 @@ impl Play {
         let (scenes, bodies) = (Vec::new(), BTreeMap::new());
         let handle = Handle::first();
         let writing = Span::minutes(1);
-        let mut play = Self { desk, now, handle, scenes, writing, bodies, number: 0, draws: 0 };
+        let mut play = Self {
+            desk,
+            now,
+            handle,
+            scenes,
+            writing,
+            reporter_reads: Vec::new(),
+            bodies,
+            number: 0,
+            draws: 0,
+        };
         let texts = [
             serde_json::to_string(&sources.settings),
             serde_json::to_string(&sources.roster),
@@ -151,7 +163,9 @@ impl Play {
         };
         play.apply(None, None, event);
         if let Some(fault) = play.desk.faults.first() {
-            return Err(impossible(fault.clone()));
+            let what =
+                fault.split_once(": ").filter(|(place, _)| place.starts_with("journal record"));
+            return Err(impossible(what.map_or(fault.as_str(), |(_, what)| what)));
         }
         for (fingerprint, facts) in keys {
             play.desk.learn_key(fingerprint, facts.clone());
@@ -348,6 +362,7 @@ impl Play {
         letter.subject = Foreign::line("A report", 80);
         letter.outer.writers.from = vec![from.clone()];
         letter.outer.writers.return_path = Some(Some(from.clone()));
+        letter.outer.languages.clone_from(&self.reporter_reads);
         letter.verdict.signature = Signature::UnknownKey;
         let digits = Digest::of(from.as_str().as_bytes()).to_string().to_uppercase();
         let fingerprint = digits.get(..40).and_then(Fingerprint::parse);

@@ -17,6 +17,9 @@ use crate::domain::process::playbook::{Audience, Kind, Task, Truth};
 use crate::error::Fault;
 use crate::rehearsal::play::Play;
 
+/// The group of the CNA, to which one writes by its form where it has no key.
+const CNA: &str = "cna";
+
 /// So often a row is tried before it counts as blocked.
 const TRIES: u32 = 3;
 
@@ -109,6 +112,10 @@ impl Team {
         // What prepares a day is done before it.
         let on_the_day = incident.t().is_some_and(|t| middle > t) && item.due == incident.t();
         let at = if on_the_day { incident.t().unwrap_or(middle) } else { middle };
+        // What others wait for is done before their time comes.
+        let at = needed_by(incident, &item.task.id).map_or(at, |needed| at.min(needed).max(from));
+        // Nobody writes to the public on a day off if the day before does as well.
+        let at = if window { incident.playbook.calendar.roll_earlier(at).max(from) } else { at };
         Some(last.map_or(at, |last| at.max(last)))
     }
 
@@ -150,7 +157,7 @@ impl Team {
             return false;
         }
         let drafts = item.task.is_notice() && incident.t().is_some();
-        if drafts {
+        if drafts && !schedule::is_with_a_person(incident, item.task) {
             let is_out = |field: &str| field != "published" || incident.published().is_some();
             if !schedule::missing(incident, item.task).all(is_out) {
                 return false;
@@ -185,7 +192,8 @@ impl Team {
         if let Some(deputy) = deputy {
             self.says(play, "deputy", &first, &[format!("/deputy {deputy}")]);
         }
-        let lines = self.samples(play);
+        let mut lines = self.samples(play);
+        lines.retain(|line| line.trim_end().contains(' '));
         for chunk in lines.chunks(15) {
             self.says(play, "record", &first, chunk);
         }
@@ -209,7 +217,9 @@ impl Team {
                 continue;
             }
             if let Some(own) = self.record.get(name) {
-                lines.push(format!("/set {name} {own}"));
+                if !own.is_empty() {
+                    lines.push(format!("/set {name} {own}"));
+                }
                 continue;
             }
             let quiet = |value: &String| {
@@ -220,8 +230,11 @@ impl Team {
                 trial.taken.keys().all(|branch| taken.contains(branch))
             };
             let values = sample_values(name, &field.kind, field.band);
-            if let Some(value) = values.iter().find(|value| quiet(value)).or_else(|| values.first())
-            {
+            // A text that a branch hangs on is left out; of choices one is made in any case.
+            let choice =
+                matches!(field.kind, FieldType::Enum(_) | FieldType::Some(_) | FieldType::YesNo);
+            let first = values.first().filter(|_| choice);
+            if let Some(value) = values.iter().find(|value| quiet(value)).or(first) {
                 lines.push(format!("/set {name} {value}"));
             }
         }
@@ -244,9 +257,18 @@ impl Team {
         if lines.is_empty() {
             return false;
         }
-        // What nobody of the desk gets is given to them by another way.
+        // What nobody of the desk gets is given to them by another way, once it is its time.
         let given = task.is_notice() && is_for_nobody(play, task);
         if given {
+            if schedule::span_of(&incident, task).is_none_or(|(at, _)| at > play.now)
+                || schedule::open_before(&incident, task).next().is_some()
+            {
+                return false;
+            }
+            if !matches!(&task.audience, Some(Audience::Group(group)) if group == CNA) {
+                let why = format!("nobody is in `{}`", audience_words(task));
+                self.blocked.insert(format!("notice {}", task.word()), why);
+            }
             lines = vec![format!("/done {} by their form", task.word())];
         }
         let people = row_holders(play, &incident, task);
@@ -314,7 +336,8 @@ impl Team {
         let Some(incident) = play.incident().cloned() else { return false };
         let Some(lead) = incident.lead.clone() else { return false };
         let passed = incident.t().is_some_and(|t| later(t, self.pace.after) <= play.now);
-        if passed && incident.published().is_none() && self.once("published") {
+        let said = incident.asks.values().any(|ask| ask.line == "/published");
+        if passed && !said && incident.published().is_none() && self.once("published") {
             return self.says(play, "published", &lead, &["/published".to_owned()]);
         }
         let waits = |item: &Item<'_>| {
@@ -379,6 +402,24 @@ fn is_over(state: &State) -> bool {
     )
 }
 
+/// When the first of the rows that come after a row is to be done, over all that come after those.
+fn needed_by(incident: &Incident, id: &TaskId) -> Option<Moment> {
+    let mut todo = vec![id.clone()];
+    let mut seen = BTreeSet::new();
+    let mut first: Option<Moment> = None;
+    while let Some(id) = todo.pop() {
+        for after in incident.tasks().filter(|task| task.after.contains(&id)) {
+            if seen.insert(after.id.clone()) {
+                let moment =
+                    schedule::span_of(incident, after).map(|(from, due)| due.unwrap_or(from));
+                first = first.into_iter().chain(moment).min();
+                todo.push(after.id.clone());
+            }
+        }
+    }
+    first
+}
+
 fn later_than(span: Span) -> Span {
     span.checked_add(&Span::seconds(1)).unwrap_or(span)
 }
@@ -409,7 +450,8 @@ fn lines_for(incident: &Incident, task: &Task, part: Option<&str>) -> Vec<String
         return Vec::new();
     }
     if task.is_notice() {
-        return vec![format!("/preview {word}")];
+        let done = schedule::is_with_a_person(incident, task);
+        return vec![if done { format!("/done {word}") } else { format!("/preview {word}") }];
     }
     if let Some(answer) = &task.answer {
         return if answer == OWN_ANSWER {
@@ -458,6 +500,7 @@ fn sample_values(name: &str, kind: &FieldType, band: bool) -> Vec<String> {
             "test" => one("run `product --version`: 2.0 to 2.4 are affected"),
             "patches" => one("git am"),
             "contact" => Vec::new(),
+            "" => one("as the team says it"),
             name => vec![format!("({name}, as your record will say it)")],
         },
         // The level of the sample's score.

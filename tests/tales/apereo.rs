@@ -67,7 +67,7 @@ fn apereo_with_a_grace_before_the_details() {
     assert_eq!(tale.count(Who::List, "Security release"), 3, "dev list, users list, oss-security");
     tale.confirms(Who::Mia, "/published");
     tale.scene("After the announcement, and only then");
-    tale.does(Who::Mia, "/done tickets\n/set private_ticket https://tracker.example/1\n/done unhide\n/preview mitre\n/preview review\n/approve review@1");
+    tale.does(Who::Mia, "/done pages\n/done tickets\n/set private_ticket https://tracker.example/1\n/done unhide\n/preview mitre\n/preview review\n/approve review@1");
     tale.does(Who::Tom, "/approve mitre@1");
     tale.waits(Span::minutes(1));
     assert_eq!(tale.count(Who::Cleo, "Public: CVE-2026-41236"), 1);

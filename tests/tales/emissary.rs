@@ -45,13 +45,13 @@ fn emissary_from_disclosure_to_retrospective() {
     );
     tale.waits(Span::minutes(1));
     assert_eq!(tale.count(Who::List, "Security fix on 2026-03-12 17:00 UTC"), 1);
-    tale.does(Who::Mia, "/preview cve\n/done pull-request");
+    tale.does(Who::Mia, "/preview cve\n/done post-forthcoming");
     tale.refused(Who::Mia, "/approve cve@1", "your own approval does not count");
     tale.does(Who::Tom, "/approve cve@1");
     tale.scene("Fix release day");
     tale.until("2026-03-12T17:00:30Z");
     assert_eq!(tale.count(Who::Cleo, "Request of a CVE number"), 1);
-    tale.does(Who::Mia, "/cve CVE-2026-41235\n/preview announce");
+    tale.does(Who::Mia, "/done pull-request\n/cve CVE-2026-41235\n/preview announce");
     assert_eq!(tale.count(Who::List, "Security release"), 0, "not merged yet");
     let asked = tale.does(Who::Tom, "/done merge 0123456789abcdef0123, aaaabbbbccccddddeeee");
     assert!(asked.text.contains("New: aaaabbbbccccddddeeee"), "{}", asked.text);
@@ -66,7 +66,7 @@ fn emissary_from_disclosure_to_retrospective() {
     tale.confirms(Who::Mia, "/published");
     assert_eq!(tale.count(Who::Mia, "Remove the Fix Team"), 1);
     assert!(!matches!(tale.state("EM-6.5"), State::Done(_)), "the repository is a person's");
-    tale.does(Who::Mia, "/done EM-6.5");
+    tale.does(Who::Mia, "/done EM-6.5\n/done post-release");
     tale.scene("Retrospective, 1-3 days after");
     tale.does(Who::Mia, "/preview retrospective\n/approve retrospective@1");
     tale.waits(Span::days(2));

@@ -46,6 +46,7 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Uma, "/done reviewed");
     tale.refused(Who::Uma, "/done reviewed", "another person");
     tale.does(Who::Tom, "/done reviewed");
+    tale.refused(Who::Mia, "/done advisory", "is not a task that a person does");
     tale.does(Who::Mia, "/preview advisory\n/done docs\n/done advisory-done");
 
     tale.scene("A second report is fixed by the same release; its number is the lower one");
@@ -154,6 +155,7 @@ fn isc_from_the_first_report_to_the_post_mortem() {
     tale.does(Who::Tom, "/done merge-advisory");
     tale.confirms(Who::Tom, "/published");
     tale.on(&first);
+    tale.does(Who::Mia, "/done advisory\n/done advisory-final");
     tale.does(Who::Tom, "/done merge-advisory");
     tale.confirms(Who::Mia, "/published");
     tale.does(Who::Mia, "/preview customers");

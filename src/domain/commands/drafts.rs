@@ -204,9 +204,9 @@ pub(super) fn freeze_and_show(
         doubts => format!("Doubtful in the text:\n  - {}\n", doubts.join("\n  - ")),
     };
     Ok(format!(
-        "Frozen as {word}@{number}, for: {audience} ({} now). It leaves\n{leaves}once it has {} approval(s).{editor}\n{doubts}{}\n  | /approve {word}@{number}\n  | /rehearse {word}\n\n> Subject: {}\n>\n{}",
+        "Frozen as {word}@{number}, for: {audience} ({} now). It leaves\n{leaves}once {} approved it.{editor}\n{doubts}{}\n  | /approve {word}@{number}\n  | /rehearse {word}\n\n> Subject: {}\n>\n{}",
         to.len(),
-        wanted,
+        if wanted == 1 { "one person has".to_owned() } else { format!("{wanted} people have") },
         attached_words(&enclosed),
         shown.subject,
         texts::quote(&shown.body),
@@ -389,7 +389,8 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     };
     let held =
         if incident.is_held(&task.id) { "\nIt is held; `| /resume` lets it go." } else { "" };
-    let moment = notice::moment(turn.work, &task);
+    let moment =
+        notice::moment(turn.work, &task).replacen("as soon as it is approved", "at once", 1);
     let outside = task.audience.as_ref().is_some_and(Audience::is_outside);
     if let Some(alone) = turn.incident()?.alone.filter(|_| outside) {
         let from = alone.from(turn.work.now);

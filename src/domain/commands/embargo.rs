@@ -286,8 +286,13 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         if early { " T has not come: this says that it is public all the same." } else { "" };
     let mut what = format!("This records that it is public and ends the embargo.{when}");
     let mut basis = format!("{:?} {early}", incident.t());
-    let shown = ended::template(turn.must_second || turn.needs_second(Word::Published));
-    if let Some((count, written)) = ended::text(turn.work, shown, turn.work.now).map_err(broken)? {
+    let since = incident.public_since(turn.work.now);
+    // What was shown for two, or for one and the time, stays that text.
+    let asked = turn.confirmed.as_ref().map(|confirmed| &confirmed.ask);
+    let by_two = asked.is_some_and(|ask| ask.by.is_some() || ask.said.is_some());
+    let by_two = by_two || turn.must_second || turn.needs_second(Word::Published);
+    let shown = ended::template(by_two);
+    if let Some((count, written)) = ended::text(turn.work, shown, since).map_err(broken)? {
         // What is approved is this text, but for the moment at which it is confirmed.
         let fixed = ended::text(turn.work, shown, Moment::default()).map_err(broken)?;
         basis.push_str(&fixed.map_or_else(String::new, |(_, text)| text.subject + &text.body));
@@ -306,7 +311,7 @@ pub fn published(turn: &mut Turn<'_, '_>, _: &str) -> Answer {
         turn.work.seconded = turn.incident()?.made_public_by(turn.work.now);
     }
     let Some(seconded) = turn.work.two() else { return Ok(String::new()) };
-    turn.work.add(Event::Published { at: turn.work.now, seconded: seconded.clone() });
+    turn.work.add(Event::Published { at: since, seconded: seconded.clone() });
     let told = match ended::tell(turn.work, template, &turn.person.id, seconded).map_err(broken)? {
         0 => String::new(),
         count => format!(" Those who had a notice ({count}) are told now."),

@@ -3,6 +3,8 @@
 //! Every line is tried on a copy first. Where that shows that something would happen which nobody takes
 //! back, the second person is asked, and is told what would happen, to whom and when.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::domain::commands::dispatch::run;
@@ -64,7 +66,7 @@ fn tried(turn: &mut Turn<'_, '_>, row: &Row, arguments: &str) -> Result<Vec<Wide
 
 /// What a question rests on. Not the moments: what is due now is due a little later when it is
 /// confirmed.
-fn basis(work: &Work<'_>, wider: &[Wider]) -> String {
+fn basis(work: &Work<'_>, wider: &[Wider]) -> BTreeSet<String> {
     let key = |wider: &Wider| match wider {
         Wider::Sooner(notice, _) => format!("sooner {notice}"),
         // Who was suspended meanwhile is another one than was asked about.
@@ -75,8 +77,7 @@ fn basis(work: &Work<'_>, wider: &[Wider]) -> String {
             format!("{wider:?}")
         }
     };
-    let keys: std::collections::BTreeSet<String> = wider.iter().map(key).collect();
-    keys.into_iter().collect::<Vec<_>>().join(" ")
+    wider.iter().map(key).collect()
 }
 
 /// The same for the person who is asked.

@@ -122,7 +122,8 @@ fn may_be_done(turn: &Turn<'_, '_>, task: &Task, id: &TaskId) -> Result<(), Refu
     }
     let closes = task.is_closed_by_a_person();
     let desk_does = task.kind == Kind::Auto && !closes;
-    let given = task.is_notice() && notice::has_nobody(turn.work, task);
+    let given = schedule::is_with_a_person(incident, task)
+        || task.is_notice() && notice::has_nobody(turn.work, task);
     if task.is_standing() || (task.is_notice() && !given) || desk_does {
         let next = if task.is_notice() {
             format!("write `| /preview {word}` and approve the draft, without the bar.")

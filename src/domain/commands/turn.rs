@@ -1,5 +1,6 @@
 //! A command mail being carried out, and what every word asks of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::commands::rights;
@@ -67,7 +68,7 @@ pub struct Turn<'w, 'd> {
     /// What it would bring that nobody takes back, for whoever is asked.
     pub brings: String,
     /// The same in a form that a confirmation rests on: what would happen is a part of what was asked.
-    pub rests_on: String,
+    pub rests_on: BTreeSet<String>,
 }
 
 impl<'w, 'd> Turn<'w, 'd> {
@@ -92,7 +93,7 @@ impl<'w, 'd> Turn<'w, 'd> {
             trial: false,
             must_second: false,
             brings: String::new(),
-            rests_on: String::new(),
+            rests_on: BTreeSet::new(),
         }
     }
 }
@@ -244,16 +245,30 @@ impl<'w, 'd> Turn<'w, 'd> {
         let incident = self.incident()?;
         let mut parts = vec![incident.handle.as_str(), self.person.id.as_str(), self.line.as_str()];
         parts.extend(basis);
-        parts.push(&self.rests_on);
-        let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
-        let basis = Digest::of_parts(&parts);
+        // What it would bring may become less until it is confirmed: something of it has come by then.
+        let brings = self.rests_on.iter().cloned().collect::<Vec<_>>().join(" ");
+        let digest = |parts: &[&str]| {
+            let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+            Digest::of_parts(&parts)
+        };
+        let alone = digest(&parts);
+        parts.push(&brings);
+        let whole = digest(&parts);
+        let wider = self.wider();
+        let basis = if wider.is_empty() { whole } else { alone };
         let word = self.line.trim_start_matches('/').split(' ').next().unwrap_or("");
         let row = team_word(word).ok_or_else(|| unknown(word))?;
         let two = self.must_second || self.needs_second(row.word);
         if let Some(confirmed) = &self.confirmed {
             // Who was asked may have lost what made them the one to ask.
             let seconded = self.seconded_by(confirmed, row);
-            if confirmed.ask.basis == basis && (seconded.is_some() || (confirmed.own() && !two)) {
+            let asked = &confirmed.ask;
+            let same = if asked.wider.is_empty() {
+                asked.basis == whole
+            } else {
+                asked.basis == alone && wider.is_subset(&asked.wider)
+            };
+            if same && (seconded.is_some() || (confirmed.own() && !two)) {
                 self.work.seconded = seconded;
                 return Ok(None);
             }
@@ -268,11 +283,16 @@ impl<'w, 'd> Turn<'w, 'd> {
         }
         let until = later(self.work.now, Span::hours(24));
         let (person, line) = (self.person.id.clone(), self.line.clone());
-        let nonce = self.ask(Ask { person, by: None, line, basis, said: None, until });
+        let nonce = self.ask(Ask { person, by: None, line, basis, wider, said: None, until });
         Ok(Some(format!(
             "Not done yet. {what}\nTo do it, reply by {} with:\n\n  | /confirm {nonce}\n\nTo call it off:\n\n  | /cancel {nonce}\n",
             self.work.say(until)
         )))
+    }
+
+    /// The hashes of what the line would bring that takes two people.
+    fn wider(&self) -> BTreeSet<Digest> {
+        self.rests_on.iter().map(|key| Digest::of(key.as_bytes())).collect()
     }
 
     /// Whether the process asks for a second person for this word. What ends the work on an incident
@@ -362,7 +382,8 @@ impl<'w, 'd> Turn<'w, 'd> {
         let mut asked = Vec::new();
         for other in &others {
             let (person, by, line) = (other.id.clone(), by.clone(), self.line.clone());
-            let nonce = self.ask(Ask { person, by, line, basis, said: None, until });
+            let nonce =
+                self.ask(Ask { person, by, line, basis, wider: self.wider(), said: None, until });
             asked.push((other.id.clone(), nonce));
         }
         let (person, line) = (self.person.id.clone(), self.line.clone());
@@ -373,7 +394,7 @@ impl<'w, 'd> Turn<'w, 'd> {
             until,
             asked,
         });
-        let own = self.ask(Ask { person, by, line, basis, said: None, until });
+        let own = self.ask(Ask { person, by, line, basis, wider: self.wider(), said: None, until });
         let names: Vec<&str> = others.iter().map(|other| other.name.as_str()).collect();
         Ok(format!(
             "Not done yet. {what}\nA second person must confirm it by {}. Asked: {}.\nTo call it off:\n\n  | /cancel {own}\n",
@@ -389,7 +410,15 @@ impl<'w, 'd> Turn<'w, 'd> {
         let at = alone.from(now);
         let until = later(at, Span::hours(24));
         let (person, line) = (self.person.id.clone(), self.line.clone());
-        let own = self.ask(Ask { person, by: None, line, basis, said: Some(now), until });
+        let own = self.ask(Ask {
+            person,
+            by: None,
+            line,
+            basis,
+            wider: self.wider(),
+            said: Some(now),
+            until,
+        });
         self.tell_operators(at);
         format!(
             "Not done yet. {what}\nYou are alone at this desk, so it is done at {} unless it is called off. To call it off:\n\n  | /cancel {own}\n",

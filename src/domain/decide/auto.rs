@@ -126,10 +126,14 @@ fn verify(work: &mut Work<'_>, incident: &Incident, task: &Task, new_only: bool)
         lines.extend(delivery_table::table(&reached));
         nudge(work, incident, of);
     }
-    let next = format!(
-        "reach those who are missing by another way, then close it with `| /done {} NOTE`, without the bar.",
-        task.word()
-    );
+    let word = task.word();
+    let next = if is_somebody_missing(work, incident, task) {
+        format!(
+            "reach those who are missing or silent by another way, then close it with `| /done {word} NOTE`, without the bar."
+        )
+    } else {
+        format!("close it with `| /done {word}`, without the bar.")
+    };
     work.inform(&people, "Who has the notice", &lines, &next);
 }
 
@@ -142,7 +146,9 @@ fn nudge(work: &mut Work<'_>, incident: &Incident, of: &Task) {
             continue;
         };
         if delivery_table::is_silent(&line.entry) && work.desk.can_seal(person, work.now) {
-            let facts = json!({ "name": person.name, "moment": work.say(line.entry.since) });
+            let facts = json!({
+                "name": person.name, "title": of.title, "moment": work.say(line.entry.since)
+            });
             work.tell(person, Purpose::Nudge, "silent", facts);
         }
     }

@@ -232,7 +232,12 @@ fn people(work: &Work<'_>, incident: &Incident) -> Vec<String> {
         format!("{} ({})", person.name, roles.join(", "))
     };
     let credit = incident.fields.get("credit").map(|credit| format!("{credit} (reporter)"));
-    work.team().into_iter().map(of).chain(credit).collect()
+    // Who was on it by a role that has ended was involved as well.
+    let ended = incident.parked.keys().filter_map(|(id, role)| {
+        let person = work.person(id).filter(|person| !incident.holds(person, role))?;
+        Some(format!("{} ({})", person.name, incident.playbook.role_label(role)))
+    });
+    work.team().into_iter().map(of).chain(ended).chain(credit).collect()
 }
 
 fn notice_facts(work: &Work<'_>, incident: &Incident, about: &About<'_>) -> NoticeFacts {
@@ -311,7 +316,10 @@ fn timeline(work: &Work<'_>, incident: &Incident) -> Vec<String> {
         .done
         .iter()
         .map(|(id, done)| {
-            let title = incident.task(id).map_or("", |task| task.title.as_str());
+            let (row, part) = id.as_str().split_once('/').unwrap_or((id.as_str(), ""));
+            let row = incident.tasks().find(|task| task.id.as_str() == row);
+            let title = row.map_or("", |task| task.title.as_str());
+            let title = if part.is_empty() { title.to_owned() } else { format!("{title}, {part}") };
             let by = done.by.as_ref().map_or_else(|| "the desk".to_owned(), |by| work.name(by));
             (done.at, format!("{title} ({by})"))
         })

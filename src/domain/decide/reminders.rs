@@ -119,6 +119,10 @@ fn unready(work: &Work<'_>, incident: &Incident, id: &TaskId, percent: u32) -> O
         Err(Block::Stale) => {
             ("its moment is long past".to_owned(), format!("| /approve {word}@{newest}"))
         }
+        // What nobody can do yet is nothing to remind of.
+        Err(Block::Before(tasks)) if percent < 100 && all_ahead(work, incident, &tasks) => {
+            return None;
+        }
         Err(Block::Before(tasks)) => {
             let playbook = &incident.playbook;
             let words: Vec<_> = incident
@@ -153,6 +157,13 @@ fn unready(work: &Work<'_>, incident: &Incident, id: &TaskId, percent: u32) -> O
     Some(Unready { id: id.clone(), heading, line, next })
 }
 
+/// Whether rows that something waits for have a moment each, and none has come.
+fn all_ahead(work: &Work<'_>, incident: &Incident, ids: &[TaskId]) -> bool {
+    let open = incident.tasks().filter(|task| ids.contains(&task.id));
+    let mut open = open.filter(|task| schedule::done_at(incident, task).is_none());
+    open.all(|task| schedule::span_of(incident, task).is_some_and(|(at, _)| at > work.now))
+}
+
 /// Tells people of the tasks that are due, each of all of theirs at once.
 pub(crate) fn tasks(work: &mut Work<'_>, ids: &[TaskId]) {
     let Some(incident) = work.incident.clone() else { return };
@@ -164,12 +175,25 @@ pub(crate) fn tasks(work: &mut Work<'_>, ids: &[TaskId]) {
             .filter(|task| concerned(work, task).iter().any(|p| p.id == person.id))
             .collect();
         let Some(first) = own.first() else { continue };
-        let lines: Vec<String> =
-            own.iter().map(|task| format!("  {:<13} {}", task.word(), task.title)).collect();
+        let lines: Vec<String> = own
+            .iter()
+            .map(|task| format!("  {:<13} {}", task.word(), titled(&incident, task)))
+            .collect();
         let word = task_word(&incident, first);
         let next =
             format!("do them, and say so with `| {word}`, without the bar; `| /agenda` shows all.");
         work.inform(&[person], "Tasks are due", &lines, &next);
+    }
+}
+
+/// The title of a row, with what it still waits for.
+fn titled(incident: &Incident, task: &Task) -> String {
+    let before = schedule::open_before(incident, task).filter_map(|id| incident.task(id));
+    let words: Vec<String> = before.map(|before| before.word().to_string()).collect();
+    if words.is_empty() {
+        task.title.clone()
+    } else {
+        format!("{} (waits for {})", task.title, words.join(", "))
     }
 }
 

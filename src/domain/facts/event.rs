@@ -604,6 +604,10 @@ pub struct Ask {
     pub line: String,
     /// The hash of what the confirmation rests on; when that changes, it is dead.
     pub basis: Digest,
+    /// The hashes of what it would bring that takes two people: more than that is another question, and
+    /// less of it is not.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub wider: BTreeSet<Digest>,
     /// When it was said, where time stands for the second person: the desk does it by itself then,
     /// unless somebody calls it off.
     #[serde(default, skip_serializing_if = "Option::is_none")]

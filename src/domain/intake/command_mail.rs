@@ -231,6 +231,17 @@ fn after(before: &str, sentence: &str) -> String {
     whole.strip_prefix(before).unwrap_or(sentence).to_owned()
 }
 
+/// The words of a mail, once each: a whole record set in one mail is one word of the subject.
+fn names(rows: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in rows {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 //------------ Carrying out -----------------------------------------------------------------------
 
 /// Carries out all lines on the copy, or none.
@@ -297,7 +308,7 @@ fn carry_out<'d>(
     if passed_on {
         pass_text_on(&mut work, letter, person, &parsed.text);
     }
-    let words: Vec<_> = rows.iter().map(|(row, _)| row.name).collect();
+    let words = names(rows.iter().map(|(row, _)| row.name));
     let head = work.desk.head;
     let what = if asks { "Confirm" } else { "Done" };
     let facts = json!({

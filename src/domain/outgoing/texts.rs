@@ -5,12 +5,14 @@
 //! answer; [`PublicFacts`] exist only once the gates before a public notice are open. A template
 //! that names a field which its context does not have is refused at start.
 
+mod bounds;
 mod facts;
 mod layout;
 mod places;
 mod table;
 
 pub use crate::domain::facts::foreign::{clean, clean_line, holds_reference, without_references};
+pub use crate::domain::outgoing::texts::bounds::{STEPS_MAX, makes_much};
 pub use crate::domain::outgoing::texts::facts::{
     ClearFacts, FileLine, ForecastFacts, ForthcomingFacts, NewsFacts, NoticeFacts, PublicFacts,
     SealedFacts, Vulnerability,
@@ -31,6 +33,7 @@ use serde_json::json;
 
 use crate::domain::facts::language;
 use crate::domain::facts::names::Digest;
+use crate::domain::outgoing::texts::bounds::Bounded;
 use crate::domain::outgoing::texts::places::{LATE, RECIPIENT, REFERENCE, VALUE};
 use crate::domain::outgoing::texts::table::WITH_LISTS;
 
@@ -110,6 +113,13 @@ impl Texts {
         env.set_keep_trailing_newline(true);
         env.add_function("row", |label: &str, value: &str| layout::row(label, value));
         env.add_function("entry", |text: &str| layout::entry(text));
+        // A text must keep neither the desk busy nor its memory full: so many steps, and nothing that
+        // makes much out of little.
+        env.set_fuel(Some(STEPS_MAX));
+        env.remove_global("range");
+        for filter in ["replace", "indent", "batch", "slice"] {
+            env.remove_filter(filter);
+        }
         env.set_formatter(|out, state, value| {
             out.write_str(&VALUE.to_string())?;
             minijinja::escape_formatter(out, state, value)?;
@@ -120,6 +130,11 @@ impl Texts {
         let mut all: BTreeMap<&str, (Class, &str)> =
             program.map(|(name, class, text)| (*name, (*class, *text))).collect();
         for (name, text) in own {
+            if let Some(word) = makes_much(text) {
+                let message = format!("`{word}` is not for a mail");
+                problems.push(Problem { template: name.clone(), line: 1, message });
+                continue;
+            }
             match Self::class(name) {
                 Some(class) => {
                     all.insert(name, (class, text));
@@ -174,12 +189,16 @@ impl Texts {
         self.digests.get(name).copied().unwrap_or_else(|| Digest::of(b""))
     }
 
+    fn text(&self, name: &str, facts: &Value) -> Result<String, Problem> {
+        let mut text = Bounded(Vec::new());
+        let template = self.env.get_template(name).map_err(|error| problem(name, &error))?;
+        let written = template.render_captured_to(facts, &mut text).map(drop);
+        written.map_err(|error| problem(name, &error))?;
+        Ok(String::from_utf8_lossy(&text.0).into_owned())
+    }
+
     fn render(&self, name: &str, facts: &Value) -> Result<Written, Problem> {
-        let text = self
-            .env
-            .get_template(name)
-            .and_then(|template| template.render(facts))
-            .map_err(|error| problem(name, &error))?;
+        let text = self.text(name, facts)?;
         let wrong = |message: &str| Problem {
             template: name.to_owned(),
             line: 1,
@@ -200,8 +219,7 @@ impl Texts {
 
     /// Tries a part of notices, which has neither a subject nor places of its own.
     fn part(&self, name: &str, facts: &Value) -> Result<(), Problem> {
-        let template = self.env.get_template(name);
-        let text = template.and_then(|t| t.render(facts)).map_err(|error| problem(name, &error))?;
+        let text = self.text(name, facts)?;
         if text.starts_with("Subject:") || layout::plain(&text).trim().is_empty() {
             let message = "is a part of notices: a text without a subject".to_owned();
             return Err(Problem { template: name.to_owned(), line: 1, message });

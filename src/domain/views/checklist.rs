@@ -81,14 +81,20 @@ fn phases(incident: &Incident, now: Moment) -> Vec<Phase> {
             ours: match item.task.origin {
                 Some(Origin::Local) => "ours",
                 Some(Origin::Upstream) => "practice elsewhere",
-                None => "",
+                Some(Origin::Document) | None => "",
             },
             standing: item.state == State::Always,
             role: incident.playbook.role_label(&item.task.role).to_owned(),
             tick: if done.is_some() { "x" } else { " " },
             state: item.state.word(),
             when: done.or(item.due).map_or_else(String::new, |at| calendar.say(at)),
-            by: flat(&[by, evidence].join(" ")),
+            by: flat(
+                &[by, evidence]
+                    .into_iter()
+                    .filter(|s| !s.is_empty())
+                    .collect::<Vec<_>>()
+                    .join(": "),
+            ),
             src: item.task.src.clone().unwrap_or_default(),
         };
         match phases.iter_mut().find(|phase| phase.name == item.task.phase) {

@@ -100,6 +100,7 @@ pub fn source(task: &Task) -> String {
     match (&task.src, task.origin) {
         (Some(lines), _) => lines.clone(),
         (None, Some(Origin::Upstream)) => "upstream".to_owned(),
+        (None, Some(Origin::Document)) => "document".to_owned(),
         (None, _) => "local".to_owned(),
     }
 }

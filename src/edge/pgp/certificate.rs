@@ -47,6 +47,12 @@ impl Certificate {
         Ok(Self(cert.strip_secret_key_material()))
     }
 
+    /// Whether it is a secret key, which nobody gives away.
+    #[must_use]
+    pub fn is_secret(bytes: &[u8]) -> bool {
+        bytes.len() <= CERTIFICATE_MAX && Cert::from_bytes(bytes).is_ok_and(|cert| cert.is_tsk())
+    }
+
     /// Reads the certificates of a file that may hold several, armored or not, as people export them.
     #[must_use]
     pub fn read_all(bytes: &[u8]) -> Vec<Self> {

@@ -20,6 +20,11 @@ impl Incident {
             (Anchor::Acknowledged, self.acknowledge),
             (Anchor::HumanAck, self.answered),
             (Anchor::Batch, self.t()),
+            // Alone it is all that its release fixes, once there is a date.
+            (
+                Anchor::BatchFinal,
+                self.anchors.get(&Anchor::BatchFinal).copied().or_else(|| self.alone_in_release()),
+            ),
         ];
         if let Some((_, moment)) = derived.iter().find(|(known, _)| *known == anchor) {
             return *moment;
@@ -29,6 +34,10 @@ impl Incident {
             return Some(self.grace().map_or(t, |grace| grace.negated().from(t, calendar)));
         }
         self.anchors.get(&anchor).copied()
+    }
+
+    fn alone_in_release(&self) -> Option<Moment> {
+        self.t_set.filter(|_| self.batch.is_none() && self.t().is_some())
     }
 
     /// The time between the release and its details, where the process knows one.

@@ -170,6 +170,23 @@ impl Incident {
         by_notice.or_else(by_hand)
     }
 
+    /// Since when it has been public by what the team did: since the public list's server took the full
+    /// notice, or somebody did the row by which it is published; otherwise since now.
+    #[must_use]
+    pub fn public_since(&self, now: Moment) -> Moment {
+        let full = |task: &&Task| {
+            matches!(task.audience, Some(Audience::Public(_)))
+                && task.template.as_deref().and_then(Texts::class) == Some(Class::Public)
+        };
+        let notices =
+            self.notice_tasks().filter(full).filter_map(|task| self.notices.get(&task.id));
+        let taken =
+            notices.flat_map(|n| n.releases.values()).filter_map(|release| release.accepted);
+        let rows = self.tasks().filter(|task| task.sets == Some(Anchor::Public));
+        let done = rows.filter_map(|task| self.done.get(&task.id)).map(|done| done.at);
+        taken.chain(done).filter(|at| *at <= now).min().unwrap_or(now)
+    }
+
     /// Everybody to whom a copy of a sealed notice went out.
     #[must_use]
     pub fn everybody_told(&self) -> BTreeSet<Recipient> {

@@ -7,7 +7,9 @@ use crate::domain::model::schedule::leaving::{
     Block, approved_after, leaves_from, ready, stale_after,
 };
 use crate::domain::model::schedule::moments::{anchor_of, span_of};
-use crate::domain::model::schedule::progress::{done_at, is_moot, open_before};
+use crate::domain::model::schedule::progress::{
+    done_at, is_moot, is_with_a_person, open_before, sent_at,
+};
 use crate::domain::process::offset::Window;
 use crate::domain::process::playbook::{Action, Kind, Step, Task, Truth};
 
@@ -331,6 +333,11 @@ fn task_duties(incident: &Incident, task: &Task, list: &mut Vec<(Moment, Duty)>)
     };
     match task.kind {
         Kind::Auto => act_duties(incident, task, (earliest, due), list),
+        Kind::Draft if is_with_a_person(incident, task) => {
+            let sent = sent_at(incident, task).unwrap_or(earliest).max(earliest);
+            let due = due.unwrap_or(sent).max(later(sent, ASAP_PATIENCE));
+            reminders(incident, task, (earliest, Some(due)), list);
+        }
         Kind::Draft if task.is_notice() => notice_duties(incident, task, (earliest, due), list),
         Kind::Draft | Kind::Human | Kind::Decide | Kind::Gate | Kind::Record => {
             reminders(incident, task, (earliest, due), list);

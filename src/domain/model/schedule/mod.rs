@@ -21,6 +21,6 @@ pub use crate::domain::model::schedule::leaving::{
 };
 pub use crate::domain::model::schedule::moments::{planned_span, span_of};
 pub use crate::domain::model::schedule::progress::{
-    a_gate_is_open, done_at, is_moot, missing, open_before,
+    a_gate_is_open, done_at, is_moot, is_with_a_person, missing, open_before,
 };
 pub use crate::domain::model::schedule::reach::{Reach, Wider};

@@ -52,6 +52,8 @@ pub fn done_at(incident: &Incident, task: &Task) -> Option<Moment> {
             )
             | None => None,
         },
+        // A person does with it what the text says, and says so.
+        Kind::Draft if task.close => None,
         Kind::Draft => sent_at(incident, task),
         Kind::Record | Kind::Decide => {
             let known = !task.needs.is_empty() && missing(incident, task).next().is_none();
@@ -79,6 +81,12 @@ pub(crate) fn sent_at(incident: &Incident, task: &Task) -> Option<Moment> {
         )
         | None => Some(left.at),
     }
+}
+
+/// Whether the desk has done its part of a row by mail, and the rest is a person's.
+#[must_use]
+pub fn is_with_a_person(incident: &Incident, task: &Task) -> bool {
+    task.kind == Kind::Draft && task.close && sent_at(incident, task).is_some()
 }
 
 /// What a task needs and the record does not have.

@@ -90,6 +90,15 @@ fn is_prose(line: &str) -> bool {
     !line.is_empty() && !line.starts_with(KEPT) && !named && !fingerprint && !wide
 }
 
+/// Whether a line is a label of at most three words and one value, and so stands for itself.
+fn is_labelled(marked: &str) -> bool {
+    let Some((label, value)) = marked.split_once(": ") else { return false };
+    let words = label.split_whitespace().count();
+    let one =
+        value.starts_with(VALUE) && value.ends_with(VALUE) && value.matches(VALUE).count() == 2;
+    one && (1..=3).contains(&words) && !label.contains(['.', ',', ';', VALUE])
+}
+
 /// Takes the marks out of a line. Says whether there was one, and whether the line is nothing but a value.
 fn unmarked(line: &str) -> (String, bool, bool) {
     let bare = line.replace(VALUE, "");
@@ -123,7 +132,11 @@ pub(super) fn filled(text: &str) -> String {
         signature = if line.is_empty() { false } else { signature || line == "-- " };
         let addressed = marked.starts_with(&format!("To {VALUE}"));
         if is_prose(&line) && !signature && !whole && !addressed {
-            let ends = line.ends_with(':');
+            let alone = is_labelled(marked);
+            if alone {
+                fill(&mut out, &mut paragraph, &mut touched);
+            }
+            let ends = alone || line.ends_with(':');
             touched |= has_value;
             paragraph.push(line);
             if ends {
@@ -215,6 +228,8 @@ mod tests {
             entry(&"word ".repeat(20)).trim_start_matches('\n').lines().next().unwrap().len(),
             71
         );
+        let head = "CVE: \u{E006}none\u{E006}\nFixed in: \u{E006}2.4.1\u{E006}\n";
+        assert_eq!(filled(head), "CVE: none\nFixed in: 2.4.1\n", "nor a line of a label");
         let words = filled(&format!("{} /accept and more", "x".repeat(69)));
         assert!(!words.lines().any(|line| line.starts_with('/')), "{words}");
     }

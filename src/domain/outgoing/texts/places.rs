@@ -30,6 +30,9 @@ pub(super) fn verbatim(text: &str) -> String {
     lines.join("\n")
 }
 
+/// The last column of a table begins here at most; a gap further on is one in the words.
+const COLUMN_MAX: usize = 40;
+
 /// How wide a line of prose is in a mail.
 pub(super) const WIDTH: usize = 72;
 
@@ -52,9 +55,13 @@ fn wrapped_to(text: &str, most: usize) -> String {
     let mut out = Vec::new();
     for line in text.lines() {
         let wide = line.chars().any(|c| c >= '\u{2E80}');
-        let kept = line.starts_with(['>', '|', ' ', '\t', '-', '#']);
+        let kept = line.starts_with(['>', '|', '\t', '#']) || line.trim_start().starts_with('|');
         if wide || kept || line.chars().count() <= most {
             out.push(line.to_owned());
+            continue;
+        }
+        if line.starts_with([' ', '-']) {
+            hang(&mut out, line, most);
             continue;
         }
         let mut row = String::new();
@@ -72,6 +79,33 @@ fn wrapped_to(text: &str, most: usize) -> String {
         out.push(row);
     }
     out.join("\n")
+}
+
+/// Breaks a line of a table or a list: it goes on below its last column, or below its words.
+fn hang(out: &mut Vec<String>, line: &str, most: usize) {
+    let begins = line.find(|c| c != ' ').unwrap_or(0);
+    let rest = line.get(begins..).unwrap_or("");
+    let column = rest.rfind("  ").map(|at| at.saturating_add(2));
+    let column =
+        column.map(|at| line.get(..begins.saturating_add(at)).unwrap_or("").chars().count());
+    let below = column.filter(|at| *at <= COLUMN_MAX).unwrap_or_else(|| begins.saturating_add(2));
+    let mut row = String::new();
+    let mut words = 0_u32;
+    for word in line.split(' ') {
+        let width = row.chars().count().saturating_add(word.chars().count());
+        if words > 0 && width >= most && !word.is_empty() {
+            out.push(row.trim_end().to_owned());
+            row = " ".repeat(below);
+            row.push_str(word);
+        } else {
+            if !row.is_empty() || words > 0 {
+                row.push(' ');
+            }
+            row.push_str(word);
+        }
+        words = words.saturating_add(1);
+    }
+    out.push(row);
 }
 
 /// A place in a sealed text where the store's copy of a letter is to stand, quoted.

@@ -84,6 +84,7 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
     ("private-handling", Class::Clear, include_str!("../../../../templates/private-handling.txt")),
     ("progress", Class::Clear, include_str!("../../../../templates/progress.txt")),
     ("refusal", Class::Sealed, include_str!("../../../../templates/refusal.txt")),
+    ("public-facts", Class::Part, include_str!("../../../../templates/public-facts.txt")),
     ("reject", Class::Sealed, include_str!("../../../../templates/reject.txt")),
     ("release-notes", Class::Notice, include_str!("../../../../templates/release-notes.txt")),
     ("reminder", Class::Sealed, include_str!("../../../../templates/reminder.txt")),

@@ -3,6 +3,7 @@
 use minijinja::{Environment, UndefinedBehavior};
 use serde_json::{Value, json};
 
+use crate::domain::outgoing::texts::{STEPS_MAX, makes_much};
 use crate::domain::process::playbook::rules::{OWN_WORDS, Playbook};
 
 pub(crate) fn render(text: &str, facts: &Value) -> Result<String, (usize, String)> {
@@ -11,7 +12,7 @@ pub(crate) fn render(text: &str, facts: &Value) -> Result<String, (usize, String
     env.add_test("startingwith", |text: &str, start: &str| text.starts_with(start));
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     // A template must not keep the desk busy: so many steps, and no more.
-    env.set_fuel(Some(500_000));
+    env.set_fuel(Some(STEPS_MAX));
     env.set_trim_blocks(true);
     env.set_lstrip_blocks(true);
     env.render_str(text, facts).map_err(|error| {
@@ -34,6 +35,9 @@ pub(crate) fn try_template(text: &str, playbook: &Playbook) -> Result<(), (usize
         if text.contains(word) {
             return Err((1, format!("`{word}` is not for a checklist")));
         }
+    }
+    if let Some(word) = makes_much(text) {
+        return Err((1, format!("`{word}` is not for a checklist")));
     }
     // With an empty record and with a full one: what stands behind a condition is tried as well.
     for value in ["", "x"] {

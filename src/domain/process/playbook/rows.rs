@@ -189,10 +189,12 @@ impl Loader<'_> {
         if (row.kind == Kind::Auto) != row.action.is_some() {
             self.wrong(at, format!("task `{id}`: `action` belongs to kind `auto`, and only there"));
         }
-        if row.close && !row.action.is_some_and(Action::waits_for_its_moment) {
+        let to_own = row.template.is_some()
+            && so_far.roles.contains_key(row.audience.as_deref().unwrap_or(""));
+        if row.close && !to_own && !row.action.is_some_and(Action::waits_for_its_moment) {
             self.wrong(
                 at,
-                format!("task `{id}`: `close` belongs to what the desk does at a moment"),
+                format!("task `{id}`: `close` belongs to what the desk does at a moment, or to a draft for a role"),
             );
         }
         let needs_to = matches!(row.action, Some(Action::Tell | Action::EndRole));

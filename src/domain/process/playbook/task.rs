@@ -130,6 +130,8 @@ pub enum Origin {
     Upstream,
     /// Ours.
     Local,
+    /// A line of the document, for which another row stands already.
+    Document,
 }
 
 /// What a row is repeated over: one part for each.
