@@ -36,40 +36,45 @@ fn certificate(folder: &Path, who: &str, years: Option<u64>) {
     std::fs::write(folder.join(format!("{who}.asc")), keyring.certificate().armored()).unwrap();
 }
 
+/// What `init` writes into a new folder, without its people.
+fn sample(folder: &Path) -> String {
+    let made = Command::new(env!("CARGO_BIN_EXE_embargod"))
+        .args(["init", "--address", "security@desk.test", "--name", "Demo Desk"])
+        .arg(folder)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let text = std::fs::read_to_string(folder.join("embargod.toml")).unwrap();
+    text.split("[[person]]").next().unwrap().to_owned()
+}
+
+fn add(config: &mut String, id: &str, belongs: &str) {
+    let _ = write!(
+        config,
+        "\n[[person]]\nid = \"{id}\"\nname = \"{id}\"\naddress = \"{id}@people.test\"\n\
+         certificate = \"{id}.asc\"\n{belongs}\n"
+    );
+}
+
 /// A desk's folder: no server, no passwords, ten people of the team, forty members.
 fn desk() -> &'static PathBuf {
     static DESK: OnceLock<PathBuf> = OnceLock::new();
     DESK.get_or_init(|| {
         let folder = std::env::temp_dir().join(format!("embargod-rehearse-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
-        let made = Command::new(env!("CARGO_BIN_EXE_embargod"))
-            .args(["init", "--address", "security@desk.test", "--name", "Demo Desk"])
-            .arg(&folder)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let file = folder.join("embargod.toml");
-        let text = std::fs::read_to_string(&file).unwrap();
-        let mut text = text.split("[[person]]").next().unwrap().to_owned();
-        let mut person = |id: &str, belongs: &str| {
-            let _ = write!(
-                text,
-                "\n[[person]]\nid = \"{id}\"\nname = \"{id}\"\naddress = \"{id}@people.test\"\n\
-                 certificate = \"{id}.asc\"\n{belongs}\n"
-            );
-        };
+        let mut text = sample(&folder);
         for (n, who) in TEAM.iter().enumerate() {
             certificate(&folder, who, None);
             let role = ["security_team", "fix_team", "lead"][n % 3];
-            person(who, &format!("roles = [\"{role}\", \"security_team\", \"operator\"]"));
+            add(&mut text, who, &format!("roles = [\"{role}\", \"security_team\", \"operator\"]"));
         }
         for n in 0..40 {
             let who = format!("dist{n:02}");
             // One whose key ends before the day.
             certificate(&folder, &who, (n == 7).then_some(1));
-            person(&who, "groups = [\"private_distributors\"]");
+            add(&mut text, &who, "groups = [\"private_distributors\"]");
         }
-        std::fs::write(file, text).unwrap();
+        std::fs::write(folder.join("embargod.toml"), text).unwrap();
         folder
     })
 }
@@ -245,28 +250,16 @@ fn what_cannot_be_rehearsed_says_why() {
 fn own_desk(name: &str, desk: &str, people: &[(&str, &str)]) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("embargod-own-{name}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
-    let made = Command::new(env!("CARGO_BIN_EXE_embargod"))
-        .args(["init", "--address", "security@own.test", "--name", "Own Desk"])
-        .arg(&folder)
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let file = folder.join("embargod.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let mut text = text.split("[[person]]").next().unwrap().to_owned();
+    let mut text = sample(&folder);
     text = text.replace("alone = false", desk);
     for line in ["[files]", "templates = ", "playbooks = "] {
         text = text.replace(&format!("# {line}"), line);
     }
     for (id, belongs) in people {
         certificate(&folder, id, None);
-        let _ = write!(
-            text,
-            "\n[[person]]\nid = \"{id}\"\nname = \"{id}\"\naddress = \"{id}@people.test\"\n\
-             certificate = \"{id}.asc\"\n{belongs}\n"
-        );
+        add(&mut text, id, belongs);
     }
-    std::fs::write(file, text).unwrap();
+    std::fs::write(folder.join("embargod.toml"), text).unwrap();
     for folder in ["templates", "playbooks"].map(|name| folder.join(name)) {
         std::fs::create_dir_all(folder).unwrap();
     }

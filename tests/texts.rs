@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 
 use embargod::domain::outgoing::texts::{
     Class, ClearFacts, FileLine, ForecastFacts, ForthcomingFacts, NewsFacts, NoticeFacts,
-    PublicFacts, SealedFacts, TEMPLATES, TRANSLATED, Texts, Vulnerability, Written,
+    PublicFacts, SealedFacts, TEMPLATES, TRANSLATED, Texts, Vulnerability, WITH_LISTS, Written,
 };
 use embargod::domain::process::playbook::{BUILTIN, load};
 use serde_json::{Value, json};
@@ -394,20 +394,8 @@ fn every_text_keeps_the_rules_of_the_house() {
             wrong.push(format!("{name}: subject `{subject}`"));
         }
         wrong.extend(bare_dates(&name, body));
-        let lists = [
-            "alert",
-            "batch",
-            "confirm",
-            "digest",
-            "mail",
-            "preview",
-            "refusal",
-            "reminder",
-            "report",
-            "transcript",
-        ];
         let base = name.split(',').next().unwrap();
-        if !lists.contains(&base) {
+        if !WITH_LISTS.contains(&base) {
             wrong.extend(broken(&name, body));
         }
         let plain = format!("{subject}\n{body}").to_lowercase();

@@ -57,6 +57,24 @@ pub struct Sources {
     pub calendars: Calendars,
 }
 
+impl Sources {
+    /// What the journal is told of them; `lay` keeps a text and gives its digest.
+    ///
+    /// # Errors
+    /// When a part cannot be written as JSON.
+    pub fn event(&self, mut lay: impl FnMut(&str) -> Digest) -> Result<Event, Fault> {
+        let place = || "writing down the configuration".to_owned();
+        let settings = lay(&serde_json::to_string(&self.settings).at(place)?);
+        let roster = lay(&serde_json::to_string(&self.roster).at(place)?);
+        let templates = lay(&serde_json::to_string(&self.templates).at(place)?);
+        let mut named = |texts: &BTreeMap<String, String>| {
+            texts.iter().map(|(name, text)| (name.clone(), lay(text))).collect()
+        };
+        let (playbooks, calendars) = (named(&self.playbooks), named(&self.calendars));
+        Ok(Event::Configured { settings, roster, templates, playbooks, calendars })
+    }
+}
+
 /// The store, and what couriers have in hand and must not hand over any more.
 pub struct Kept {
     store: Box<dyn Store>,
@@ -245,31 +263,12 @@ impl Engine {
     }
 
     pub(super) fn configure(&mut self, sources: &Sources) -> Result<(), Fault> {
-        let place = || "writing down the configuration".to_owned();
-        let settings = serde_json::to_string(&sources.settings).at(place)?;
-        let roster = serde_json::to_string(&sources.roster).at(place)?;
-        let templates = serde_json::to_string(&sources.templates).at(place)?;
         let mut texts = Vec::new();
-        let mut lay = |text: &str| {
+        let event = sources.event(|text| {
             let digest = Digest::of(text.as_bytes());
             texts.push((digest, text.to_owned()));
             digest
-        };
-        let event = Event::Configured {
-            settings: lay(&settings),
-            roster: lay(&roster),
-            templates: lay(&templates),
-            playbooks: sources
-                .playbooks
-                .iter()
-                .map(|(name, text)| (name.clone(), lay(text)))
-                .collect(),
-            calendars: sources
-                .calendars
-                .iter()
-                .map(|(name, text)| (name.clone(), lay(text)))
-                .collect(),
-        };
+        })?;
         if self.desk.configured.as_ref() == Some(&event) {
             return Ok(());
         }

@@ -138,29 +138,7 @@ impl Play {
             number: 0,
             draws: 0,
         };
-        let texts = [
-            serde_json::to_string(&sources.settings),
-            serde_json::to_string(&sources.roster),
-            serde_json::to_string(&sources.templates),
-        ];
-        let [settings, roster, templates] =
-            texts.map(|text| text.map_err(|e| impossible(e.to_string())));
-        let mut lay = |text: &str| play.desk.keep_text(text);
-        let event = Event::Configured {
-            settings: lay(&settings?),
-            roster: lay(&roster?),
-            templates: lay(&templates?),
-            playbooks: sources
-                .playbooks
-                .iter()
-                .map(|(name, text)| (name.clone(), lay(text)))
-                .collect(),
-            calendars: sources
-                .calendars
-                .iter()
-                .map(|(name, text)| (name.clone(), lay(text)))
-                .collect(),
-        };
+        let event = sources.event(|text| play.desk.keep_text(text))?;
         play.apply(None, None, event);
         if let Some(fault) = play.desk.faults.first() {
             let what =

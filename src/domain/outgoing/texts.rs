@@ -22,7 +22,7 @@ pub use crate::domain::outgoing::texts::places::{
     blob_place, fill_blobs, fill_history, history_place, indented, quote, wrapped,
 };
 pub use crate::domain::outgoing::texts::table::{
-    Class, OWN_ANSWER, PREPARED, TEMPLATES, TRANSLATED,
+    Class, OWN_ANSWER, PREPARED, TEMPLATES, TRANSLATED, WITH_LISTS,
 };
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,6 @@ use crate::domain::facts::language;
 use crate::domain::facts::names::Digest;
 use crate::domain::outgoing::texts::bounds::Bounded;
 use crate::domain::outgoing::texts::places::{LATE, RECIPIENT, REFERENCE, VALUE};
-use crate::domain::outgoing::texts::table::WITH_LISTS;
 
 /// A subject and a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]

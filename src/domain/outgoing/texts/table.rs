@@ -118,7 +118,7 @@ pub const TEMPLATES: &[(&str, Class, &str)] = &[
 ];
 
 /// Texts for the team that hold lists, quotes and drafts: their lines stay as they are.
-pub(super) const WITH_LISTS: [&str; 10] = [
+pub const WITH_LISTS: [&str; 10] = [
     "alert",
     "batch",
     "confirm",
