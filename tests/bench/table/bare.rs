@@ -1,0 +1,233 @@
+//! What the same work costs bare: the library alone, GnuPG in a loop, couriers that write nothing down.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use embargod::config;
+use embargod::domain::facts::event::{Purpose, Recipient};
+use embargod::domain::facts::names::{Moment, Span};
+use embargod::domain::outgoing::mail::Label;
+use embargod::domain::outgoing::tries::Tries;
+use embargod::domain::outgoing::verdict::Outcome;
+use embargod::edge::pgp::generate;
+use embargod::edge::pool;
+use embargod::edge::smtp::Courier;
+use embargod::ports::store::Outgoing;
+use openpgp::Cert;
+use openpgp::crypto::{KeyPair, SessionKey};
+use openpgp::packet::{PKESK, SKESK};
+use openpgp::parse::Parse;
+use openpgp::parse::stream::{
+    DecryptionHelper, DecryptorBuilder, MessageStructure, VerificationHelper,
+};
+use openpgp::policy::StandardPolicy;
+use openpgp::serialize::stream::{
+    Armorer, Encryptor, LiteralWriter, Message, Recipient as To, Signer,
+};
+use openpgp::types::SymmetricAlgorithm;
+use sequoia_openpgp as openpgp;
+
+use crate::ground::{Party, used};
+
+/// A reader of the library alone.
+pub(crate) struct Bare {
+    own: Cert,
+    pair: KeyPair,
+    signer: KeyPair,
+    known: Cert,
+}
+
+impl VerificationHelper for &Bare {
+    fn get_certs(&mut self, _: &[openpgp::KeyHandle]) -> openpgp::Result<Vec<Cert>> {
+        Ok(vec![self.known.clone()])
+    }
+    fn check(&mut self, _: MessageStructure<'_>) -> openpgp::Result<()> {
+        Ok(())
+    }
+}
+
+impl DecryptionHelper for &Bare {
+    fn decrypt(
+        &mut self,
+        pkesks: &[PKESK],
+        _: &[SKESK],
+        algo: Option<SymmetricAlgorithm>,
+        decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
+    ) -> openpgp::Result<Option<Cert>> {
+        for pkesk in pkesks {
+            let mut pair = self.pair.clone();
+            if let Some((algo, key)) = pkesk.decrypt(&mut pair, algo)
+                && decrypt(algo, &key)
+            {
+                return Ok(Some(self.own.clone()));
+            }
+        }
+        Err(openpgp::anyhow::anyhow!("no key"))
+    }
+}
+
+impl Bare {
+    pub(crate) fn new(known: &Party, now: Moment) -> Self {
+        let born = now - Span::days(1);
+        let (secret, _) = generate("Desk", "security@desk.test", None, None, born).unwrap();
+        let own = Cert::from_bytes(&secret).unwrap();
+        let policy = StandardPolicy::new();
+        let valid = own.with_policy(&policy, None).unwrap();
+        let opens = valid.keys().for_transport_encryption().unencrypted_secret().next().unwrap();
+        let signs = valid.keys().for_signing().unencrypted_secret().next().unwrap();
+        let pair = opens.key().clone().into_keypair().unwrap();
+        let signer = signs.key().clone().into_keypair().unwrap();
+        let known = Cert::from_bytes(&known.certificate.binary()).unwrap();
+        Self { own: own.clone(), pair, signer, known }
+    }
+
+    pub(crate) fn certificate(&self) -> embargod::edge::pgp::Certificate {
+        use openpgp::serialize::SerializeInto;
+        let bytes = self.own.clone().strip_secret_key_material().to_vec().unwrap();
+        embargod::edge::pgp::Certificate::read(&bytes).unwrap()
+    }
+
+    pub(crate) fn open(&self, message: &[u8]) -> usize {
+        let policy = StandardPolicy::new();
+        let mut out = Vec::new();
+        let builder = DecryptorBuilder::from_bytes(message).unwrap().buffer_size(64 * 1024);
+        let mut reader = builder.with_policy(&policy, None, self).unwrap();
+        std::io::Read::read_to_end(&mut reader, &mut out).unwrap();
+        out.len()
+    }
+
+    /// Signs and encrypts to one, armored.
+    pub(crate) fn seal(&self, to: &Cert, content: &[u8], newer: bool) -> Vec<u8> {
+        let policy = StandardPolicy::new();
+        let valid = to.with_policy(&policy, None).unwrap();
+        let keys = valid.keys().supported().alive().revoked(false).for_transport_encryption();
+        let features = if newer {
+            openpgp::types::Features::sequoia()
+        } else {
+            openpgp::types::Features::empty().set_seipdv1()
+        };
+        let keys: Vec<To<'_>> =
+            keys.map(|key| To::new(features.clone(), key.key().key_handle(), key.key())).collect();
+        let mut out = Vec::with_capacity(content.len() * 3 / 2 + 2_048);
+        let message = Armorer::new(Message::new(&mut out)).build().unwrap();
+        let message = Encryptor::for_recipients(message, keys).build().unwrap();
+        let message = Signer::new(message, self.signer.clone()).unwrap().build().unwrap();
+        let mut message = LiteralWriter::new(message).build().unwrap();
+        std::io::Write::write_all(&mut message, content).unwrap();
+        message.finalize().unwrap();
+        out
+    }
+}
+
+/// CPU milliseconds for each of so many, of this process, on one core.
+pub(crate) fn cpu_each(count: usize, mut work: impl FnMut(usize)) -> f64 {
+    let before = used("self").cpu;
+    for n in 0..count {
+        work(n);
+    }
+    (used("self").cpu - before) * 1e3 / count as f64
+}
+
+/// The same on all cores: wall milliseconds for each.
+pub(crate) fn wall_each(count: usize, work: impl Fn(usize) + Sync) -> f64 {
+    let numbers: Vec<usize> = (0..count).collect();
+    let began = Instant::now();
+    pool::map(&numbers, |n| work(*n));
+    began.elapsed().as_secs_f64() * 1e3 / count as f64
+}
+
+/// Certificates as the library has them, checked once before: their signatures are cached then.
+pub(crate) fn certs(parties: &[Party]) -> Vec<Cert> {
+    parties.iter().map(|party| Cert::from_bytes(&party.certificate.binary()).unwrap()).collect()
+}
+
+/// Hands sealed mails over and writes nothing down: over so many connections as it is told.
+pub(crate) fn handed_over(desk: &Path, mails: &[Vec<u8>], connections: usize, now: Moment) -> Duration {
+    let config = config::read_or_fault(&desk.join("embargod.toml"), now).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let rows: Vec<_> = (0_i64..)
+        .zip(mails)
+        .map(|(n, sealed)| {
+            let mut mail = format!("From: security@desk.test\r\nSubject: [...]\r\nMessage-ID: <bare-{n}@desk.test>\r\n\r\n").into_bytes();
+            mail.extend(sealed);
+            (row(n, now), mail)
+        })
+        .collect();
+    let share = rows.len().div_ceil(connections);
+    let started = Instant::now();
+    runtime.block_on(async {
+        let mut couriers = tokio::task::JoinSet::new();
+        for rows in rows.chunks(share).map(<[_]>::to_vec) {
+            let own = config.sources.settings.address.clone();
+            let mut courier = Courier::new(config.smtp.server.clone(), own);
+            couriers.spawn(async move {
+                for (row, bytes) in rows {
+                    let nobody = tokio::sync::Notify::new();
+                    let outcome = courier.hand_over(&row, async { Ok(bytes) }, || {}, &nobody).await;
+                    assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+                }
+            });
+        }
+        while let Some(done) = couriers.join_next().await {
+            done.unwrap();
+        }
+    });
+    started.elapsed()
+}
+
+fn row(n: i64, now: Moment) -> Outgoing {
+    Outgoing {
+        id: n,
+        message_id: format!("bare-{n}@desk.test"),
+        label: Label { about: None, to: Recipient::Reporter, purpose: Purpose::ClockProbe, key: None },
+        return_token: format!("bare{n}"),
+        recipient: format!("paul+m{n}@people.test"),
+        written: now,
+        attempts: 0,
+        size: 0,
+        tries: Tries::default(),
+        unwanted: false,
+        in_flight: false,
+    }
+}
+
+/// CPU milliseconds that GnuPG takes to sign and encrypt for one, its agent included; none where it is not
+/// installed.
+pub(crate) fn gnupg(home: &Path, to: &str, content: &[u8], count: u32) -> Option<f64> {
+    let agent = Command::new("gpg-connect-agent")
+        .arg("--homedir")
+        .arg(home)
+        .args(["getinfo pid", "/bye"])
+        .output()
+        .ok()?;
+    let agent = String::from_utf8_lossy(&agent.stdout).lines().next()?.strip_prefix("D ")?.to_owned();
+    let before = children() + used(&agent).cpu;
+    for _ in 0..count {
+        let mut gpg = Command::new("gpg");
+        gpg.arg("--homedir").arg(home).args(["--batch", "--quiet", "--trust-model", "always", "--armor"]);
+        gpg.args(["--pinentry-mode", "loopback", "--passphrase", "", "--compress-algo", "none"]);
+        if !fed(gpg.args(["--sign", "--encrypt", "--recipient", to]), content) {
+            return None;
+        }
+    }
+    Some((children() + used(&agent).cpu - before) * 1e3 / f64::from(count))
+}
+
+/// CPU seconds of the processes that were waited for.
+fn children() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields.get(13..15).unwrap().iter().map(|t| t.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+}
+
+/// Runs a program with an input, and waits for it.
+fn fed(command: &mut Command, input: &[u8]) -> bool {
+    use std::io::Write as _;
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let Ok(mut child) = child else { return false };
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input).unwrap();
+    drop(stdin);
+    child.wait().unwrap().success()
+}
