@@ -16,16 +16,15 @@ use zeroize::Zeroizing;
 
 use crate::config;
 use crate::domain::facts::names::{Moment, Span, later};
-use crate::domain::outgoing::verdict::Outcome;
 use crate::edge::clock::WallClock;
-use crate::edge::imap::{MailboxAsk, Way};
+use crate::edge::imap::Way;
 use crate::edge::oauth::Keeps;
 use crate::edge::smtp::couriers::{self, Handed, Post};
 use crate::edge::{SystemEntropy, imap};
-use crate::engine::{Engine, SharedStore, lock};
+use crate::engine::{Engine, Heard, SharedStore, lock};
 use crate::error::{Fault, Place};
 use crate::ports::clock::Clock;
-use crate::ports::store::{Journal, Note, Outgoing};
+use crate::ports::store::{Journal, Note};
 
 use super::pulse::Pulse;
 use super::{Done, say};
@@ -43,14 +42,8 @@ pub(super) struct Run {
 
 /// Everything that can wake the engine.
 enum Wake {
-    /// The mailbox asks something.
-    Mailbox(MailboxAsk),
-    /// The server lets a mail wait after its last bytes.
-    Slow(i64),
-    /// The server says how large a mail may be.
-    Takes(Option<u64>),
-    /// A courier is done with a mail.
-    Settled(Box<Outgoing>, Outcome),
+    /// Somebody who waits on a socket says something.
+    Heard(Heard),
     /// Stop in order; the second time at once.
     Stop,
 }
@@ -111,7 +104,7 @@ impl Run {
         let mailbox_wake = wake.clone();
         let way: Way = Arc::new(move |ask| {
             // The engine being gone drops the answer's sender, which the mailbox notices.
-            let _ = mailbox_wake.send(Wake::Mailbox(ask));
+            let _ = mailbox_wake.send(Wake::Heard(Heard::Mailbox(ask)));
         });
         let clock = WallClock;
         runtime.spawn(imap::watch(config.mailbox.clone(), way, move || clock.now()));
@@ -133,7 +126,9 @@ impl Keeps for InEngine {
     }
 
     fn keep(&self, text: &str) -> Result<(), Fault> {
-        lock(&self.0).set_note(Note::SignIn, Some(text))
+        let mut store = lock(&self.0);
+        store.set_note(Note::SignIn, Some(text))?;
+        store.write_out()
     }
 }
 
@@ -196,13 +191,14 @@ fn silence(config: &config::Config) -> Duration {
 
 /// What couriers need of a desk.
 fn post(config: &config::Config, engine: &Engine, wake: &Sender<Wake>) -> Post {
-    let (store, wake, slow, takes) = (engine.store(), wake.clone(), wake.clone(), wake.clone());
+    let (store, marked) = (engine.store(), engine.store());
+    let (wake, slow, takes) = (wake.clone(), wake.clone(), wake.clone());
     Post {
         takes: Arc::new(move |largest| {
-            let _ = takes.send(Wake::Takes(largest));
+            let _ = takes.send(Wake::Heard(Heard::Takes(largest)));
         }),
         slow: Arc::new(move |row| {
-            let _ = slow.send(Wake::Slow(row));
+            let _ = slow.send(Wake::Heard(Heard::Slow(row)));
         }),
         server: config.smtp.server.clone(),
         own: config.sources.settings.address.clone(),
@@ -210,9 +206,10 @@ fn post(config: &config::Config, engine: &Engine, wake: &Sender<Wake>) -> Post {
         connections_max: config.smtp.connections_max,
         door: engine.door(),
         mark: Arc::new(move |rows| Engine::in_flight(&store, rows)),
-        settled: Arc::new(move |row, outcome| {
+        called_back: Arc::new(move |row| Engine::is_called_back(&marked, row)),
+        settled: Arc::new(move |done| {
             // The engine being gone leaves the mark, and so the mail counts as perhaps sent.
-            let _ = wake.send(Wake::Settled(Box::new(row), outcome));
+            let _ = wake.send(Wake::Heard(Heard::Settled(done)));
         }),
     }
 }
@@ -229,15 +226,16 @@ fn serve(
     let door = engine.door();
     let store = engine.store();
     let mut at_its_desk = false;
-    // Whether copies of a notice are leaving: then the rest of them goes before what has come.
-    let mut more = false;
     // Couriers have as many in hand as they were last done with, so that what is urgent does not stand
     // behind many others at a server that is slow.
-    let mut in_hand = config.smtp.connections;
+    let least = config.smtp.connections.saturating_mul(4);
+    let most = config.smtp.connections_max.saturating_mul(32);
+    let mut in_hand = least;
+    let mut heard = Vec::new();
+    engine.gathers();
     loop {
-        while !more && engine.work_inbox()? > 0 {}
-        more = engine.work_due()?;
-        for row in engine.dispatch(in_hand)? {
+        let turn = engine.turn(std::mem::take(&mut heard), in_hand)?;
+        for row in turn.hand_over {
             // A courier that is gone took the runtime with it; the attempt is written down.
             let _ = couriers.send((row, door.load(Ordering::SeqCst)));
         }
@@ -251,32 +249,31 @@ fn serve(
         for (ailment, why) in pulse.untold() {
             engine.ail(ailment, why);
         }
-        let pause = if more { Duration::ZERO } else { pause(&engine, now)? };
+        let pause = if turn.more { Duration::ZERO } else { pause(&engine, now)? };
         let pause = pulse.sleep_max().map_or(pause, |most| pause.min(most));
-        let taken = take(&mut engine, woken, pause)?;
-        if taken.heard {
+        let taken = take(woken, pause)?;
+        if taken.heard.iter().any(|word| matches!(word, Heard::Mailbox(_))) {
             pulse.hears();
         }
-        let least = config.smtp.connections;
-        in_hand = taken.settled.saturating_mul(2).clamp(least, least.saturating_mul(16));
+        heard = taken.heard;
+        let settled: usize = heard.iter().map(Heard::settled).sum();
+        in_hand = settled.saturating_mul(4).clamp(least, most);
         if taken.stop {
-            let stopped = stop(&mut engine, woken, config.smtp.stop);
-            return stopped.and_then(|()| engine.rest());
+            let stopped = stop(&mut engine, woken, heard, config.smtp.stop);
+            return stopped.and_then(|()| engine.rest()).and_then(|()| engine.write_out());
         }
     }
 }
 
 /// What was taken from those who wait on sockets.
 struct Taken {
-    settled: usize,
-    /// Whether whoever watches the mailbox said something.
-    heard: bool,
+    heard: Vec<Heard>,
     stop: bool,
 }
 
 /// Takes what wakes the engine, and whatever else has come meanwhile along with it, so that mails are opened,
 /// and outcomes written down, in batches.
-fn take(engine: &mut Engine, woken: &Receiver<Wake>, pause: Duration) -> Result<Taken, Fault> {
+fn take(woken: &Receiver<Wake>, pause: Duration) -> Result<Taken, Fault> {
     let mut next = match woken.recv_timeout(pause) {
         Ok(wake) => Some(wake),
         Err(RecvTimeoutError::Timeout) => None,
@@ -284,28 +281,28 @@ fn take(engine: &mut Engine, woken: &Receiver<Wake>, pause: Duration) -> Result<
             return Err(Fault::new("the mailbox and the couriers are gone", ""));
         }
     };
-    let (mut settled, mut heard, mut stop) = (Vec::new(), false, false);
+    let mut taken = Taken { heard: Vec::new(), stop: false };
     while let Some(wake) = next {
         match wake {
-            Wake::Slow(row) => engine.waits_long(row),
-            Wake::Takes(largest) => engine.hears_size(largest)?,
-            Wake::Settled(row, outcome) => settled.push((*row, outcome)),
-            Wake::Mailbox(ask) => {
-                heard = true;
-                engine.answer(ask)?;
-            }
-            Wake::Stop => stop = true,
+            Wake::Heard(word) => taken.heard.push(word),
+            Wake::Stop => taken.stop = true,
         }
-        next = if stop { None } else { woken.try_recv().ok() };
+        next = if taken.stop { None } else { woken.try_recv().ok() };
     }
-    engine.settle_all(&settled)?;
-    Ok(Taken { settled: settled.len(), heard, stop })
+    Ok(taken)
 }
 
 /// Stops in order: nothing more is handed over, and the server's answers to what has left are waited for, so
 /// that no mail is left of which nobody knows whether it did.
-fn stop(engine: &mut Engine, woken: &Receiver<Wake>, patience: Duration) -> Result<(), Fault> {
+fn stop(
+    engine: &mut Engine,
+    woken: &Receiver<Wake>,
+    heard: Vec<Heard>,
+    patience: Duration,
+) -> Result<(), Fault> {
     engine.call_back();
+    engine.hear(heard)?;
+    engine.write_out()?;
     let micros = u32::try_from(patience.as_micros()).unwrap_or(u32::MAX);
     let _ = sd_notify::notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros)]);
     let clock = WallClock;
@@ -320,7 +317,9 @@ fn stop(engine: &mut Engine, woken: &Receiver<Wake>, patience: Duration) -> Resu
     }
     while engine.in_hand() > 0 {
         let left = end.signed_duration_since(clock.now()).to_std().unwrap_or_default();
-        let taken = take(engine, woken, left)?;
+        let taken = take(woken, left)?;
+        engine.hear(taken.heard)?;
+        engine.write_out()?;
         if taken.stop || left.is_zero() {
             tracing::warn!(
                 event = "desk.stopped",

@@ -4,6 +4,10 @@
 //! content-free or public text. What an outsider sees of a sealed mail is two addresses, a date,
 //! an id that says nothing, and a size.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base64_simd::{AsOut as _, STANDARD};
 use email_encoding::headers::rfc2047;
 use email_encoding::headers::writer::EmailWriter;
 use lettre::message::header::{
@@ -49,7 +53,10 @@ impl From<Fault> for Unsealed {
     }
 }
 
-/// Makes the bytes of a mail. `written` are its words with everything filled in.
+/// A part of a mail as it stands in it: the same for everybody who gets it, and encoded once.
+pub type Encoded = Arc<[u8]>;
+
+/// Makes the bytes of a mail. `written` are its words with everything filled in, `parts` its attachments.
 ///
 /// # Errors
 /// When the recipient's key cannot be used, or a text that must be sealed has no key: then there
@@ -59,6 +66,7 @@ pub fn make(
     sender: &Sender,
     mail: &Mail,
     written: &Written,
+    parts: &[Encoded],
     certificate: Option<(&Certificate, Form)>,
     at: Moment,
 ) -> Result<Sealed, Unsealed> {
@@ -67,12 +75,12 @@ pub fn make(
     keyring.can_sign(at).map_err(|why| Fault::new(why, rotate))?;
     let bytes = match (&mail.words, certificate) {
         (_, Some(certificate)) if mail.key.is_some() => {
-            encrypted(keyring, sender, mail, written, certificate, at)?
+            encrypted(keyring, sender, mail, (written, parts), certificate, at)?
         }
         (Words::Clear(_) | Words::Public { .. } | Words::SaidInClear { .. }, _)
             if mail.key.is_none() =>
         {
-            signed(keyring, sender, mail, written, at)?
+            signed(keyring, sender, mail, (written, parts), at)?
         }
         _ => return Err(Unsealed::Key("there is no key for it".to_owned())),
     };
@@ -156,14 +164,14 @@ fn block(headers: &[(&'static str, String)]) -> String {
     headers.iter().map(|(name, value)| line(name, value)).collect()
 }
 
-/// The entity that is protected: headers that count, text, attachments.
-fn entity(
+/// The entity that is protected, in pieces: headers that count, text, attachments.
+fn entity<'a>(
     sender: &Sender,
     mail: &Mail,
-    written: &Written,
-    headers: &str,
+    (written, parts): (&Written, &'a [Encoded]),
+    headers: String,
     protection: &str,
-) -> Result<Vec<u8>, Fault> {
+) -> Result<Vec<Cow<'a, [u8]>>, Fault> {
     let place = || "composing a mail".to_owned();
     let kind = |text: &str| ContentType::parse(text).at(place);
     // Quoted-printable whatever the text: seven bits, no blank at a line's end (RFC 3156, 3).
@@ -171,30 +179,47 @@ fn entity(
         Body::new_with_encoding(written.body.clone(), ContentTransferEncoding::QuotedPrintable)
             .map_err(|_| Fault::new("a text cannot be encoded", ""))?;
     let root = format!("{protection}; protected-headers=\"v1\"");
-    let mut attachments: Vec<SinglePart> =
-        mail.attachments.iter().map(attached).collect::<Result<_, _>>()?;
-    if mail.with_our_key {
+    let our_key = if mail.with_our_key {
         let name = "openpgp-key.asc".to_owned();
-        let key =
-            Attached::new(name).body(sender.certificate.clone(), kind("application/pgp-keys")?);
-        attachments.push(key);
-    }
-    let formatted = if attachments.is_empty() {
-        let kind = kind(&format!("text/plain; charset=utf-8; {root}"))?;
-        SinglePart::builder().header(kind).body(body).formatted()
+        let key = sender.certificate.clone();
+        let key = Attached::new(name).body(key, kind("application/pgp-keys")?);
+        Some(Cow::Owned(key.formatted()))
     } else {
-        let text = SinglePart::builder().header(kind("text/plain; charset=utf-8")?).body(body);
-        let boundary = base32(&random::<20>()?, 32);
-        let kind = kind(&format!("multipart/mixed; boundary=\"{boundary}\"; {root}"))?;
-        let parts = MultiPart::mixed().header(kind).singlepart(text);
-        attachments.into_iter().fold(parts, MultiPart::singlepart).formatted()
+        None
     };
-    let mut entity = headers.as_bytes().to_vec();
-    entity.extend(formatted);
-    Ok(entity)
+    let parts = parts.iter().map(|part| Cow::Borrowed(part.as_ref()));
+    let parts: Vec<Cow<'_, [u8]>> = parts.chain(our_key).collect();
+    let mut head = headers.into_bytes();
+    if parts.is_empty() {
+        let kind = kind(&format!("text/plain; charset=utf-8; {root}"))?;
+        head.extend(SinglePart::builder().header(kind).body(body).formatted());
+        return Ok(vec![Cow::Owned(head)]);
+    }
+    let boundary = base32(&random::<20>()?, 32);
+    let kind_of_all = kind(&format!("multipart/mixed; boundary=\"{boundary}\"; {root}"))?;
+    let text = SinglePart::builder().header(kind("text/plain; charset=utf-8")?).body(body);
+    // As the library writes it, but for the attachments: those are not copied for each.
+    let all = MultiPart::mixed().header(kind_of_all).singlepart(text).formatted();
+    let end = format!("--{boundary}--\r\n");
+    head.extend(all.strip_suffix(end.as_bytes()).unwrap_or(&all));
+    let mut pieces = vec![Cow::Owned(head)];
+    for part in parts {
+        pieces.push(Cow::Owned(format!("--{boundary}\r\n").into_bytes()));
+        pieces.push(part);
+    }
+    pieces.push(Cow::Owned(end.into_bytes()));
+    Ok(pieces)
 }
 
-fn attached(attachment: &Attachment) -> Result<SinglePart, Fault> {
+/// Letters of a line of base64 in mail, and the bytes in them (RFC 2045, 6.8).
+const LETTERS: usize = 76;
+const LINE: usize = 57;
+
+/// An attachment as a part of a mail.
+///
+/// # Errors
+/// When it cannot be written as one.
+pub fn encoded(attachment: &Attachment) -> Result<Encoded, Fault> {
     // A type that would be interpreted on its way (RFC 2046: message/*, multipart/*) travels as
     // bytes, so that it arrives as it left.
     let opaque =
@@ -210,9 +235,20 @@ fn attached(attachment: &Attachment) -> Result<SinglePart, Fault> {
     let kind = ContentType::parse(&format!("{media}{parameters}; name=\"{name}\""))
         .or_else(|_| ContentType::parse(&format!("{octets}; name=\"{name}\"")))
         .at(|| "composing an attachment".to_owned())?;
-    let body = Body::new_with_encoding(attachment.bytes.to_vec(), ContentTransferEncoding::Base64)
-        .map_err(|_| Fault::new("an attachment cannot be encoded", ""))?;
-    Ok(Attached::new(attachment.name.to_string()).body(body, kind))
+    let none = Body::dangerous_pre_encoded(Vec::new(), ContentTransferEncoding::Base64);
+    let mut part = Attached::new(attachment.name.to_string()).body(none, kind).formatted();
+    // Behind the headers, with the line end that the library puts behind the body.
+    part.truncate(part.len().saturating_sub(2));
+    part.reserve(attachment.bytes.len().div_ceil(LINE).saturating_mul(LETTERS.saturating_add(2)));
+    for (n, line) in attachment.bytes.chunks(LINE).enumerate() {
+        if n > 0 {
+            part.extend_from_slice(b"\r\n");
+        }
+        let mut letters = [0; LETTERS];
+        part.extend_from_slice(STANDARD.encode(line, letters.as_mut_slice().as_out()));
+    }
+    part.extend_from_slice(b"\r\n");
+    Ok(part.into())
 }
 
 /// A name as a parameter that old programs read: encoded as in a subject (RFC 2047), though that is not meant for
@@ -232,7 +268,7 @@ fn encrypted(
     keyring: &Keyring,
     sender: &Sender,
     mail: &Mail,
-    written: &Written,
+    content: (&Written, &[Encoded]),
     (to, form): (&Certificate, Form),
     at: Moment,
 ) -> Result<Vec<u8>, Unsealed> {
@@ -245,47 +281,42 @@ fn encrypted(
     if sender.threads_outside && to_team {
         outer.extend(threading(mail));
     }
-    let mut inner = envelope(sender, mail, &written.subject, at, true);
+    let mut inner = envelope(sender, mail, &content.0.subject, at, true);
     inner.extend(threading(mail));
     let seen = outer.iter().map(|(name, value)| ("HP-Outer", format!("{name}: {value}")));
     let mut headers = block(&inner);
     headers.push_str(&block(&seen.collect::<Vec<_>>()));
-    let entity = entity(sender, mail, written, &headers, "hp=\"cipher\"")?;
-    let message = if mail.purpose == Purpose::NewKey {
-        keyring.seal_as_before(form, to, &entity, at)
-    } else {
-        keyring.seal_in(form, to, &entity, at)
-    };
-    let message = message.map_err(Unsealed::Key)?;
-    let message = String::from_utf8(message).at(|| "sealing".to_owned())?;
+    let pieces = entity(sender, mail, content, headers, "hp=\"cipher\"")?;
+    let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
     let boundary = base32(&random::<20>()?, 32);
-    let mut mail = block(&outer);
-    mail.push_str(&format!(
+    let mut head = block(&outer);
+    head.push_str(&format!(
         "MIME-Version: 1.0\r\nContent-Type: multipart/encrypted; \
          protocol=\"application/pgp-encrypted\";\r\n boundary=\"{boundary}\"\r\n\r\n\
          --{boundary}\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\r\n\
          --{boundary}\r\nContent-Type: application/octet-stream; name=\"encrypted.asc\"\r\n\
          Content-Disposition: inline; filename=\"encrypted.asc\"\r\n\r\n"
     ));
-    for line in message.lines() {
-        mail.push_str(line);
-        mail.push_str("\r\n");
-    }
-    mail.push_str(&format!("--{boundary}--\r\n"));
-    Ok(mail.into_bytes())
+    let size: usize = pieces.iter().map(|piece| piece.len()).sum();
+    let mut sealed = Vec::with_capacity(size.saturating_mul(7) / 5 + 4_096);
+    sealed.extend_from_slice(head.as_bytes());
+    let how = (form, mail.purpose == Purpose::NewKey);
+    keyring.seal_into(how, to, &pieces, at, &mut sealed).map_err(Unsealed::Key)?;
+    sealed.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    Ok(sealed)
 }
 
 fn signed(
     keyring: &Keyring,
     sender: &Sender,
     mail: &Mail,
-    written: &Written,
+    content: (&Written, &[Encoded]),
     at: Moment,
 ) -> Result<Vec<u8>, Unsealed> {
-    let mut headers = envelope(sender, mail, &written.subject, at, true);
+    let mut headers = envelope(sender, mail, &content.0.subject, at, true);
     headers.extend(threading(mail));
     let headers = block(&headers);
-    let entity = entity(sender, mail, written, &headers, "hp=\"clear\"")?;
+    let entity = entity(sender, mail, content, headers.clone(), "hp=\"clear\"")?.concat();
     // The line end before a boundary belongs to the boundary (RFC 3156, 5).
     let entity = entity.strip_suffix(b"\r\n").unwrap_or(&entity);
     let signature =
@@ -323,8 +354,8 @@ mod tests {
             "Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n{headers}\r\n\r\nx\r\n--q--\r\n"
         );
         let came = Mime::parse(mail.as_bytes()).unwrap().body().attachments.remove(0);
-        let written = attached(&came).unwrap().formatted();
-        (came, String::from_utf8(written).unwrap())
+        let written = encoded(&came).unwrap();
+        (came, String::from_utf8(written.to_vec()).unwrap())
     }
 
     #[test]

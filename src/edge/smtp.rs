@@ -60,6 +60,8 @@ pub struct Courier {
     lines: Lines,
     /// Whether the last try failed at the door: no connection came about.
     outside: bool,
+    /// The mail whose envelope was said along with the end of the one before it; its answers are still to be read.
+    said: Option<i64>,
 }
 
 /// How many connections to the server stand.
@@ -191,7 +193,7 @@ impl Courier {
     #[must_use]
     pub fn among(server: Server, own: names::Address, lines: Lines) -> Self {
         let offers = Offers::default();
-        Self { server, own, connection: None, offers, used: None, lines, outside: false }
+        Self { server, own, connection: None, offers, used: None, lines, outside: false, said: None }
     }
 
     /// How large a mail may be that the server takes, where it says so; `None` before it was asked.
@@ -349,7 +351,7 @@ impl Courier {
             None => false,
         };
         if !alive {
-            self.connection = None;
+            self.drop_connection();
             self.reach().await?;
         }
         Ok(!alive)
@@ -365,15 +367,29 @@ impl Courier {
         is_slow: impl Fn(),
         room: &Notify,
     ) -> Outcome {
-        let from = format!("{}+r-{}@{}", self.own.local(), row.return_token, self.own.domain());
-        let (Ok(from), Ok(to)) = (from.parse::<Address>(), row.recipient.parse::<Address>()) else {
+        self.hand_over_before(row, None, last_bytes, is_slow, room).await
+    }
+
+    /// The same where another one follows on this connection: its envelope goes along with the end of this one
+    /// where the server takes it so (RFC 2920), which saves its way there and back.
+    pub async fn hand_over_before(
+        &mut self,
+        row: &Outgoing,
+        next: Option<&Outgoing>,
+        last_bytes: impl Future<Output = Result<Vec<u8>, Fault>>,
+        is_slow: impl Fn(),
+        room: &Notify,
+    ) -> Outcome {
+        let Some(envelope) = self.envelope_of(row) else {
             return Outcome::Never("the address cannot be used in SMTP".to_owned());
         };
-        let begun = noticing(self.begin(&from, &to, row), &is_slow).await;
+        let begun = noticing(self.begin(&envelope, row), &is_slow).await;
+        let next = next.filter(|next| self.is_taken_at_once(next));
+        let next = next.and_then(|next| Some((next.id, self.envelope_of(next)?.concat())));
         let outcome = match begun {
             Err(outcome) => outcome,
             Ok(()) => match last_bytes.await {
-                Ok(bytes) => self.end(&bytes, &is_slow, room).await,
+                Ok(bytes) => self.end(&bytes, next, &is_slow, room).await,
                 Err(fault) if fault.what == CALLED_BACK => Outcome::Untried,
                 // It could not be written down that it leaves: so it does not, and is not tried at once.
                 Err(fault) => Outcome::Broken(fault.to_string()),
@@ -384,7 +400,7 @@ impl Courier {
             // It was refused before anything was sent, and the server is as well as before: a hundred addresses that
             // there are not must not cost a hundred connections.
             Outcome::Said(Stage::From | Stage::To, said) if !said.starts_with("421") => {
-                self.reset().await
+                self.connection.is_some() && self.reset().await
             }
             // Whatever state the dialogue is in, the next mail begins a new one.
             Outcome::Said(..)
@@ -394,13 +410,40 @@ impl Courier {
             | Outcome::Untried => false,
         };
         if !goes_on {
-            self.connection = None;
+            self.drop_connection();
         }
         outcome
     }
 
+    fn drop_connection(&mut self) {
+        self.connection = None;
+        self.said = None;
+    }
+
+    /// MAIL, RCPT and DATA for a mail; none where its address cannot be written so.
+    fn envelope_of(&self, row: &Outgoing) -> Option<[String; 3]> {
+        let from = format!("{}+r-{}@{}", self.own.local(), row.return_token, self.own.domain());
+        let (from, to) = (from.parse::<Address>().ok()?, row.recipient.parse::<Address>().ok()?);
+        let (mail, rcpt) = self.asked_reports(row);
+        let mail = Mail::new(Some(from), mail).to_string();
+        Some([mail, Rcpt::new(to, rcpt).to_string(), "DATA\r\n".to_owned()])
+    }
+
+    /// Whether the server takes several commands at once, and nothing that it says of itself speaks against this
+    /// mail.
+    fn is_taken_at_once(&self, row: &Outgoing) -> bool {
+        self.offers.pipelining
+            && self.offers.largest.is_none_or(|largest| row.size <= largest)
+            && (row.recipient.is_ascii() || self.offers.international)
+    }
+
     /// All that comes before the mail itself.
-    async fn begin(&mut self, from: &Address, to: &Address, row: &Outgoing) -> Result<(), Outcome> {
+    async fn begin(&mut self, envelope: &[String; 3], row: &Outgoing) -> Result<(), Outcome> {
+        if self.said.take() == Some(row.id) && self.connection.is_some() {
+            self.outside = false;
+            let answered = self.envelope(None, row).await;
+            return answered.map_err(Outcome::from);
+        }
         loop {
             self.outside = true;
             let is_new = self.ready().await?;
@@ -416,9 +459,9 @@ impl Courier {
                 let said = "553 5.6.7 the mail server takes no address in such letters (SMTPUTF8)";
                 return Err(Outcome::Said(Stage::To, said.to_owned()));
             }
-            let Err(failed) = self.envelope(from, to, row).await else { return Ok(()) };
+            let Err(failed) = self.envelope(Some(envelope), row).await else { return Ok(()) };
             if !matches!(failed, Failed::Said(Stage::From | Stage::To, _)) {
-                self.connection = None;
+                self.drop_connection();
             }
             // A server may close a connection that stood idle just when we speak (RFC 5321, 3.8).
             let is_closed = match &failed {
@@ -432,17 +475,9 @@ impl Courier {
         }
     }
 
-    /// MAIL, RCPT and DATA; at once where the server takes them so.
-    async fn envelope(
-        &mut self,
-        from: &Address,
-        to: &Address,
-        row: &Outgoing,
-    ) -> Result<(), Failed> {
-        let (mail, rcpt) = self.asked_reports(row);
-        let mail = Mail::new(Some(from.clone()), mail).to_string();
-        let rcpt = Rcpt::new(to.clone(), rcpt).to_string();
-        let data = "DATA\r\n";
+    /// MAIL, RCPT and DATA; at once where the server takes them so. Without any they are said already, and their
+    /// answers are read.
+    async fn envelope(&mut self, say: Option<&[String; 3]>, row: &Outgoing) -> Result<(), Failed> {
         let pipelining = self.offers.pipelining;
         let Some(dialogue) = self.connection.as_mut() else {
             return Err(Failed::Broken("no connection".to_owned()));
@@ -450,9 +485,12 @@ impl Courier {
         let is_go = |code| code == 354;
         let waits_for_content = AtomicBool::new(false);
         let talk = async {
-            if pipelining {
+            let one_by_one = say.filter(|_| !pipelining);
+            let Some([mail, rcpt, data]) = one_by_one else {
+                if let Some(all) = say {
+                    dialogue.say(&all.concat()).await.map_err(Failed::Broken)?;
+                }
                 // The answers come in the order of the commands, and all of them come (RFC 2920, 3.1).
-                dialogue.say(&[&mail, &rcpt, data].concat()).await.map_err(Failed::Broken)?;
                 let sender = wants(Stage::From, dialogue.reply().await, is_yes);
                 if matches!(sender, Err(Failed::Broken(_))) {
                     return sender.map(drop);
@@ -464,16 +502,16 @@ impl Courier {
                 let data = wants(Stage::Data, dialogue.reply().await, is_go);
                 waits_for_content.store(data.is_ok(), Ordering::Relaxed);
                 return sender.and(recipient).and(data).map(drop);
-            }
-            wants(Stage::From, dialogue.ask(&mail).await, is_yes)?;
-            wants(Stage::To, dialogue.ask(&rcpt).await, is_yes)?;
+            };
+            wants(Stage::From, dialogue.ask(mail).await, is_yes)?;
+            wants(Stage::To, dialogue.ask(rcpt).await, is_yes)?;
             wants(Stage::Data, dialogue.ask(data).await, is_go).map(drop)
         };
         let silent = |_| Failed::Broken("the mail server did not answer".to_owned());
         let done = tokio::time::timeout(patience(row), talk).await.map_err(silent)?;
         // It refused the recipient, and wants the mail all the same: nothing else can be said to it.
         if done.is_err() && waits_for_content.load(Ordering::Relaxed) {
-            self.connection = None;
+            self.drop_connection();
         }
         done
     }
@@ -487,8 +525,17 @@ impl Courier {
         well
     }
 
-    /// The mail itself. Until the dot that ends it the server cannot have taken it.
-    async fn end(&mut self, bytes: &[u8], is_slow: &impl Fn(), room: &Notify) -> Outcome {
+    /// The mail itself. Until the dot that ends it the server cannot have taken it. What is said of the `next` one
+    /// goes along with the dot.
+    async fn end(
+        &mut self,
+        bytes: &[u8],
+        next: Option<(i64, String)>,
+        is_slow: &impl Fn(),
+        room: &Notify,
+    ) -> Outcome {
+        let (next, along) = next.unzip();
+        self.said = next;
         let Some(dialogue) = self.connection.as_mut() else {
             return Outcome::Broken("no connection".to_owned());
         };
@@ -497,7 +544,7 @@ impl Courier {
         let talk = async {
             dialogue.content(bytes).await.map_err(Failed::Broken)?;
             dot.store(true, Ordering::Relaxed);
-            dialogue.dot().await.map_err(Failed::Broken)?;
+            dialogue.dot(along.as_deref().unwrap_or("")).await.map_err(Failed::Broken)?;
             wants(Stage::Dot, dialogue.reply().await, is_yes)
         };
         // Sooner where others wait and every connection that may stand does so for a server like this.

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use crate::domain::facts::event::Blob;
@@ -13,6 +13,7 @@ use crate::domain::facts::names::{Digest, Handle, Moment};
 use crate::domain::facts::record::{Head, Line, Record};
 use crate::edge::pgp::Passphrase;
 use crate::edge::sqlite::keyfile::hex;
+use crate::edge::sqlite::unit::execute;
 use crate::edge::sqlite::witness::WitnessFile;
 use crate::edge::{random, write_private};
 use crate::error::{Fault, Place};
@@ -21,8 +22,11 @@ use crate::ports::store::{Alarms, Commit, Counts, Journal, Note, Secrets};
 mod inbox;
 mod keyfile;
 mod outbox;
+mod unit;
 mod witness;
 
+/// So many statements are kept ready: more than there are.
+const STATEMENTS: usize = 256;
 /// The form of the database that this version writes.
 const SCHEMA: u8 = 5;
 
@@ -36,6 +40,12 @@ pub struct Sqlite {
     unwitnessed: Option<String>,
     /// Whether one was ever written: then one that is gone is missed.
     has_witness: bool,
+    /// Whether changes are gathered; the newest head among those that are; and why they were lost.
+    gathers: bool,
+    unwritten: Option<Head>,
+    lost: Option<Fault>,
+    /// The head that was found in this transaction: nobody else writes meanwhile.
+    fenced: Option<Head>,
 }
 
 fn millis(moment: Moment) -> i64 {
@@ -64,7 +74,7 @@ impl Sqlite {
         let text = keyfile::wrap(&key, passphrase)?;
         write_private(&key_file, text.as_bytes())?;
         write_private(path, b"")?;
-        let store = Self::connect(path, &key)?;
+        let mut store = Self::connect(path, &key)?;
         let place = || format!("making {}", path.display());
         store.db.execute_batch(include_str!("sqlite/schema.sql")).at(place)?;
         store.put_meta("schema", SCHEMA.to_string().as_bytes())?;
@@ -159,8 +169,18 @@ impl Sqlite {
                 "build with the bundled one",
             ));
         }
+        db.set_prepared_statement_cache_capacity(STATEMENTS);
         let witness = Err(Fault::new("no witness was looked for", ""));
-        Ok(Self { db, witness, unwitnessed: None, has_witness: false })
+        Ok(Self {
+            db,
+            witness,
+            unwitnessed: None,
+            has_witness: false,
+            gathers: false,
+            unwritten: None,
+            lost: None,
+            fenced: None,
+        })
     }
 
     /// Where the witness of a store lies unless the operator says otherwise.
@@ -230,30 +250,32 @@ impl Sqlite {
         }
     }
 
-    fn put_meta(&self, key: &str, value: &[u8]) -> Result<(), Fault> {
+    fn put_meta(&mut self, key: &str, value: &[u8]) -> Result<(), Fault> {
         let sql = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)";
-        self.db.execute(sql, params![key, value]).at(|| "store".to_owned()).map(|_| ())
+        self.unit(|store| execute(&store.db, sql, params![key, value]).map(drop))
     }
 
-    fn set_meta(&self, key: &str, text: Option<&str>) -> Result<(), Fault> {
+    fn set_meta(&mut self, key: &str, text: Option<&str>) -> Result<(), Fault> {
         let Some(text) = text else {
             let sql = "DELETE FROM meta WHERE key = ?1";
-            return self.db.execute(sql, [key]).at(|| "store".to_owned()).map(|_| ());
+            return self.unit(|store| execute(&store.db, sql, [key]).map(drop));
         };
         self.put_meta(key, text.as_bytes())
     }
 
     fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+        let place = || "store".to_owned();
         let sql = "SELECT value FROM meta WHERE key = ?1";
-        self.db.query_row(sql, [key], |row| row.get(0)).optional().at(|| "store".to_owned())
+        let mut found = self.db.prepare_cached(sql).at(place)?;
+        found.query_row([key], |row| row.get(0)).optional().at(place)
     }
 }
 
 /// The fence: refuses to write behind lines that this desk does not know.
-fn expect(tx: &Transaction<'_>, expected: Head) -> Result<(), Fault> {
+fn expect(db: &Connection, expected: Head) -> Result<(), Fault> {
     let place = || "journal".to_owned();
     let sql = "SELECT number, hash FROM journal ORDER BY number DESC LIMIT 1";
-    let newest: Option<(i64, String)> = tx
+    let newest: Option<(i64, String)> = db
         .prepare_cached(sql)
         .at(place)?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -269,6 +291,36 @@ fn expect(tx: &Transaction<'_>, expected: Head) -> Result<(), Fault> {
         format!("the journal does not end with record {} as this desk has it", expected.number),
         "another desk has written to this store: stop one of them, then start the other anew",
     ))
+}
+
+/// Writes all that a decision changes.
+fn write(db: &Connection, commit: &Commit<'_>) -> Result<(), Fault> {
+    let place = || "writing to the store".to_owned();
+    for (digest, text) in commit.texts {
+        let sql = "INSERT OR IGNORE INTO shelf (digest, text) VALUES (?1, ?2)";
+        execute(db, sql, params![digest.to_string(), text])?;
+    }
+    for body in commit.bodies {
+        let sql = "INSERT INTO body (name, salt, text) VALUES (?1, ?2, ?3)";
+        execute(db, sql, params![body.name.to_string(), body.salt, body.text])?;
+    }
+    for line in commit.lines {
+        let sql = "INSERT INTO journal (number, record, hash) VALUES (?1, ?2, ?3)";
+        let number = i64::try_from(line.number).at(place)?;
+        execute(db, sql, params![number, line.json, line.hash.to_string()])?;
+    }
+    for mail in commit.mails {
+        outbox::put(db, mail)?;
+    }
+    if let Some((id, disposition)) = commit.inbox {
+        let sql = "UPDATE inbox SET state = 'done', disposition = ?2 WHERE id = ?1";
+        execute(db, sql, params![id, disposition])?;
+    }
+    outbox::settle(db, commit.outbox)?;
+    for id in commit.told {
+        execute(db, "UPDATE outbox SET told = 1 WHERE id = ?1", [id])?;
+    }
+    Ok(())
 }
 
 impl Journal for Sqlite {
@@ -297,11 +349,10 @@ impl Journal for Sqlite {
     }
 
     fn body(&self, name: Blob) -> Result<Option<String>, Fault> {
+        let place = || "body".to_owned();
         let sql = "SELECT text FROM body WHERE name = ?1";
-        self.db
-            .query_row(sql, [name.to_string()], |row| row.get(0))
-            .optional()
-            .at(|| "body".to_owned())
+        let mut found = self.db.prepare_cached(sql).at(place)?;
+        found.query_row([name.to_string()], |row| row.get(0)).optional().at(place)
     }
 
     fn bodies(&self, take: &mut dyn FnMut(&str, &[u8], &str)) -> Result<(), Fault> {
@@ -339,46 +390,17 @@ impl Journal for Sqlite {
     }
 
     fn commit(&mut self, expected: Head, commit: &Commit<'_>) -> Result<(), Fault> {
-        let place = || "writing to the store".to_owned();
-        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).at(place)?;
-        expect(&tx, expected)?;
-        for (digest, text) in commit.texts {
-            let sql = "INSERT OR IGNORE INTO shelf (digest, text) VALUES (?1, ?2)";
-            tx.prepare_cached(sql)
-                .at(place)?
-                .execute(params![digest.to_string(), text])
-                .at(place)?;
-        }
-        for body in commit.bodies {
-            let sql = "INSERT INTO body (name, salt, text) VALUES (?1, ?2, ?3)";
-            let row = params![body.name.to_string(), body.salt, body.text];
-            tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
-        }
-        for line in commit.lines {
-            let sql = "INSERT INTO journal (number, record, hash) VALUES (?1, ?2, ?3)";
-            let number = i64::try_from(line.number).at(place)?;
-            let row = params![number, line.json, line.hash.to_string()];
-            tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
-        }
-        for mail in commit.mails {
-            outbox::put(&tx, mail)?;
-        }
-        if let Some((id, disposition)) = commit.inbox {
-            let sql = "UPDATE inbox SET state = 'done', disposition = ?2 WHERE id = ?1";
-            tx.prepare_cached(sql).at(place)?.execute(params![id, disposition]).at(place)?;
-        }
-        for settled in commit.outbox {
-            outbox::settle(&tx, settled)?;
-        }
-        for id in commit.told {
-            let sql = "UPDATE outbox SET told = 1 WHERE id = ?1";
-            tx.prepare_cached(sql).at(place)?.execute([id]).at(place)?;
-        }
-        tx.commit().at(place)?;
-        match commit.lines.last() {
-            Some(line) => self.witness_head(Head { number: line.number, hash: line.hash }),
-            None => Ok(()),
-        }
+        self.unit(|store| {
+            if store.fenced != Some(expected) {
+                expect(&store.db, expected)?;
+            }
+            write(&store.db, commit)?;
+            let newest = commit.lines.last();
+            let newest = newest.map(|line| Head { number: line.number, hash: line.hash });
+            store.fenced = Some(newest.unwrap_or(expected));
+            store.unwritten = newest.or(store.unwritten);
+            Ok(())
+        })
     }
 
     fn witness(&self) -> Result<Option<Head>, Fault> {

@@ -301,13 +301,19 @@ impl Engine {
         let stays: Vec<bool> = rows.iter().map(|row| store.recalled.remove(row)).collect();
         let leave: Vec<i64> =
             rows.iter().zip(&stays).filter(|(_, stays)| !**stays).map(|(row, _)| *row).collect();
-        let bytes = match store.in_flight(&leave) {
+        let marked = store.in_flight(&leave);
+        let bytes = match marked.and_then(|bytes| store.write_out().map(|()| bytes)) {
             Ok(bytes) => bytes,
             Err(fault) => return rows.iter().map(|_| Err(fault.clone())).collect(),
         };
         let mut bytes = bytes.into_iter();
         let mut of = |stays: &bool| if *stays { None } else { bytes.next().flatten() };
         stays.iter().map(|stays| of(stays).ok_or_else(called_back)).collect()
+    }
+
+    /// Whether a mail that is marked was called back since: then it is not sent, and says so.
+    pub fn is_called_back(store: &SharedStore, row: i64) -> bool {
+        lock(store).recalled.remove(&row)
     }
 
     /// Takes in how an attempt ended.

@@ -64,7 +64,13 @@ impl Engine {
         let mut store = lock(&self.store);
         match ask {
             // That there is no room is no reason to stop: the mails are on the server still.
-            MailboxAsk::Keep(mails, _, told) => tell(told, store.take_in(&mails)),
+            MailboxAsk::Keep(mails, _, told) => {
+                // With nothing else: what the mailbox hears is durable, and what there is no room for takes
+                // nothing along.
+                store.write_out()?;
+                let kept = store.take_in(&mails).and_then(|()| store.write_out());
+                tell(told, kept);
+            }
             MailboxAsk::Troubled(folder, told) => {
                 let found = store.troubled(&folder, names::later(now, -TRIED_AGAIN));
                 tell(told, found.map(|(all, again)| Troubled { all, again }));
@@ -244,7 +250,12 @@ impl Engine {
             );
             return Ok(1);
         }
-        lock(&self.store).charge(&ids)?;
+        {
+            let mut store = lock(&self.store);
+            store.charge(&ids)?;
+            // Before one of them is opened: it may be the last thing that the desk does.
+            store.write_out()?;
+        }
         let opener = self.opener();
         // What came before the store was put back may have been answered in the history that was lost.
         let restored = self.desk.replay.restored();

@@ -38,9 +38,11 @@ mod inbox;
 mod people;
 mod sealing;
 mod time;
+mod turn;
 mod witness;
 
 pub use heart::heart_of;
+pub use turn::{Heard, Turn};
 
 /// What config, roster, templates and playbooks say at start.
 #[derive(Debug, Clone)]

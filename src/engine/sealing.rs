@@ -12,7 +12,7 @@ use crate::domain::facts::record::Body;
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{Written, fill_blobs, fill_history};
 use crate::domain::views::history;
-use crate::edge::compose::Unsealed;
+use crate::edge::compose::{Encoded, Unsealed};
 use crate::edge::pgp::{Certificate, Form};
 use crate::edge::{compose, pool, unhex};
 use crate::error::{Fault, Place};
@@ -25,6 +25,51 @@ const HISTORY_MAX: usize = 200;
 /// The most characters of one stored letter that a mail shows.
 const LETTER_SHOWN_MAX: usize = 20_000;
 
+/// What the mails of one decision have in common: each attachment is fetched and encoded once, however many
+/// get it.
+#[derive(Default)]
+struct Shared {
+    enclosed: BTreeMap<Digest, Encoded>,
+    /// By where its bytes lie, what it is called and what it says that it is.
+    parts: BTreeMap<(*const u8, String, String), Encoded>,
+    stored: BTreeMap<(Digest, usize), Encoded>,
+}
+
+impl Shared {
+    fn enclosed(
+        &mut self,
+        enclosure: &Enclosure,
+        read: impl FnOnce() -> Result<Attachment, Fault>,
+    ) -> Result<Encoded, Fault> {
+        Ok(match self.enclosed.entry(enclosure.bytes) {
+            Slot::Occupied(known) => Encoded::clone(known.get()),
+            Slot::Vacant(free) => Encoded::clone(free.insert(compose::encoded(&read()?)?)),
+        })
+    }
+
+    fn part(
+        &mut self,
+        part: &Attachment,
+        read: impl FnOnce() -> Result<Attachment, Fault>,
+    ) -> Result<Encoded, Fault> {
+        let known = match part.stored {
+            Some(stored) => match self.stored.entry(stored) {
+                Slot::Occupied(known) => Encoded::clone(known.get()),
+                Slot::Vacant(free) => Encoded::clone(free.insert(compose::encoded(&read()?)?)),
+            },
+            None => {
+                let media = format!("{}{}", part.media, part.parameters);
+                let place = (part.bytes.as_ptr(), part.name.to_string(), media);
+                match self.parts.entry(place) {
+                    Slot::Occupied(known) => Encoded::clone(known.get()),
+                    Slot::Vacant(free) => Encoded::clone(free.insert(compose::encoded(part)?)),
+                }
+            }
+        };
+        Ok(known)
+    }
+}
+
 impl Engine {
     /// Seals mails on all cores. What cannot be sealed comes back with the reason.
     #[expect(clippy::type_complexity, reason = "two lists: made, and withheld with why")]
@@ -35,32 +80,27 @@ impl Engine {
         now: Moment,
     ) -> Result<(Vec<Sealed>, Vec<(Mail, String)>), Fault> {
         let mut jobs = Vec::new();
-        // Read once for all copies of a notice: each has the same.
-        let mut enclosed: BTreeMap<Digest, Attachment> = BTreeMap::new();
+        let mut shared = Shared::default();
         for mail in mails {
-            let attachments = mail.attachments.iter().map(|part| self.fetched(part));
-            let mut attachments: Vec<Attachment> = attachments.collect::<Result<_, _>>()?;
+            let mut parts = Vec::new();
+            for part in &mail.attachments {
+                parts.push(shared.part(part, || self.fetched(part))?);
+            }
             if let Words::Frozen { enclosures, .. } = &mail.words {
                 for enclosure in enclosures {
-                    let attachment = match enclosed.entry(enclosure.bytes) {
-                        Slot::Occupied(known) => known.get().clone(),
-                        Slot::Vacant(free) => {
-                            free.insert(self.attachment(enclosure, bodies)?).clone()
-                        }
-                    };
-                    attachments.push(attachment);
+                    parts.push(shared.enclosed(enclosure, || self.attachment(enclosure, bodies))?);
                 }
             }
-            let mail = Mail { attachments, ..mail.clone() };
-            let (words, certificate) = (self.words(&mail, bodies)?, self.certificate(&mail));
+            let (words, certificate) = (self.words(mail, bodies)?, self.certificate(mail));
             let newer = mail.key.as_ref().is_some_and(|key| self.desk.seals_newer(key));
             let form = if newer { Form::Newer } else { Form::Usual };
-            jobs.push((mail, words, certificate.map(|certificate| (certificate, form))));
+            jobs.push((mail, words, parts, certificate.map(|certificate| (certificate, form))));
         }
+        drop(shared);
         let (keyring, sender) = (&self.keyring, &self.sender);
-        let results = pool::map(&jobs, |(mail, written, certificate)| {
+        let results = pool::map(&jobs, |(mail, written, parts, certificate)| {
             let to = certificate.as_ref().map(|(certificate, form)| (certificate, *form));
-            compose::make(keyring, sender, mail, written, to, now)
+            compose::make(keyring, sender, mail, written, parts, to, now)
         });
         let mut made = Vec::new();
         let mut withheld = Vec::new();

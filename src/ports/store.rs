@@ -589,10 +589,23 @@ pub trait Alarms {
     fn counts(&self) -> Result<Counts, Fault>;
 }
 
-/// A database of a desk.
-pub trait Store: Journal + Inbox + Outbox + Alarms + Send {}
+/// Writing many changes with one wait for the disk.
+pub trait Gather {
+    /// From here on each change is whole as before and is read back at once, and is durable only when
+    /// [`Self::write_out`] has returned.
+    fn gather(&mut self);
 
-impl<T: Journal + Inbox + Outbox + Alarms + Send> Store for T {}
+    /// Makes all that was gathered durable: all of it, or nothing.
+    ///
+    /// # Errors
+    /// When it cannot be written: then all of it is lost, and nothing more is written by this store.
+    fn write_out(&mut self) -> Result<(), Fault>;
+}
+
+/// A database of a desk.
+pub trait Store: Journal + Inbox + Outbox + Alarms + Gather + Send {}
+
+impl<T: Journal + Inbox + Outbox + Alarms + Gather + Send> Store for T {}
 
 /// Checks the chain line by line and gives each record to `take`.
 ///

@@ -15,6 +15,7 @@ use openpgp::types::{Features, HashAlgorithm};
 use sequoia_openpgp as openpgp;
 
 use crate::domain::facts::names::{Fingerprint, Moment};
+use crate::edge::pgp::armor::Armor;
 use crate::edge::pgp::certificate::{Certificate, Form, end_of, fingerprint_of, recipient_key};
 use crate::edge::pgp::policy::{policy, root_cause, time_of};
 use crate::edge::pgp::seen::OurIds;
@@ -195,28 +196,30 @@ impl Keyring {
         entity: &[u8],
         at: Moment,
     ) -> Result<Vec<u8>, String> {
-        let policy = policy();
-        let key = recipient_key(&to.0, &policy, form, at)?;
-        let text = |error: openpgp::anyhow::Error| root_cause(&error);
         let mut sealed = Vec::with_capacity(entity.len().saturating_mul(3) / 2 + 2048);
-        let message = Message::new(&mut sealed);
-        let message = Armorer::new(message).build().map_err(text)?;
-        let message = Encryptor::for_recipients(message, [key]).build().map_err(text)?;
-        let message = Signer::new(message, signer)
-            .map_err(text)?
-            .hash_algo(HashAlgorithm::SHA256)
-            .map_err(text)?
-            .creation_time(time_of(at))
-            .add_intended_recipient(&to.0)
-            .build()
-            .map_err(text)?;
-        let mut message = LiteralWriter::new(message).build().map_err(text)?;
-        message.write_all(entity).map_err(|error| error.to_string())?;
-        message.finalize().map_err(text)?;
+        seal_into(signer, form, to, &[entity], at, ("\n", &mut sealed))?;
         if sealed.is_empty() {
             return Err("sealing gave nothing".to_owned());
         }
         Ok(sealed)
+    }
+
+    /// The same for an entity in pieces, in lines as mail carries them, to be written where it is wanted; by
+    /// the key before the present one where that is what the recipient knows.
+    ///
+    /// # Errors
+    /// As [`Self::seal`]; what was written then is to be thrown away.
+    pub fn seal_into(
+        &self,
+        (form, as_before): (Form, bool),
+        to: &Certificate,
+        pieces: &[&[u8]],
+        at: Moment,
+        sink: &mut (dyn Write + Send + Sync),
+    ) -> Result<(), String> {
+        let before = if as_before { self.signer_before(at) } else { None };
+        let signer = before.map_or_else(|| self.signer(at), Ok)?;
+        seal_into(signer, form, to, pieces, at, ("\r\n", sink))
     }
 
     /// The key before the present one, to sign with, if it still can be used.
@@ -225,24 +228,6 @@ impl Keyring {
         let keys = self.old.first()?.keys().with_policy(&policy, time_of(at));
         let mut keys = keys.supported().alive().revoked(false).for_signing().unencrypted_secret();
         keys.next()?.key().clone().into_keypair().ok()
-    }
-
-    /// As [`Self::seal`], signed by the key before the present one where that can still be used: who
-    /// knows only that one sees that the new one comes from us.
-    ///
-    /// # Errors
-    /// As [`Self::seal`].
-    pub fn seal_as_before(
-        &self,
-        form: Form,
-        to: &Certificate,
-        entity: &[u8],
-        at: Moment,
-    ) -> Result<Vec<u8>, String> {
-        match self.signer_before(at) {
-            Some(signer) => self.seal_by(signer, form, to, entity, at),
-            None => self.seal_in(form, to, entity, at),
-        }
     }
 
     /// A text with its signature around it, as people read it (RFC 9580, 7).
@@ -287,6 +272,38 @@ impl Keyring {
         message.finalize().map_err(text)?;
         Ok(signature)
     }
+}
+
+/// Signs and encrypts to one key: a signature for each, since it names whom it is meant for.
+fn seal_into(
+    signer: openpgp::crypto::KeyPair,
+    form: Form,
+    to: &Certificate,
+    pieces: &[&[u8]],
+    at: Moment,
+    (line_end, sink): (&'static str, &mut (dyn Write + Send + Sync)),
+) -> Result<(), String> {
+    let policy = policy();
+    let key = recipient_key(&to.0, &policy, form, at)?;
+    let text = |error: openpgp::anyhow::Error| root_cause(&error);
+    let wrong = |error: std::io::Error| error.to_string();
+    let mut armor = Armor::message(sink, line_end, form == Form::Usual).map_err(wrong)?;
+    let message = Message::new(&mut armor);
+    let message = Encryptor::for_recipients(message, [key]).build().map_err(text)?;
+    let message = Signer::new(message, signer)
+        .map_err(text)?
+        .hash_algo(HashAlgorithm::SHA256)
+        .map_err(text)?
+        .creation_time(time_of(at))
+        .add_intended_recipient(&to.0)
+        .build()
+        .map_err(text)?;
+    let mut message = LiteralWriter::new(message).build().map_err(text)?;
+    for piece in pieces {
+        message.write_all(piece).map_err(wrong)?;
+    }
+    message.finalize().map_err(text)?;
+    armor.finish().map_err(wrong).map(drop)
 }
 
 /// Makes a new secret key for an address: one certificate that GnuPG reads (version 4,

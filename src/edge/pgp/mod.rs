@@ -4,6 +4,7 @@
 //! that means is the domain's business. No plaintext leaves this folder before its integrity is
 //! known: everything is read to the end, and an error throws all of it away.
 
+mod armor;
 mod certificate;
 mod directory;
 mod keyring;

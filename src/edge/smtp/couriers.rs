@@ -1,9 +1,12 @@
-//! The couriers together: who has which mail in hand, over how many connections.
+//! The couriers together: who has which mails in hand, over how many connections.
 //!
-//! So many mails are handed over at a time as the operator says. A server that does not answer after the last
-//! bytes holds up none of the others: whoever waits for it no longer counts, and another connection takes
-//! their place, up to the most that the operator lets stand.
+//! A courier gets several mails at once, marks them together, and hands one after the other over. So many are at
+//! work as the operator says, and more where what waits would take them long: connections are opened for what
+//! is waiting, and closed once they are idle. A server that does not answer after the last bytes holds up none
+//! of the others: whoever waits for it gives back what else was in hand and no longer counts, and another
+//! connection takes their place, up to the most that the operator lets stand.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,13 +26,23 @@ const IDLE: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(2);
 /// For so long one connection fewer is used, after the server let no more in.
 const FEWER: Duration = Duration::from_secs(60);
-/// So many mails are marked together at most.
-const MARKED_MAX: usize = 32;
+/// So many mails, and of so many bytes together, a courier has in hand at most; one always. What is marked when
+/// the machine stops may have left, and is sent once more.
+const PARCEL: usize = 16;
+const PARCEL_BYTES: u64 = 256 * 1024;
+/// What became of them is told together, and no later than this.
+const TOLD: Duration = Duration::from_millis(20);
+/// What waits is to have left within this time, if more connections make it so.
+const AIM: Duration = Duration::from_millis(250);
+/// So often it is looked at again whether they would.
+const LOOKS: Duration = Duration::from_millis(20);
 
 /// Marks mails as about to leave, and gives their bytes.
-pub type Mark = Arc<dyn Fn(&[i64]) -> Vec<Result<Vec<u8>, Fault>> + Send + Sync>;
-/// Hears what became of a mail.
-pub type Settled = Arc<dyn Fn(Outgoing, Outcome) + Send + Sync>;
+pub type Mark = Arc<dyn Fn(&[i64]) -> Marked + Send + Sync>;
+/// The bytes of each, or why it does not leave.
+pub type Marked = Vec<Result<Vec<u8>, Fault>>;
+/// Hears what became of mails.
+pub type Settled = Arc<dyn Fn(Vec<(Outgoing, Outcome)>) + Send + Sync>;
 /// A mail, and how often all that is in hand had been called back when it was given out.
 pub type Handed = (Outgoing, u64);
 
@@ -47,6 +60,8 @@ pub struct Post {
     pub door: Arc<AtomicU64>,
     /// Marks mails as about to leave.
     pub mark: Mark,
+    /// Whether one that is marked was called back since.
+    pub called_back: Arc<dyn Fn(i64) -> bool + Send + Sync>,
     /// Hears of one that the server lets wait after the last bytes: it holds up no other.
     pub slow: Arc<dyn Fn(i64) + Send + Sync>,
     /// Hears how large a mail the server takes, once for each answer.
@@ -72,7 +87,7 @@ impl Size {
     }
 }
 
-type Clerk = mpsc::UnboundedSender<(i64, oneshot::Sender<Result<Vec<u8>, Fault>>)>;
+type Clerk = mpsc::UnboundedSender<(Vec<i64>, oneshot::Sender<Marked>)>;
 type Idle = Arc<Mutex<Vec<(Courier, tokio::time::Instant)>>>;
 
 /// Starts the couriers; they end when nobody can hand them anything any more. To be called within the
@@ -84,75 +99,233 @@ pub fn hire(post: Post) -> mpsc::UnboundedSender<Handed> {
     hand
 }
 
+/// What couriers share.
+struct Office {
+    post: Post,
+    at_work: Arc<Semaphore>,
+    more: Arc<Semaphore>,
+    standing: Arc<Semaphore>,
+    idle: Idle,
+    lines: Lines,
+    fewer: Arc<AtomicUsize>,
+    room: Arc<Notify>,
+    size: Size,
+    clerk: Clerk,
+    /// Microseconds that a mail takes, the newest ones counting most.
+    each: AtomicU64,
+}
+
 async fn give_out(post: Post, mut mails: mpsc::UnboundedReceiver<Handed>) {
-    let at_work = Arc::new(Semaphore::new(post.connections));
-    let standing = Arc::new(Semaphore::new(post.connections_max.max(post.connections)));
-    let idle = Idle::default();
-    let lines = Lines::default();
-    let fewer = Arc::new(AtomicUsize::new(0));
-    let room = Arc::new(Notify::new());
-    let size = Arc::new(Size { said: Mutex::new(None), takes: Arc::clone(&post.takes) });
-    let clerk = employ(Arc::clone(&post.mark));
+    let most = post.connections_max.max(post.connections);
+    let office = Arc::new(Office {
+        at_work: Arc::new(Semaphore::new(post.connections)),
+        more: Arc::new(Semaphore::new(most.saturating_sub(post.connections))),
+        standing: Arc::new(Semaphore::new(most)),
+        idle: Idle::default(),
+        lines: Lines::default(),
+        fewer: Arc::new(AtomicUsize::new(0)),
+        room: Arc::new(Notify::new()),
+        size: Size { said: Mutex::new(None), takes: Arc::clone(&post.takes) },
+        clerk: employ(Arc::clone(&post.mark)),
+        each: AtomicU64::new(0),
+        post,
+    });
+    let mut waiting: VecDeque<Handed> = VecDeque::new();
     loop {
-        let Ok(place) = Arc::clone(&at_work).acquire_owned().await else { return };
-        let Some(line) = line_for(&standing, &room, &mails).await else { return };
-        let (row, number) = loop {
+        while waiting.is_empty() {
             match tokio::time::timeout(IDLE, mails.recv()).await {
-                Ok(Some(handed)) => break handed,
+                Ok(Some(handed)) => waiting.push_back(handed),
                 Ok(None) => return,
-                Err(_) => close_idle(&idle).await,
+                Err(_) => close_idle(&office.idle).await,
             }
-        };
-        let back = Arc::clone(&post.door);
-        let is_called_back = move || back.load(Ordering::SeqCst) != number;
-        if is_called_back() {
-            (post.settled)(row, Outcome::Untried);
+        }
+        let Some(place) = office.place(&mut waiting, &mut mails).await else { return };
+        let Some(line) = line_for(&office.standing, &office.room).await else { return };
+        let parcel = office.parcel(&mut waiting);
+        if parcel.is_empty() {
             continue;
         }
-        // The one that was at work last: its connection is the freshest.
-        let courier = idle.lock().unwrap_or_else(PoisonError::into_inner).pop().map(|it| it.0);
-        let lines = Lines::clone(&lines);
-        let new = || Courier::among(post.server.clone(), post.own.clone(), Lines::clone(&lines));
-        let mut courier = courier.unwrap_or_else(new);
-        let (idle, clerk) = (Arc::clone(&idle), clerk.clone());
-        let (settled, slow) = (Arc::clone(&post.settled), Arc::clone(&post.slow));
-        let size = Arc::clone(&size);
-        let (fewer, room, most) = (Arc::clone(&fewer), Arc::clone(&room), post.connections);
+        let office = Arc::clone(&office);
         tokio::spawn(async move {
-            let last_bytes = async {
-                if is_called_back() {
-                    return Err(Fault::new(CALLED_BACK, "nothing; it is looked at again"));
-                }
-                let (tell, told) = oneshot::channel();
-                let gone = |_| Fault::new("the desk is stopping", "");
-                clerk.send((row.id, tell)).map_err(|_| Fault::new("the desk is stopping", ""))?;
-                told.await.map_err(gone)?
+            office.carry(parcel, place).await;
+            drop(line);
+        });
+    }
+}
+
+impl Office {
+    /// Somebody who is free; or one more, where what waits would take those who are at work long.
+    async fn place(
+        &self,
+        waiting: &mut VecDeque<Handed>,
+        mails: &mut mpsc::UnboundedReceiver<Handed>,
+    ) -> Option<OwnedSemaphorePermit> {
+        loop {
+            while let Ok(handed) = mails.try_recv() {
+                waiting.push_back(handed);
+            }
+            let free = Arc::clone(&self.at_work).acquire_owned();
+            if let Ok(place) = tokio::time::timeout(Duration::ZERO, free).await {
+                return place.ok();
+            }
+            let count = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
+            let long = count.saturating_mul(self.each.load(Ordering::Relaxed));
+            let lines = u64::try_from(self.lines.load(Ordering::SeqCst).max(1)).unwrap_or(1);
+            let aim = u64::try_from(AIM.as_micros()).unwrap_or(u64::MAX);
+            if long > aim.saturating_mul(lines)
+                && let Ok(place) = Arc::clone(&self.more).try_acquire_owned()
+            {
+                return Some(place);
+            }
+            let free = Arc::clone(&self.at_work).acquire_owned();
+            if let Ok(place) = tokio::time::timeout(LOOKS, free).await {
+                return place.ok();
+            }
+        }
+    }
+
+    fn is_called_back(&self, number: u64) -> bool {
+        self.post.door.load(Ordering::SeqCst) != number
+    }
+
+    /// The share of one courier of what waits, with when it was given out. What was called back goes back.
+    fn parcel(&self, waiting: &mut VecDeque<Handed>) -> VecDeque<Handed> {
+        let lines = self.lines.load(Ordering::SeqCst).max(self.post.connections).max(1);
+        let share = waiting.len().div_ceil(lines).clamp(1, PARCEL);
+        let (mut parcel, mut back, mut bytes) = (VecDeque::new(), Vec::new(), 0_u64);
+        while parcel.len() < share
+            && let Some((row, number)) = waiting.pop_front()
+        {
+            if self.is_called_back(number) {
+                back.push((row, Outcome::Untried));
+                continue;
+            }
+            bytes = bytes.saturating_add(row.size);
+            if bytes > PARCEL_BYTES && !parcel.is_empty() {
+                waiting.push_front((row, number));
+                break;
+            }
+            parcel.push_back((row, number));
+        }
+        if !back.is_empty() {
+            (self.post.settled)(back);
+        }
+        parcel
+    }
+
+    /// Hands the mails of a parcel over, one after the other.
+    async fn carry(&self, parcel: VecDeque<Handed>, place: OwnedSemaphorePermit) {
+        // The one that was at work last: its connection is the freshest.
+        let courier = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let own = self.post.own.clone();
+        let new = || Courier::among(self.post.server.clone(), own, Lines::clone(&self.lines));
+        let mut courier = courier.map_or_else(new, |(courier, _)| courier);
+        let place = Mutex::new(Some(place));
+        let let_go = || place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let rest = Mutex::new(parcel);
+        let bytes: Mutex<Option<VecDeque<Result<Vec<u8>, Fault>>>> = Mutex::new(None);
+        let (mut done, mut told) = (Vec::new(), tokio::time::Instant::now());
+        loop {
+            let begun = tokio::time::Instant::now();
+            let (row, next) = {
+                let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some((row, number)) = rest.pop_front() else { break };
+                ((row, number), rest.front().map(|(row, _)| row.clone()))
             };
-            let place = Mutex::new(Some(place));
-            let let_go = || place.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let (row, number) = row;
             let is_slow = || {
                 drop(let_go());
-                slow(row.id);
+                // Whoever waits here holds up no other.
+                self.put_back(&rest);
+                (self.post.slow)(row.id);
             };
-            let mut outcome = courier.hand_over(&row, last_bytes, is_slow, &room).await;
-            size.hears(courier.largest());
+            let last_bytes = self.last_bytes(&row, number, &rest, &bytes);
+            let room = &self.room;
+            let mut outcome =
+                courier.hand_over_before(&row, next.as_ref(), last_bytes, is_slow, room).await;
+            self.size.hears(courier.largest());
+            let goes_on = matches!(outcome, Outcome::Accepted(_))
+                || matches!(&outcome, Outcome::Said(..)) && !courier.is_closed();
+            if goes_on {
+                self.takes(begun.elapsed());
+            }
             // A server that lets no more of us in is not one that takes nothing: fewer go on.
-            let others = lines.load(Ordering::SeqCst) > 0;
+            let others = self.lines.load(Ordering::SeqCst) > 0;
             if courier.stood_outside() && others && !matches!(outcome, Outcome::Untried) {
                 tracing::info!(
                     event = "server.fewer",
                     "The mail server lets fewer connections in; fewer are used for a while."
                 );
                 outcome = Outcome::Untried;
-                use_fewer(let_go(), &fewer, most).await;
+                use_fewer(let_go(), &self.fewer, self.post.connections).await;
             }
-            if !courier.is_closed() {
-                let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
-                idle.push((courier, tokio::time::Instant::now()));
+            done.push((row, outcome));
+            if !goes_on {
+                break;
             }
-            drop(line);
-            settled(row, outcome);
-        });
+            if told.elapsed() >= TOLD {
+                (self.post.settled)(std::mem::take(&mut done));
+                told = tokio::time::Instant::now();
+            }
+        }
+        if !courier.is_closed() {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.push((courier, tokio::time::Instant::now()));
+        }
+        (self.post.settled)(done);
+        self.put_back(&rest);
+    }
+
+    /// What of a parcel is not tried: it waits for its turn again.
+    fn put_back(&self, rest: &Mutex<VecDeque<Handed>>) {
+        let rest = std::mem::take(&mut *rest.lock().unwrap_or_else(PoisonError::into_inner));
+        if !rest.is_empty() {
+            (self.post.settled)(rest.into_iter().map(|(row, _)| (row, Outcome::Untried)).collect());
+        }
+    }
+
+    /// Takes note of how long a mail took.
+    fn takes(&self, long: Duration) {
+        let long = u64::try_from(long.as_micros()).unwrap_or(u64::MAX);
+        let before = self.each.load(Ordering::Relaxed);
+        let now = if before == 0 { long } else { before.saturating_mul(7).saturating_add(long) / 8 };
+        self.each.store(now, Ordering::Relaxed);
+    }
+
+    /// The bytes of a mail that is about to leave. With the first of a parcel all of it is marked.
+    async fn last_bytes(
+        &self,
+        row: &Outgoing,
+        number: u64,
+        rest: &Mutex<VecDeque<Handed>>,
+        bytes: &Mutex<Option<VecDeque<Result<Vec<u8>, Fault>>>>,
+    ) -> Result<Vec<u8>, Fault> {
+        let called_back = || Fault::new(CALLED_BACK, "nothing; it is looked at again");
+        if self.is_called_back(number) {
+            return Err(called_back());
+        }
+        let known = {
+            let mut bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
+            bytes.as_mut().map(|all| all.pop_front())
+        };
+        if let Some(known) = known {
+            // It was marked a moment ago: who may not have it any more was taken in since.
+            if (self.post.called_back)(row.id) {
+                return Err(called_back());
+            }
+            return known.unwrap_or_else(|| Err(called_back()));
+        }
+        let stops = || Fault::new("the desk is stopping", "");
+        let ids: Vec<i64> = {
+            let rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
+            std::iter::once(row.id).chain(rest.iter().map(|(row, _)| row.id)).collect()
+        };
+        let (tell, told) = oneshot::channel();
+        self.clerk.send((ids, tell)).map_err(|_| stops())?;
+        let mut all: VecDeque<_> = told.await.map_err(|_| stops())?.into();
+        let first = all.pop_front().unwrap_or_else(|| Err(stops()));
+        *bytes.lock().unwrap_or_else(PoisonError::into_inner) = Some(all);
+        first
     }
 }
 
@@ -175,16 +348,11 @@ async fn use_fewer(place: Option<OwnedSemaphorePermit>, fewer: &Arc<AtomicUsize>
 
 /// One of the connections that may stand. Where all of them wait for a server that does not answer, one of those
 /// that have waited long makes room.
-async fn line_for(
-    standing: &Arc<Semaphore>,
-    room: &Notify,
-    mails: &mpsc::UnboundedReceiver<Handed>,
-) -> Option<OwnedSemaphorePermit> {
+async fn line_for(standing: &Arc<Semaphore>, room: &Notify) -> Option<OwnedSemaphorePermit> {
     loop {
         let line = Arc::clone(standing).acquire_owned();
         match tokio::time::timeout(AGAIN, line).await {
             Ok(line) => return line.ok(),
-            Err(_) if mails.is_empty() => {}
             Err(_) => room.notify_one(),
         }
     }
@@ -204,21 +372,20 @@ async fn close_idle(idle: &Idle) {
 
 /// One who marks what is about to leave: all that are asked for meanwhile in one go.
 fn employ(mark: Mark) -> Clerk {
-    let (ask, mut asked) = mpsc::unbounded_channel::<(i64, oneshot::Sender<_>)>();
+    let (ask, mut asked) = mpsc::unbounded_channel::<(Vec<i64>, oneshot::Sender<Marked>)>();
     tokio::spawn(async move {
         while let Some(first) = asked.recv().await {
             let mut together = vec![first];
-            while together.len() < MARKED_MAX
-                && let Ok(more) = asked.try_recv()
-            {
+            while let Ok(more) = asked.try_recv() {
                 together.push(more);
             }
-            let ids: Vec<i64> = together.iter().map(|(id, _)| *id).collect();
+            let ids: Vec<i64> = together.iter().flat_map(|(ids, _)| ids).copied().collect();
             let mark = Arc::clone(&mark);
             let marked = tokio::task::spawn_blocking(move || mark(&ids)).await;
-            for ((_, tell), bytes) in together.into_iter().zip(marked.unwrap_or_default()) {
+            let mut marked = marked.unwrap_or_default().into_iter();
+            for (ids, tell) in together {
                 // Whoever asked and is gone leaves a mark behind: the mail counts as perhaps sent.
-                let _ = tell.send(bytes);
+                let _ = tell.send(marked.by_ref().take(ids.len()).collect());
             }
         }
     });

@@ -19,9 +19,6 @@ use crate::edge::tls;
 const LINE_MAX: usize = 4 * 1024;
 /// And the most lines of one answer.
 const LINES_MAX: usize = 200;
-/// Pieces in which a mail is written.
-const PIECE: usize = 64 * 1024;
-
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Wire for T {}
 
@@ -178,19 +175,16 @@ impl Dialogue {
 
     /// Sends a mail but for the dot that ends it (RFC 5321, 4.5.2). Until that is sent nobody can have taken it.
     pub(super) async fn content(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        let mut at_begin = true;
-        for piece in bytes.chunks(PIECE) {
-            let mut out = Vec::with_capacity(piece.len().saturating_add(64));
-            for byte in piece {
-                if at_begin && *byte == b'.' {
-                    out.push(b'.');
-                }
-                out.push(*byte);
-                at_begin = *byte == b'\n';
-            }
-            self.write(&out).await?;
+        let mut from = 0_usize;
+        let begins = bytes.starts_with(b".").then_some(0);
+        let inside = memchr::memmem::find_iter(bytes, b"\n.").map(|at| at.saturating_add(1));
+        for dot in begins.into_iter().chain(inside) {
+            self.write(bytes.get(from..dot).unwrap_or_default()).await?;
+            self.write(b".").await?;
+            from = dot;
         }
-        if !at_begin {
+        self.write(bytes.get(from..).unwrap_or_default()).await?;
+        if !bytes.is_empty() && !bytes.ends_with(b"\n") {
             self.write(b"\r\n").await?;
         }
         self.flush().await?;
@@ -198,9 +192,9 @@ impl Dialogue {
         if self.has_surplus().await { Err(self.surplus()) } else { Ok(()) }
     }
 
-    /// Sends the dot.
-    pub(super) async fn dot(&mut self) -> Result<(), Broken> {
-        self.write(b".\r\n").await?;
+    /// Sends the dot, and what else is said with it (RFC 2920, 3.1).
+    pub(super) async fn dot(&mut self, along: &str) -> Result<(), Broken> {
+        self.write(format!(".\r\n{along}").as_bytes()).await?;
         self.flush().await
     }
 }
@@ -313,7 +307,7 @@ mod tests {
         let (mut dialogue, mut theirs) = with(b"");
         let text = block_on(async {
             dialogue.content(b".a\r\nb.c\r\n..d").await.unwrap();
-            dialogue.dot().await.unwrap();
+            dialogue.dot("").await.unwrap();
             drop(dialogue);
             let mut text = String::new();
             theirs.read_to_string(&mut text).await.unwrap();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{OptionalExtension, params};
 
 use crate::domain::facts::names::{Digest, Moment};
+use crate::edge::sqlite::unit::execute;
 use crate::edge::sqlite::{Sqlite, millis, moment};
 use crate::error::{Fault, Place};
 use crate::ports::store::{Bookmark, Folder, Inbox, Journal, Location, RawMail, WITNESS, Waiting};
@@ -31,40 +32,40 @@ impl Sqlite {
 impl Inbox for Sqlite {
     fn take_in(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault> {
         let place = || "writing to the inbox".to_owned();
-        let tx = self.db.transaction().at(place)?;
-        for (location, mail) in mails {
-            let raw = Digest::of(&mail.bytes).to_string();
-            let sql = "INSERT OR IGNORE INTO inbox (raw, size, received, arrived, oversize, junk)
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let row = params![
-                raw,
-                i64::try_from(mail.bytes.len()).unwrap_or(i64::MAX),
-                millis(mail.received),
-                millis(mail.arrived),
-                mail.oversize,
-                mail.junk
-            ];
-            if tx.prepare_cached(sql).at(place)?.execute(row).at(place)? > 0 {
-                let sql = "INSERT INTO came (id, bytes) VALUES (?1, ?2)";
-                let row = params![tx.last_insert_rowid(), mail.bytes];
-                tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+        self.unit(|store| {
+            let db = &store.db;
+            for (location, mail) in mails {
+                let raw = Digest::of(&mail.bytes).to_string();
+                let sql = "INSERT OR IGNORE INTO inbox (raw, size, received, arrived, oversize, junk)
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+                let row = params![
+                    raw,
+                    i64::try_from(mail.bytes.len()).unwrap_or(i64::MAX),
+                    millis(mail.received),
+                    millis(mail.arrived),
+                    mail.oversize,
+                    mail.junk
+                ];
+                if db.prepare_cached(sql).at(place)?.execute(row).at(place)? > 0 {
+                    let sql = "INSERT INTO came (id, bytes) VALUES (?1, ?2)";
+                    execute(db, sql, params![db.last_insert_rowid(), mail.bytes])?;
+                }
+                if let Some(at) = location {
+                    let sql = "INSERT OR IGNORE INTO place (folder, uidvalidity, uid, raw) VALUES (?1, ?2, ?3, ?4)";
+                    execute(db, sql, params![at.folder, at.uidvalidity, at.uid, raw])?;
+                    let sql = "DELETE FROM trouble WHERE folder = ?1 AND uidvalidity = ?2 AND uid = ?3";
+                    execute(db, sql, params![at.folder, at.uidvalidity, at.uid])?;
+                }
             }
-            if let Some(at) = location {
-                let sql = "INSERT OR IGNORE INTO place (folder, uidvalidity, uid, raw) VALUES (?1, ?2, ?3, ?4)";
-                let row = params![at.folder, at.uidvalidity, at.uid, raw];
-                tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
-                let sql = "DELETE FROM trouble WHERE folder = ?1 AND uidvalidity = ?2 AND uid = ?3";
-                let row = params![at.folder, at.uidvalidity, at.uid];
-                tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
-            }
-        }
-        tx.commit().at(place)
+            Ok(())
+        })
     }
 
     fn knows(&self, raw: Digest) -> Result<bool, Fault> {
-        let sql = "SELECT 1 FROM inbox WHERE raw = ?1";
-        let found = self.db.query_row(sql, [raw.to_string()], |_| Ok(())).optional();
-        found.at(|| "inbox".to_owned()).map(|found| found.is_some())
+        let place = || "inbox".to_owned();
+        let mut found = self.db.prepare_cached("SELECT 1 FROM inbox WHERE raw = ?1").at(place)?;
+        let found = found.query_row([raw.to_string()], |_| Ok(())).optional();
+        found.at(place).map(|found| found.is_some())
     }
 
     fn waiting(&self, max: u32, bytes_max: u64) -> Result<Vec<Waiting>, Fault> {
@@ -105,37 +106,36 @@ impl Inbox for Sqlite {
 
     fn unopened(&self) -> Result<Option<Moment>, Fault> {
         let sql = "SELECT arrived FROM inbox WHERE state = 'waiting' ORDER BY id LIMIT 1";
-        let at = self.db.query_row(sql, [], |row| row.get(0)).optional();
-        Ok(at.at(|| "inbox".to_owned())?.map(moment))
+        let place = || "inbox".to_owned();
+        let mut at = self.db.prepare_cached(sql).at(place)?;
+        Ok(at.query_row([], |row| row.get(0)).optional().at(place)?.map(moment))
     }
 
     fn charge(&mut self, ids: &[i64]) -> Result<(), Fault> {
-        let place = || "inbox".to_owned();
-        let tx = self.db.transaction().at(place)?;
-        for id in ids {
-            let sql = "UPDATE inbox SET attempts = attempts + 1 WHERE id = ?1";
-            tx.prepare_cached(sql).at(place)?.execute([id]).at(place)?;
-        }
-        tx.commit().at(place)
+        let sql = "UPDATE inbox SET attempts = attempts + 1 WHERE id = ?1";
+        self.unit(|store| ids.iter().try_for_each(|id| execute(&store.db, sql, [id]).map(drop)))
     }
 
     fn set_aside(&mut self, id: i64, why: &str) -> Result<(), Fault> {
         let sql = "UPDATE inbox SET state = 'aside', disposition = ?2 WHERE id = ?1";
-        self.db.execute(sql, params![id, why]).at(|| "inbox".to_owned()).map(|_| ())
+        self.unit(|store| execute(&store.db, sql, params![id, why]).map(drop))
     }
 
     fn retry_aside(&mut self) -> Result<usize, Fault> {
-        let sql = "UPDATE inbox SET state = 'waiting', attempts = 0 WHERE state = 'aside'";
-        let place = || "inbox".to_owned();
-        let aside = self.db.execute(sql, []).at(place)?;
-        let troubled = self.db.execute("UPDATE trouble SET tried = 0", []).at(place)?;
-        Ok(aside.saturating_add(troubled))
+        self.unit(|store| {
+            let sql = "UPDATE inbox SET state = 'waiting', attempts = 0 WHERE state = 'aside'";
+            let aside = execute(&store.db, sql, [])?;
+            let troubled = execute(&store.db, "UPDATE trouble SET tried = 0", [])?;
+            Ok(aside.saturating_add(troubled))
+        })
     }
 
     fn mail(&self, raw: Digest) -> Result<Option<RawMail>, Fault> {
         let sql = "SELECT bytes, received, arrived, oversize, junk FROM inbox JOIN came USING (id)
                    WHERE raw = ?1";
-        let row = self.db.query_row(sql, [raw.to_string()], |row| {
+        let place = || "inbox".to_owned();
+        let mut row = self.db.prepare_cached(sql).at(place)?;
+        let row = row.query_row([raw.to_string()], |row| {
             Ok(RawMail {
                 bytes: row.get(0)?,
                 received: moment(row.get(1)?),
@@ -144,7 +144,7 @@ impl Inbox for Sqlite {
                 junk: row.get(4)?,
             })
         });
-        row.optional().at(|| "inbox".to_owned())
+        row.optional().at(place)
     }
 
     fn bookmark(&self, folder: &Folder) -> Result<Bookmark, Fault> {
@@ -162,10 +162,8 @@ impl Inbox for Sqlite {
         let sql = "INSERT INTO folder (name, uidvalidity, low_water, base) VALUES (?1, ?2, ?3, ?3)
                    ON CONFLICT DO UPDATE SET low_water = max(low_water, excluded.low_water),
                        base = CASE WHEN ?4 THEN max(low_water, excluded.low_water) ELSE base END";
-        self.db
-            .execute(sql, params![folder.name, folder.uidvalidity, low_water, base])
-            .at(|| "folder".to_owned())
-            .map(|_| ())
+        let row = params![folder.name, folder.uidvalidity, low_water, base];
+        self.unit(|store| execute(&store.db, sql, row).map(drop))
     }
 
     fn known_uids(&self, folder: &Folder, from: u32) -> Result<BTreeSet<u32>, Fault> {
@@ -187,17 +185,12 @@ impl Inbox for Sqlite {
     }
 
     fn marked(&mut self, folder: &Folder, uids: &[u32]) -> Result<(), Fault> {
-        let place = || "place".to_owned();
-        let tx = self.db.transaction().at(place)?;
-        for uid in uids {
-            let sql =
-                "UPDATE place SET marked = 1 WHERE folder = ?1 AND uidvalidity = ?2 AND uid = ?3";
-            tx.prepare_cached(sql)
-                .at(place)?
-                .execute(params![folder.name, folder.uidvalidity, uid])
-                .at(place)?;
-        }
-        tx.commit().at(place)
+        let sql = "UPDATE place SET marked = 1 WHERE folder = ?1 AND uidvalidity = ?2 AND uid = ?3";
+        self.unit(|store| {
+            uids.iter().try_for_each(|uid| {
+                execute(&store.db, sql, params![folder.name, folder.uidvalidity, uid]).map(drop)
+            })
+        })
     }
 
     fn troubled(
@@ -220,14 +213,14 @@ impl Inbox for Sqlite {
                    VALUES (?1, ?2, ?3, ?4, ?5)
                    ON CONFLICT DO UPDATE SET why = excluded.why, tried = excluded.tried";
         let row = params![at.folder, at.uidvalidity, at.uid, why, millis(now)];
-        self.db.execute(sql, row).at(|| "trouble".to_owned()).map(|_| ())
+        self.unit(|store| execute(&store.db, sql, row).map(drop))
     }
 
     fn new_troubles(&mut self) -> Result<Vec<(Location, String)>, Fault> {
         let new = self.troubles_where("told = 0")?;
         if !new.is_empty() {
             let sql = "UPDATE trouble SET told = 1 WHERE told = 0";
-            self.db.execute(sql, []).at(|| "trouble".to_owned())?;
+            self.unit(|store| execute(&store.db, sql, []))?;
         }
         Ok(new)
     }
@@ -252,20 +245,18 @@ impl Inbox for Sqlite {
     }
 
     fn removed(&mut self, folder: &Folder, uids: &[u32]) -> Result<(), Fault> {
-        let place = || "place".to_owned();
-        let tx = self.db.transaction().at(place)?;
-        for uid in uids {
-            let sql = "DELETE FROM place WHERE folder = ?1 AND uidvalidity = ?2 AND uid = ?3";
-            let row = params![folder.name, folder.uidvalidity, uid];
-            tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
-        }
-        // Nothing rests on one that has been overtaken, and there are many of them.
-        let sql = format!(
-            "DELETE FROM inbox WHERE disposition = '{WITNESS}'
-             AND id < (SELECT max(id) FROM inbox WHERE disposition = '{WITNESS}')
-             AND NOT EXISTS (SELECT 1 FROM place WHERE place.raw = inbox.raw)"
-        );
-        tx.prepare_cached(&sql).at(place)?.execute([]).at(place)?;
-        tx.commit().at(place)
+        self.unit(|store| {
+            for uid in uids {
+                let sql = "DELETE FROM place WHERE folder = ?1 AND uidvalidity = ?2 AND uid = ?3";
+                execute(&store.db, sql, params![folder.name, folder.uidvalidity, uid])?;
+            }
+            // Nothing rests on one that has been overtaken, and there are many of them.
+            let sql = format!(
+                "DELETE FROM inbox WHERE disposition = '{WITNESS}'
+                 AND id < (SELECT max(id) FROM inbox WHERE disposition = '{WITNESS}')
+                 AND NOT EXISTS (SELECT 1 FROM place WHERE place.raw = inbox.raw)"
+            );
+            execute(&store.db, &sql, []).map(drop)
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! The outbox: which mails may leave, when they are tried again, and which are ours.
 
 use rusqlite::types::Type;
-use rusqlite::{OptionalExtension, Row, ToSql, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, params};
 
 use crate::domain::facts::heart::Down;
 use crate::domain::facts::names::{MessageId, Moment};
@@ -9,11 +9,12 @@ use crate::domain::outgoing::mail::Label;
 use crate::domain::outgoing::tries::Tries;
 use crate::error::{Fault, Place};
 
+use crate::edge::sqlite::unit::execute;
 use crate::edge::sqlite::{Sqlite, millis, moment};
 use crate::ports::store::{Listed, Outbox, Outgoing, Sealed, Settled};
 
 /// Puts a mail into the outbox.
-pub(super) fn put(tx: &Transaction<'_>, mail: &Sealed) -> Result<(), Fault> {
+pub(super) fn put(db: &Connection, mail: &Sealed) -> Result<(), Fault> {
     let place = || "outbox".to_owned();
     let sql =
         "INSERT INTO outbox (message_id, label, return_token, recipient, written, next_attempt, urgency)
@@ -22,44 +23,47 @@ pub(super) fn put(tx: &Transaction<'_>, mail: &Sealed) -> Result<(), Fault> {
     let label = serde_json::to_string(&mail.label).at(place)?;
     let at = millis(mail.not_before);
     let row = params![mail.message_id, label, mail.return_token, mail.recipient, at, urgency];
-    let id = tx.prepare_cached(sql).at(place)?.insert(row).at(place)?;
+    let id = db.prepare_cached(sql).at(place)?.insert(row).at(place)?;
     let sql = "INSERT INTO sealed (id, bytes) VALUES (?1, ?2)";
-    tx.prepare_cached(sql).at(place)?.execute(params![id, mail.bytes]).at(place).map(|_| ())
+    execute(db, sql, params![id, mail.bytes]).map(drop)
 }
 
-/// Writes down what became of a mail. Its bytes are kept only while it waits.
-pub(super) fn settle(tx: &Transaction<'_>, settled: &Settled) -> Result<(), Fault> {
-    let place = || "outbox".to_owned();
-    let sql = "UPDATE outbox SET state = ?2, next_attempt = ?3, reply = ?4, unknowns = ?5,
-               deferrals = ?6, refusals = ?7, since = ?8, in_flight = 0 WHERE id = ?1";
-    let (at, tries) = (millis(settled.next_attempt), settled.tries);
-    let row = params![
-        settled.id,
-        settled.state,
-        at,
-        settled.reply,
-        tries.unknowns,
-        tries.deferrals,
-        tries.refusals,
-        tries.since.map(millis)
-    ];
-    tx.prepare_cached(sql).at(place)?.execute(row).at(place)?;
+/// Writes down what became of mails. The bytes of one are kept only while it waits.
+pub(super) fn settle(db: &Connection, all: &[Settled]) -> Result<(), Fault> {
+    for settled in all {
+        let sql = "UPDATE outbox SET state = ?2, next_attempt = ?3, reply = ?4, unknowns = ?5,
+                   deferrals = ?6, refusals = ?7, since = ?8, in_flight = 0 WHERE id = ?1";
+        let (at, tries) = (millis(settled.next_attempt), settled.tries);
+        let row = params![
+            settled.id,
+            settled.state,
+            at,
+            settled.reply,
+            tries.unknowns,
+            tries.deferrals,
+            tries.refusals,
+            tries.since.map(millis)
+        ];
+        execute(db, sql, row)?;
+    }
     // What was given up may be tried once more by the operator, with its Message-ID.
-    if ["waiting", "dead", "unknown"].contains(&settled.state) {
+    let over = all.iter().filter(|one| !["waiting", "dead", "unknown"].contains(&one.state));
+    forget(db, &over.map(|one| one.id).collect::<Vec<_>>())
+}
+
+fn forget(db: &Connection, ids: &[i64]) -> Result<(), Fault> {
+    if ids.is_empty() {
         return Ok(());
     }
-    forget(tx, settled.id)
-}
-
-fn forget(tx: &Transaction<'_>, id: i64) -> Result<(), Fault> {
     let place = || "outbox".to_owned();
     // Without zeros over it: a mail is sealed to its recipient or tells nothing, and one of megabytes
     // would be enciphered again just to be forgotten.
-    tx.pragma_update(None, "secure_delete", false).at(place)?;
-    let sql = "DELETE FROM sealed WHERE id = ?1";
-    let deleted = tx.prepare_cached(sql).at(place)?.execute([id]).at(place);
-    tx.pragma_update(None, "secure_delete", true).at(place)?;
-    deleted.map(|_| ())
+    db.pragma_update(None, "secure_delete", false).at(place)?;
+    let deleted: Result<(), Fault> = ids
+        .iter()
+        .try_for_each(|id| execute(db, "DELETE FROM sealed WHERE id = ?1", [id]).map(drop));
+    db.pragma_update(None, "secure_delete", true).at(place)?;
+    deleted
 }
 
 /// What is read of a row, in the order in which [`outgoing`] takes it.
@@ -116,6 +120,17 @@ impl Sqlite {
         rows.collect::<Result<_, _>>().at(place)
     }
 
+    /// One row, if there is one.
+    fn one<T>(
+        &self,
+        sql: &str,
+        bound: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Fault> {
+        let place = || "outbox".to_owned();
+        self.db.prepare_cached(sql).at(place)?.query_row(bound, read).optional().at(place)
+    }
+
     fn rows(&self, filter: &str, bound: impl ToSql) -> Result<Vec<Listed>, Fault> {
         let place = || "outbox".to_owned();
         let sql = format!(
@@ -164,7 +179,7 @@ impl Outbox for Sqlite {
         let sql = "UPDATE outbox SET next_attempt = ?1, deferrals = 0,
                           since = CASE WHEN refusals > 0 THEN since END
                    WHERE state = 'waiting' AND attempts > 0 AND unknowns = 0";
-        self.db.execute(sql, [millis(now)]).at(|| "outbox".to_owned())
+        self.unit(|store| execute(&store.db, sql, [millis(now)]))
     }
 
     fn left_in_flight(&self) -> Result<Vec<Outgoing>, Fault> {
@@ -173,39 +188,37 @@ impl Outbox for Sqlite {
 
     fn last_mail(&self) -> Result<i64, Fault> {
         let sql = "SELECT coalesce(max(id), 0) FROM outbox";
-        self.db.query_row(sql, [], |row| row.get(0)).at(|| "outbox".to_owned())
+        self.one(sql, [], |row| row.get(0)).map(Option::unwrap_or_default)
     }
 
     fn next_mail(&self) -> Result<Option<Moment>, Fault> {
         let sql = "SELECT min(next_attempt) FROM outbox WHERE state = 'waiting'";
-        let at: Option<i64> =
-            self.db.query_row(sql, [], |row| row.get(0)).at(|| "outbox".to_owned())?;
+        let at: Option<i64> = self.one(sql, [], |row| row.get(0))?.flatten();
         Ok(at.map(moment))
     }
 
     fn attempt(&mut self, rows: &[(i64, Moment)]) -> Result<(), Fault> {
-        let place = || "outbox".to_owned();
-        let tx = self.db.transaction().at(place)?;
-        for (id, next) in rows {
-            let sql = "UPDATE outbox SET attempts = attempts + 1, next_attempt = ?2 WHERE id = ?1";
-            tx.prepare_cached(sql).at(place)?.execute(params![id, millis(*next)]).at(place)?;
+        if rows.is_empty() {
+            return Ok(());
         }
-        tx.commit().at(place)
+        let sql = "UPDATE outbox SET attempts = attempts + 1, next_attempt = ?2 WHERE id = ?1";
+        self.unit(|store| {
+            rows.iter().try_for_each(|(id, next)| {
+                execute(&store.db, sql, params![id, millis(*next)]).map(drop)
+            })
+        })
     }
 
     fn in_flight(&mut self, ids: &[i64]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
-        let place = || "outbox".to_owned();
-        let tx = self.db.transaction().at(place)?;
-        let mut mails = Vec::new();
-        for id in ids {
-            let sql = "UPDATE outbox SET in_flight = 1 WHERE id = ?1";
-            tx.prepare_cached(sql).at(place)?.execute([id]).at(place)?;
-            let sql = "SELECT bytes FROM sealed WHERE id = ?1";
-            let mut bytes = tx.prepare_cached(sql).at(place)?;
-            mails.push(bytes.query_row([id], |row| row.get(0)).optional().at(place)?);
-        }
-        tx.commit().at(place)?;
-        Ok(mails)
+        self.unit(|store| {
+            let mut mails = Vec::new();
+            for id in ids {
+                execute(&store.db, "UPDATE outbox SET in_flight = 1 WHERE id = ?1", [id])?;
+                let sql = "SELECT bytes FROM sealed WHERE id = ?1";
+                mails.push(store.one(sql, [id], |row| row.get(0))?);
+            }
+            Ok(mails)
+        })
     }
 
     fn untold(&self) -> Result<Vec<Listed>, Fault> {
@@ -230,32 +243,30 @@ impl Outbox for Sqlite {
                    AND (state = 'waiting' AND next_attempt > ?2 AND attempts > 0
                         OR state = 'dead' OR state = 'unknown' AND retried = 0)
                    AND EXISTS (SELECT 1 FROM sealed WHERE sealed.id = outbox.id)";
-        let changed = self.db.execute(sql, params![id, millis(now)]);
-        changed.at(|| "outbox".to_owned()).map(|count| count > 0)
+        let changed = self.unit(|store| execute(&store.db, sql, params![id, millis(now)]));
+        changed.map(|count| count > 0)
     }
 
     fn withdraw(&mut self, id: i64, now: Moment) -> Result<bool, Fault> {
         let sql = "UPDATE outbox SET unwanted = 1, next_attempt = min(next_attempt, ?2)
                    WHERE id = ?1 AND state = 'waiting'";
-        let changed = self.db.execute(sql, params![id, millis(now)]);
-        changed.at(|| "outbox".to_owned()).map(|count| count > 0)
+        let changed = self.unit(|store| execute(&store.db, sql, params![id, millis(now)]));
+        changed.map(|count| count > 0)
     }
 
     fn forget_given_up(&mut self, before: Moment) -> Result<usize, Fault> {
         let place = || "outbox".to_owned();
-        let tx = self.db.transaction().at(place)?;
         let ids: Vec<i64> = {
             let sql =
                 "SELECT id FROM outbox WHERE state IN ('dead', 'unknown') AND next_attempt < ?1
                        AND EXISTS (SELECT 1 FROM sealed WHERE sealed.id = outbox.id) LIMIT 1000";
-            let mut rows = tx.prepare_cached(sql).at(place)?;
+            let mut rows = self.db.prepare_cached(sql).at(place)?;
             let rows = rows.query_map([millis(before)], |row| row.get(0)).at(place)?;
             rows.collect::<Result<_, _>>().at(place)?
         };
-        for id in &ids {
-            forget(&tx, *id)?;
+        if !ids.is_empty() {
+            self.unit(|store| forget(&store.db, &ids))?;
         }
-        tx.commit().at(place)?;
         Ok(ids.len())
     }
 
@@ -274,27 +285,19 @@ impl Outbox for Sqlite {
     }
 
     fn is_ours(&self, message_id: &str) -> Result<bool, Fault> {
-        let sql = "SELECT count(*) FROM outbox WHERE message_id = ?1";
-        let count: i64 =
-            self.db.query_row(sql, [message_id], |row| row.get(0)).at(|| "outbox".to_owned())?;
-        Ok(count > 0)
+        let sql = "SELECT 1 FROM outbox WHERE message_id = ?1";
+        self.one(sql, [message_id], |_| Ok(())).map(|found| found.is_some())
     }
 
     fn return_token(&self, id: &MessageId) -> Result<Option<String>, Fault> {
         let sql = "SELECT return_token FROM outbox WHERE message_id = ?1";
-        self.db
-            .query_row(sql, [id.as_str()], |row| row.get(0))
-            .optional()
-            .at(|| "outbox".to_owned())
+        self.one(sql, [id.as_str()], |row| row.get(0))
     }
 
     fn returned(&self, token: &str) -> Result<Option<(MessageId, Label)>, Fault> {
         let sql = "SELECT message_id, label FROM outbox WHERE return_token = ?1";
-        let row: Option<(String, String)> = self
-            .db
-            .query_row(sql, [token], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()
-            .at(|| "outbox".to_owned())?;
+        let row: Option<(String, String)> =
+            self.one(sql, [token], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let Some((id, label)) = row else { return Ok(None) };
         let label = serde_json::from_str(&label).at(|| "outbox label".to_owned())?;
         Ok(MessageId::parse(&id).map(|id| (id, label)))

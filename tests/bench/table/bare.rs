@@ -182,7 +182,7 @@ fn row(n: i64, now: Moment) -> Outgoing {
         message_id: format!("bare-{n}@desk.test"),
         label: Label { about: None, to: Recipient::Reporter, purpose: Purpose::ClockProbe, key: None },
         return_token: format!("bare{n}"),
-        recipient: format!("paul+m{n}@people.test"),
+        recipient: format!("m{n}@strangers.test"),
         written: now,
         attempts: 0,
         size: 0,

@@ -58,9 +58,9 @@ pub(crate) fn parties(prefix: &str, n: usize, now: Moment) -> Vec<Party> {
     })
 }
 
-/// All of them read one mailbox.
+/// All of them read one mailbox, and no two of them are one person to the desk.
 pub(crate) fn address(id: &str) -> String {
-    format!("paul+{id}@people.test")
+    format!("{id}@strangers.test")
 }
 
 /// Text that nobody packs away.
@@ -132,11 +132,14 @@ pub(crate) struct Plan<'a> {
     pub(crate) newer: bool,
     /// The server's port, where it is not the MTA's own.
     pub(crate) port: Option<u16>,
+    /// Whether its process has hours and days, and not the seconds of the rehearsal: nobody is reminded of
+    /// anything meanwhile.
+    pub(crate) has_hours: bool,
 }
 
 impl Plan<'_> {
     pub(crate) const SMALL: Plan<'static> =
-        Plan { people: &[], belongs: "", newer: false, port: None };
+        Plan { people: &[], belongs: "", newer: false, port: None, has_hours: true };
 
     fn write(&self, desk: &Path, servers: &Servers) {
         let path = desk.join("embargod.toml");
@@ -151,6 +154,11 @@ impl Plan<'_> {
         ] {
             let line = text.lines().find(|line| line.starts_with(&format!("{name} = "))).unwrap().to_owned();
             text = text.replace(&line, &format!("{name} = {value}"));
+        }
+        if self.has_hours {
+            text = text.replace("playbook = \"drill\"", "playbook = \"default\"");
+            // There the lead is whoever takes it.
+            text = text.replace("\"lead\", ", "");
         }
         if let Some(port) = self.port {
             let own = format!("port = {}", servers.get("SUBMISSION_PORT").unwrap());

@@ -75,14 +75,10 @@ fn relays(ground: &Ground) {
     let bare = Bare::new(&people[0], now());
     let known = certs(&people);
     let text = vec![b'x'; 2_500];
-    let large = ground::stuff(1_370_000);
     let plan = Plan { people: &people, belongs, ..Plan::SMALL };
-    let seals = |content: &[u8], newer: bool, count: usize| {
-        cpu_each(count, |n| drop(bare.seal(&known[n % known.len()], content, newer)))
-    };
     let two = relayed(ground, "two", &Plan::SMALL, 2_000, 20)[0];
     let hundred = relayed(ground, "hundred", &plan, 2_000, 10)[0];
-    let sealing = seals(&text, false, 400);
+    let sealing = cpu_each(400, |n| drop(bare.seal(&known[n % 100], &text, false)));
     row("one report of 2 KB to 2 people, CPU", format!("{two:.1} ms"), None);
     let all = 100.0 * sealing;
     row("one report of 2 KB to 102 people, CPU", format!("{hundred:.0} ms"), Some((hundred, all, "ms")));
@@ -91,13 +87,25 @@ fn relays(ground: &Ground) {
     if let Some(gpg) = ground.gpg(&text, 20) {
         row("  GnuPG in a loop, each", format!("{gpg:.2} ms"), Some((gpg, sealing, "ms")));
     }
+}
+
+fn attached(ground: &Ground) {
+    let people = parties("q", 100, now());
+    let belongs = "roles = [\"security_team\"]";
+    let bare = Bare::new(&people[0], now());
+    let known = certs(&people);
+    let large = ground::stuff(1_370_000);
+    let plan = Plan { people: &people, belongs, ..Plan::SMALL };
+    let seals = |newer: bool, count: usize| {
+        cpu_each(count, |n| drop(bare.seal(&known[n % known.len()], &large, newer)))
+    };
     for (name, newer) in [("SEIPDv1", false), ("SEIPDv2", true)] {
         let of = |n: &str| format!("{n}{name}").to_lowercase();
-        let few = Plan { people: &people[..10], belongs, newer, port: None };
+        let few = Plan { people: &people[..10], newer, ..plan };
         let [few, _, _] = relayed(ground, &of("few"), &few, 1_000_000, 3);
         let plan = Plan { newer, ..plan };
         let [many, peak, first] = relayed(ground, &of("many"), &plan, 1_000_000, 2);
-        let (sealing, further) = (seals(&large, newer, 20), (many - few) / 90.0);
+        let (sealing, further) = (seals(newer, 20), (many - few) / 90.0);
         let what = format!("each further member, 1 MB, {name}, CPU");
         row(&what, format!("{further:.1} ms"), Some((further, sealing, "ms")));
         row("  1 MB to 102 people: peak, first copy", format!("{peak:.0} MB, {first:.2} s"), None);
@@ -116,7 +124,7 @@ fn relays(ground: &Ground) {
     }
 }
 
-fn notices(ground: &Ground) {
+fn notices(ground: &Ground, rounds: usize) {
     let members = parties("m", 1_000, now());
     let bare = Bare::new(&members[0], now());
     let known = certs(&members);
@@ -138,7 +146,7 @@ fn notices(ground: &Ground) {
     }
     let content = vec![b'x'; 2_048];
     let sealed: Vec<Vec<u8>> = known.iter().map(|to| bare.seal(to, &content, false)).collect();
-    for round in 1..=3 {
+    for round in 1..=rounds {
         let name = format!("notice{round}");
         let figures = notice::live(ground, &name, &members, 0, None);
         let desk = ground.folder.join(name).join("desk");
@@ -260,7 +268,7 @@ fn starts(desk: &mut Desk) {
         taken.push(begun.elapsed().as_secs_f64());
         memory = desk.used().memory;
     }
-    let open = desk.embargod(&["list", "--json"]).0.matches("\"handle\"").count();
+    let open = desk.embargod(&["status", "--json"]).0.matches("\"handle\":").count();
     row(
         &format!("start with {open} open incidents ({})", journal.lines().next().unwrap_or("")),
         format!("{:.2} s, {memory:.0} MB", spread(taken).0),
@@ -301,18 +309,10 @@ fn idle(ground: &Ground) {
     desk.live.stop().unwrap();
 }
 
-fn opening() {
-    let people = parties("o", 2, now());
-    let bare = Bare::new(&people[1], now());
-    // The desk's own reading of the same message, signature and verdict included, is measured by `cargo bench
-    // --bench mails`; here only what the library alone takes, in armor and without it.
-    let _ = bare;
-}
-
 impl Ground {
     /// GnuPG in the home of one of the rehearsal's people.
     fn gpg(&self, content: &[u8], count: u32) -> Option<f64> {
-        let home = self.folder.join("two/mia");
+        let home = std::fs::read_dir(&self.folder).ok()?.flatten().map(|desk| desk.path().join("mia")).find(|home| home.exists())?;
         gnupg(&home, &Who::Mia.address(), content, count)
     }
 }
@@ -326,21 +326,30 @@ fn main() {
     assert_eq!(live, "--live");
     let ground =
         Ground { servers: servers.into(), folder: folder.into(), program: program.into() };
-    let wants = |name: &str| sections.is_empty() || sections.iter().any(|section| section == name);
-    if wants("relay") {
+    let wanted = |name: &str| {
+        let named = sections.iter().find_map(|section| match section.split_once('=') {
+            Some((known, count)) if known == name => Some(count.parse().ok()),
+            None if section == name => Some(None),
+            _ => None,
+        });
+        if sections.is_empty() { Some(None) } else { named }
+    };
+    if wanted("relay").is_some() {
         relays(&ground);
     }
-    if wants("notice") {
-        notices(&ground);
+    if wanted("attached").is_some() {
+        attached(&ground);
     }
-    if wants("far") {
+    if let Some(rounds) = wanted("notice") {
+        notices(&ground, rounds.unwrap_or(3));
+    }
+    if wanted("far").is_some() {
         far_away(&ground);
     }
-    if wants("backlog") {
-        backlog(&ground, 5_000);
+    if let Some(count) = wanted("backlog") {
+        backlog(&ground, count.unwrap_or(5_000));
     }
-    if wants("idle") {
+    if wanted("idle").is_some() {
         idle(&ground);
     }
-    opening();
 }

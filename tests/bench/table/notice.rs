@@ -116,7 +116,7 @@ fn wait(desk: &mut Desk, who: Who, from: usize, fits: impl Fn(&Read) -> bool) ->
 
 /// By the daemon, through the MTA; the copies leave at a moment of its own clock.
 pub(crate) fn live(ground: &Ground, name: &str, members: &[Party], enclosed: usize, port: Option<u16>) -> Figures {
-    let mut desk = Desk::open(ground, name, &Plan { port, ..Plan::SMALL });
+    let mut desk = Desk::open(ground, name, &Plan { port, has_hours: false, ..Plan::SMALL });
     desk.live.stop().unwrap();
     let file: String = members
         .iter()
@@ -160,19 +160,16 @@ pub(crate) fn live(ground: &Ground, name: &str, members: &[Party], enclosed: usi
     desk.until(Duration::from_secs(1), |_| false);
     let (at_rest, mut before) = (desk.log.sent.len(), desk.used().cpu);
     let most = Instant::now();
-    let mut after = desk.used();
     while most.elapsed() < Duration::from_secs(300) {
         desk.until(Duration::from_millis(10), |_| false);
         match desk.log.sent.len() - at_rest {
             // What leaves before the notice is a word to somebody of the team.
             0..10 => before = desk.used().cpu,
-            more if more >= members.len() => {
-                after = desk.used();
-                break;
-            }
+            more if more >= members.len() => break,
             _ => {}
         }
     }
+    let after = desk.used();
     desk.rest();
     let (shown, _) = desk.embargod(&["show", "--json", &handle]);
     let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
