@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use rustix::fs::{FlockOperation, flock};
@@ -226,15 +226,12 @@ fn serve(
     let door = engine.door();
     let store = engine.store();
     let mut at_its_desk = false;
-    // Couriers have as many in hand as they were last done with, so that what is urgent does not stand
-    // behind many others at a server that is slow.
-    let least = config.smtp.connections.saturating_mul(4);
-    let most = config.smtp.connections_max.saturating_mul(32);
-    let mut in_hand = least;
+    let mut share = Share::new(config.smtp.connections, config.smtp.connections_max);
     let mut heard = Vec::new();
     engine.gathers();
     loop {
-        let turn = engine.turn(std::mem::take(&mut heard), in_hand)?;
+        let turn = engine.turn(std::mem::take(&mut heard), share.in_hand())?;
+        share.gave(turn.hand_over.len());
         for row in turn.hand_over {
             // A courier that is gone took the runtime with it; the attempt is written down.
             let _ = couriers.send((row, door.load(Ordering::SeqCst)));
@@ -256,12 +253,47 @@ fn serve(
             pulse.hears();
         }
         heard = taken.heard;
-        let settled: usize = heard.iter().map(Heard::settled).sum();
-        in_hand = settled.saturating_mul(4).clamp(least, most);
+        share.took(heard.iter().map(Heard::settled).sum());
         if taken.stop {
             let stopped = stop(&mut engine, woken, heard, config.smtp.stop);
             return stopped.and_then(|()| engine.rest()).and_then(|()| engine.write_out());
         }
+    }
+}
+
+/// How many mails couriers have in hand: as many as leave within half a second, so that what is urgent does not
+/// stand behind many others at a server that is slow.
+struct Share {
+    least: usize,
+    most: usize,
+    /// Microseconds that a mail takes, where all of them are counted together.
+    each: u128,
+    since: Option<Instant>,
+}
+
+impl Share {
+    fn new(connections: usize, connections_max: usize) -> Self {
+        let (least, most) = (connections.saturating_mul(4), connections_max.saturating_mul(32));
+        Self { least, most, each: 10_000, since: None }
+    }
+
+    fn in_hand(&self) -> usize {
+        let fit = 500_000_u128.checked_div(self.each).unwrap_or(u128::MAX);
+        usize::try_from(fit).unwrap_or(usize::MAX).clamp(self.least, self.most)
+    }
+
+    fn gave(&mut self, count: usize) {
+        if count > 0 {
+            self.since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn took(&mut self, count: usize) {
+        let Some(since) = self.since.filter(|_| count > 0) else { return };
+        let count = u128::try_from(count).unwrap_or(1);
+        let each = since.elapsed().as_micros().checked_div(count).unwrap_or(0);
+        self.each = self.each.saturating_mul(3).saturating_add(each) / 4;
+        self.since = None;
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
@@ -156,7 +157,7 @@ impl Sqlite {
         db.execute_batch(&sql).at(place)?;
         db.execute_batch(
             "PRAGMA temp_store = MEMORY; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             PRAGMA secure_delete = ON; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
+             PRAGMA secure_delete = FAST; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;
              PRAGMA journal_size_limit = 8388608;",
         )
         .at(place)?;
@@ -170,6 +171,8 @@ impl Sqlite {
             ));
         }
         db.set_prepared_statement_cache_capacity(STATEMENTS);
+        // A plan does not hang on what is looked for: otherwise each statement is read anew with each value.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).at(place)?;
         let witness = Err(Fault::new("no witness was looked for", ""));
         Ok(Self {
             db,

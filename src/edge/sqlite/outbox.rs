@@ -52,18 +52,9 @@ pub(super) fn settle(db: &Connection, all: &[Settled]) -> Result<(), Fault> {
 }
 
 fn forget(db: &Connection, ids: &[i64]) -> Result<(), Fault> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let place = || "outbox".to_owned();
-    // Without zeros over it: a mail is sealed to its recipient or tells nothing, and one of megabytes
-    // would be enciphered again just to be forgotten.
-    db.pragma_update(None, "secure_delete", false).at(place)?;
-    let deleted: Result<(), Fault> = ids
-        .iter()
-        .try_for_each(|id| execute(db, "DELETE FROM sealed WHERE id = ?1", [id]).map(drop));
-    db.pragma_update(None, "secure_delete", true).at(place)?;
-    deleted
+    // Pages that are free now are not written over: a mail is sealed to its recipient or tells nothing, and all
+    // pages are enciphered.
+    ids.iter().try_for_each(|id| execute(db, "DELETE FROM sealed WHERE id = ?1", [id]).map(drop))
 }
 
 /// What is read of a row, in the order in which [`outgoing`] takes it.
