@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use rustix::fs::{FlockOperation, flock};
@@ -230,8 +230,7 @@ fn serve(
     let mut heard = Vec::new();
     engine.gathers();
     loop {
-        let turn = engine.turn(std::mem::take(&mut heard), share.in_hand())?;
-        share.gave(turn.hand_over.len());
+        let turn = engine.turn(std::mem::take(&mut heard), share.in_hand)?;
         for row in turn.hand_over {
             // A courier that is gone took the runtime with it; the attempt is written down.
             let _ = couriers.send((row, door.load(Ordering::SeqCst)));
@@ -253,7 +252,7 @@ fn serve(
             pulse.hears();
         }
         heard = taken.heard;
-        share.took(heard.iter().map(Heard::settled).sum());
+        share.took(heard.iter().map(Heard::settled).sum(), engine.in_hand_for());
         if taken.stop {
             let stopped = stop(&mut engine, woken, heard, config.smtp.stop);
             return stopped.and_then(|()| engine.rest()).and_then(|()| engine.write_out());
@@ -266,34 +265,24 @@ fn serve(
 struct Share {
     least: usize,
     most: usize,
-    /// Microseconds that a mail takes, where all of them are counted together.
-    each: u128,
-    since: Option<Instant>,
+    in_hand: usize,
 }
 
 impl Share {
     fn new(connections: usize, connections_max: usize) -> Self {
         let (least, most) = (connections.saturating_mul(4), connections_max.saturating_mul(32));
-        Self { least, most, each: 10_000, since: None }
+        Self { least, most, in_hand: least.saturating_mul(4).min(most) }
     }
 
-    fn in_hand(&self) -> usize {
-        let fit = 500_000_u128.checked_div(self.each).unwrap_or(u128::MAX);
-        usize::try_from(fit).unwrap_or(usize::MAX).clamp(self.least, self.most)
-    }
-
-    fn gave(&mut self, count: usize) {
-        if count > 0 {
-            self.since.get_or_insert_with(Instant::now);
-        }
-    }
-
-    fn took(&mut self, count: usize) {
-        let Some(since) = self.since.filter(|_| count > 0) else { return };
-        let count = u128::try_from(count).unwrap_or(1);
-        let each = since.elapsed().as_micros().checked_div(count).unwrap_or(0);
-        self.each = self.each.saturating_mul(3).saturating_add(each) / 4;
-        self.since = None;
+    /// Some have left, and the oldest of the others is in hand for so long.
+    fn took(&mut self, count: usize, oldest: Option<Duration>) {
+        let next = match oldest.unwrap_or_default().as_millis() {
+            _ if count == 0 => self.in_hand,
+            0..500 => self.in_hand.saturating_mul(2),
+            500..1_000 => self.in_hand,
+            _ => self.in_hand / 2,
+        };
+        self.in_hand = next.clamp(self.least, self.most);
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) const LETTER_BYTES: RangeInclusive<u64> = 64 * 1024..=200 * 1024 * 10
 pub(super) const CONNECTIONS: RangeInclusive<u64> = 1..=20;
 pub(super) const CONNECTIONS_MAX: u64 = 40;
 /// What is used where nothing is said, unless more are handed over at a time anyway.
-pub(super) const CONNECTIONS_STAND: u8 = 8;
+pub(super) const CONNECTIONS_STAND: u8 = 16;
 pub(super) const HEARTBEAT_S: RangeInclusive<u64> = 1..=86_400;
 pub(super) const STOP_S: RangeInclusive<u64> = 1..=600;
 

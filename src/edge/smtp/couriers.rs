@@ -30,6 +30,8 @@ const FEWER: Duration = Duration::from_secs(60);
 /// the machine stops may have left, and is sent once more.
 const PARCEL: usize = 16;
 const PARCEL_BYTES: u64 = 256 * 1024;
+/// And no more than leave within this time.
+const MOMENT: Duration = Duration::from_millis(400);
 /// What became of them is told together, and no later than this.
 const TOLD: Duration = Duration::from_millis(20);
 /// What waits is to have left within this time, if more connections make it so.
@@ -170,9 +172,9 @@ impl Office {
             }
             let count = u64::try_from(waiting.len()).unwrap_or(u64::MAX);
             let long = count.saturating_mul(self.each.load(Ordering::Relaxed));
-            let lines = u64::try_from(self.lines.load(Ordering::SeqCst).max(1)).unwrap_or(1);
+            let at_work = u64::try_from(self.at_work().max(1)).unwrap_or(1);
             let aim = u64::try_from(AIM.as_micros()).unwrap_or(u64::MAX);
-            if long > aim.saturating_mul(lines)
+            if long > aim.saturating_mul(at_work)
                 && let Ok(place) = Arc::clone(&self.more).try_acquire_owned()
             {
                 return Some(place);
@@ -184,14 +186,25 @@ impl Office {
         }
     }
 
+    /// How many are at work.
+    fn at_work(&self) -> usize {
+        let most = self.post.connections_max.max(self.post.connections);
+        let free = self.at_work.available_permits().saturating_add(self.more.available_permits());
+        most.saturating_sub(free)
+    }
+
     fn is_called_back(&self, number: u64) -> bool {
         self.post.door.load(Ordering::SeqCst) != number
     }
 
     /// The share of one courier of what waits, with when it was given out. What was called back goes back.
     fn parcel(&self, waiting: &mut VecDeque<Handed>) -> VecDeque<Handed> {
-        let lines = self.lines.load(Ordering::SeqCst).max(self.post.connections).max(1);
-        let share = waiting.len().div_ceil(lines).clamp(1, PARCEL);
+        let lines = self.at_work().max(self.post.connections).max(1);
+        // No more than leave in a moment: whatever is behind them in a parcel has no other way.
+        let each = self.each.load(Ordering::Relaxed);
+        let fit = u64::try_from(MOMENT.as_micros()).unwrap_or(0).checked_div(each).unwrap_or(4);
+        let fit = usize::try_from(fit).unwrap_or(PARCEL).clamp(1, PARCEL);
+        let share = waiting.len().div_ceil(lines).clamp(1, fit);
         let (mut parcel, mut back, mut bytes) = (VecDeque::new(), Vec::new(), 0_u64);
         while parcel.len() < share
             && let Some((row, number)) = waiting.pop_front()
