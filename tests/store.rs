@@ -7,6 +7,8 @@
     reason = "a test that cannot go on should stop"
 )]
 
+use std::io::Write as _;
+
 use chrono::DateTime;
 use embargod::domain::facts::event::{Event, Purpose, Recipient};
 use embargod::domain::facts::names::{
@@ -18,7 +20,7 @@ use embargod::domain::outgoing::tries::Tries;
 use embargod::edge::pgp::Passphrase;
 use embargod::edge::sqlite::Sqlite;
 use embargod::ports::store::{
-    Commit, Folder, Location, Note, Outgoing, RawMail, Sealed, Settled, Store, WITNESS,
+    Commit, Content, Folder, Gather as _, Journal as _, Kept, Location, Outbox as _, Note, Outgoing, RawMail, Sealed, Settled, Store, WITNESS,
     read_journal,
 };
 
@@ -66,9 +68,13 @@ fn sealed(id: &str, not_before: Moment) -> Sealed {
         label,
         return_token: format!("token-{id}"),
         recipient: "ann@people.test".to_owned(),
-        bytes: id.as_bytes().to_vec(),
+        content: Kept::Here(id.as_bytes().to_vec()),
         not_before,
     }
+}
+
+fn put_after(store: &mut dyn Store, head: Head, mails: &[Sealed]) {
+    store.commit(head, &Commit { mails, ..Commit::default() }).unwrap();
 }
 
 fn settled(id: i64, state: &'static str, next_attempt: Moment) -> Settled {
@@ -98,6 +104,31 @@ fn numbers(store: &dyn Store) -> Vec<u64> {
     let mut numbers = Vec::new();
     read_journal(store, |record, _| numbers.push(record.number)).unwrap();
     numbers
+}
+
+//------------ Gathering -----------------------------------------------------------------------------
+
+#[test]
+fn what_is_gathered_is_read_back_at_once_and_a_change_that_fails_takes_none_along() {
+    each_store(|store| {
+        store.gather();
+        let (_, one) = line(Head::EMPTY, None);
+        let lines = [one.clone()];
+        store.commit(Head::EMPTY, &Commit { lines: &lines, ..Commit::default() }).unwrap();
+        put_after(store, head_of(&one), &[sealed("a@desk.test", now())]);
+        // The same Message-ID twice cannot be; neither is anything else of that change.
+        let (_, two) = line(head_of(&one), None);
+        let (lines, twice) = ([two], [sealed("a@desk.test", now())]);
+        let wrong = Commit { lines: &lines, mails: &twice, ..Commit::default() };
+        assert!(store.commit(head_of(&one), &wrong).is_err());
+        assert_eq!(numbers(store), [1]);
+        store.write_out().unwrap();
+        assert_eq!((numbers(store), store.due_mails(now(), 9).unwrap().len()), (vec![1], 1));
+        // Who knows less than is there is refused, gathered or not.
+        let (_, other) = line(Head::EMPTY, None);
+        let commit = Commit { lines: &[other], ..Commit::default() };
+        assert!(store.commit(Head::EMPTY, &commit).is_err());
+    });
 }
 
 //------------ Journal --------------------------------------------------------------------------------
@@ -399,20 +430,60 @@ fn an_attempt_is_counted_and_puts_the_next_off() {
     });
 }
 
+fn bytes_of(store: &mut dyn Store, id: i64) -> Option<Vec<u8>> {
+    store.in_flight(&[id]).unwrap().remove(0).map(Content::whole).transpose().unwrap()
+}
+
+/// Something large, written apart.
+fn apart(store: &dyn Store, bytes: &[u8]) -> Kept {
+    let mut file = store.spool().begin().unwrap();
+    file.write_all(bytes).unwrap();
+    file.end().unwrap()
+}
+
+#[test]
+fn what_is_large_is_kept_apart_and_read_back() {
+    each_store(|store| {
+        let bytes: Vec<u8> = (0_u8..=250).cycle().take(300_000).collect();
+        let content = apart(store, &bytes);
+        assert_eq!(content.size(), 300_000);
+        put(store, &[Sealed { content, ..sealed("a@desk.test", now()) }]);
+        let row = store.due_mails(now(), 1).unwrap().remove(0);
+        assert_eq!((row.size, bytes_of(store, row.id).unwrap()), (300_000, bytes));
+        let sent = settled(row.id, "sent", now());
+        store.commit(Head::EMPTY, &Commit { outbox: &[sent], ..Commit::default() }).unwrap();
+        assert_eq!(bytes_of(store, row.id), None);
+    });
+}
+
+#[test]
+fn a_large_mail_comes_back_as_it_came() {
+    each_store(|store| {
+        let large = RawMail { bytes: vec![b'x'; 300_000], ..raw("") };
+        store.take_in(&[(at(1), large.clone()), (at(2), raw("small"))]).unwrap();
+        store.take_in(&[(at(3), large.clone())]).unwrap();
+        let waiting = store.waiting(9, u64::MAX).unwrap();
+        let sizes: Vec<usize> = waiting.iter().map(|row| row.mail.bytes.len()).collect();
+        assert_eq!(sizes, [300_000, 5]);
+        let kept = store.mail(Digest::of(&large.bytes)).unwrap().unwrap();
+        assert_eq!(kept.bytes, large.bytes);
+        assert!(store.waiting(9, 1_000).unwrap().iter().all(|row| row.mail.bytes.len() == 5));
+    });
+}
+
 #[test]
 fn who_has_the_bytes_is_written_down() {
     each_store(|store| {
         put(store, &[sealed("a@desk.test", now())]);
         let id = store.due_mails(now(), 1).unwrap()[0].id;
         assert!(store.left_in_flight().unwrap().is_empty());
-        assert_eq!(store.in_flight(&[id]).unwrap(), [Some(b"a@desk.test".to_vec())]);
+        assert_eq!(bytes_of(store, id).unwrap(), b"a@desk.test");
         let left = store.left_in_flight().unwrap();
         assert!(left[0].in_flight && left.len() == 1);
         let again = settled(id, "waiting", later(now(), Span::hours(1)));
         store.commit(Head::EMPTY, &Commit { outbox: &[again], ..Commit::default() }).unwrap();
         assert!(store.left_in_flight().unwrap().is_empty());
-        let bytes = store.in_flight(&[id]).unwrap();
-        assert_eq!(bytes, [Some(b"a@desk.test".to_vec())], "kept while it waits");
+        assert_eq!(bytes_of(store, id).unwrap(), b"a@desk.test", "kept while it waits");
     });
 }
 
@@ -607,4 +678,32 @@ fn a_page_that_was_changed_on_the_disk_is_found() {
         let found = Sqlite::open(&path, &passphrase).and_then(|store| store.damage());
         assert!(found.is_err() || !found.unwrap().is_empty(), "page {page}");
     }
+}
+
+/// What was gathered and not written out is not there after a stop, and nothing of it is.
+#[test]
+fn a_stop_leaves_what_was_written_out_and_no_file_that_nobody_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("desk.db");
+    let files = || std::fs::read_dir(folder.path().join("desk.spool")).unwrap().count();
+    let mut store = Sqlite::create(&path, &Passphrase::new("x"), now()).unwrap();
+    store.gather();
+    let content = apart(&store, &vec![1; 100_000]);
+    put(&mut store, &[Sealed { content, ..sealed("kept@desk.test", now()) }]);
+    store.write_out().unwrap();
+    let content = apart(&store, &vec![2; 100_000]);
+    put(&mut store, &[Sealed { content, ..sealed("lost@desk.test", now()) }]);
+    let kept = store.due_mails(now(), 9).unwrap().remove(0);
+    assert_eq!((store.due_mails(now(), 9).unwrap().len(), files()), (2, 2));
+    // The first one is let go of; that is lost as well, and its file is still there.
+    let sent = settled(kept.id, "sent", now());
+    store.commit(Head::EMPTY, &Commit { outbox: &[sent], ..Commit::default() }).unwrap();
+    drop(store);
+    let mut store = Sqlite::open_alone(&path, &Passphrase::new("x")).unwrap();
+    let due = store.due_mails(now(), 9).unwrap();
+    assert_eq!(due.iter().map(|row| row.message_id.as_str()).collect::<Vec<_>>(), ["kept@desk.test"]);
+    assert_eq!((files(), bytes_of(&mut store, kept.id).unwrap().len()), (1, 100_000));
+    let sent = settled(kept.id, "sent", now());
+    store.commit(Head::EMPTY, &Commit { outbox: &[sent], ..Commit::default() }).unwrap();
+    assert_eq!(files(), 0);
 }

@@ -5,6 +5,7 @@
 //! an id that says nothing, and a size.
 
 use std::borrow::Cow;
+use std::io::Write;
 use std::sync::Arc;
 
 use base64_simd::{AsOut as _, STANDARD};
@@ -23,7 +24,7 @@ use crate::domain::outgoing::texts::Written;
 use crate::edge::pgp::{Certificate, Form, Keyring};
 use crate::edge::random;
 use crate::error::{Fault, Place};
-use crate::ports::store::Sealed;
+use crate::ports::store::{APART_FROM, Kept, Sealed, Spool};
 
 /// Who we are, for the headers.
 #[derive(Debug, Clone)]
@@ -68,19 +69,19 @@ pub fn make(
     written: &Written,
     parts: &[Encoded],
     certificate: Option<(&Certificate, Form)>,
-    at: Moment,
+    (at, spool): (Moment, &dyn Spool),
 ) -> Result<Sealed, Unsealed> {
     // Not a fault of the recipient's key: nothing is withheld from them for it.
     let rotate = "run `embargod key rotate`, and start the desk again";
     keyring.can_sign(at).map_err(|why| Fault::new(why, rotate))?;
-    let bytes = match (&mail.words, certificate) {
+    let content = match (&mail.words, certificate) {
         (_, Some(certificate)) if mail.key.is_some() => {
-            encrypted(keyring, sender, mail, (written, parts), certificate, at)?
+            encrypted(keyring, sender, mail, (written, parts), certificate, (at, spool))?
         }
         (Words::Clear(_) | Words::Public { .. } | Words::SaidInClear { .. }, _)
             if mail.key.is_none() =>
         {
-            signed(keyring, sender, mail, (written, parts), at)?
+            Kept::Here(signed(keyring, sender, mail, (written, parts), at)?)
         }
         _ => return Err(Unsealed::Key("there is no key for it".to_owned())),
     };
@@ -94,7 +95,7 @@ pub fn make(
         },
         return_token: base32(&random::<20>()?, 32).to_ascii_lowercase(),
         recipient: mail.address.wire(),
-        bytes,
+        content,
         not_before: mail.not_before,
     })
 }
@@ -270,8 +271,8 @@ fn encrypted(
     mail: &Mail,
     content: (&Written, &[Encoded]),
     (to, form): (&Certificate, Form),
-    at: Moment,
-) -> Result<Vec<u8>, Unsealed> {
+    (at, spool): (Moment, &dyn Spool),
+) -> Result<Kept, Unsealed> {
     let mut outer = envelope(sender, mail, "[...]", at, false);
     // Everything that counts is inside, with a note of what stood outside (RFC 9788, 2.2); the
     // threading headers are inside only, since outside they would show an incident's size, unless
@@ -297,13 +298,23 @@ fn encrypted(
          --{boundary}\r\nContent-Type: application/octet-stream; name=\"encrypted.asc\"\r\n\
          Content-Disposition: inline; filename=\"encrypted.asc\"\r\n\r\n"
     ));
-    let size: usize = pieces.iter().map(|piece| piece.len()).sum();
-    let mut sealed = Vec::with_capacity(size.saturating_mul(7) / 5 + 4_096);
-    sealed.extend_from_slice(head.as_bytes());
     let how = (form, mail.purpose == Purpose::NewKey);
-    keyring.seal_into(how, to, &pieces, at, &mut sealed).map_err(Unsealed::Key)?;
-    sealed.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    Ok(sealed)
+    let write = |sink: &mut (dyn Write + Send + Sync)| -> Result<(), Unsealed> {
+        let place = || "composing a mail".to_owned();
+        sink.write_all(head.as_bytes()).at(place)?;
+        keyring.seal_into(how, to, &pieces, at, sink).map_err(Unsealed::Key)?;
+        Ok(sink.write_all(format!("--{boundary}--\r\n").as_bytes()).at(place)?)
+    };
+    let size: usize = pieces.iter().map(|piece| piece.len()).sum();
+    if size > APART_FROM {
+        // Never whole in memory: several of them are sealed at once.
+        let mut file = spool.begin()?;
+        write(&mut file)?;
+        return Ok(file.end()?);
+    }
+    let mut sealed = Vec::with_capacity(size.saturating_mul(7) / 5 + 4_096);
+    write(&mut sealed)?;
+    Ok(Kept::Here(sealed))
 }
 
 fn signed(

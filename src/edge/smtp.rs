@@ -29,7 +29,7 @@ use crate::edge::server::Server;
 use crate::edge::server::login::{Exchange, STEPS_MAX};
 use crate::edge::smtp::dialogue::{Broken, Dialogue, Reply};
 use crate::error::Fault;
-use crate::ports::store::{CALLED_BACK, Outgoing};
+use crate::ports::store::{CALLED_BACK, Content, GONE, Outgoing};
 
 /// How long it may take until the server has let us in: whoever waits longer at a server that hangs comes late
 /// once it does not.
@@ -363,7 +363,7 @@ impl Courier {
     pub async fn hand_over(
         &mut self,
         row: &Outgoing,
-        last_bytes: impl Future<Output = Result<Vec<u8>, Fault>>,
+        last_bytes: impl Future<Output = Result<Content, Fault>>,
         is_slow: impl Fn(),
         room: &Notify,
     ) -> Outcome {
@@ -376,7 +376,7 @@ impl Courier {
         &mut self,
         row: &Outgoing,
         next: Option<&Outgoing>,
-        last_bytes: impl Future<Output = Result<Vec<u8>, Fault>>,
+        last_bytes: impl Future<Output = Result<Content, Fault>>,
         is_slow: impl Fn(),
         room: &Notify,
     ) -> Outcome {
@@ -389,8 +389,9 @@ impl Courier {
         let outcome = match begun {
             Err(outcome) => outcome,
             Ok(()) => match last_bytes.await {
-                Ok(bytes) => self.end(&bytes, next, &is_slow, room).await,
+                Ok(content) => self.end(content, row.size, next, &is_slow, room).await,
                 Err(fault) if fault.what == CALLED_BACK => Outcome::Untried,
+                Err(fault) if fault.what == GONE => Outcome::Never(GONE.to_owned()),
                 // It could not be written down that it leaves: so it does not, and is not tried at once.
                 Err(fault) => Outcome::Broken(fault.to_string()),
             },
@@ -529,7 +530,8 @@ impl Courier {
     /// goes along with the dot.
     async fn end(
         &mut self,
-        bytes: &[u8],
+        content: Content,
+        size: u64,
         next: Option<(i64, String)>,
         is_slow: &impl Fn(),
         room: &Notify,
@@ -540,9 +542,9 @@ impl Courier {
             return Outcome::Broken("no connection".to_owned());
         };
         let dot = AtomicBool::new(false);
-        let sending = Duration::from_secs(row_seconds(bytes.len()));
+        let sending = Duration::from_secs(size / SLOWEST);
         let talk = async {
-            dialogue.content(bytes).await.map_err(Failed::Broken)?;
+            dialogue.content(content).await.map_err(Failed::Broken)?;
             dot.store(true, Ordering::Relaxed);
             dialogue.dot(along.as_deref().unwrap_or("")).await.map_err(Failed::Broken)?;
             wants(Stage::Dot, dialogue.reply().await, is_yes)
@@ -597,9 +599,4 @@ async fn noticing<T>(work: impl Future<Output = T>, is_slow: &impl Fn()) -> T {
 /// minutes).
 fn patience(row: &Outgoing) -> Duration {
     PATIENCE_HELLO.saturating_mul(row.tries.deferrals.saturating_add(1)).min(PATIENCE_ENVELOPE)
-}
-
-/// How long a mail of this size takes at most to be sent.
-fn row_seconds(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX) / SLOWEST
 }

@@ -3,6 +3,7 @@
 //! The database's key is random and lies beside it, wrapped by a key that Argon2id derives from
 //! the passphrase; never by the OpenPGP key, to which strangers may encrypt.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
@@ -14,6 +15,7 @@ use crate::domain::facts::names::{Digest, Handle, Moment};
 use crate::domain::facts::record::{Head, Line, Record};
 use crate::edge::pgp::Passphrase;
 use crate::edge::sqlite::keyfile::hex;
+use crate::edge::sqlite::spool::SpoolFolder;
 use crate::edge::sqlite::unit::execute;
 use crate::edge::sqlite::witness::WitnessFile;
 use crate::edge::{random, write_private};
@@ -23,13 +25,14 @@ use crate::ports::store::{Alarms, Commit, Counts, Journal, Note, Secrets};
 mod inbox;
 mod keyfile;
 mod outbox;
+mod spool;
 mod unit;
 mod witness;
 
 /// So many statements are kept ready: more than there are.
 const STATEMENTS: usize = 256;
 /// The form of the database that this version writes.
-const SCHEMA: u8 = 5;
+const SCHEMA: u8 = 6;
 
 /// The store, open.
 #[derive(Debug)]
@@ -47,6 +50,10 @@ pub struct Sqlite {
     lost: Option<Fault>,
     /// The head that was found in this transaction: nobody else writes meanwhile.
     fenced: Option<Head>,
+    spool: SpoolFolder,
+    /// Whether files are named in this transaction that were not named before, and those that it lets go of.
+    names_files: bool,
+    let_go: Vec<String>,
 }
 
 fn millis(moment: Moment) -> i64 {
@@ -113,11 +120,14 @@ impl Sqlite {
             include_str!("sqlite/upgrade_3.sql"),
             include_str!("sqlite/upgrade_4.sql"),
             include_str!("sqlite/upgrade_5.sql"),
+            include_str!("sqlite/upgrade_6.sql"),
         ];
         let sql = steps.get(usize::from(schema.saturating_sub(1))..).unwrap_or_default().concat();
         if !sql.is_empty() {
             store.db.execute_batch(&format!("BEGIN IMMEDIATE; {sql} COMMIT;")).at(place)?;
         }
+        // Nobody else writes: what no row names was left behind by a stop.
+        store.spool.sweep(&store.spooled()?)?;
         Ok(store)
     }
 
@@ -143,7 +153,7 @@ impl Sqlite {
         }
     }
 
-    fn connect(path: &Path, key: &[u8; 32]) -> Result<Self, Fault> {
+    fn connect(path: &Path, key_bytes: &[u8; 32]) -> Result<Self, Fault> {
         let place = || format!("database {}", path.display());
         // SQLite runs SQLCipher's own start outside of its lock, so a second thread that opens its
         // first database at the same moment would find no cipher yet.
@@ -152,7 +162,7 @@ impl Sqlite {
         let db = Connection::open(path).at(place)?;
         drop(first);
         // A raw key: SQLCipher's own derivation would only cost time on 32 random bytes.
-        let key = Zeroizing::new(hex(key));
+        let key = Zeroizing::new(hex(key_bytes));
         let sql = Zeroizing::new(format!("PRAGMA key = \"x'{}'\";", &*key));
         db.execute_batch(&sql).at(place)?;
         db.execute_batch(
@@ -183,7 +193,20 @@ impl Sqlite {
             unwritten: None,
             lost: None,
             fenced: None,
+            spool: SpoolFolder::beside(path, key_bytes),
+            names_files: false,
+            let_go: Vec::new(),
         })
+    }
+
+    /// The files that rows name.
+    fn spooled(&self) -> Result<BTreeSet<String>, Fault> {
+        let place = || "spool".to_owned();
+        let sql = "SELECT file FROM sealed WHERE file IS NOT NULL
+                   UNION ALL SELECT file FROM came WHERE file IS NOT NULL";
+        let mut rows = self.db.prepare(sql).at(place)?;
+        let rows = rows.query_map([], |row| row.get(0)).at(place)?;
+        rows.collect::<Result<_, _>>().at(place)
     }
 
     /// Where the witness of a store lies unless the operator says otherwise.
@@ -319,7 +342,6 @@ fn write(db: &Connection, commit: &Commit<'_>) -> Result<(), Fault> {
         let sql = "UPDATE inbox SET state = 'done', disposition = ?2 WHERE id = ?1";
         execute(db, sql, params![id, disposition])?;
     }
-    outbox::settle(db, commit.outbox)?;
     for id in commit.told {
         execute(db, "UPDATE outbox SET told = 1 WHERE id = ?1", [id])?;
     }
@@ -398,6 +420,9 @@ impl Journal for Sqlite {
                 expect(&store.db, expected)?;
             }
             write(&store.db, commit)?;
+            store.names_files |= commit.mails.iter().any(|mail| mail.content.is_apart());
+            let over = outbox::settle(&store.db, commit.outbox)?;
+            store.let_go.extend(over);
             let newest = commit.lines.last();
             let newest = newest.map(|line| Head { number: line.number, hash: line.hash });
             store.fenced = Some(newest.unwrap_or(expected));

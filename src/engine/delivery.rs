@@ -18,7 +18,7 @@ use crate::domain::outgoing::verdict::{Blame, Outcome, Stage};
 use crate::engine::commit::Cause;
 use crate::engine::{Door, Engine, SharedStore, lock};
 use crate::error::Fault;
-use crate::ports::store::{CALLED_BACK, Commit, Listed, Outgoing, Settled};
+use crate::ports::store::{CALLED_BACK, Commit, Content, GONE, Listed, Outgoing, Settled};
 
 /// When a mail is looked at again whose notice is held, and one that may have left in another history.
 const HELD: Span = Span::seconds(2);
@@ -295,8 +295,9 @@ impl Engine {
 
     /// The bytes of mails that are about to be sent, in the same order: that is written down first, for all
     /// of them together. One that was called back, or has none, is not sent.
-    pub fn in_flight(store: &SharedStore, rows: &[i64]) -> Vec<Result<Vec<u8>, Fault>> {
+    pub fn in_flight(store: &SharedStore, rows: &[i64]) -> Vec<Result<Content, Fault>> {
         let called_back = || Fault::new(CALLED_BACK, "nothing; it is looked at again");
+        let gone = || Fault::new(GONE, "put the spool's folder back beside the database");
         let mut store = lock(store);
         let stays: Vec<bool> = rows.iter().map(|row| store.recalled.remove(row)).collect();
         let leave: Vec<i64> =
@@ -307,8 +308,11 @@ impl Engine {
             Err(fault) => return rows.iter().map(|_| Err(fault.clone())).collect(),
         };
         let mut bytes = bytes.into_iter();
-        let mut of = |stays: &bool| if *stays { None } else { bytes.next().flatten() };
-        stays.iter().map(|stays| of(stays).ok_or_else(called_back)).collect()
+        let mut of = |stays: &bool| match *stays {
+            true => Err(called_back()),
+            false => bytes.next().flatten().ok_or_else(gone),
+        };
+        stays.iter().map(&mut of).collect()
     }
 
     /// Whether a mail that is marked was called back since: then it is not sent, and says so.

@@ -98,9 +98,10 @@ impl Engine {
         }
         drop(shared);
         let (keyring, sender) = (&self.keyring, &self.sender);
+        let spool = lock(&self.store).spool();
         let results = pool::map(&jobs, |(mail, written, parts, certificate)| {
             let to = certificate.as_ref().map(|(certificate, form)| (certificate, *form));
-            compose::make(keyring, sender, mail, written, parts, to, now)
+            compose::make(keyring, sender, mail, written, parts, to, (now, spool.as_ref()))
         });
         let mut made = Vec::new();
         let mut withheld = Vec::new();

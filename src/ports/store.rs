@@ -4,6 +4,9 @@
 //! every method against `&mut dyn Store`.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::io::{Read, Write};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -13,7 +16,7 @@ use crate::domain::facts::names::{Digest, Handle, MessageId, Moment};
 use crate::domain::facts::record::{Body, Head, Line, Record};
 use crate::domain::outgoing::mail::Label;
 use crate::domain::outgoing::tries::Tries;
-use crate::error::Fault;
+use crate::error::{Fault, Place};
 
 /// A mail as it came from the server.
 #[derive(Debug, Clone)]
@@ -64,9 +67,88 @@ pub struct Sealed {
     /// The one recipient.
     pub recipient: String,
     /// Its bytes.
-    pub bytes: Vec<u8>,
+    pub content: Kept,
     /// When it may leave.
     pub not_before: Moment,
+}
+
+/// Bytes that a commit keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// Few enough to be written with it.
+    Here(Vec<u8>),
+    /// Written before, apart: by what name, and how many.
+    There { name: String, size: u64 },
+}
+
+impl Kept {
+    /// Whether they lie apart.
+    #[must_use]
+    pub fn is_apart(&self) -> bool {
+        matches!(self, Self::There { .. })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Here(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::There { size, .. } => *size,
+        }
+    }
+}
+
+/// More bytes than this are kept apart.
+pub const APART_FROM: usize = 64 * 1024;
+
+/// Where what is large is written before a commit keeps it. What no commit names is not there after the next
+/// start.
+pub trait Spool: Send + Sync {
+    /// Begins to write something.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn begin(&self) -> Result<Box<dyn Spooling>, Fault>;
+}
+
+/// Something that is being written.
+pub trait Spooling: Write + Send + Sync {
+    /// It is whole; once this returns it is durable.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn end(self: Box<Self>) -> Result<Kept, Fault>;
+}
+
+/// The bytes of a mail that is about to leave: what is large is read piece by piece.
+pub enum Content {
+    /// All of them.
+    Here(Vec<u8>),
+    /// As they are read.
+    There(Box<dyn Read + Send>),
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Content(..)")
+    }
+}
+
+impl Content {
+    /// All of them.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn whole(self) -> Result<Vec<u8>, Fault> {
+        match self {
+            Self::Here(bytes) => Ok(bytes),
+            Self::There(mut reader) => {
+                let mut bytes = Vec::new();
+                reader.read_to_end(&mut bytes).at(|| "reading a mail".to_owned())?;
+                Ok(bytes)
+            }
+        }
+    }
 }
 
 /// A row of the outbox that is due. Its bytes are read when they are about to leave, so that many rows
@@ -386,11 +468,17 @@ pub trait Inbox {
 /// Why a mail that was about to leave does not: it is no fault of anybody's.
 pub const CALLED_BACK: &str = "it was called back before it left";
 
+/// Why a mail never leaves.
+pub const GONE: &str = "its bytes are not in the store any more";
+
 /// What the inbox calls a mail of the desk to itself.
 pub const WITNESS: &str = "witness";
 
 /// The mails that are to leave.
 pub trait Outbox {
+    /// Where what is large is written before a commit keeps it.
+    fn spool(&self) -> Arc<dyn Spool>;
+
     /// Mails that may be handed over now, the most urgent first, and of those the longest due.
     ///
     /// # Errors
@@ -433,7 +521,7 @@ pub trait Outbox {
     ///
     /// # Errors
     /// When it cannot be written down; then nothing is sent.
-    fn in_flight(&mut self, ids: &[i64]) -> Result<Vec<Option<Vec<u8>>>, Fault>;
+    fn in_flight(&mut self, ids: &[i64]) -> Result<Vec<Option<Content>>, Fault>;
 
     /// Mails whose last bytes were on their way when the desk stopped.
     ///

@@ -397,7 +397,7 @@ impl PostOffice {
                 while self.running()?.work_inbox()? > 0 {}
             }
             let outcome = match Engine::in_flight(&self.engine()?.store(), &[row.id]).pop() {
-                Some(Ok(bytes)) => self.hand_over(&row.recipient, &bytes)?,
+                Some(Ok(content)) => self.hand_over(&row.recipient, &content.whole()?)?,
                 Some(Err(_)) | None => Outcome::Untried,
             };
             // The last bytes were sent, and the answer was not written down.
@@ -413,7 +413,7 @@ impl PostOffice {
     fn take_bulk(&mut self, rows: Vec<Outgoing>) -> Result<(), Fault> {
         let mut done = Vec::new();
         for row in rows {
-            let bytes = Engine::in_flight(&self.engine()?.store(), &[row.id]).pop().transpose()?;
+            let bytes = Engine::in_flight(&self.engine()?.store(), &[row.id]).pop().transpose()?.map(|it| it.whole()).transpose()?;
             let bytes = bytes.unwrap_or_default();
             if let Some(bulk) = &mut self.bulk {
                 bulk(bytes.len());

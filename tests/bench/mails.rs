@@ -22,10 +22,11 @@ use embargod::domain::facts::letter::{Attachment, Protection};
 use embargod::domain::facts::names::{Address, Fresh, MessageId, Moment};
 use embargod::domain::outgoing::mail::{Mail, Words};
 use embargod::domain::outgoing::texts::Written;
-use embargod::edge::compose::{Sender, make};
+use embargod::edge::compose::{Encoded, Sender, encoded, make};
 use embargod::edge::opening::Opener;
 use embargod::edge::pgp::{Certificate, Directory, Form, Keyring, LIMITS, generate};
-use embargod::ports::store::RawMail;
+use embargod::error::Fault;
+use embargod::ports::store::{Kept, RawMail, Spool, Spooling};
 use embargod::rehearsal::mail::{Draft, Protected};
 use openpgp::crypto::{KeyPair, SessionKey};
 use openpgp::packet::{PKESK, SKESK};
@@ -38,6 +39,30 @@ use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message, Sig
 use openpgp::types::SymmetricAlgorithm;
 use openpgp::{Cert, KeyHandle};
 use sequoia_openpgp as openpgp;
+
+/// Takes what is large and keeps none of it.
+struct Nowhere;
+
+impl Spool for Nowhere {
+    fn begin(&self) -> Result<Box<dyn Spooling>, Fault> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl Write for Nowhere {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(black_box(bytes).len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Spooling for Nowhere {
+    fn end(self: Box<Self>) -> Result<Kept, Fault> {
+        Ok(Kept::Here(Vec::new()))
+    }
+}
 
 struct Bench {
     desk: Vec<u8>,
@@ -221,7 +246,9 @@ fn main() {
         junk: false,
     };
     let seal = |mail: &(Mail, Written), to: &Certificate| {
-        let sealed = make(&desk, &sender, &mail.0, &mail.1, Some((to, Form::Newer)), bench.now);
+        let parts: Vec<Encoded> = mail.0.attachments.iter().map(|it| encoded(it).unwrap()).collect();
+        let to = Some((to, Form::Newer));
+        let sealed = make(&desk, &sender, &mail.0, &mail.1, &parts, to, (bench.now, &Nowhere));
         assert!(sealed.is_ok());
         sealed.ok()
     };

@@ -18,7 +18,7 @@ use crate::domain::outgoing::verdict::Outcome;
 use crate::edge::server::Server;
 use crate::edge::smtp::{Courier, Lines};
 use crate::error::Fault;
-use crate::ports::store::{CALLED_BACK, Outgoing};
+use crate::ports::store::{CALLED_BACK, Content, Outgoing};
 
 /// A connection that had nothing to do for so long is closed in order.
 const IDLE: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ const LOOKS: Duration = Duration::from_millis(20);
 /// Marks mails as about to leave, and gives their bytes.
 pub type Mark = Arc<dyn Fn(&[i64]) -> Marked + Send + Sync>;
 /// The bytes of each, or why it does not leave.
-pub type Marked = Vec<Result<Vec<u8>, Fault>>;
+pub type Marked = Vec<Result<Content, Fault>>;
 /// Hears what became of mails.
 pub type Settled = Arc<dyn Fn(Vec<(Outgoing, Outcome)>) + Send + Sync>;
 /// A mail, and how often all that is in hand had been called back when it was given out.
@@ -236,7 +236,7 @@ impl Office {
         let place = Mutex::new(Some(place));
         let let_go = || place.lock().unwrap_or_else(PoisonError::into_inner).take();
         let rest = Mutex::new(parcel);
-        let bytes: Mutex<Option<VecDeque<Result<Vec<u8>, Fault>>>> = Mutex::new(None);
+        let bytes: Mutex<Option<VecDeque<Result<Content, Fault>>>> = Mutex::new(None);
         let (mut done, mut told) = (Vec::new(), tokio::time::Instant::now());
         loop {
             let begun = tokio::time::Instant::now();
@@ -311,8 +311,8 @@ impl Office {
         row: &Outgoing,
         number: u64,
         rest: &Mutex<VecDeque<Handed>>,
-        bytes: &Mutex<Option<VecDeque<Result<Vec<u8>, Fault>>>>,
-    ) -> Result<Vec<u8>, Fault> {
+        bytes: &Mutex<Option<VecDeque<Result<Content, Fault>>>>,
+    ) -> Result<Content, Fault> {
         let called_back = || Fault::new(CALLED_BACK, "nothing; it is looked at again");
         if self.is_called_back(number) {
             return Err(called_back());

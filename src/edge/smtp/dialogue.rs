@@ -6,6 +6,7 @@
 //! lies in the buffer as TLS begins: somebody in between put it there.
 
 use std::future::poll_fn;
+use std::io::Read as _;
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -14,11 +15,14 @@ use tokio::net::TcpStream;
 
 use crate::edge::server::Server;
 use crate::edge::tls;
+use crate::ports::store::Content;
 
 /// The longest line that is read; the RFC has 512 (4.5.3.1.5).
 const LINE_MAX: usize = 4 * 1024;
 /// And the most lines of one answer.
 const LINES_MAX: usize = 200;
+/// Pieces in which a large mail is read and written.
+const PIECE: usize = 64 * 1024;
 pub(super) trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Wire for T {}
 
@@ -174,22 +178,39 @@ impl Dialogue {
     }
 
     /// Sends a mail but for the dot that ends it (RFC 5321, 4.5.2). Until that is sent nobody can have taken it.
-    pub(super) async fn content(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+    pub(super) async fn content(&mut self, content: Content) -> Result<(), Broken> {
+        let mut at_begin = true;
+        match content {
+            Content::Here(bytes) => self.piece(&bytes, &mut at_begin).await?,
+            Content::There(mut reader) => loop {
+                let mut piece = Vec::with_capacity(PIECE);
+                let read = reader.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+                if read.map_err(|error| format!("reading the mail: {error}"))? == 0 {
+                    break;
+                }
+                self.piece(&piece, &mut at_begin).await?;
+            },
+        }
+        if !at_begin {
+            self.write(b"\r\n").await?;
+        }
+        self.flush().await?;
+        // An answer that is there before the question would be taken for the one to it.
+        if self.has_surplus().await { Err(self.surplus()) } else { Ok(()) }
+    }
+
+    /// Sends a piece, with each dot doubled that begins a line.
+    async fn piece(&mut self, bytes: &[u8], at_begin: &mut bool) -> Result<(), Broken> {
         let mut from = 0_usize;
-        let begins = bytes.starts_with(b".").then_some(0);
+        let begins = (*at_begin && bytes.starts_with(b".")).then_some(0);
         let inside = memchr::memmem::find_iter(bytes, b"\n.").map(|at| at.saturating_add(1));
         for dot in begins.into_iter().chain(inside) {
             self.write(bytes.get(from..dot).unwrap_or_default()).await?;
             self.write(b".").await?;
             from = dot;
         }
-        self.write(bytes.get(from..).unwrap_or_default()).await?;
-        if !bytes.is_empty() && !bytes.ends_with(b"\n") {
-            self.write(b"\r\n").await?;
-        }
-        self.flush().await?;
-        // An answer that is there before the question would be taken for the one to it.
-        if self.has_surplus().await { Err(self.surplus()) } else { Ok(()) }
+        *at_begin = bytes.last().map_or(*at_begin, |last| *last == b'\n');
+        self.write(bytes.get(from..).unwrap_or_default()).await
     }
 
     /// Sends the dot, and what else is said with it (RFC 2920, 3.1).
@@ -276,7 +297,7 @@ mod tests {
         });
         assert!(asked.unwrap_err().contains("not asked"));
         let (mut dialogue, _theirs) = with(b"250 taken\r\n");
-        let sent = block_on(dialogue.content(b"A mail.\r\n"));
+        let sent = block_on(dialogue.content(Content::Here(b"A mail.\r\n".to_vec())));
         assert!(sent.is_err(), "before the dot nobody has taken it");
         let (mut dialogue, _theirs) = with(b"421 bye\r\n");
         let asked = block_on(dialogue.ask("NOOP\r\n"));
@@ -304,9 +325,17 @@ mod tests {
 
     #[test]
     fn a_dot_at_the_begin_of_a_line_is_doubled() {
+        let content = b".a\r\nb.c\r\n..d";
+        let apart = Content::There(Box::new(content.as_slice()));
+        for content in [Content::Here(content.to_vec()), apart] {
+            a_dot_is_doubled(content);
+        }
+    }
+
+    fn a_dot_is_doubled(content: Content) {
         let (mut dialogue, mut theirs) = with(b"");
         let text = block_on(async {
-            dialogue.content(b".a\r\nb.c\r\n..d").await.unwrap();
+            dialogue.content(content).await.unwrap();
             dialogue.dot("").await.unwrap();
             drop(dialogue);
             let mut text = String::new();

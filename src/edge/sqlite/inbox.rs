@@ -1,20 +1,44 @@
 //! The inbox: the mails that came in, and how far the mailbox is known.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 
 use rusqlite::{OptionalExtension, params};
 
 use crate::domain::facts::names::{Digest, Moment};
+use crate::edge::sqlite::outbox::kept;
 use crate::edge::sqlite::unit::execute;
 use crate::edge::sqlite::{Sqlite, millis, moment};
 use crate::error::{Fault, Place};
-use crate::ports::store::{Bookmark, Folder, Inbox, Journal, Location, RawMail, WITNESS, Waiting};
+use crate::ports::store::{
+    APART_FROM, Bookmark, Folder, Inbox, Journal, Kept, Location, RawMail, Spool as _, WITNESS, Waiting,
+};
 
 /// Mails of so many bytes are opened together at most; a larger one by itself, so that what it costs is
 /// charged to no other.
 const OPENED_BYTES: usize = 8 * 1024 * 1024;
 
 impl Sqlite {
+    /// Writes a large mail apart.
+    fn apart(&self, bytes: &[u8]) -> Result<Option<Kept>, Fault> {
+        if bytes.len() <= APART_FROM {
+            return Ok(None);
+        }
+        let mut file = self.spool.begin()?;
+        file.write_all(bytes).at(|| "writing to the inbox".to_owned())?;
+        file.end().map(Some)
+    }
+
+    /// The bytes of a mail, wherever they lie.
+    fn fetched(&self, here: Vec<u8>, file: Option<&str>, size: i64) -> Result<Vec<u8>, Fault> {
+        let Some(file) = file else { return Ok(here) };
+        let whole = self.spool.whole(file, size.unsigned_abs())?;
+        whole.ok_or_else(|| {
+            let next = "put the spool's folder back beside the database, from the same backup";
+            Fault::new(format!("the spool has no file {file}, which a mail of the inbox lies in"), next)
+        })
+    }
+
     fn troubles_where(&self, filter: &str) -> Result<Vec<(Location, String)>, Fault> {
         let place = || "trouble".to_owned();
         let sql = format!(
@@ -32,9 +56,13 @@ impl Sqlite {
 impl Inbox for Sqlite {
     fn take_in(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault> {
         let place = || "writing to the inbox".to_owned();
-        self.unit(|store| {
+        let mut contents = Vec::new();
+        for (_, mail) in mails {
+            contents.push(self.apart(&mail.bytes)?);
+        }
+        let taken = self.unit(|store| {
             let db = &store.db;
-            for (location, mail) in mails {
+            for ((location, mail), content) in mails.iter().zip(&contents) {
                 let raw = Digest::of(&mail.bytes).to_string();
                 let sql = "INSERT OR IGNORE INTO inbox (raw, size, received, arrived, oversize, junk)
                            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -47,8 +75,13 @@ impl Inbox for Sqlite {
                     mail.junk
                 ];
                 if db.prepare_cached(sql).at(place)?.execute(row).at(place)? > 0 {
-                    let sql = "INSERT INTO came (id, bytes) VALUES (?1, ?2)";
-                    execute(db, sql, params![db.last_insert_rowid(), mail.bytes])?;
+                    let (bytes, file) = content.as_ref().map_or((mail.bytes.as_slice(), None), kept);
+                    let sql = "INSERT INTO came (id, bytes, file) VALUES (?1, ?2, ?3)";
+                    execute(db, sql, params![db.last_insert_rowid(), bytes, file])?;
+                    store.names_files |= file.is_some();
+                } else if let Some(Kept::There { name, .. }) = content {
+                    // It was there already.
+                    store.let_go.push(name.clone());
                 }
                 if let Some(at) = location {
                     let sql = "INSERT OR IGNORE INTO place (folder, uidvalidity, uid, raw) VALUES (?1, ?2, ?3, ?4)";
@@ -58,7 +91,16 @@ impl Inbox for Sqlite {
                 }
             }
             Ok(())
-        })
+        });
+        if taken.is_err() {
+            // There may be no room: what nobody names must not take more of it with each try.
+            for content in contents.iter().flatten() {
+                if let Kept::There { name, .. } = content {
+                    self.spool.remove(name);
+                }
+            }
+        }
+        taken
     }
 
     fn knows(&self, raw: Digest) -> Result<bool, Fault> {
@@ -70,7 +112,7 @@ impl Inbox for Sqlite {
 
     fn waiting(&self, max: u32, bytes_max: u64) -> Result<Vec<Waiting>, Fault> {
         let place = || "inbox".to_owned();
-        let sql = "SELECT id, attempts, bytes, received, arrived, oversize, junk
+        let sql = "SELECT id, attempts, bytes, received, arrived, oversize, junk, file, size
                    FROM inbox JOIN came USING (id)
                    WHERE state = 'waiting' AND size <= ?2 ORDER BY id LIMIT ?1";
         let mut rows = self.db.prepare_cached(sql).at(place)?;
@@ -83,13 +125,20 @@ impl Inbox for Sqlite {
                     oversize: row.get(5)?,
                     junk: row.get(6)?,
                 };
-                Ok(Waiting { id: row.get(0)?, attempts: row.get(1)?, mail })
+                let waiting = Waiting { id: row.get(0)?, attempts: row.get(1)?, mail };
+                Ok((waiting, row.get(7)?, row.get(8)?))
             })
             .at(place)?;
         let (mut list, mut bytes): (Vec<Waiting>, usize) = (Vec::new(), 0);
         // Row by row: what is over the measure is not read.
         for row in rows {
-            let waiting: Waiting = row.at(place)?;
+            let (mut waiting, file, size): (Waiting, Option<String>, i64) = row.at(place)?;
+            // What is over the measure is not read either.
+            let apart = if file.is_some() { usize::try_from(size).unwrap_or(usize::MAX) } else { 0 };
+            if bytes.saturating_add(apart) > OPENED_BYTES && !list.is_empty() {
+                break;
+            }
+            waiting.mail.bytes = self.fetched(waiting.mail.bytes, file.as_deref(), size)?;
             bytes = bytes.saturating_add(waiting.mail.bytes.len());
             if bytes > OPENED_BYTES && !list.is_empty() {
                 break;
@@ -131,20 +180,25 @@ impl Inbox for Sqlite {
     }
 
     fn mail(&self, raw: Digest) -> Result<Option<RawMail>, Fault> {
-        let sql = "SELECT bytes, received, arrived, oversize, junk FROM inbox JOIN came USING (id)
-                   WHERE raw = ?1";
+        let sql = "SELECT bytes, received, arrived, oversize, junk, file, size
+                   FROM inbox JOIN came USING (id) WHERE raw = ?1";
         let place = || "inbox".to_owned();
         let mut row = self.db.prepare_cached(sql).at(place)?;
         let row = row.query_row([raw.to_string()], |row| {
-            Ok(RawMail {
+            let mail = RawMail {
                 bytes: row.get(0)?,
                 received: moment(row.get(1)?),
                 arrived: moment(row.get(2)?),
                 oversize: row.get(3)?,
                 junk: row.get(4)?,
-            })
+            };
+            Ok((mail, row.get(5)?, row.get(6)?))
         });
-        row.optional().at(place)
+        type Found = (RawMail, Option<String>, i64);
+        let found: Option<Found> = row.optional().at(place)?;
+        let Some((mut mail, file, size)) = found else { return Ok(None) };
+        mail.bytes = self.fetched(mail.bytes, file.as_deref(), size)?;
+        Ok(Some(mail))
     }
 
     fn bookmark(&self, folder: &Folder) -> Result<Bookmark, Fault> {

@@ -1,5 +1,7 @@
 //! The outbox: which mails may leave, when they are tried again, and which are ours.
 
+use std::sync::Arc;
+
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, params};
 
@@ -11,7 +13,7 @@ use crate::error::{Fault, Place};
 
 use crate::edge::sqlite::unit::execute;
 use crate::edge::sqlite::{Sqlite, millis, moment};
-use crate::ports::store::{Listed, Outbox, Outgoing, Sealed, Settled};
+use crate::ports::store::{Content, Kept, Listed, Outbox, Outgoing, Sealed, Settled, Spool};
 
 /// Puts a mail into the outbox.
 pub(super) fn put(db: &Connection, mail: &Sealed) -> Result<(), Fault> {
@@ -24,12 +26,23 @@ pub(super) fn put(db: &Connection, mail: &Sealed) -> Result<(), Fault> {
     let at = millis(mail.not_before);
     let row = params![mail.message_id, label, mail.return_token, mail.recipient, at, urgency];
     let id = db.prepare_cached(sql).at(place)?.insert(row).at(place)?;
-    let sql = "INSERT INTO sealed (id, bytes) VALUES (?1, ?2)";
-    execute(db, sql, params![id, mail.bytes]).map(drop)
+    let (bytes, file) = kept(&mail.content);
+    let size = i64::try_from(mail.content.size()).unwrap_or(i64::MAX);
+    let sql = "INSERT INTO sealed (id, bytes, file, size) VALUES (?1, ?2, ?3, ?4)";
+    execute(db, sql, params![id, bytes, file, size]).map(drop)
 }
 
-/// Writes down what became of mails. The bytes of one are kept only while it waits.
-pub(super) fn settle(db: &Connection, all: &[Settled]) -> Result<(), Fault> {
+/// How the bytes stand in a row: there, or the name of the file that has them.
+pub(super) fn kept(content: &Kept) -> (&[u8], Option<&str>) {
+    match content {
+        Kept::Here(bytes) => (bytes, None),
+        Kept::There { name, .. } => (&[], Some(name)),
+    }
+}
+
+/// Writes down what became of mails. The bytes of one are kept only while it waits; gives the files that may be
+/// removed once that is durable.
+pub(super) fn settle(db: &Connection, all: &[Settled]) -> Result<Vec<String>, Fault> {
     for settled in all {
         let sql = "UPDATE outbox SET state = ?2, next_attempt = ?3, reply = ?4, unknowns = ?5,
                    deferrals = ?6, refusals = ?7, since = ?8, in_flight = 0 WHERE id = ?1";
@@ -51,17 +64,26 @@ pub(super) fn settle(db: &Connection, all: &[Settled]) -> Result<(), Fault> {
     forget(db, &over.map(|one| one.id).collect::<Vec<_>>())
 }
 
-fn forget(db: &Connection, ids: &[i64]) -> Result<(), Fault> {
-    // Pages that are free now are not written over: a mail is sealed to its recipient or tells nothing, and all
-    // pages are enciphered.
-    ids.iter().try_for_each(|id| execute(db, "DELETE FROM sealed WHERE id = ?1", [id]).map(drop))
+fn forget(db: &Connection, ids: &[i64]) -> Result<Vec<String>, Fault> {
+    let place = || "outbox".to_owned();
+    let mut files = Vec::new();
+    for id in ids {
+        // Pages that are free now are not written over: a mail is sealed to its recipient or tells nothing, and
+        // all pages are enciphered.
+        let sql = "DELETE FROM sealed WHERE id = ?1 RETURNING file";
+        let mut deleted = db.prepare_cached(sql).at(place)?;
+        let file: Option<Option<String>> =
+            deleted.query_row([id], |row| row.get(0)).optional().at(place)?;
+        files.extend(file.flatten());
+    }
+    Ok(files)
 }
 
 /// What is read of a row, in the order in which [`outgoing`] takes it.
 const COLUMNS: &str =
     "id, message_id, label, return_token, recipient, written, attempts, in_flight,
      unknowns, deferrals, refusals, since, unwanted,
-     coalesce((SELECT length(bytes) FROM sealed WHERE sealed.id = outbox.id), 0)";
+     coalesce((SELECT size FROM sealed WHERE sealed.id = outbox.id), 0)";
 
 fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
     let (since, size): (Option<i64>, i64) = (row.get(11)?, row.get(13)?);
@@ -200,13 +222,27 @@ impl Outbox for Sqlite {
         })
     }
 
-    fn in_flight(&mut self, ids: &[i64]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+    fn spool(&self) -> Arc<dyn Spool> {
+        Arc::new(self.spool.clone())
+    }
+
+    fn in_flight(&mut self, ids: &[i64]) -> Result<Vec<Option<Content>>, Fault> {
         self.unit(|store| {
             let mut mails = Vec::new();
             for id in ids {
                 execute(&store.db, "UPDATE outbox SET in_flight = 1 WHERE id = ?1", [id])?;
-                let sql = "SELECT bytes FROM sealed WHERE id = ?1";
-                mails.push(store.one(sql, [id], |row| row.get(0))?);
+                let sql = "SELECT bytes, file, size FROM sealed WHERE id = ?1";
+                type Lies = (Vec<u8>, Option<String>, i64);
+                let found: Option<Lies> =
+                    store.one(sql, [id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+                mails.push(match found {
+                    None => None,
+                    Some((bytes, None, _)) => Some(Content::Here(bytes)),
+                    Some((_, Some(file), size)) => {
+                        let reader = store.spool.read(&file, size.unsigned_abs())?;
+                        reader.map(|reader| Content::There(Box::new(reader)))
+                    }
+                });
             }
             Ok(mails)
         })
@@ -256,7 +292,11 @@ impl Outbox for Sqlite {
             rows.collect::<Result<_, _>>().at(place)?
         };
         if !ids.is_empty() {
-            self.unit(|store| forget(&store.db, &ids))?;
+            self.unit(|store| {
+                let files = forget(&store.db, &ids)?;
+                store.let_go.extend(files);
+                Ok(())
+            })?;
         }
         Ok(ids.len())
     }
@@ -323,7 +363,7 @@ mod tests {
             },
             return_token: "t".to_owned(),
             recipient: "ann@people.test".to_owned(),
-            bytes: b"sealed".to_vec(),
+            content: Kept::Here(b"sealed".to_vec()),
             not_before: now,
         };
         let mut store = Sqlite::create(&path, &passphrase, now).unwrap();
@@ -362,7 +402,9 @@ mod tests {
         assert!(refused.next.contains("embargod run"), "{refused}");
         let mut store = Sqlite::open_alone(&path, &passphrase).unwrap();
         let due = store.due_mails(now, 10).unwrap();
-        assert_eq!(store.in_flight(&[due[0].id]).unwrap(), [Some(b"sealed".to_vec())]);
+        assert_eq!(due[0].size, 6);
+        let bytes = store.in_flight(&[due[0].id]).unwrap().remove(0).unwrap().whole();
+        assert_eq!(bytes.unwrap(), b"sealed");
         let waiting = store.waiting(10, 1).unwrap();
         assert!(matches!(waiting.as_slice(), [one] if one.mail.bytes == [1]));
         assert!(store.mail(Digest::of(&[1])).unwrap().is_some());

@@ -58,7 +58,9 @@ CREATE TABLE inbox (
 -- Its bytes lie apart, so that counting a try does not write them anew.
 CREATE TABLE came (
     id    INTEGER PRIMARY KEY REFERENCES inbox (id) ON DELETE CASCADE,
-    bytes BLOB    NOT NULL
+    bytes BLOB    NOT NULL,
+    -- What is large lies in a file of this name, and `bytes` is empty.
+    file  TEXT
 ) STRICT;
 CREATE INDEX inbox_waiting ON inbox (id) WHERE state = 'waiting';
 CREATE INDEX inbox_aside ON inbox (id) WHERE state = 'aside';
@@ -120,7 +122,10 @@ CREATE TABLE outbox (
 -- attempts are counted, and a mail may be megabytes.
 CREATE TABLE sealed (
     id    INTEGER PRIMARY KEY REFERENCES outbox (id),
-    bytes BLOB    NOT NULL
+    bytes BLOB    NOT NULL,
+    -- What is large lies in a file of this name, and `bytes` is empty.
+    file  TEXT,
+    size  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX outbox_waiting ON outbox (next_attempt) WHERE state = 'waiting';
 CREATE INDEX outbox_untold ON outbox (id) WHERE state IN ('dead', 'unknown') AND told = 0;

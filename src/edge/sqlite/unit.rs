@@ -40,11 +40,13 @@ impl Sqlite {
             self.fenced = None;
         }
         run(&self.db, "SAVEPOINT unit")?;
+        let kept = self.let_go.len();
         let done = work(self);
         let ended = match &done {
             Ok(_) => run(&self.db, "RELEASE unit"),
             Err(_) => {
                 self.fenced = None;
+                self.let_go.truncate(kept);
                 run(&self.db, "ROLLBACK TO unit").and_then(|()| run(&self.db, "RELEASE unit"))
             }
         };
@@ -63,6 +65,7 @@ impl Sqlite {
     /// Lets go of the transaction; what was gathered in it is lost.
     fn give_up(&mut self, why: &Fault) {
         self.unwritten = None;
+        self.let_go.clear();
         if !self.db.is_autocommit() {
             // Whatever it says: the next begin would say it again.
             let _ = run(&self.db, "ROLLBACK");
@@ -79,9 +82,15 @@ impl Sqlite {
         }
         self.fenced = None;
         let head = self.unwritten.take();
-        if let Err(fault) = run(&self.db, "COMMIT") {
+        let there = if self.names_files { self.spool.sync() } else { Ok(()) };
+        if let Err(fault) = there.and_then(|()| run(&self.db, "COMMIT")) {
             self.give_up(&fault);
             return Err(fault);
+        }
+        self.names_files = false;
+        // Only now: until here the rows that name them count.
+        for name in std::mem::take(&mut self.let_go) {
+            self.spool.remove(&name);
         }
         head.map_or(Ok(()), |head| self.witness_head(head))
     }

@@ -13,7 +13,7 @@ use embargod::domain::outgoing::verdict::Outcome;
 use embargod::edge::pgp::generate;
 use embargod::edge::pool;
 use embargod::edge::smtp::Courier;
-use embargod::ports::store::Outgoing;
+use embargod::ports::store::{Content, Outgoing};
 use openpgp::Cert;
 use openpgp::crypto::{KeyPair, SessionKey};
 use openpgp::packet::{PKESK, SKESK};
@@ -164,7 +164,7 @@ pub(crate) fn handed_over(desk: &Path, mails: &[Vec<u8>], connections: usize, no
             couriers.spawn(async move {
                 for (row, bytes) in rows {
                     let nobody = tokio::sync::Notify::new();
-                    let outcome = courier.hand_over(&row, async { Ok(bytes) }, || {}, &nobody).await;
+                    let outcome = courier.hand_over(&row, async { Ok(Content::Here(bytes)) }, || {}, &nobody).await;
                     assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
                 }
             });
