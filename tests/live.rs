@@ -338,7 +338,14 @@ fn a_mail_that_is_called_back_at_the_last_moment_leaves_nothing_behind() {
         let back = async { Err(Fault::new(embargod::ports::store::CALLED_BACK, "")) };
         (
             courier.hand_over(&row(Who::Ann), back, || {}, &room).await,
-            courier.hand_over(&row(Who::Bob), async { Ok(embargod::ports::store::Content::Here(mail)) }, || {}, &room).await,
+            courier
+                .hand_over(
+                    &row(Who::Bob),
+                    async { Ok(embargod::ports::store::Content::Here(mail)) },
+                    || {},
+                    &room,
+                )
+                .await,
         )
     });
     assert_eq!(first, Outcome::Untried);

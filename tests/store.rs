@@ -20,8 +20,8 @@ use embargod::domain::outgoing::tries::Tries;
 use embargod::edge::pgp::Passphrase;
 use embargod::edge::sqlite::Sqlite;
 use embargod::ports::store::{
-    Commit, Content, Folder, Gather as _, Journal as _, Kept, Location, Outbox as _, Note, Outgoing, RawMail, Sealed, Settled, Store, WITNESS,
-    read_journal,
+    Commit, Content, Folder, Gather as _, Journal as _, Kept, Location, Note, Outbox as _,
+    Outgoing, RawMail, Sealed, Settled, Store, WITNESS, read_journal,
 };
 
 /// Runs a case against a new store of each kind.
@@ -701,7 +701,10 @@ fn a_stop_leaves_what_was_written_out_and_no_file_that_nobody_names() {
     drop(store);
     let mut store = Sqlite::open_alone(&path, &Passphrase::new("x")).unwrap();
     let due = store.due_mails(now(), 9).unwrap();
-    assert_eq!(due.iter().map(|row| row.message_id.as_str()).collect::<Vec<_>>(), ["kept@desk.test"]);
+    assert_eq!(
+        due.iter().map(|row| row.message_id.as_str()).collect::<Vec<_>>(),
+        ["kept@desk.test"]
+    );
     assert_eq!((files(), bytes_of(&mut store, kept.id).unwrap().len()), (1, 100_000));
     let sent = settled(kept.id, "sent", now());
     store.commit(Head::EMPTY, &Commit { outbox: &[sent], ..Commit::default() }).unwrap();

@@ -17,6 +17,9 @@ use super::{Done, look, say};
 pub(super) struct AgendaOf {
     /// Only this incident; all open ones otherwise.
     handle: Option<String>,
+    /// Each open incident in full, however many there are.
+    #[arg(long, conflicts_with = "handle")]
+    all: bool,
     /// The form: a table, JSON, or the checklist of one incident as Markdown.
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(names(Subject::Agenda)), default_value = "table")]
     format: String,
@@ -27,6 +30,9 @@ pub(super) struct AgendaOf {
     #[arg(long, hide = true, requires = "handle", conflicts_with = "format")]
     markdown: bool,
 }
+
+/// So many incidents are shown in full without being asked to.
+const IN_FULL: usize = 3;
 
 impl AgendaOf {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
@@ -40,6 +46,8 @@ impl AgendaOf {
             (_, true) => "markdown",
             (false, false) => &self.format,
         };
+        let together = !self.all && incidents.len() > IN_FULL && format == "table";
+        let format = if together { "together" } else { format };
         let view = View::Agenda { incidents: &incidents, now, zone: desk.settings.zone };
         say(&view.write(format)?);
         Ok(ExitCode::SUCCESS)

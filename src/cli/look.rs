@@ -63,9 +63,12 @@ pub(super) struct Aside {
 }
 
 pub(super) fn open(path: &Path, now: Moment) -> Result<(Sqlite, Desk), Fault> {
-    let config = config::read_or_fault(path, now)?;
+    open_by(&config::read_or_fault(path, now)?)
+}
+
+fn open_by(config: &Config) -> Result<(Sqlite, Desk), Fault> {
     let store = config.open_store()?;
-    let (desk, _) = replay(&store, config.sources.settings)?;
+    let (desk, _) = replay(&store, config.sources.settings.clone())?;
     Ok((store, desk))
 }
 
@@ -103,10 +106,14 @@ struct TroubleReport {
     next: &'static str,
 }
 
+/// So many incidents are shown, those first that have something due soonest; and so many of one kind of alarm.
+const INCIDENTS_SHOWN: usize = 12;
+const ALARMS_SHOWN: usize = 5;
+
 impl Status {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         let config = config::read_or_fault(path, now)?;
-        let (store, desk) = open(path, now)?;
+        let (store, desk) = open_by(&config)?;
         let counts = store.counts()?;
         let heart = heart_of(&store)?;
         let is_running = is_running(&config.store);
@@ -137,10 +144,14 @@ impl Status {
                 "{waiting} reports in clear have had no answer by a person in time; the digest lists them"
             ));
         }
-        for incident in desk.open().filter(late) {
-            if !incident.waits {
-                alarms.push(format!("{} has had no answer by a person in time", incident.handle));
-            }
+        let mut unanswered = desk.open().filter(late).filter(|incident| !incident.waits);
+        let shown = unanswered.by_ref().take(ALARMS_SHOWN);
+        let shown = shown.map(|it| format!("{} has had no answer by a person in time", it.handle));
+        alarms.extend(shown);
+        let more = unanswered.count();
+        if more > 0 {
+            alarms
+                .push(format!("{more} more incidents have had none; `embargod agenda` shows all"));
         }
         let settings = &config.sources.settings;
         let key_ends = key_end(&settings.certificate, now);
@@ -276,9 +287,14 @@ fn text(report: &StatusReport, desk: &Desk, now: Moment) -> String {
         report.journal,
         report.journal_hash.short(),
     );
-    for incident in desk.open() {
+    let mut soonest = desk.soonest();
+    for incident in soonest.by_ref().take(INCIDENTS_SHOWN) {
         let t = incident.t().map_or_else(|| "no T".to_owned(), |t| calendar.say(t));
         let _ = writeln!(out, "  {}  {:<9} {t}", incident.handle, incident.status.word());
+    }
+    let more = soonest.count();
+    if more > 0 {
+        let _ = writeln!(out, "  and {more} more, with less to do soon: `embargod agenda`");
     }
     if let Some(minutes) = report.alone_minutes {
         let _ = writeln!(

@@ -193,7 +193,16 @@ impl Courier {
     #[must_use]
     pub fn among(server: Server, own: names::Address, lines: Lines) -> Self {
         let offers = Offers::default();
-        Self { server, own, connection: None, offers, used: None, lines, outside: false, said: None }
+        Self {
+            server,
+            own,
+            connection: None,
+            offers,
+            used: None,
+            lines,
+            outside: false,
+            said: None,
+        }
     }
 
     /// How large a mail may be that the server takes, where it says so; `None` before it was asked.

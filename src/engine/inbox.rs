@@ -256,6 +256,7 @@ impl Engine {
             // Before one of them is opened: it may be the last thing that the desk does.
             store.write_out()?;
         }
+        self.meet_reporters()?;
         let opener = self.opener();
         // What came before the store was put back may have been answered in the history that was lost.
         let restored = self.desk.replay.restored();
@@ -311,6 +312,7 @@ impl Engine {
     /// Opens as reports what machines sent and somebody says are some.
     pub(super) fn open_what_is_wanted(&mut self, now: Moment) -> Result<(), Fault> {
         while let Some(raw) = self.desk.waitlist.wanted() {
+            self.meet_reporters()?;
             let mail = lock(&self.store).mail(raw)?;
             let letter = mail.map(|mail| self.opener().open(&mail));
             let fresh = self.entropy.fresh()?;

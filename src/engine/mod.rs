@@ -119,6 +119,8 @@ pub struct Engine {
     read: BTreeMap<Fingerprint, Digest>,
     /// The state of the roster that they were read for.
     learned: Option<u64>,
+    /// Whether the certificates of reporters were read.
+    has_met: bool,
     sender: Sender,
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
@@ -167,10 +169,12 @@ pub fn replay(store: &dyn Store, settings: Settings) -> Result<(Desk, Option<Mom
         desk.keep_text(&text);
     }
     let mut newest = None;
+    desk.begins_reading();
     read_journal(store, |record, hash| {
         newest = newest.max(Some(record.at));
         desk.apply(&record, hash);
     })?;
+    desk.has_read();
     match desk.faults.first() {
         Some(fault) => Err(Fault::new(fault.clone(), "restore a backup of the store")),
         None => Ok((desk, newest)),
@@ -208,6 +212,7 @@ impl Engine {
             directory: Directory::default(),
             read: BTreeMap::new(),
             learned: None,
+            has_met: false,
             sender,
             clock,
             entropy,
@@ -242,7 +247,7 @@ impl Engine {
         engine.configure(sources)?;
         engine.take_over()?;
         engine.rest_who_left(&staff)?;
-        engine.fill_directory()?;
+        engine.learn()?;
         engine.tell_new_key(before.map(|before| before.fingerprint))?;
         engine.note_outage()?;
         engine.settle_what_was_in_flight()?;

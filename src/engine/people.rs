@@ -6,7 +6,7 @@ use crate::domain::decide::membership;
 use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Digest, Fingerprint, PersonId};
 use crate::domain::model::roster::Person;
-use crate::edge::pgp::Certificate;
+use crate::edge::pgp::{Certificate, STRANGERS_MAX};
 use crate::edge::pool;
 use crate::engine::commit::Cause;
 use crate::error::Fault;
@@ -133,20 +133,26 @@ impl Engine {
         }
     }
 
-    pub(super) fn fill_directory(&mut self) -> Result<(), Fault> {
-        self.learn()?;
-        let mut directory = std::mem::take(&mut self.directory);
-        // Reporters of closed incidents are not loaded: what starts must not grow with them.
-        for incident in self.desk.open() {
-            let Some(key) = &incident.reporter.key else { continue };
-            let text = lock(&self.store).body(key.certificate)?;
-            let size = text.as_ref().map_or(0, String::len);
-            if let Some(certificate) = text.and_then(|text| Certificate::read(text.as_bytes()).ok())
-            {
-                directory.meet(certificate, size);
+    /// Reads the certificates of reporters, before the first mail is opened and not at the start: a desk with
+    /// thousands of reports is at its desk at once. Those of closed incidents are not read, and of the others as
+    /// many as are kept in memory: what is read must not grow with what was.
+    pub(super) fn meet_reporters(&mut self) -> Result<(), Fault> {
+        if std::mem::replace(&mut self.has_met, true) {
+            return Ok(());
+        }
+        let mut open: Vec<_> = self.desk.open().filter(|it| it.reporter.key.is_some()).collect();
+        open.sort_by_key(|incident| incident.opened);
+        let newest = open.split_off(open.len().saturating_sub(STRANGERS_MAX));
+        let mut texts = Vec::new();
+        for key in newest.iter().filter_map(|incident| incident.reporter.key.as_ref()) {
+            texts.extend(lock(&self.store).body(key.certificate)?);
+        }
+        let read = pool::map(&texts, |text| Certificate::read(text.as_bytes()).ok());
+        for (text, certificate) in texts.iter().zip(read) {
+            if let Some(certificate) = certificate {
+                self.directory.meet(certificate, text.len());
             }
         }
-        self.directory = directory;
         Ok(())
     }
 }

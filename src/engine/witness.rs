@@ -112,7 +112,8 @@ impl Engine {
         let why = lock(&self.store).held()?;
         if why.is_some() {
             tracing::error!(event = "desk.held", why, "HELD still: the database is an older one.");
-            self.fill_directory()?;
+            self.learn()?;
+            self.has_met = false;
             self.ail(Ailment::RolledBack, why.clone());
             self.witness.held = why;
         }
@@ -162,7 +163,8 @@ impl Engine {
             why,
             "HELD: the database is older than what the desk has written."
         );
-        self.fill_directory()?;
+        self.learn()?;
+        self.has_met = false;
         let now = self.now();
         let decision = time::rolled_back(&self.desk, &why, now, self.entropy.fresh()?);
         self.carry_out(decision, Cause::Time)?;

@@ -413,7 +413,11 @@ impl PostOffice {
     fn take_bulk(&mut self, rows: Vec<Outgoing>) -> Result<(), Fault> {
         let mut done = Vec::new();
         for row in rows {
-            let bytes = Engine::in_flight(&self.engine()?.store(), &[row.id]).pop().transpose()?.map(|it| it.whole()).transpose()?;
+            let bytes = Engine::in_flight(&self.engine()?.store(), &[row.id])
+                .pop()
+                .transpose()?
+                .map(|it| it.whole())
+                .transpose()?;
             let bytes = bytes.unwrap_or_default();
             if let Some(bulk) = &mut self.bulk {
                 bulk(bytes.len());

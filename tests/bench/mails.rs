@@ -246,7 +246,8 @@ fn main() {
         junk: false,
     };
     let seal = |mail: &(Mail, Written), to: &Certificate| {
-        let parts: Vec<Encoded> = mail.0.attachments.iter().map(|it| encoded(it).unwrap()).collect();
+        let parts: Vec<Encoded> =
+            mail.0.attachments.iter().map(|it| encoded(it).unwrap()).collect();
         let to = Some((to, Form::Newer));
         let sealed = make(&desk, &sender, &mail.0, &mail.1, &parts, to, (bench.now, &Nowhere));
         assert!(sealed.is_ok());

@@ -153,6 +153,30 @@ impl Desk {
         self.incidents.contains_key(handle) || self.replay.alias(handle).is_some()
     }
 
+    /// History is read from here on: what follows from an incident is looked up once all of it is known.
+    pub fn begins_reading(&mut self) {
+        self.agenda.wait();
+    }
+
+    /// All of it is read.
+    pub fn has_read(&mut self) {
+        for handle in self.agenda.waited() {
+            if let Some(incident) = self.incidents.get(&handle) {
+                self.agenda.put(incident);
+            }
+        }
+    }
+
+    /// Open incidents, those first that have something due soonest.
+    pub fn soonest(&self) -> impl Iterator<Item = &Incident> {
+        let due = self.agenda.soonest().filter_map(|handle| self.incident(handle));
+        let due: Vec<&Incident> = due.filter(|incident| incident.status.is_open()).collect();
+        let known: BTreeSet<&Handle> = due.iter().map(|incident| &incident.handle).collect();
+        let others: Vec<&Incident> =
+            self.open().filter(|incident| !known.contains(&incident.handle)).collect();
+        due.into_iter().chain(others)
+    }
+
     /// The next moment at which the desk has something to do.
     #[must_use]
     pub fn next_due(&self) -> Option<Moment> {

@@ -188,6 +188,39 @@ pub(crate) fn table(incidents: &[&Incident], zone: chrono_tz::Tz, now: Moment) -
     if parts.is_empty() { "No incident is open.".to_owned() } else { parts.join("\n") }
 }
 
+/// So many rows of several incidents are shown together.
+const TOGETHER: usize = 40;
+
+/// What is due soonest, of all incidents together: a line each, on one screen.
+pub(crate) fn together(incidents: &[&Incident], zone: chrono_tz::Tz, now: Moment) -> String {
+    let calendar = Calendar::plain(zone);
+    let mut rows: Vec<(Moment, String)> = Vec::new();
+    let mut late = 0_usize;
+    for incident in incidents {
+        for item in schedule::agenda(incident, now) {
+            let is_open = matches!(item.state, State::Upcoming | State::Due | State::Late);
+            let Some(due) = item.due.filter(|_| is_open) else { continue };
+            late = late.saturating_add(usize::from(item.state == State::Late));
+            let (handle, row) = (&incident.handle, row(incident, &item));
+            let text = format!("{handle}  {:<9}{:<18}({})", row.state, row.task, row.role);
+            rows.push((due, text));
+        }
+    }
+    rows.sort();
+    let (open, more) = (incidents.len(), rows.len().saturating_sub(TOGETHER));
+    let mut out = format!("{open} incidents are open, {late} rows are late.\n\n");
+    for (due, text) in rows.iter().take(TOGETHER) {
+        let _ = writeln!(out, "  {}  {text}", calendar.say(*due));
+    }
+    if more > 0 {
+        let _ = writeln!(out, "  and {more} more");
+    }
+    out.push_str(
+        "\nOne in full: `embargod agenda HANDLE`. All of them: `embargod agenda --all`.\n",
+    );
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -90,6 +90,7 @@ const fn form(
 #[rustfmt::skip]
 pub const FORMATS: &[Format] = &[
     form(Subject::Agenda, "table", "On a line of time, and row by row.", table),
+    form(Subject::Agenda, "together", "What is due soonest, of all incidents together.", together),
     form(Subject::Agenda, "json", "One JSON array.", json),
     form(Subject::Agenda, "markdown", "The checklist for a tracker, in the form that its process has; of one incident.", markdown),
     form(Subject::Preview, "table", "Row by row, with dates.", table),
@@ -107,6 +108,13 @@ fn table(view: &View<'_>) -> Result<String, Fault> {
         View::Agenda { incidents, now, zone } => agenda::table(incidents, zone, now),
         View::Preview { playbook, rows, received, t } => plan::table(playbook, rows, received, t),
     })
+}
+
+fn together(view: &View<'_>) -> Result<String, Fault> {
+    let View::Agenda { incidents, now, zone } = *view else {
+        return Err(Fault::new("a preview is of one incident", "choose another form"));
+    };
+    Ok(agenda::together(incidents, zone, now))
 }
 
 fn json(view: &View<'_>) -> Result<String, Fault> {

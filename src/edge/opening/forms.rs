@@ -237,9 +237,11 @@ pub(super) fn look(mime: &Mime<'_>, ours: &OurIds) -> Look {
     let mut look = Look::default();
     walk(mime, mime.root(), false, ours, &mut look);
     // HTML that repeats the block of the text is one more form of it.
-    let texts: Vec<String> =
-        look.found.iter().filter(|f| f.place != Place::Html).map(same).collect();
-    look.found.retain(|found| found.place != Place::Html || !texts.contains(&same(found)));
+    if look.found.iter().any(|found| found.place == Place::Html) {
+        let texts: Vec<String> =
+            look.found.iter().filter(|f| f.place != Place::Html).map(same).collect();
+        look.found.retain(|found| found.place != Place::Html || !texts.contains(&same(found)));
+    }
     // What is written in a way that nothing above reads is named all the same.
     let marked =
         |part: Part| armor::is_marked(&mime.bytes(part)) && !is_signed_only(mime, part, ours);
@@ -367,9 +369,10 @@ fn message(mime: &Mime<'_>, part: Part, ours: &OurIds) -> Option<Found> {
     if trimmed.starts_with(b"-----BEGIN PGP MESSAGE") {
         let text = String::from_utf8_lossy(trimmed);
         let block = armor::blocks(&text, Label::Message).into_iter().next()?;
-        let found = seen(mime, part, text.get(block.range)?, ours)?;
+        let (seen, mended) = looked_at(text.get(block.range)?, ours)?;
+        drop(text);
         // The part as it came is what its sender can hash.
-        return Some(Found { bytes, ..found });
+        return Some(Found { mended, ..found(mime, part, bytes, seen) });
     }
     let is_binary = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
     let looks = is_binary.then(|| see(&bytes, ours)).flatten();
@@ -408,14 +411,17 @@ fn blocks<'m>(
 
 /// A block that is ciphertext, or too damaged to say; not one that anybody can read.
 fn seen(mime: &Mime<'_>, part: Part, block: &str, ours: &OurIds) -> Option<Found> {
+    let (seen, mended) = looked_at(block, ours)?;
+    Some(Found { mended, ..found(mime, part, block.as_bytes().to_vec(), seen) })
+}
+
+/// What anybody can see of a block, and how it reads where it had to be mended.
+fn looked_at(block: &str, ours: &OurIds) -> Option<(Option<Seen>, Option<Vec<u8>>)> {
     let as_it_is = see(block.as_bytes(), ours);
     let mended = as_it_is.is_none().then(|| armor::mended(block)).flatten();
     let seen = as_it_is.or_else(|| see(mended.as_ref()?.as_bytes(), ours));
     let is_ciphertext = seen.as_ref().is_none_or(|seen| seen.holds == Holds::Ciphertext);
-    is_ciphertext.then(|| Found {
-        mended: mended.map(String::into_bytes),
-        ..found(mime, part, block.as_bytes().to_vec(), seen)
-    })
+    is_ciphertext.then(|| (seen, mended.map(String::into_bytes)))
 }
 
 fn found(mime: &Mime<'_>, part: Part, bytes: Vec<u8>, seen: Option<Seen>) -> Found {

@@ -1,6 +1,7 @@
-//! Armor, written as the bytes come (RFC 9580, 6.2).
+//! Armor, written as the bytes come, and read where it is as it should be (RFC 9580, 6.2).
 //!
-//! The library's own takes longer for a large mail than the cipher does.
+//! The library's own takes longer for a large mail than the cipher does. It reads whatever is read here, and more:
+//! what is not plain is left to it.
 
 use std::io;
 use std::io::Write;
@@ -86,6 +87,48 @@ impl<W: Write> Write for Armor<W> {
     }
 }
 
+/// The bytes in a message in armor, if that is all that there is and it is written as every program writes it.
+pub(super) fn read(text: &[u8]) -> Option<Vec<u8>> {
+    let inside = text.strip_prefix(b"-----BEGIN PGP MESSAGE-----")?.trim_ascii_end();
+    let inside = inside.strip_suffix(b"-----END PGP MESSAGE-----")?;
+    // Headers end with a line that is empty.
+    let (mut at, mut lines) = (0_usize, 0_usize);
+    loop {
+        let rest = inside.get(at..)?;
+        let end = memchr::memchr(b'\n', rest)?;
+        at = at.saturating_add(end).saturating_add(1);
+        let line = rest.get(..end)?.trim_ascii();
+        lines = lines.saturating_add(1);
+        match line {
+            // What stands behind the begin.
+            [] if lines == 1 => {}
+            [] => break,
+            _ if lines == 1 || lines > HEADERS_MAX || !is_header(line) => return None,
+            _ => {}
+        }
+    }
+    let body = inside.get(at..)?.trim_ascii_end();
+    // The checksum says nothing that the seal does not say better.
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let body = match body.len().checked_sub(6).and_then(|cut| body.split_at_checked(cut)) {
+        Some((body, [b'\n', b'=', sum @ ..])) if sum.iter().all(is_letter) => body,
+        Some((_, [b'\n', b'=', ..])) => return None,
+        _ => body,
+    };
+    let is_plain = |byte: &u8| is_letter(byte) || matches!(byte, b'=' | b'\r' | b'\n');
+    if !body.iter().all(is_plain) {
+        return None;
+    }
+    base64_simd::forgiving_decode_to_vec(body).ok().filter(|bytes| !bytes.is_empty())
+}
+
+/// The most headers of armor.
+const HEADERS_MAX: usize = 20;
+
+fn is_header(line: &[u8]) -> bool {
+    line.windows(2).any(|two| two == b": ") && line.is_ascii()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
@@ -105,9 +148,11 @@ mod tests {
                 }
                 let text = armor.finish().unwrap();
                 let mut again = Vec::new();
-                let kind = openpgp::armor::ReaderMode::Tolerant(Some(openpgp::armor::Kind::Message));
+                let kind =
+                    openpgp::armor::ReaderMode::Tolerant(Some(openpgp::armor::Kind::Message));
                 openpgp::armor::Reader::from_bytes(&text, kind).read_to_end(&mut again).unwrap();
                 assert_eq!(again, bytes);
+                assert_eq!(read(&text), (size > 0).then(|| bytes.clone()), "{size} {has_checksum}");
                 let mut library = Vec::new();
                 let kind = openpgp::armor::Kind::Message;
                 let mut writer = openpgp::armor::Writer::new(&mut library, kind).unwrap();
@@ -120,6 +165,27 @@ mod tests {
                     assert!(text.contains('=') && text.lines().all(|line| line.len() <= 64));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_to_the_library() {
+        let good = "-----BEGIN PGP MESSAGE-----\nVersion: x 1\n\nhGVsbG8h\nhGVs\n=abcd\n-----END PGP MESSAGE-----\n";
+        let bytes = read(good.as_bytes()).unwrap();
+        assert_eq!(bytes.len(), 9);
+        assert_eq!(read(good.replace('\n', "\r\n").as_bytes()), Some(bytes.clone()));
+        assert_eq!(read(good.replace("=abcd\n", "").as_bytes()), Some(bytes));
+        for wrong in [
+            good.replace("Version: x 1\n\n", ""),
+            good.replace("hGVs\n", "hG Vs\n"),
+            good.replace("hGVs\n", "hGVs\n\u{a0}"),
+            good.replace("-----END", "----END"),
+            good.replace("MESSAGE", "SIGNATURE"),
+            good.replace("=abcd", "=ab-d"),
+            format!("x{good}"),
+            String::new(),
+        ] {
+            assert_eq!(read(wrong.as_bytes()), None, "{wrong}");
         }
     }
 }

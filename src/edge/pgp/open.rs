@@ -17,6 +17,7 @@ use sequoia_openpgp as openpgp;
 
 use crate::domain::facts::letter::{Failure, Signature, Signed};
 use crate::domain::facts::names::{Digest, Moment};
+use crate::edge::pgp::armor;
 use crate::edge::pgp::certificate::{Certificate, fingerprint_of};
 use crate::edge::pgp::directory::Known;
 use crate::edge::pgp::keyring::Keyring;
@@ -294,7 +295,9 @@ fn open_as_it_is(
     limits: Limits,
 ) -> Result<Opened, Failure> {
     let mut helper = Helper::new(Some(keyring), Also { known, more });
-    let content = read_encrypted(&mut helper, message, at, limits);
+    let binary = armor::read(message);
+    let content = read_encrypted(&mut helper, binary.as_deref().unwrap_or(message), at, limits);
+    drop(binary);
     match (content, helper.session) {
         (Some(content), Some(session)) => Ok(Opened {
             content,
@@ -386,7 +389,9 @@ fn read_to_end(reader: impl Read, size: usize, limits: Limits) -> Option<Vec<u8>
     let by_ratio = u64::try_from(size).unwrap_or(u64::MAX).saturating_mul(limits.ratio_max);
     // Small messages compress well without being bombs.
     let max = limits.content_max.min(by_ratio.max(1024 * 1024));
-    let mut content = Vec::new();
+    // What is not written to takes no memory; growing by doubling would.
+    let likely = size.saturating_add(4_096).min(usize::try_from(max).unwrap_or(usize::MAX));
+    let mut content = Vec::with_capacity(likely);
     let read = reader.take(max.saturating_add(1)).read_to_end(&mut content).ok()?;
     (u64::try_from(read).unwrap_or(u64::MAX) <= max).then_some(content)
 }

@@ -301,7 +301,8 @@ impl Office {
     fn takes(&self, long: Duration) {
         let long = u64::try_from(long.as_micros()).unwrap_or(u64::MAX);
         let before = self.each.load(Ordering::Relaxed);
-        let now = if before == 0 { long } else { before.saturating_mul(7).saturating_add(long) / 8 };
+        let now =
+            if before == 0 { long } else { before.saturating_mul(7).saturating_add(long) / 8 };
         self.each.store(now, Ordering::Relaxed);
     }
 

@@ -11,7 +11,8 @@ use crate::edge::sqlite::unit::execute;
 use crate::edge::sqlite::{Sqlite, millis, moment};
 use crate::error::{Fault, Place};
 use crate::ports::store::{
-    APART_FROM, Bookmark, Folder, Inbox, Journal, Kept, Location, RawMail, Spool as _, WITNESS, Waiting,
+    APART_FROM, Bookmark, Folder, Inbox, Journal, Kept, Location, RawMail, Spool as _, WITNESS,
+    Waiting,
 };
 
 /// Mails of so many bytes are opened together at most; a larger one by itself, so that what it costs is
@@ -35,7 +36,10 @@ impl Sqlite {
         let whole = self.spool.whole(file, size.unsigned_abs())?;
         whole.ok_or_else(|| {
             let next = "put the spool's folder back beside the database, from the same backup";
-            Fault::new(format!("the spool has no file {file}, which a mail of the inbox lies in"), next)
+            Fault::new(
+                format!("the spool has no file {file}, which a mail of the inbox lies in"),
+                next,
+            )
         })
     }
 
@@ -134,7 +138,8 @@ impl Inbox for Sqlite {
         for row in rows {
             let (mut waiting, file, size): (Waiting, Option<String>, i64) = row.at(place)?;
             // What is over the measure is not read either.
-            let apart = if file.is_some() { usize::try_from(size).unwrap_or(usize::MAX) } else { 0 };
+            let apart =
+                if file.is_some() { usize::try_from(size).unwrap_or(usize::MAX) } else { 0 };
             if bytes.saturating_add(apart) > OPENED_BYTES && !list.is_empty() {
                 break;
             }

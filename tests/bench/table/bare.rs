@@ -143,7 +143,12 @@ pub(crate) fn certs(parties: &[Party]) -> Vec<Cert> {
 }
 
 /// Hands sealed mails over and writes nothing down: over so many connections as it is told.
-pub(crate) fn handed_over(desk: &Path, mails: &[Vec<u8>], connections: usize, now: Moment) -> Duration {
+pub(crate) fn handed_over(
+    desk: &Path,
+    mails: &[Vec<u8>],
+    connections: usize,
+    now: Moment,
+) -> Duration {
     let config = config::read_or_fault(&desk.join("embargod.toml"), now).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let rows: Vec<_> = (0_i64..)
@@ -164,7 +169,9 @@ pub(crate) fn handed_over(desk: &Path, mails: &[Vec<u8>], connections: usize, no
             couriers.spawn(async move {
                 for (row, bytes) in rows {
                     let nobody = tokio::sync::Notify::new();
-                    let outcome = courier.hand_over(&row, async { Ok(Content::Here(bytes)) }, || {}, &nobody).await;
+                    let outcome = courier
+                        .hand_over(&row, async { Ok(Content::Here(bytes)) }, || {}, &nobody)
+                        .await;
                     assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
                 }
             });
@@ -180,7 +187,12 @@ fn row(n: i64, now: Moment) -> Outgoing {
     Outgoing {
         id: n,
         message_id: format!("bare-{n}@desk.test"),
-        label: Label { about: None, to: Recipient::Reporter, purpose: Purpose::ClockProbe, key: None },
+        label: Label {
+            about: None,
+            to: Recipient::Reporter,
+            purpose: Purpose::ClockProbe,
+            key: None,
+        },
         return_token: format!("bare{n}"),
         recipient: format!("m{n}@strangers.test"),
         written: now,
@@ -201,11 +213,18 @@ pub(crate) fn gnupg(home: &Path, to: &str, content: &[u8], count: u32) -> Option
         .args(["getinfo pid", "/bye"])
         .output()
         .ok()?;
-    let agent = String::from_utf8_lossy(&agent.stdout).lines().next()?.strip_prefix("D ")?.to_owned();
+    let agent =
+        String::from_utf8_lossy(&agent.stdout).lines().next()?.strip_prefix("D ")?.to_owned();
     let before = children() + used(&agent).cpu;
     for _ in 0..count {
         let mut gpg = Command::new("gpg");
-        gpg.arg("--homedir").arg(home).args(["--batch", "--quiet", "--trust-model", "always", "--armor"]);
+        gpg.arg("--homedir").arg(home).args([
+            "--batch",
+            "--quiet",
+            "--trust-model",
+            "always",
+            "--armor",
+        ]);
         gpg.args(["--pinentry-mode", "loopback", "--passphrase", "", "--compress-algo", "none"]);
         if !fed(gpg.args(["--sign", "--encrypt", "--recipient", to]), content) {
             return None;

@@ -78,7 +78,8 @@ pub(crate) fn stuff(size: usize) -> Vec<u8> {
 /// A sealed report by somebody whom nobody knows, with their key.
 pub(crate) fn report(by: &Party, desk: &Certificate, size: usize, now: Moment) -> Vec<u8> {
     let line = "Seventy letters of plain English text, and then the line is at its end.\n";
-    let mut draft = Draft::sealed(&format!("{}: a hole.\n{}", by.id, line.repeat(size.min(2_000) / 72)));
+    let mut draft =
+        Draft::sealed(&format!("{}: a hole.\n{}", by.id, line.repeat(size.min(2_000) / 72)));
     draft.with_key = true;
     if size > 100_000 {
         draft.attachments.push(("crash.bin".to_owned(), stuff(size)));
@@ -86,7 +87,12 @@ pub(crate) fn report(by: &Party, desk: &Certificate, size: usize, now: Moment) -
     let keyring = Keyring::open(&[by.secret.clone()], None, [0; 32], now).unwrap();
     let armor = keyring.seal(desk, &draft.entity(Some(&by.certificate.armored())), now).unwrap();
     let (id, date) = (format!("{}@people.test", by.id), now.to_rfc2822());
-    draft.whole(&address(&by.id), &id, &date, &Protected::Encrypted(String::from_utf8(armor).unwrap()))
+    draft.whole(
+        &address(&by.id),
+        &id,
+        &date,
+        &Protected::Encrypted(String::from_utf8(armor).unwrap()),
+    )
 }
 
 /// What the daemon wrote to its log since it was last looked at.
@@ -152,7 +158,11 @@ impl Plan<'_> {
             ("letter_bytes_max", 50_000_000),
             ("tick_s", 1),
         ] {
-            let line = text.lines().find(|line| line.starts_with(&format!("{name} = "))).unwrap().to_owned();
+            let line = text
+                .lines()
+                .find(|line| line.starts_with(&format!("{name} = ")))
+                .unwrap()
+                .to_owned();
             text = text.replace(&line, &format!("{name} = {value}"));
         }
         if self.has_hours {
@@ -265,7 +275,8 @@ impl Desk {
     pub(crate) fn embargod(&self, args: &[&str]) -> (String, Duration) {
         let config = self.live.desk().join("embargod.toml");
         let began = Instant::now();
-        let out = Command::new(&self.program).arg("--config").arg(config).args(args).output().unwrap();
+        let out =
+            Command::new(&self.program).arg("--config").arg(config).args(args).output().unwrap();
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
         assert!(!text.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
         (text, began.elapsed())
@@ -275,7 +286,11 @@ impl Desk {
 fn size_of(path: &Path) -> f64 {
     let here = std::fs::metadata(path).unwrap();
     if here.is_dir() {
-        return std::fs::read_dir(path).unwrap().flatten().map(|entry| size_of(&entry.path())).sum();
+        return std::fs::read_dir(path)
+            .unwrap()
+            .flatten()
+            .map(|entry| size_of(&entry.path()))
+            .sum();
     }
     here.len() as f64
 }

@@ -60,7 +60,11 @@ fn relayed(ground: &Ground, name: &str, plan: &Plan<'_>, size: usize, count: usi
         let had = desk.log.sent.len();
         let begun = now();
         desk.live.send_raw(&address(&by.id), mail).unwrap();
-        assert!(desk.until_sent(had + each, MINUTES), "{name}: {} of {each} left", desk.log.sent.len() - had);
+        assert!(
+            desk.until_sent(had + each, MINUTES),
+            "{name}: {} of {each} left",
+            desk.log.sent.len() - had
+        );
         first.push((desk.log.sent[had] - begun).num_milliseconds() as f64 / 1e3);
     }
     desk.rest();
@@ -81,9 +85,17 @@ fn relays(ground: &Ground) {
     let sealing = cpu_each(400, |n| drop(bare.seal(&known[n % 100], &text, false)));
     row("one report of 2 KB to 2 people, CPU", format!("{two:.1} ms"), None);
     let all = 100.0 * sealing;
-    row("one report of 2 KB to 102 people, CPU", format!("{hundred:.0} ms"), Some((hundred, all, "ms")));
+    row(
+        "one report of 2 KB to 102 people, CPU",
+        format!("{hundred:.0} ms"),
+        Some((hundred, all, "ms")),
+    );
     let further = (hundred - two) / 100.0;
-    row("each further member, 2 KB, CPU", format!("{further:.2} ms"), Some((further, sealing, "ms")));
+    row(
+        "each further member, 2 KB, CPU",
+        format!("{further:.2} ms"),
+        Some((further, sealing, "ms")),
+    );
     if let Some(gpg) = ground.gpg(&text, 20) {
         row("  GnuPG in a loop, each", format!("{gpg:.2} ms"), Some((gpg, sealing, "ms")));
     }
@@ -183,7 +195,11 @@ fn far_away(ground: &Ground) {
 fn backlog(ground: &Ground, count: usize) {
     let mut desk = Desk::open(ground, "backlog", &Plan::SMALL);
     let idle = desk.used();
-    row("a small desk: memory now, at most", format!("{:.0} MB, {:.0} MB", idle.memory, idle.peak), None);
+    row(
+        "a small desk: memory now, at most",
+        format!("{:.0} MB, {:.0} MB", idle.memory, idle.peak),
+        None,
+    );
     desk.live.stop().unwrap();
     let reporters = parties("b", count, now());
     let mails: Vec<Vec<u8>> =
@@ -222,7 +238,11 @@ fn backlog(ground: &Ground, count: usize) {
     desk.rest();
     row(
         "database for each report of 2 KB",
-        format!("{:.1} kB ({:.1} kB a mail)", (desk.stored() - stored) / 1e3 / count as f64, bytes / 1e3),
+        format!(
+            "{:.1} kB ({:.1} kB a mail)",
+            (desk.stored() - stored) / 1e3 / count as f64,
+            bytes / 1e3
+        ),
         None,
     );
     starts(&mut desk);
@@ -237,8 +257,11 @@ fn bare_of_one(reporters: &[Party], count: usize) -> f64 {
     let mails: Vec<Vec<u8>> = reporters[..count]
         .iter()
         .map(|by| {
-            let ring = embargod::edge::pgp::Keyring::open(&[by.secret.clone()], None, [0; 32], now());
-            ring.unwrap().seal(&desk, &draft.entity(Some(&by.certificate.armored())), now()).unwrap()
+            let ring =
+                embargod::edge::pgp::Keyring::open(&[by.secret.clone()], None, [0; 32], now());
+            ring.unwrap()
+                .seal(&desk, &draft.entity(Some(&by.certificate.armored())), now())
+                .unwrap()
         })
         .collect();
     let known = certs(&reporters[..count]);
@@ -285,7 +308,12 @@ fn starts(desk: &mut Desk) {
         }
         row(
             &format!("  `{what}`"),
-            format!("{:.2} s, {:.1} kB, {} lines", spread(taken).0, text.len() as f64 / 1e3, text.lines().count()),
+            format!(
+                "{:.2} s, {:.1} kB, {} lines",
+                spread(taken).0,
+                text.len() as f64 / 1e3,
+                text.lines().count()
+            ),
             None,
         );
     }
@@ -312,7 +340,11 @@ fn idle(ground: &Ground) {
 impl Ground {
     /// GnuPG in the home of one of the rehearsal's people.
     fn gpg(&self, content: &[u8], count: u32) -> Option<f64> {
-        let home = std::fs::read_dir(&self.folder).ok()?.flatten().map(|desk| desk.path().join("mia")).find(|home| home.exists())?;
+        let home = std::fs::read_dir(&self.folder)
+            .ok()?
+            .flatten()
+            .map(|desk| desk.path().join("mia"))
+            .find(|home| home.exists())?;
         gnupg(&home, &Who::Mia.address(), content, count)
     }
 }
@@ -324,8 +356,7 @@ fn main() {
         return println!("It needs servers: run scripts/bench.");
     };
     assert_eq!(live, "--live");
-    let ground =
-        Ground { servers: servers.into(), folder: folder.into(), program: program.into() };
+    let ground = Ground { servers: servers.into(), folder: folder.into(), program: program.into() };
     let wanted = |name: &str| {
         let named = sections.iter().find_map(|section| match section.split_once('=') {
             Some((known, count)) if known == name => Some(count.parse().ok()),

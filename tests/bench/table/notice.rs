@@ -52,7 +52,8 @@ pub(crate) fn begin() -> Moment {
 
 /// In this process: a real store, and a post office that only counts.
 pub(crate) fn in_process(members: &[Party], enclosed: usize) -> Figures {
-    let folder = std::env::temp_dir().join(format!("embargod-table-{}-{enclosed}", std::process::id()));
+    let folder =
+        std::env::temp_dir().join(format!("embargod-table-{}-{enclosed}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let mut stage = PostOffice::open(&folder, begin(), Box::new(|_| {})).unwrap();
     let people: Vec<Person> = members.iter().map(member).collect();
@@ -115,7 +116,13 @@ fn wait(desk: &mut Desk, who: Who, from: usize, fits: impl Fn(&Read) -> bool) ->
 }
 
 /// By the daemon, through the MTA; the copies leave at a moment of its own clock.
-pub(crate) fn live(ground: &Ground, name: &str, members: &[Party], enclosed: usize, port: Option<u16>) -> Figures {
+pub(crate) fn live(
+    ground: &Ground,
+    name: &str,
+    members: &[Party],
+    enclosed: usize,
+    port: Option<u16>,
+) -> Figures {
     let mut desk = Desk::open(ground, name, &Plan { port, has_hours: false, ..Plan::SMALL });
     desk.live.stop().unwrap();
     let file: String = members

@@ -15,12 +15,18 @@ pub(super) struct Agenda {
     due: BTreeSet<(Moment, Handle)>,
     notices: BTreeSet<(Moment, Handle)>,
     places: BTreeMap<Handle, schedule::Next>,
+    /// While history is read: whose place is to be looked up once all of it is known.
+    later: Option<BTreeSet<Handle>>,
 }
 
 impl Agenda {
     /// Looks an incident up anew, whatever has changed about it.
     pub(super) fn put(&mut self, incident: &Incident) {
         let handle = &incident.handle;
+        if let Some(later) = &mut self.later {
+            later.insert(handle.clone());
+            return;
+        }
         if let Some(before) = self.places.remove(handle) {
             before.duty.map(|at| self.due.remove(&(at, handle.clone())));
             before.notice.map(|at| self.notices.remove(&(at, handle.clone())));
@@ -31,6 +37,21 @@ impl Agenda {
         if next.duty.is_some() {
             self.places.insert(handle.clone(), next);
         }
+    }
+
+    /// From here on places are not looked up with each fact.
+    pub(super) fn wait(&mut self) {
+        self.later.get_or_insert_default();
+    }
+
+    /// Whose place is to be looked up now.
+    pub(super) fn waited(&mut self) -> BTreeSet<Handle> {
+        self.later.take().unwrap_or_default()
+    }
+
+    /// The incidents that have something due, the soonest first.
+    pub(super) fn soonest(&self) -> impl Iterator<Item = &Handle> {
+        self.due.iter().map(|(_, handle)| handle)
     }
 
     /// When something is due next.
