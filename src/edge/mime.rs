@@ -3,6 +3,7 @@
 //! The only file that names mail-parser. Limits come before parsing; a signature is checked over
 //! the raw bytes and never over a tree that was written out again (RFC 3156, 5).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use mail_parser::decoders::base64::base64_decode;
@@ -212,17 +213,23 @@ impl<'a> Mime<'a> {
     /// The body of a part, its transfer encoding undone and nothing else.
     #[must_use]
     pub fn bytes(&self, part: Part) -> Vec<u8> {
-        let Some(part) = self.part(part) else { return Vec::new() };
+        self.body_of(part).into_owned()
+    }
+
+    /// The same, where it lies if nothing has to be undone.
+    #[must_use]
+    pub fn body_of(&self, part: Part) -> Cow<'_, [u8]> {
+        let Some(part) = self.part(part) else { return Cow::default() };
         let (from, to) = (usize_of(part.offset_body), usize_of(part.offset_end));
         let raw = self.raw.get(from..to).unwrap_or(&[]);
         // The parser gives up on an encoding at the first flaw; what can be decoded is worth more.
         let declared = part.content_transfer_encoding().map(str::to_ascii_lowercase);
         match (part.encoding, declared.as_deref()) {
-            (Encoding::Base64, _) | (_, Some("base64")) => lenient_base64(raw),
+            (Encoding::Base64, _) | (_, Some("base64")) => Cow::Owned(lenient_base64(raw)),
             (Encoding::QuotedPrintable, _) | (_, Some("quoted-printable")) => {
-                quoted_printable_decode(raw).unwrap_or_else(|| raw.to_vec())
+                quoted_printable_decode(raw).map_or(Cow::Borrowed(raw), Cow::Owned)
             }
-            (Encoding::None, _) => raw.to_vec(),
+            (Encoding::None, _) => Cow::Borrowed(raw),
         }
     }
 

@@ -76,7 +76,7 @@ struct ClearSigned {
 struct Case<'a, 'm> {
     raw: &'a RawMail,
     outer: &'a Mime<'m>,
-    look: &'a Look,
+    look: &'a Look<'a>,
     view: OuterView,
 }
 
@@ -213,7 +213,7 @@ impl Opener<'_> {
     /// (RFC 3156, 6.1: a signed entity inside the encryption).
     fn look_again(
         &self,
-        look: &Look,
+        look: &Look<'_>,
         inner: &Mime<'_>,
         content: &mut Content,
         found: &[Found],
@@ -316,7 +316,7 @@ impl Opener<'_> {
     fn content(
         &self,
         outer: &Mime<'_>,
-        look: &Look,
+        look: &Look<'_>,
         outside: &[Certificate],
         at: Moment,
     ) -> Content {
@@ -371,7 +371,7 @@ impl Opener<'_> {
         Content { inside, verdict, signer: signed.signer.clone() }
     }
 
-    fn encrypted(&self, outer: &Mime<'_>, look: &Look, at: Moment) -> Content {
+    fn encrypted(&self, outer: &Mime<'_>, look: &Look<'_>, at: Moment) -> Content {
         let Some(tried) = look.tried() else { return Content::plain(Verdict::plain()) };
         let pgp_mime = matches!(tried.place, Place::Whole | Place::Mended | Place::Among);
         let mut verdict = Verdict {
@@ -556,7 +556,7 @@ fn unread(raw: &RawMail) -> Letter {
 }
 
 /// What stands beside what was opened or tried: texts, and files that nobody looked into.
-fn beside(outer: &Mime<'_>, look: &Look) -> Body {
+fn beside(outer: &Mime<'_>, look: &Look<'_>) -> Body {
     let mut body = outer.body_without(&look.parts(outer));
     let texts = body.plain.iter().map(|text| forms::without_blocks(text));
     body.plain = texts.filter(|text| !text.is_empty()).collect();

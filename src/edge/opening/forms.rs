@@ -7,6 +7,7 @@
 //! anybody can see; what comes out goes to pinned people of the team and to nobody else; and what stands
 //! beside it is shown apart, is signed by nobody and holds no command.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::domain::facts::foreign::{Foreign, LINE_MAX};
@@ -100,12 +101,12 @@ fn rank(place: &Place) -> usize {
 }
 
 /// Something encrypted that was found in a mail.
-pub(super) struct Found {
+pub(super) struct Found<'m> {
     pub(super) place: Place,
     /// The part that it is, or stands in.
     pub(super) part: Part,
     /// The OpenPGP bytes as they came.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Cow<'m, [u8]>,
     /// What anybody can see of them; nothing where they are damaged.
     pub(super) seen: Option<Seen>,
     /// As they can be read, where their armor had to be mended.
@@ -116,7 +117,7 @@ pub(super) struct Found {
     range: Option<Range<usize>>,
 }
 
-impl Found {
+impl Found<'_> {
     /// What is to be opened.
     pub(super) fn message(&self) -> &[u8] {
         self.mended.as_deref().unwrap_or(&self.bytes)
@@ -141,21 +142,21 @@ impl Found {
 
 /// All that is encrypted in a mail.
 #[derive(Default)]
-pub(super) struct Look {
-    found: Vec<Found>,
+pub(super) struct Look<'m> {
+    found: Vec<Found<'m>>,
     tried: Option<usize>,
     /// Whether it says that it is PGP/MIME, and has no ciphertext.
     pub(super) malformed: bool,
 }
 
-impl Look {
+impl<'m> Look<'m> {
     /// What the desk tries to open.
-    pub(super) fn tried(&self) -> Option<&Found> {
+    pub(super) fn tried(&self) -> Option<&Found<'m>> {
         self.found.get(self.tried?)
     }
 
     /// That, or else what comes first.
-    pub(super) fn first(&self) -> Option<&Found> {
+    pub(super) fn first(&self) -> Option<&Found<'m>> {
         self.tried().or_else(|| self.found.first())
     }
 
@@ -200,9 +201,9 @@ impl Look {
     pub(super) fn other_blocks(&self) -> impl Iterator<Item = (String, &[u8])> {
         let all = self.found.iter().enumerate();
         let others = all.filter(|(n, found)| self.tried != Some(*n) && found.range.is_some());
-        others.filter(|(_, found)| found.place != Place::Quoted).map(|(n, found)| {
-            (format!("block-{}.asc", n.saturating_add(1)), found.bytes.as_slice())
-        })
+        others
+            .filter(|(_, found)| found.place != Place::Quoted)
+            .map(|(n, found)| (format!("block-{}.asc", n.saturating_add(1)), found.bytes.as_ref()))
     }
 }
 
@@ -233,7 +234,7 @@ fn is_control(mime: &Mime<'_>, part: Part) -> bool {
 }
 
 /// Looks for everything that is encrypted in a mail, by its structure alone.
-pub(super) fn look(mime: &Mime<'_>, ours: &OurIds) -> Look {
+pub(super) fn look<'m>(mime: &'m Mime<'_>, ours: &OurIds) -> Look<'m> {
     let mut look = Look::default();
     walk(mime, mime.root(), false, ours, &mut look);
     // HTML that repeats the block of the text is one more form of it.
@@ -249,10 +250,10 @@ pub(super) fn look(mime: &Mime<'_>, ours: &OurIds) -> Look {
         && !look.malformed
         && (mime.parts().any(marked) || marked_beside_its_parts(mime))
     {
-        let root = found(mime, mime.root(), Vec::new(), None);
+        let root = found(mime, mime.root(), Cow::default(), None);
         look.found.push(Found { place: Place::Elsewhere, ..root });
     }
-    let choice = |(_, found): &(usize, &Found)| (!found.may_be_ours(), rank(&found.place));
+    let choice = |(_, found): &(usize, &Found<'_>)| (!found.may_be_ours(), rank(&found.place));
     let open = look.found.iter().enumerate().filter(|(_, found)| opens(&found.place));
     look.tried = open.min_by_key(choice).map(|(n, _)| n);
     look
@@ -280,11 +281,11 @@ fn marked_beside_its_parts(mime: &Mime<'_>) -> bool {
     mime.whole().len() > inside && armor::is_marked(mime.whole()) && !in_parts()
 }
 
-fn same(found: &Found) -> String {
+fn same(found: &Found<'_>) -> String {
     armor::body(&String::from_utf8_lossy(&found.bytes))
 }
 
-fn walk(mime: &Mime<'_>, part: Part, control: bool, ours: &OurIds, look: &mut Look) {
+fn walk<'m>(mime: &'m Mime<'_>, part: Part, control: bool, ours: &OurIds, look: &mut Look<'m>) {
     if look.found.len() >= FOUND_MAX {
         return;
     }
@@ -309,7 +310,7 @@ fn walk(mime: &Mime<'_>, part: Part, control: bool, ours: &OurIds, look: &mut Lo
     } else if matches!(media.as_str(), "application/pkcs7-mime" | "application/x-pkcs7-mime")
         || name.to_ascii_lowercase().ends_with(".p7m")
     {
-        look.found.push(Found { place: Place::Smime, ..found(mime, part, Vec::new(), None) });
+        look.found.push(Found { place: Place::Smime, ..found(mime, part, Cow::default(), None) });
     } else if media == "text/html" && !mime.is_attached(part) {
         let text = mime.text_of(part);
         look.found.extend(blocks(mime, part, &text, ours).map(|found| {
@@ -325,11 +326,17 @@ fn walk(mime: &Mime<'_>, part: Part, control: bool, ours: &OurIds, look: &mut Lo
 }
 
 /// PGP/MIME: the ciphertext is one of its parts, whatever its type and its name became on the way.
-fn encrypted(mime: &Mime<'_>, part: Part, parts: &[Part], ours: &OurIds, look: &mut Look) {
+fn encrypted<'m>(
+    mime: &'m Mime<'_>,
+    part: Part,
+    parts: &[Part],
+    ours: &OurIds,
+    look: &mut Look<'m>,
+) {
     let media: Vec<String> = parts.iter().map(|part| mime.media(*part)).collect();
     let media: Vec<&str> = media.iter().map(String::as_str).collect();
     let data = parts.iter().copied().filter(|part| !is_control(mime, *part));
-    let data: Vec<(Part, Option<Found>)> =
+    let data: Vec<(Part, Option<Found<'_>>)> =
         data.map(|part| (part, message(mime, part, ours))).collect();
     let as_it_should = matches!(media.as_slice(), [CONTROL, "application/octet-stream"]);
     let place = match (part == mime.root(), as_it_should) {
@@ -339,7 +346,7 @@ fn encrypted(mime: &Mime<'_>, part: Part, parts: &[Part], ours: &OurIds, look: &
     };
     if as_it_should && data.iter().all(|(_, found)| found.is_none()) {
         // Damaged to the point that nothing can be seen of it.
-        let damaged = parts.get(1).map(|part| found(mime, *part, mime.bytes(*part), None));
+        let damaged = parts.get(1).map(|part| found(mime, *part, mime.body_of(*part), None));
         let damaged = damaged.filter(|found| !found.bytes.trim_ascii().is_empty());
         look.malformed |= damaged.is_none();
         look.found.extend(damaged.map(|found| Found { place, ..found }));
@@ -363,8 +370,8 @@ fn file(name: &str) -> Place {
 }
 
 /// A part that is ciphertext as a whole.
-fn message(mime: &Mime<'_>, part: Part, ours: &OurIds) -> Option<Found> {
-    let bytes = mime.bytes(part);
+fn message<'m>(mime: &'m Mime<'_>, part: Part, ours: &OurIds) -> Option<Found<'m>> {
+    let bytes = mime.body_of(part);
     let trimmed = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes).trim_ascii_start();
     if trimmed.starts_with(b"-----BEGIN PGP MESSAGE") {
         let text = String::from_utf8_lossy(trimmed);
@@ -386,11 +393,11 @@ fn blocks<'m>(
     part: Part,
     text: &str,
     ours: &OurIds,
-) -> impl Iterator<Item = Found> + use<'m> {
+) -> impl Iterator<Item = Found<'m>> + use<'m> {
     let trimmed = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let is_root = part == mime.root();
     let all = armor::blocks(text, Label::Message);
-    let found: Vec<Found> = all
+    let found: Vec<Found<'m>> = all
         .into_iter()
         .filter_map(|block| {
             let armor = text.get(block.range.clone())?;
@@ -410,9 +417,9 @@ fn blocks<'m>(
 }
 
 /// A block that is ciphertext, or too damaged to say; not one that anybody can read.
-fn seen(mime: &Mime<'_>, part: Part, block: &str, ours: &OurIds) -> Option<Found> {
+fn seen<'m>(mime: &'m Mime<'_>, part: Part, block: &str, ours: &OurIds) -> Option<Found<'m>> {
     let (seen, mended) = looked_at(block, ours)?;
-    Some(Found { mended, ..found(mime, part, block.as_bytes().to_vec(), seen) })
+    Some(Found { mended, ..found(mime, part, Cow::Owned(block.as_bytes().to_vec()), seen) })
 }
 
 /// What anybody can see of a block, and how it reads where it had to be mended.
@@ -424,13 +431,13 @@ fn looked_at(block: &str, ours: &OurIds) -> Option<(Option<Seen>, Option<Vec<u8>
     is_ciphertext.then(|| (seen, mended.map(String::into_bytes)))
 }
 
-fn found(mime: &Mime<'_>, part: Part, bytes: Vec<u8>, seen: Option<Seen>) -> Found {
+fn found<'m>(mime: &Mime<'_>, part: Part, bytes: Cow<'m, [u8]>, seen: Option<Seen>) -> Found<'m> {
     let name = mime.name(part);
     Found { place: file(&name), part, bytes, seen, mended: None, name, range: None }
 }
 
 /// What is encrypted in a mail that is a part of this one: named, and left as it is.
-fn forwarded(mime: &Mime<'_>, part: Part, ours: &OurIds) -> Option<Found> {
+fn forwarded<'m>(mime: &Mime<'_>, part: Part, ours: &OurIds) -> Option<Found<'m>> {
     let bytes = mime.bytes(part);
     let inner: Result<Mime<'_>, TooComplex> = Mime::parse(&bytes);
     let inner = inner.ok()?;
@@ -441,7 +448,9 @@ fn forwarded(mime: &Mime<'_>, part: Part, ours: &OurIds) -> Option<Found> {
         walk(&inner, part, false, ours, &mut look);
     }
     let first = look.found.into_iter().find(|found| found.place != Place::Quoted)?;
-    Some(Found { place: Place::Forwarded, part, range: None, ..first })
+    let Found { bytes, seen, mended, name, .. } = first;
+    let bytes = Cow::Owned(bytes.into_owned());
+    Some(Found { place: Place::Forwarded, part, bytes, seen, mended, name, range: None })
 }
 
 #[cfg(test)]

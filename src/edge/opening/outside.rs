@@ -19,7 +19,7 @@ pub(super) fn keys(outer: &Mime<'_>) -> Vec<Found> {
 /// All of it.
 pub(super) fn view(
     outer: &Mime<'_>,
-    look: &Look,
+    look: &Look<'_>,
     found: &[Found],
     desk: Option<&Settings>,
     at: Moment,

@@ -392,7 +392,17 @@ fn read_to_end(reader: impl Read, size: usize, limits: Limits) -> Option<Vec<u8>
     // What is not written to takes no memory; growing by doubling would.
     let likely = size.saturating_add(4_096).min(usize::try_from(max).unwrap_or(usize::MAX));
     let mut content = Vec::with_capacity(likely);
-    let read = reader.take(max.saturating_add(1)).read_to_end(&mut content).ok()?;
+    // Piece by piece: the library keeps as much ready as it is asked for.
+    let (mut reader, mut read) = (reader.take(max.saturating_add(1)), 0_usize);
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        let count = reader.read(&mut piece).ok()?;
+        if count == 0 {
+            break;
+        }
+        content.extend_from_slice(piece.get(..count)?);
+        read = read.saturating_add(count);
+    }
     (u64::try_from(read).unwrap_or(u64::MAX) <= max).then_some(content)
 }
 
