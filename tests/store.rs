@@ -233,7 +233,7 @@ fn a_store_has_secrets_of_its_own_and_a_date() {
 fn a_commit_is_all_or_nothing() {
     each_store(|store| {
         store.take_in(&[(None, raw("a report"))]).unwrap();
-        let row = store.waiting(1, u64::MAX).unwrap()[0].id;
+        let row = store.waiting(1, u64::MAX, true).unwrap()[0].id;
         let (_, one) = line(Head::EMPTY, None);
         let kept = sealed("kept@desk.test", now());
         let first = Commit { mails: std::slice::from_ref(&kept), ..Commit::default() };
@@ -255,7 +255,7 @@ fn a_commit_is_all_or_nothing() {
         assert_eq!(store.body(body("a body").name).unwrap(), None);
         assert_eq!(store.texts().unwrap(), Vec::<String>::new());
         assert!(!store.is_ours("new@desk.test").unwrap());
-        assert_eq!(store.waiting(9, u64::MAX).unwrap().len(), 1);
+        assert_eq!(store.waiting(9, u64::MAX, true).unwrap().len(), 1);
         assert_eq!(store.due_mails(now(), 9).unwrap().len(), 1);
     });
 }
@@ -296,7 +296,7 @@ fn the_same_bytes_are_kept_once_with_each_place() {
     each_store(|store| {
         store.take_in(&[(at(1), raw("a report")), (at(2), raw("a report"))]).unwrap();
         store.take_in(&[(at(2), raw("a report")), (None, raw("another"))]).unwrap();
-        let waiting = store.waiting(9, u64::MAX).unwrap();
+        let waiting = store.waiting(9, u64::MAX, true).unwrap();
         let bytes: Vec<_> = waiting.iter().map(|row| row.mail.bytes.clone()).collect();
         assert_eq!(bytes, [b"a report".to_vec(), b"another".to_vec()], "in the order of arrival");
         assert_eq!(store.known_uids(&folder(1), 1).unwrap(), [1, 2].into());
@@ -327,15 +327,20 @@ fn a_mail_comes_back_as_it_came() {
 fn what_was_tried_before_comes_alone() {
     each_store(|store| {
         store.take_in(&[(None, raw("1")), (None, raw("2")), (None, raw("3"))]).unwrap();
-        let ids: Vec<i64> = store.waiting(9, u64::MAX).unwrap().iter().map(|row| row.id).collect();
-        assert_eq!(store.waiting(2, u64::MAX).unwrap().len(), 2, "no more than were asked for");
+        let ids: Vec<i64> =
+            store.waiting(9, u64::MAX, true).unwrap().iter().map(|row| row.id).collect();
+        assert_eq!(
+            store.waiting(2, u64::MAX, true).unwrap().len(),
+            2,
+            "no more than were asked for"
+        );
         store.charge(&[ids[1]]).unwrap();
-        let waiting = store.waiting(9, u64::MAX).unwrap();
+        let waiting = store.waiting(9, u64::MAX, true).unwrap();
         assert_eq!(waiting.iter().map(|row| row.id).collect::<Vec<_>>(), [ids[0]]);
         store
             .commit(Head::EMPTY, &Commit { inbox: Some((ids[0], "x")), ..Commit::default() })
             .unwrap();
-        let waiting = store.waiting(9, u64::MAX).unwrap();
+        let waiting = store.waiting(9, u64::MAX, true).unwrap();
         assert_eq!(
             waiting.iter().map(|row| (row.id, row.attempts)).collect::<Vec<_>>(),
             [(ids[1], 1)]
@@ -347,13 +352,13 @@ fn what_was_tried_before_comes_alone() {
 fn what_is_set_aside_waits_until_it_is_tried_again() {
     each_store(|store| {
         store.take_in(&[(None, raw("1"))]).unwrap();
-        let id = store.waiting(9, u64::MAX).unwrap()[0].id;
+        let id = store.waiting(9, u64::MAX, true).unwrap()[0].id;
         store.charge(&[id]).unwrap();
         store.set_aside(id, "stopped the desk").unwrap();
-        assert!(store.waiting(9, u64::MAX).unwrap().is_empty());
+        assert!(store.waiting(9, u64::MAX, true).unwrap().is_empty());
         assert_eq!(store.counts().unwrap().inbox_aside, 1);
         assert_eq!(store.retry_aside().unwrap(), 1);
-        assert_eq!(store.waiting(9, u64::MAX).unwrap()[0].attempts, 0);
+        assert_eq!(store.waiting(9, u64::MAX, true).unwrap()[0].attempts, 0);
         assert_eq!(store.retry_aside().unwrap(), 0);
     });
 }
@@ -462,12 +467,12 @@ fn a_large_mail_comes_back_as_it_came() {
         let large = RawMail { bytes: vec![b'x'; 300_000], ..raw("") };
         store.take_in(&[(at(1), large.clone()), (at(2), raw("small"))]).unwrap();
         store.take_in(&[(at(3), large.clone())]).unwrap();
-        let waiting = store.waiting(9, u64::MAX).unwrap();
+        let waiting = store.waiting(9, u64::MAX, true).unwrap();
         let sizes: Vec<usize> = waiting.iter().map(|row| row.mail.bytes.len()).collect();
         assert_eq!(sizes, [300_000, 5]);
         let kept = store.mail(Digest::of(&large.bytes)).unwrap().unwrap();
         assert_eq!(kept.bytes, large.bytes);
-        assert!(store.waiting(9, 1_000).unwrap().iter().all(|row| row.mail.bytes.len() == 5));
+        assert!(store.waiting(9, 1_000, true).unwrap().iter().all(|row| row.mail.bytes.len() == 5));
     });
 }
 
@@ -649,7 +654,7 @@ fn of_the_mails_to_ourselves_the_newest_stays_in_the_mailbox() {
         store.take_in(&mails).unwrap();
         assert!(store.knows(Digest::of(&raw("a").bytes)).unwrap());
         let ids: Vec<i64> =
-            store.waiting(9, u64::MAX).unwrap().iter().map(|mail| mail.id).collect();
+            store.waiting(9, u64::MAX, true).unwrap().iter().map(|mail| mail.id).collect();
         for (n, what) in [(0, WITNESS), (1, "report"), (2, WITNESS)] {
             let inbox = Some((ids[n], what));
             store.commit(Head::EMPTY, &Commit { inbox, ..Commit::default() }).unwrap();

@@ -135,24 +135,7 @@ impl Status {
             counts.outbox_unknown,
             "mails may or may not have left; `embargod outbox list` shows them",
         );
-        let late = |incident: &&Incident| {
-            incident.answered.is_none() && schedule::human_due(incident) < now
-        };
-        let waiting = desk.open().filter(late).filter(|incident| incident.waits).count();
-        if waiting > 0 {
-            alarms.push(format!(
-                "{waiting} reports in clear have had no answer by a person in time; the digest lists them"
-            ));
-        }
-        let mut unanswered = desk.open().filter(late).filter(|incident| !incident.waits);
-        let shown = unanswered.by_ref().take(ALARMS_SHOWN);
-        let shown = shown.map(|it| format!("{} has had no answer by a person in time", it.handle));
-        alarms.extend(shown);
-        let more = unanswered.count();
-        if more > 0 {
-            alarms
-                .push(format!("{more} more incidents have had none; `embargod agenda` shows all"));
-        }
+        alarms.extend(unanswered(&desk, now));
         let settings = &config.sources.settings;
         let key_ends = key_end(&settings.certificate, now);
         alarms.extend(about_keys(&config, key_ends, now));
@@ -185,6 +168,27 @@ impl Status {
         }
         Ok(if report.alarms.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Who has had no answer by a person in time.
+fn unanswered(desk: &Desk, now: Moment) -> Vec<String> {
+    let late =
+        |incident: &&Incident| incident.answered.is_none() && schedule::human_due(incident) < now;
+    let waiting = desk.open().filter(late).filter(|incident| incident.waits).count();
+    let mut alarms = Vec::new();
+    if waiting > 0 {
+        alarms.push(format!(
+            "{waiting} reports in clear have had no answer by a person in time; the digest lists them"
+        ));
+    }
+    let mut others = desk.open().filter(late).filter(|incident| !incident.waits);
+    let shown = others.by_ref().take(ALARMS_SHOWN);
+    alarms.extend(shown.map(|it| format!("{} has had no answer by a person in time", it.handle)));
+    let more = others.count();
+    if more > 0 {
+        alarms.push(format!("{more} more incidents have had none; `embargod agenda` shows all"));
+    }
+    alarms
 }
 
 /// What is wrong with the keys: as published, of the people, and the desk's own.

@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::html::html_to_text;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{
@@ -18,11 +17,14 @@ use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::letter::Attachment;
 use crate::domain::facts::names::{Address, MessageId};
 use crate::domain::outgoing::texts::{clean, clean_line};
+pub use crate::edge::mime::report::says_report;
 use crate::edge::mime::text::{cut, is_long, unflow, with_breaks};
 pub use crate::edge::mime::text::{decode, one_text};
+use crate::edge::mime::transfer::lenient_base64;
 
 mod report;
 mod text;
+mod transfer;
 
 /// The most bytes of headers that are read.
 const HEADERS_MAX: usize = 256 * 1024;
@@ -744,30 +746,6 @@ fn has_odd_header(raw: &[u8]) -> bool {
         }
         !line.is_empty() && !line.contains(&b':') && !line.starts_with(b"From ")
     })
-}
-
-/// Decodes base64 as far as it goes: what a gateway cut off or wrapped oddly is still worth having.
-fn lenient_base64(raw: &[u8]) -> Vec<u8> {
-    // As every program writes it: by many letters at once.
-    let is_plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'\r' | b'\n');
-    let letters = raw.trim_ascii_end();
-    let padded = letters.iter().rev().take(2).filter(|b| **b == b'=').count();
-    let (letters, _) = letters.split_at(letters.len().saturating_sub(padded));
-    if letters.iter().all(is_plain)
-        && let Ok(bytes) = base64_simd::forgiving_decode_to_vec(letters)
-    {
-        return bytes;
-    }
-    if let Some(bytes) = base64_decode(raw) {
-        return bytes;
-    }
-    let mut letters: Vec<u8> = raw
-        .iter()
-        .copied()
-        .filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/'))
-        .collect();
-    letters.truncate(letters.len() / 4 * 4);
-    base64_decode(&letters).unwrap_or_else(|| raw.to_vec())
 }
 
 /// A file name that is safe to print and to write: no path, no control characters, never empty,

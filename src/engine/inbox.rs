@@ -2,7 +2,7 @@
 
 use crate::domain::decide::decision::Decision;
 use crate::domain::decide::{membership, time};
-use crate::domain::facts::event::Event;
+use crate::domain::facts::event::{Event, Purpose};
 use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::heart::Ailment;
 use crate::domain::facts::letter::Letter;
@@ -128,11 +128,18 @@ impl Engine {
         Ok(!is_short)
     }
 
+    /// Whether couriers have copies of a notice in hand. What servers report of their delivery can wait, and
+    /// would take the cores from those that are still to leave.
+    fn is_notice_leaving(&self) -> bool {
+        let in_hand = self.busy.iter().filter(|(row, _)| !self.slow.contains(row));
+        in_hand.map(|(_, label)| &label.purpose).any(|it| matches!(it, Purpose::Notice { .. }))
+    }
+
     /// The next mails to open: as many as there is room for. One that is too large for what is left stops none
     /// behind it.
     fn next_batch(&mut self) -> Result<Vec<Waiting>, Fault> {
         let fits = self.fits()?;
-        let mut batch = lock(&self.store).waiting(BATCH, fits)?;
+        let mut batch = lock(&self.store).waiting(BATCH, fits, !self.is_notice_leaving())?;
         let mut bytes = 0_u64;
         batch.retain(|row| {
             let size = u64::try_from(row.mail.bytes.len()).unwrap_or(u64::MAX);
@@ -140,7 +147,8 @@ impl Engine {
             bytes = bytes.saturating_add(if has_room { size } else { 0 });
             has_room
         });
-        self.too_large = batch.is_empty() && lock(&self.store).unopened()?.is_some();
+        let waits = batch.is_empty() && !self.is_notice_leaving();
+        self.too_large = waits && lock(&self.store).unopened()?.is_some();
         Ok(batch)
     }
 

@@ -357,11 +357,12 @@ pub trait Inbox {
     fn take_in(&mut self, mails: &[(Option<Location>, RawMail)]) -> Result<(), Fault>;
 
     /// The next mails to open. One that was tried before comes alone, so that only the mail that
-    /// stops us is charged for it.
+    /// stops us is charged for it. Unless `all` are wanted, those that say that they are reports of mail
+    /// servers wait.
     ///
     /// # Errors
     /// When they cannot be read.
-    fn waiting(&self, max: u32, bytes_max: u64) -> Result<Vec<Waiting>, Fault>;
+    fn waiting(&self, max: u32, bytes_max: u64, all: bool) -> Result<Vec<Waiting>, Fault>;
 
     /// Since when the oldest mail waits to be opened.
     ///

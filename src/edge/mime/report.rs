@@ -107,3 +107,18 @@ fn status_code(value: &str) -> String {
 fn is_status(media: &str) -> bool {
     matches!(media, "message/delivery-status" | "message/global-delivery-status")
 }
+
+/// Whether a mail says of itself that it is a report of a mail server (RFC 6522), by its headers alone and
+/// without taking it apart. Nothing hangs on it but the order in which mails are opened.
+#[must_use]
+pub fn says_report(mail: &[u8]) -> bool {
+    let near = mail.get(..LOOKED_AT).unwrap_or(mail);
+    let end = memchr::memmem::find(near, b"\r\n\r\n").unwrap_or(near.len());
+    let head = near.get(..end).unwrap_or(near).to_ascii_lowercase();
+    let Some(at) = memchr::memmem::find(&head, b"\ncontent-type:") else { return false };
+    let value = head.get(at.saturating_add(14)..).unwrap_or_default().trim_ascii_start();
+    value.starts_with(b"multipart/report")
+}
+
+/// Headers are looked at so far.
+const LOOKED_AT: usize = 32 * 1024;

@@ -151,3 +151,29 @@ fn parts_keep_their_bytes() {
     let first = mime.children(mime.root())[0];
     assert_eq!(mime.raw(first), b"Content-Type: text/plain\r\n\r\nhello");
 }
+
+#[test]
+fn a_report_of_a_mail_server_is_known_by_its_headers() {
+    let says = |headers: &str| says_report(format!("{headers}\r\n\r\nbody\r\n").as_bytes());
+    assert!(says("From: x\r\nContent-Type: multipart/report; report-type=delivery-status"));
+    assert!(says("From: x\r\nCONTENT-TYPE:\r\n Multipart/Report; boundary=b"));
+    assert!(!says("From: x\r\nContent-Type: multipart/mixed"));
+    assert!(!says("Subject: x\r\n\r\nContent-Type: multipart/report"));
+    assert!(!says_report(b""));
+}
+
+/// Both ways of decoding say the same of what is plain.
+#[test]
+fn base64_is_decoded_the_same_by_many_letters_at_once() {
+    let bytes: Vec<u8> = (0_u8..=255).cycle().take(3_000).collect();
+    for size in [0, 1, 2, 3, 56, 57, 58, 100, 3_000] {
+        let bytes = &bytes[..size];
+        let letters = base64_simd::STANDARD.encode_to_string(bytes);
+        let lines: Vec<&str> =
+            letters.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        assert_eq!(lenient_base64(lines.join("\r\n").as_bytes()), bytes);
+        assert_eq!(lenient_base64(format!("{}\r\n", lines.join("\n")).as_bytes()), bytes);
+    }
+    let cut = lenient_base64(b"aGVsbG8hIGhlbGxv!");
+    assert_eq!(cut, b"hello! hello");
+}

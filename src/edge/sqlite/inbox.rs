@@ -6,6 +6,7 @@ use std::io::Write as _;
 use rusqlite::{OptionalExtension, params};
 
 use crate::domain::facts::names::{Digest, Moment};
+use crate::edge::mime::says_report;
 use crate::edge::sqlite::outbox::kept;
 use crate::edge::sqlite::unit::execute;
 use crate::edge::sqlite::{Sqlite, millis, moment};
@@ -68,15 +69,16 @@ impl Inbox for Sqlite {
             let db = &store.db;
             for ((location, mail), content) in mails.iter().zip(&contents) {
                 let raw = Digest::of(&mail.bytes).to_string();
-                let sql = "INSERT OR IGNORE INTO inbox (raw, size, received, arrived, oversize, junk)
-                           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+                let sql = "INSERT OR IGNORE INTO inbox (raw, size, received, arrived, oversize, junk, report)
+                           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
                 let row = params![
                     raw,
                     i64::try_from(mail.bytes.len()).unwrap_or(i64::MAX),
                     millis(mail.received),
                     millis(mail.arrived),
                     mail.oversize,
-                    mail.junk
+                    mail.junk,
+                    says_report(&mail.bytes)
                 ];
                 if db.prepare_cached(sql).at(place)?.execute(row).at(place)? > 0 {
                     let (bytes, file) = content.as_ref().map_or((mail.bytes.as_slice(), None), kept);
@@ -114,14 +116,15 @@ impl Inbox for Sqlite {
         found.at(place).map(|found| found.is_some())
     }
 
-    fn waiting(&self, max: u32, bytes_max: u64) -> Result<Vec<Waiting>, Fault> {
+    fn waiting(&self, max: u32, bytes_max: u64, all: bool) -> Result<Vec<Waiting>, Fault> {
         let place = || "inbox".to_owned();
         let sql = "SELECT id, attempts, bytes, received, arrived, oversize, junk, file, size
                    FROM inbox JOIN came USING (id)
-                   WHERE state = 'waiting' AND size <= ?2 ORDER BY id LIMIT ?1";
+                   WHERE state = 'waiting' AND size <= ?2 AND (?3 OR report = 0)
+                   ORDER BY id LIMIT ?1";
         let mut rows = self.db.prepare_cached(sql).at(place)?;
         let rows = rows
-            .query_map(params![max, i64::try_from(bytes_max).unwrap_or(i64::MAX)], |row| {
+            .query_map(params![max, i64::try_from(bytes_max).unwrap_or(i64::MAX), all], |row| {
                 let mail = RawMail {
                     bytes: row.get(2)?,
                     received: moment(row.get(3)?),

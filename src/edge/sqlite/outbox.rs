@@ -379,6 +379,7 @@ mod tests {
                  ALTER TABLE inbox ADD COLUMN bytes BLOB NOT NULL DEFAULT x'';
                  UPDATE inbox SET bytes = x'01';
                  ALTER TABLE inbox DROP COLUMN junk;
+                 ALTER TABLE inbox DROP COLUMN report;
                  ALTER TABLE folder DROP COLUMN base;
                  DROP INDEX journal_incident;
                  DROP INDEX outbox_urgent;
@@ -405,7 +406,7 @@ mod tests {
         assert_eq!(due[0].size, 6);
         let bytes = store.in_flight(&[due[0].id]).unwrap().remove(0).unwrap().whole();
         assert_eq!(bytes.unwrap(), b"sealed");
-        let waiting = store.waiting(10, 1).unwrap();
+        let waiting = store.waiting(10, 1, true).unwrap();
         assert!(matches!(waiting.as_slice(), [one] if one.mail.bytes == [1]));
         assert!(store.mail(Digest::of(&[1])).unwrap().is_some());
         drop(store);

@@ -50,6 +50,8 @@ CREATE TABLE inbox (
     oversize    INTEGER NOT NULL DEFAULT 0,
     -- Whether it lay in the folder for junk.
     junk        INTEGER NOT NULL DEFAULT 0,
+    -- Whether it says that it is a report of a mail server: those can wait.
+    report      INTEGER NOT NULL DEFAULT 0,
     -- Counted before opening: a mail that stops us three times is set aside.
     attempts    INTEGER NOT NULL DEFAULT 0,
     state       TEXT    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'aside')),

@@ -84,7 +84,7 @@ pub(crate) fn report(by: &Party, desk: &Certificate, size: usize, now: Moment) -
     if size > 100_000 {
         draft.attachments.push(("crash.bin".to_owned(), stuff(size)));
     }
-    let keyring = Keyring::open(&[by.secret.clone()], None, [0; 32], now).unwrap();
+    let keyring = Keyring::open(std::slice::from_ref(&by.secret), None, [0; 32], now).unwrap();
     let armor = keyring.seal(desk, &draft.entity(Some(&by.certificate.armored())), now).unwrap();
     let (id, date) = (format!("{}@people.test", by.id), now.to_rfc2822());
     draft.whole(

@@ -257,8 +257,12 @@ fn bare_of_one(reporters: &[Party], count: usize) -> f64 {
     let mails: Vec<Vec<u8>> = reporters[..count]
         .iter()
         .map(|by| {
-            let ring =
-                embargod::edge::pgp::Keyring::open(&[by.secret.clone()], None, [0; 32], now());
+            let ring = embargod::edge::pgp::Keyring::open(
+                std::slice::from_ref(&by.secret),
+                None,
+                [0; 32],
+                now(),
+            );
             ring.unwrap()
                 .seal(&desk, &draft.entity(Some(&by.certificate.armored())), now())
                 .unwrap()

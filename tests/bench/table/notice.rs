@@ -115,15 +115,8 @@ fn wait(desk: &mut Desk, who: Who, from: usize, fits: impl Fn(&Read) -> bool) ->
     unreachable!("{} did not get it", who.id())
 }
 
-/// By the daemon, through the MTA; the copies leave at a moment of its own clock.
-pub(crate) fn live(
-    ground: &Ground,
-    name: &str,
-    members: &[Party],
-    enclosed: usize,
-    port: Option<u16>,
-) -> Figures {
-    let mut desk = Desk::open(ground, name, &Plan { port, has_hours: false, ..Plan::SMALL });
+/// Makes them members, as an operator does.
+fn import(desk: &mut Desk, members: &[Party]) {
     desk.live.stop().unwrap();
     let file: String = members
         .iter()
@@ -140,6 +133,18 @@ pub(crate) fn live(
     std::fs::write(&path, file).unwrap();
     desk.embargod(&["group", "import", &path.display().to_string()]);
     desk.live.kill().unwrap();
+}
+
+/// By the daemon, through the MTA; the copies leave at a moment of its own clock.
+pub(crate) fn live(
+    ground: &Ground,
+    name: &str,
+    members: &[Party],
+    enclosed: usize,
+    port: Option<u16>,
+) -> Figures {
+    let mut desk = Desk::open(ground, name, &Plan { port, has_hours: false, ..Plan::SMALL });
+    import(&mut desk, members);
     let mut report = Draft::sealed("Something overflows.");
     report.with_key = true;
     desk.live.write(Who::Rita, &report).unwrap();
