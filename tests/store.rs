@@ -8,6 +8,7 @@
 )]
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::DateTime;
 use embargod::domain::facts::event::{Event, Purpose, Recipient};
@@ -24,12 +25,20 @@ use embargod::ports::store::{
     Outgoing, RawMail, Sealed, Settled, Store, WITNESS, read_journal,
 };
 
+#[allow(dead_code, reason = "the rest of it is for the simulation")]
+#[path = "simulation/store.rs"]
+mod memory;
+
+use memory::Memory;
+
 /// Runs a case against a new store of each kind.
 fn each_store(case: impl Fn(&mut dyn Store)) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("desk.db");
     let mut store = Sqlite::create(&path, &Passphrase::new("x"), now()).unwrap();
     case(&mut store);
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    case(&mut Memory::new(now(), NUMBER.fetch_add(1, Ordering::Relaxed)));
 }
 
 fn now() -> Moment {
@@ -714,4 +723,26 @@ fn a_stop_leaves_what_was_written_out_and_no_file_that_nobody_names() {
     let sent = settled(kept.id, "sent", now());
     store.commit(Head::EMPTY, &Commit { outbox: &[sent], ..Commit::default() }).unwrap();
     assert_eq!(files(), 0);
+}
+
+#[test]
+fn memory_forgets_at_a_stop_what_was_not_written_out() {
+    let mut store = Memory::new(now(), 1);
+    store.gather();
+    put(&mut store, &[sealed("kept@desk.test", now())]);
+    store.write_out().unwrap();
+    put(&mut store, &[sealed("lost@desk.test", now())]);
+    assert_eq!(store.due_mails(now(), 9).unwrap().len(), 2);
+    store.stop();
+    assert_eq!(store.due_mails(now(), 9).unwrap().len(), 1);
+    // And at the call that it is stopped at: before its effect, and after it.
+    for (plan, kept) in [(memory::Plan::StopBefore(1), 1), (memory::Plan::StopAfter(1), 2)] {
+        store.plan(plan);
+        let mails = [sealed(&format!("{kept}@desk.test"), now())];
+        let commit = Commit { mails: &mails, ..Commit::default() };
+        assert_eq!(store.commit(Head::EMPTY, &commit).unwrap_err().what, memory::STOPPED);
+        assert!(store.commit(Head::EMPTY, &commit).is_err(), "nothing more is written");
+        store.stop();
+        assert_eq!(store.due_mails(now(), 9).unwrap().len(), kept);
+    }
 }

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::io::Write;
-use std::sync::Arc;
 
 use base64_simd::{AsOut as _, STANDARD};
 use email_encoding::headers::rfc2047;
@@ -25,6 +24,7 @@ use crate::edge::pgp::{Certificate, Form, Keyring};
 use crate::edge::random;
 use crate::error::{Fault, Place};
 use crate::ports::store::{APART_FROM, Kept, Sealed, Spool};
+use crate::ports::vault::{Encoded, Unsealed};
 
 /// Who we are, for the headers.
 #[derive(Debug, Clone)]
@@ -38,24 +38,6 @@ pub struct Sender {
     /// Whether mails to people say outside which mail they answer.
     pub threads_outside: bool,
 }
-
-/// Why a mail was not made.
-#[derive(Debug)]
-pub enum Unsealed {
-    /// It cannot be sealed to its recipient's key.
-    Key(String),
-    /// Something of ours is broken.
-    Fault(Fault),
-}
-
-impl From<Fault> for Unsealed {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-/// A part of a mail as it stands in it: the same for everybody who gets it, and encoded once.
-pub type Encoded = Arc<[u8]>;
 
 /// Makes the bytes of a mail. `written` are its words with everything filled in, `parts` its attachments.
 ///

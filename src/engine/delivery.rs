@@ -350,6 +350,10 @@ impl Engine {
             // An older copy of the history takes nothing in: what it says is lost with it.
             match delivery.filter(|_| self.held().is_none()) {
                 None => again.push(settled),
+                // What nobody looks up in the history: the row alone says it.
+                Some(Delivery::Accepted) if !delivery::matters(&row.label.purpose) => {
+                    again.push(settled);
+                }
                 Some(Delivery::Accepted) => {
                     let (id, fresh) = (Self::id_of(row)?, self.entropy.fresh()?);
                     let (label, reply) = (&row.label, &settled.reply);
@@ -365,6 +369,9 @@ impl Engine {
         if !again.is_empty() {
             let commit = Commit { outbox: &again, ..Commit::default() };
             lock(&self.store).commit(self.desk.head, &commit)?;
+        }
+        for (row, _) in done {
+            lock(&self.store).recalled.remove(&row.id);
         }
         if rows.is_empty() {
             return Ok(());

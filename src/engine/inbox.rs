@@ -11,9 +11,6 @@ use crate::domain::facts::names::{Digest, Fresh, Moment, Span};
 use crate::domain::intake::classify;
 use crate::domain::intake::classify::{Arrival, OWN_MAIL};
 use crate::edge::imap::{MailboxAsk, Told, Troubled};
-use crate::edge::opening::Opener;
-use crate::edge::pgp::{Certificate, LIMITS};
-use crate::edge::pool;
 use crate::engine::commit::Cause;
 use crate::engine::{Engine, lock};
 use crate::error::Fault;
@@ -265,15 +262,17 @@ impl Engine {
             store.write_out()?;
         }
         self.meet_reporters()?;
-        let opener = self.opener();
         // What came before the store was put back may have been answered in the history that was lost.
         let restored = self.desk.replay.restored();
         let made = restored.map_or(self.made, |at| at.max(self.made));
         let unwitnessed = self.witness_is_readable().is_err();
-        let letters: Vec<Letter> = pool::map(&batch, |row| {
-            let letter = opener.open(&row.mail);
-            Letter { from_before: letter.received < made, unwitnessed, ..letter }
+        let mails: Vec<&RawMail> = batch.iter().map(|row| &row.mail).collect();
+        let letters = self.vault.open(&mails, &self.desk.settings).into_iter();
+        let letters = letters.map(|letter| {
+            let from_before = letter.received < made;
+            Letter { from_before, unwitnessed, ..letter }
         });
+        let letters: Vec<Letter> = letters.collect();
         let mut version = self.desk.roster_version();
         for (row, letter) in batch.iter().zip(letters) {
             // Whose keys are whose may have changed by a mail before it, or by this one.
@@ -283,7 +282,7 @@ impl Engine {
             let letter = if now == version && now == before {
                 letter
             } else {
-                let again = self.opener().open(&row.mail);
+                let again = self.opened(&row.mail);
                 // What it revokes is in force by now, and is still what it is about.
                 let from_before = letter.from_before;
                 Letter { from_before, unwitnessed, revoked: letter.revoked, ..again }
@@ -308,13 +307,9 @@ impl Engine {
         self.carry_out(decision, Cause::Revocation { raw: letter.raw })
     }
 
-    pub(super) fn opener(&self) -> Opener<'_> {
-        Opener {
-            keyring: &self.keyring,
-            known: &self.directory,
-            settings: Some(&self.desk.settings),
-            limits: LIMITS,
-        }
+    fn opened(&self, mail: &RawMail) -> Letter {
+        let mut letters = self.vault.open(&[mail], &self.desk.settings);
+        letters.pop().unwrap_or_else(|| self.vault.whole(mail, &self.desk.settings))
     }
 
     /// Opens as reports what machines sent and somebody says are some.
@@ -322,7 +317,7 @@ impl Engine {
         while let Some(raw) = self.desk.waitlist.wanted() {
             self.meet_reporters()?;
             let mail = lock(&self.store).mail(raw)?;
-            let letter = mail.map(|mail| self.opener().open(&mail));
+            let letter = mail.map(|mail| self.opened(&mail));
             let fresh = self.entropy.fresh()?;
             let decision = match &letter {
                 Some(letter) => classify::made_report(&self.desk, letter, now, fresh),
@@ -336,7 +331,7 @@ impl Engine {
 
     /// What the desk would do with a mail, without doing it: nothing is kept and nothing is sent.
     pub fn trial(&self, mail: &RawMail, fresh: Fresh) -> (Letter, Decision) {
-        let letter = self.opener().open(mail);
+        let letter = self.opened(mail);
         let arrival = Arrival { letter: &letter, ours: false, returned: None };
         let decision = classify::receive(&self.desk, arrival, self.now(), fresh);
         (letter, decision)
@@ -375,9 +370,7 @@ impl Engine {
         // What is written to is what is remembered: the best one, and the one that lay outside, which the
         // acknowledgement goes to whatever lay inside.
         for found in letter.keys.first().into_iter().chain(letter.outer.keys.first()) {
-            if let Ok(certificate) = Certificate::read(found.certificate.as_bytes()) {
-                self.directory.meet(certificate, found.certificate.len());
-            }
+            self.vault.meet(&[&found.certificate]);
         }
         self.carry_out(decision, Cause::Mail { inbox, what, raw: letter.raw })
     }

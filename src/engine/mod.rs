@@ -23,12 +23,14 @@ use crate::domain::outgoing::mail::Label;
 use crate::domain::outgoing::pace::Pace;
 use crate::domain::process::calendar::Calendars;
 use crate::edge::compose::Sender;
-use crate::edge::pgp::{Directory, Keyring};
+use crate::edge::pgp::Keyring;
+use crate::edge::vault::OpenPgp;
 use crate::engine::commit::Cause;
 use crate::error::{Fault, Place};
 use crate::ports::clock::Clock;
 use crate::ports::entropy::Entropy;
 use crate::ports::store::{Commit, Settled, Store, read_journal};
+use crate::ports::vault::Vault;
 
 mod clock_probe;
 mod commit;
@@ -113,15 +115,13 @@ pub fn lock(store: &SharedStore) -> MutexGuard<'_, Kept> {
 pub struct Engine {
     desk: Desk,
     store: SharedStore,
-    keyring: Keyring,
-    directory: Directory,
+    vault: Box<dyn Vault>,
     /// The texts of the certificates that were read, by their hashes.
     read: BTreeMap<Fingerprint, Digest>,
     /// The state of the roster that they were read for.
     learned: Option<u64>,
     /// Whether the certificates of reporters were read.
     has_met: bool,
-    sender: Sender,
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
     busy: BTreeMap<i64, Label>,
@@ -194,13 +194,28 @@ impl Engine {
         clock: Box<dyn Clock>,
         entropy: Box<dyn Entropy>,
     ) -> Result<Self, Fault> {
-        let (desk, newest) = replay(store.as_ref(), sources.settings.clone())?;
         let sender = Sender {
             name: sources.settings.name.clone(),
             address: sources.settings.address.to_string(),
             certificate: sources.settings.certificate.clone(),
             threads_outside: sources.settings.threads_outside,
         };
+        let vault = Box::new(OpenPgp::new(keyring, sender));
+        Self::with_vault(store, vault, sources, clock, entropy)
+    }
+
+    /// The same with somebody else who opens and seals.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn with_vault(
+        store: Box<dyn Store>,
+        vault: Box<dyn Vault>,
+        sources: &Sources,
+        clock: Box<dyn Clock>,
+        entropy: Box<dyn Entropy>,
+    ) -> Result<Self, Fault> {
+        let (desk, newest) = replay(store.as_ref(), sources.settings.clone())?;
         let made = store.made()?;
         // The journal of an older version says what the desk was sure of.
         let sure = heart_of(store.as_ref())?.map_or(newest, |heart| heart.sure);
@@ -208,12 +223,10 @@ impl Engine {
         let mut engine = Self {
             desk,
             store: Arc::new(Mutex::new(Kept { store, recalled: BTreeSet::new() })),
-            keyring,
-            directory: Directory::default(),
+            vault,
             read: BTreeMap::new(),
             learned: None,
             has_met: false,
-            sender,
             clock,
             entropy,
             busy: BTreeMap::new(),

@@ -6,12 +6,14 @@ use crate::domain::decide::membership;
 use crate::domain::facts::member_fact::MemberFact;
 use crate::domain::facts::names::{Digest, Fingerprint, PersonId};
 use crate::domain::model::roster::Person;
-use crate::edge::pgp::{Certificate, STRANGERS_MAX};
-use crate::edge::pool;
 use crate::engine::commit::Cause;
 use crate::error::Fault;
+use crate::ports::vault::Pin;
 
 use super::{Engine, lock};
+
+/// Of so many strangers certificates are kept in memory.
+const STRANGERS_MAX: usize = 2_000;
 
 impl Engine {
     /// Takes members over whom the config names and the journal has never heard of: from then on the
@@ -86,38 +88,33 @@ impl Engine {
                 let revocation = self.desk.revocation(fingerprint).unwrap_or("");
                 let digest = Digest::of_parts(&[text.as_bytes(), revocation.as_bytes()]);
                 if self.read.get(fingerprint) != Some(&digest) {
-                    let texts = (text.clone(), revocation.to_owned());
-                    new.push((person.id.clone(), fingerprint.clone(), texts, digest));
+                    let (certificate, revocation) = (text.clone(), revocation.to_owned());
+                    let pin = Pin { owner: person.id.to_string(), certificate, revocation };
+                    new.push(((fingerprint.clone(), digest), pin));
                 }
             }
         }
         let now = self.now();
-        let read = pool::map(&new, |(_, _, (text, revocation), _)| {
-            let certificate = Certificate::read(text.as_bytes())?;
-            let revoked = Certificate::read(revocation.as_bytes()).ok();
-            let merged = revoked.and_then(|revoked| certificate.merged(&revoked));
-            let certificate = merged.unwrap_or(certificate);
-            let facts = certificate.facts(now);
-            Ok::<_, String>((certificate, facts))
-        });
-        for ((id, fingerprint, _, digest), read) in new.into_iter().zip(read) {
+        let (named, pins): (Vec<_>, Vec<_>) = new.into_iter().unzip();
+        let read = self.vault.pin(&pins, now);
+        for (((fingerprint, digest), pin), read) in named.into_iter().zip(pins).zip(read) {
             match read {
-                Ok((certificate, facts)) => {
-                    self.directory.pin(certificate, id.as_str());
-                    self.desk.learn_key(&fingerprint, facts);
-                }
+                Ok(facts) => self.desk.learn_key(&fingerprint, facts),
                 // Nothing can be sealed to it, which is said when it is tried; the others are served.
                 Err(why) => {
-                    tracing::error!(event = "key.unreadable", %id, why, "A certificate cannot be read.")
+                    let id = pin.owner;
+                    tracing::error!(
+                        event = "key.unreadable",
+                        id,
+                        why,
+                        "A certificate cannot be read."
+                    )
                 }
             }
             self.read.insert(fingerprint, digest);
         }
-        let own = self.keyring.certificate();
-        // The desk's own is looked at for its end only, and that of the key that signs is one as well.
-        let mut facts = own.facts(now);
-        facts.subkeys.extend(own.signing(now));
-        self.desk.learn_key(&own.fingerprint(), facts);
+        let (own, facts) = self.vault.own(now);
+        self.desk.learn_key(&own, facts);
         self.learned = Some(version);
         Ok(())
     }
@@ -128,7 +125,7 @@ impl Engine {
         let people = roster.people.values().chain(roster.pending_keys.values());
         let pinned: BTreeSet<_> = people.flat_map(|p| p.fingerprints().cloned()).collect();
         if self.read.len() > pinned.len() {
-            self.directory.keep_pinned(&pinned);
+            self.vault.keep_pinned(&pinned);
             self.read.retain(|fingerprint, _| pinned.contains(fingerprint));
         }
     }
@@ -147,12 +144,7 @@ impl Engine {
         for key in newest.iter().filter_map(|incident| incident.reporter.key.as_ref()) {
             texts.extend(lock(&self.store).body(key.certificate)?);
         }
-        let read = pool::map(&texts, |text| Certificate::read(text.as_bytes()).ok());
-        for (text, certificate) in texts.iter().zip(read) {
-            if let Some(certificate) = certificate {
-                self.directory.meet(certificate, text.len());
-            }
-        }
+        self.vault.meet(&texts.iter().map(String::as_str).collect::<Vec<_>>());
         Ok(())
     }
 }

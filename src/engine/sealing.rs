@@ -12,11 +12,10 @@ use crate::domain::facts::record::Body;
 use crate::domain::outgoing::mail::{Mail, Words};
 use crate::domain::outgoing::texts::{Written, fill_blobs, fill_history};
 use crate::domain::views::history;
-use crate::edge::compose::{Encoded, Unsealed};
-use crate::edge::pgp::{Certificate, Form};
-use crate::edge::{compose, pool, unhex};
+use crate::edge::unhex;
 use crate::error::{Fault, Place};
 use crate::ports::store::Sealed;
+use crate::ports::vault::{Encoded, Job, Unsealed, Vault};
 
 use super::{Engine, lock};
 
@@ -38,31 +37,33 @@ struct Shared {
 impl Shared {
     fn enclosed(
         &mut self,
+        vault: &dyn Vault,
         enclosure: &Enclosure,
         read: impl FnOnce() -> Result<Attachment, Fault>,
     ) -> Result<Encoded, Fault> {
         Ok(match self.enclosed.entry(enclosure.bytes) {
             Slot::Occupied(known) => Encoded::clone(known.get()),
-            Slot::Vacant(free) => Encoded::clone(free.insert(compose::encoded(&read()?)?)),
+            Slot::Vacant(free) => Encoded::clone(free.insert(vault.encoded(&read()?)?)),
         })
     }
 
     fn part(
         &mut self,
+        vault: &dyn Vault,
         part: &Attachment,
         read: impl FnOnce() -> Result<Attachment, Fault>,
     ) -> Result<Encoded, Fault> {
         let known = match part.stored {
             Some(stored) => match self.stored.entry(stored) {
                 Slot::Occupied(known) => Encoded::clone(known.get()),
-                Slot::Vacant(free) => Encoded::clone(free.insert(compose::encoded(&read()?)?)),
+                Slot::Vacant(free) => Encoded::clone(free.insert(vault.encoded(&read()?)?)),
             },
             None => {
                 let media = format!("{}{}", part.media, part.parameters);
                 let place = (part.bytes.as_ptr(), part.name.to_string(), media);
                 match self.parts.entry(place) {
                     Slot::Occupied(known) => Encoded::clone(known.get()),
-                    Slot::Vacant(free) => Encoded::clone(free.insert(compose::encoded(part)?)),
+                    Slot::Vacant(free) => Encoded::clone(free.insert(vault.encoded(part)?)),
                 }
             }
         };
@@ -79,30 +80,27 @@ impl Engine {
         bodies: &[Body],
         now: Moment,
     ) -> Result<(Vec<Sealed>, Vec<(Mail, String)>), Fault> {
-        let mut jobs = Vec::new();
+        let (mut jobs, vault) = (Vec::new(), self.vault.as_ref());
         let mut shared = Shared::default();
         for mail in mails {
             let mut parts = Vec::new();
             for part in &mail.attachments {
-                parts.push(shared.part(part, || self.fetched(part))?);
+                parts.push(shared.part(vault, part, || self.fetched(part))?);
             }
             if let Words::Frozen { enclosures, .. } = &mail.words {
                 for enclosure in enclosures {
-                    parts.push(shared.enclosed(enclosure, || self.attachment(enclosure, bodies))?);
+                    parts.push(
+                        shared.enclosed(vault, enclosure, || self.attachment(enclosure, bodies))?,
+                    );
                 }
             }
-            let (words, certificate) = (self.words(mail, bodies)?, self.certificate(mail));
+            let (written, certificate) = (self.words(mail, bodies)?, self.certificate(mail)?);
             let newer = mail.key.as_ref().is_some_and(|key| self.desk.seals_newer(key));
-            let form = if newer { Form::Newer } else { Form::Usual };
-            jobs.push((mail, words, parts, certificate.map(|certificate| (certificate, form))));
+            jobs.push(Job { mail, written, parts, certificate, newer });
         }
         drop(shared);
-        let (keyring, sender) = (&self.keyring, &self.sender);
         let spool = lock(&self.store).spool();
-        let results = pool::map(&jobs, |(mail, written, parts, certificate)| {
-            let to = certificate.as_ref().map(|(certificate, form)| (certificate, *form));
-            compose::make(keyring, sender, mail, written, parts, to, (now, spool.as_ref()))
-        });
+        let results = vault.seal(&jobs, spool.as_ref(), now);
         let mut made = Vec::new();
         let mut withheld = Vec::new();
         for (mail, result) in mails.iter().zip(results) {
@@ -115,27 +113,23 @@ impl Engine {
         Ok((made, withheld))
     }
 
-    /// The certificate that a mail is sealed to. Those of reporters of closed incidents are not kept
-    /// in memory and are fetched when they are needed.
-    pub(super) fn certificate(&self, mail: &Mail) -> Option<Certificate> {
-        let fingerprint = mail.key.as_ref()?;
-        if *fingerprint == self.desk.settings.fingerprint {
-            return Some(self.keyring.certificate().clone());
-        }
-        if let Some(known) = self.directory.get(fingerprint) {
-            return Some(known.clone());
-        }
-        let incident = self.desk.incident(mail.about.as_ref()?)?;
-        let key = incident.reporter.key.as_ref().filter(|key| key.fingerprint == *fingerprint)?;
-        let text = lock(&self.store).body(key.certificate).ok().flatten()?;
-        Certificate::read(text.as_bytes()).ok()
+    /// The certificate of a mail's key, where it is not in memory: those of reporters of closed incidents are
+    /// fetched when they are needed.
+    pub(super) fn certificate(&self, mail: &Mail) -> Result<Option<String>, Fault> {
+        let Some(fingerprint) = mail.key.as_ref().filter(|key| !self.vault.knows(key)) else {
+            return Ok(None);
+        };
+        let incident = mail.about.as_ref().and_then(|handle| self.desk.incident(handle));
+        let key = incident.and_then(|incident| incident.reporter.key.as_ref());
+        let Some(key) = key.filter(|key| key.fingerprint == *fingerprint) else { return Ok(None) };
+        lock(&self.store).body(key.certificate)
     }
 
     /// A part of a kept mail where one stands for it, or a note in its place.
     fn fetched(&self, part: &Attachment) -> Result<Attachment, Fault> {
         let Some((raw, n)) = part.stored else { return Ok(part.clone()) };
         let mail = lock(&self.store).mail(raw)?;
-        let found = mail.map(|mail| self.opener().whole(&mail).attachments);
+        let found = mail.map(|mail| self.vault.whole(&mail, &self.desk.settings).attachments);
         let found = found.map(|parts| parts.into_iter().nth(n));
         let most = self.desk.limits.relay_bytes(&self.desk.settings);
         let most = (most / 19).saturating_mul(10);

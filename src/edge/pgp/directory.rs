@@ -25,7 +25,7 @@ pub trait Known: Sync {
 /// The most keys of strangers that are kept in memory, and the most that their texts may be together.
 /// Anybody can send keys; who is forgotten is a reporter whose signature is not checked before they send
 /// their key again.
-pub(crate) const STRANGERS_MAX: usize = 2_000;
+const STRANGERS_MAX: usize = 2_000;
 const STRANGERS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Certificates by the ids of their keys.

@@ -13,7 +13,6 @@ mod policy;
 mod seen;
 
 pub use crate::edge::pgp::certificate::{Certificate, Form, mend_key};
-pub(crate) use crate::edge::pgp::directory::STRANGERS_MAX;
 pub use crate::edge::pgp::directory::{Directory, Known, attached, revoked};
 pub use crate::edge::pgp::keyring::{
     Keyring, Passphrase, generate, generate_for_gnupg, secret_fingerprint,
