@@ -20,7 +20,6 @@ pub mod server;
 pub mod smtp;
 pub mod sqlite;
 pub mod tls;
-pub mod vault;
 pub mod wkd;
 
 use std::io::Write;

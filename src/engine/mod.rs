@@ -24,8 +24,8 @@ use crate::domain::outgoing::pace::Pace;
 use crate::domain::process::calendar::Calendars;
 use crate::edge::compose::Sender;
 use crate::edge::pgp::Keyring;
-use crate::edge::vault::OpenPgp;
 use crate::engine::commit::Cause;
+use crate::engine::vault::OpenPgp;
 use crate::error::{Fault, Place};
 use crate::ports::clock::Clock;
 use crate::ports::entropy::Entropy;
@@ -41,6 +41,7 @@ mod people;
 mod sealing;
 mod time;
 mod turn;
+mod vault;
 mod witness;
 
 pub use heart::heart_of;

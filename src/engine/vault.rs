@@ -17,7 +17,7 @@ use crate::ports::vault::{Encoded, Job, Pin, Unsealed, Vault};
 
 /// A desk's keys.
 #[derive(Debug)]
-pub struct OpenPgp {
+pub(super) struct OpenPgp {
     keyring: Keyring,
     /// The certificate of its present key, and what it is called.
     own: Certificate,
@@ -29,7 +29,7 @@ pub struct OpenPgp {
 impl OpenPgp {
     /// With the desk's secret keys, and nobody's certificates yet.
     #[must_use]
-    pub fn new(keyring: Keyring, sender: Sender) -> Self {
+    pub(super) fn new(keyring: Keyring, sender: Sender) -> Self {
         let own = keyring.certificate();
         let fingerprint = own.fingerprint();
         Self { keyring, own, fingerprint, directory: Directory::default(), sender }
