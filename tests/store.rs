@@ -21,8 +21,8 @@ use embargod::domain::outgoing::tries::Tries;
 use embargod::edge::pgp::Passphrase;
 use embargod::edge::sqlite::Sqlite;
 use embargod::ports::store::{
-    Commit, Content, Folder, Gather as _, Journal as _, Kept, Location, Note, Outbox as _,
-    Outgoing, RawMail, Sealed, Settled, Store, WITNESS, read_journal,
+    Commit, Content, Folder, Gather as _, Inbox as _, Journal as _, Kept, Location, Note,
+    Outbox as _, Outgoing, RawMail, Sealed, Settled, Store, WITNESS, read_journal,
 };
 
 #[allow(dead_code, reason = "the rest of it is for the simulation")]
@@ -694,9 +694,10 @@ fn a_page_that_was_changed_on_the_disk_is_found() {
     }
 }
 
-/// What was gathered and not written out is not there after a stop, and nothing of it is.
+/// What was gathered and not written out is not there after a stop; and a file that is let go of is there until
+/// that is durable.
 #[test]
-fn a_stop_leaves_what_was_written_out_and_no_file_that_nobody_names() {
+fn a_stop_leaves_what_was_written_out_and_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("desk.db");
     let files = || std::fs::read_dir(folder.path().join("desk.spool")).unwrap().count();
@@ -709,9 +710,10 @@ fn a_stop_leaves_what_was_written_out_and_no_file_that_nobody_names() {
     put(&mut store, &[Sealed { content, ..sealed("lost@desk.test", now()) }]);
     let kept = store.due_mails(now(), 9).unwrap().remove(0);
     assert_eq!((store.due_mails(now(), 9).unwrap().len(), files()), (2, 2));
-    // The first one is let go of; that is lost as well, and its file is still there.
     let sent = settled(kept.id, "sent", now());
-    store.commit(Head::EMPTY, &Commit { outbox: &[sent], ..Commit::default() }).unwrap();
+    store
+        .commit(Head::EMPTY, &Commit { outbox: std::slice::from_ref(&sent), ..Commit::default() })
+        .unwrap();
     drop(store);
     let mut store = Sqlite::open_alone(&path, &Passphrase::new("x")).unwrap();
     let due = store.due_mails(now(), 9).unwrap();
@@ -719,10 +721,31 @@ fn a_stop_leaves_what_was_written_out_and_no_file_that_nobody_names() {
         due.iter().map(|row| row.message_id.as_str()).collect::<Vec<_>>(),
         ["kept@desk.test"]
     );
-    assert_eq!((files(), bytes_of(&mut store, kept.id).unwrap().len()), (1, 100_000));
-    let sent = settled(kept.id, "sent", now());
+    assert_eq!(bytes_of(&mut store, kept.id).unwrap().len(), 100_000);
     store.commit(Head::EMPTY, &Commit { outbox: &[sent], ..Commit::default() }).unwrap();
-    assert_eq!(files(), 0);
+    assert_eq!(files(), 1, "its own is gone; the one that nobody names stays a week");
+}
+
+/// An older copy that is put in place by mistake, and put away again, takes nothing of the newest one along.
+#[test]
+fn an_older_copy_removes_no_file_of_the_newest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("desk.db");
+    let (older, newest) = (folder.path().join("older"), folder.path().join("newest"));
+    drop(Sqlite::create(&path, &Passphrase::new("x"), now()).unwrap());
+    std::fs::copy(&path, &older).unwrap();
+    let mut store = Sqlite::open_alone(&path, &Passphrase::new("x")).unwrap();
+    let large = RawMail { bytes: vec![b'x'; 300_000], ..raw("") };
+    store.take_in(&[(at(1), large.clone())]).unwrap();
+    drop(store);
+    std::fs::copy(&path, &newest).unwrap();
+    std::fs::copy(&older, &path).unwrap();
+    let store = Sqlite::open_alone(&path, &Passphrase::new("x")).unwrap();
+    assert!(store.mail(Digest::of(&large.bytes)).unwrap().is_none());
+    drop(store);
+    std::fs::copy(&newest, &path).unwrap();
+    let store = Sqlite::open_alone(&path, &Passphrase::new("x")).unwrap();
+    assert!(store.mail(Digest::of(&large.bytes)).unwrap().is_some());
 }
 
 #[test]

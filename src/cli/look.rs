@@ -135,7 +135,7 @@ impl Status {
             counts.outbox_unknown,
             "mails may or may not have left; `embargod outbox list` shows them",
         );
-        alarms.extend(unanswered(&desk, now));
+        alarms.extend(unanswered(&desk, if self.json { usize::MAX } else { ALARMS_SHOWN }, now));
         let settings = &config.sources.settings;
         let key_ends = key_end(&settings.certificate, now);
         alarms.extend(about_keys(&config, key_ends, now));
@@ -170,8 +170,8 @@ impl Status {
     }
 }
 
-/// Who has had no answer by a person in time.
-fn unanswered(desk: &Desk, now: Moment) -> Vec<String> {
+/// Who has had no answer by a person in time; so many by name at most.
+fn unanswered(desk: &Desk, most: usize, now: Moment) -> Vec<String> {
     let late =
         |incident: &&Incident| incident.answered.is_none() && schedule::human_due(incident) < now;
     let waiting = desk.open().filter(late).filter(|incident| incident.waits).count();
@@ -182,11 +182,13 @@ fn unanswered(desk: &Desk, now: Moment) -> Vec<String> {
         ));
     }
     let mut others = desk.open().filter(late).filter(|incident| !incident.waits);
-    let shown = others.by_ref().take(ALARMS_SHOWN);
+    let shown = others.by_ref().take(most);
     alarms.extend(shown.map(|it| format!("{} has had no answer by a person in time", it.handle)));
     let more = others.count();
     if more > 0 {
-        alarms.push(format!("{more} more incidents have had none; `embargod agenda` shows all"));
+        alarms.push(format!(
+            "{more} more incidents have had none; `embargod status --json` names them"
+        ));
     }
     alarms
 }
@@ -298,7 +300,10 @@ fn text(report: &StatusReport, desk: &Desk, now: Moment) -> String {
     }
     let more = soonest.count();
     if more > 0 {
-        let _ = writeln!(out, "  and {more} more, with less to do soon: `embargod agenda`");
+        let _ = writeln!(
+            out,
+            "  and {more} more, with less to do soon; `embargod agenda --all` shows them"
+        );
     }
     if let Some(minutes) = report.alone_minutes {
         let _ = writeln!(

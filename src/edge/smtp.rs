@@ -290,6 +290,13 @@ impl Courier {
         }
     }
 
+    /// No mail follows: what was said of the next one cannot be taken back, so its connection is given up.
+    pub fn leave_off(&mut self) {
+        if self.said.is_some() {
+            self.drop_connection();
+        }
+    }
+
     /// Whether this one has nothing to close.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -449,10 +456,16 @@ impl Courier {
 
     /// All that comes before the mail itself.
     async fn begin(&mut self, envelope: &[String; 3], row: &Outgoing) -> Result<(), Outcome> {
-        if self.said.take() == Some(row.id) && self.connection.is_some() {
-            self.outside = false;
-            let answered = self.envelope(None, row).await;
-            return answered.map_err(Outcome::from);
+        match self.said.take() {
+            Some(said) if said == row.id && self.connection.is_some() => {
+                self.outside = false;
+                let answered = self.envelope(None, row).await;
+                return answered.map_err(Outcome::from);
+            }
+            // The server waits for another mail: whatever is said now would be taken for it, and this mail would
+            // go to that one's recipient.
+            Some(_) => self.drop_connection(),
+            None => {}
         }
         loop {
             self.outside = true;
@@ -608,4 +621,126 @@ async fn noticing<T>(work: impl Future<Output = T>, is_slow: &impl Fn()) -> T {
 /// minutes).
 fn patience(row: &Outgoing) -> Duration {
     PATIENCE_HELLO.saturating_mul(row.tries.deferrals.saturating_add(1)).min(PATIENCE_ENVELOPE)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+
+    use super::*;
+    use crate::domain::facts::event::Recipient;
+    use crate::domain::facts::names::Moment;
+    use crate::domain::outgoing::mail::Label;
+    use crate::domain::outgoing::tries::Tries;
+    use crate::edge::server::{Credential, PasswordFile};
+
+    fn row(id: i64) -> Outgoing {
+        let (about, key) = (None, None);
+        Outgoing {
+            id,
+            message_id: format!("{id}@desk.test"),
+            label: Label { about, to: Recipient::Reporter, purpose: Purpose::Relay, key },
+            return_token: format!("t{id}"),
+            recipient: format!("r{id}@people.test"),
+            written: Moment::default(),
+            size: 8,
+            attempts: 0,
+            tries: Tries::default(),
+            unwanted: false,
+            in_flight: false,
+        }
+    }
+
+    /// A courier whose connection stands, to a server that is nowhere else.
+    fn courier() -> (Courier, DuplexStream) {
+        let server = Server {
+            host: "localhost".to_owned(),
+            port: 1,
+            implicit_tls: true,
+            ca_file: None,
+            user: String::new(),
+            credential: Credential::Password(Arc::new(PasswordFile("none".into()))),
+        };
+        let own = names::Address::parse("security@desk.test").unwrap();
+        let mut courier = Courier::new(server, own);
+        let (ours, theirs) = tokio::io::duplex(1024 * 1024);
+        courier.connection = Some(Standing::new(Dialogue::over(ours), &courier.lines));
+        courier.offers.pipelining = true;
+        courier.used = Some(Instant::now());
+        (courier, theirs)
+    }
+
+    /// Reads until something was said.
+    async fn hears(server: &mut DuplexStream, heard: &mut String, until: &str) {
+        let mut bytes = [0; 4096];
+        while !heard.contains(until) {
+            let count = server.read(&mut bytes).await.unwrap();
+            assert!(count > 0, "{heard}");
+            heard.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    }
+
+    async fn taken(courier: &mut Courier, row: &Outgoing, next: Option<&Outgoing>) -> Outcome {
+        let content = async { Ok(Content::Here(format!("Mail {}.\r\n", row.id).into_bytes())) };
+        courier.hand_over_before(row, next, content, || {}, &Notify::new()).await
+    }
+
+    #[tokio::test]
+    async fn the_envelope_of_the_next_mail_goes_along() {
+        let (mut courier, mut server) = courier();
+        let desk = async {
+            let first = taken(&mut courier, &row(1), Some(&row(2))).await;
+            (first, taken(&mut courier, &row(2), None).await)
+        };
+        let theirs = async {
+            let mut heard = String::new();
+            hears(&mut server, &mut heard, "DATA\r\n").await;
+            server.write_all(b"250 a\r\n250 b\r\n354 go\r\n").await.unwrap();
+            hears(&mut server, &mut heard, "RCPT TO:<r2@people.test>\r\nDATA\r\n").await;
+            server.write_all(b"250 one\r\n250 a\r\n250 b\r\n354 go\r\n").await.unwrap();
+            hears(&mut server, &mut heard, "Mail 2.\r\n.\r\n").await;
+            server.write_all(b"250 two\r\n").await.unwrap();
+            heard
+        };
+        let ((first, second), heard) = tokio::join!(desk, theirs);
+        assert!(matches!(first, Outcome::Accepted(said) if said == "250 one"), "{heard}");
+        assert!(matches!(second, Outcome::Accepted(said) if said == "250 two"), "{heard}");
+        assert_eq!(heard.matches("MAIL FROM").count(), 2);
+    }
+
+    /// The server has another mail's envelope and waits for its content: nothing more is said to it, or this mail
+    /// would go to that one's recipient.
+    #[tokio::test]
+    async fn another_mail_than_the_one_that_was_said_goes_another_way() {
+        let (mut courier, mut server) = courier();
+        let desk = async {
+            let first = taken(&mut courier, &row(1), Some(&row(2))).await;
+            (first, taken(&mut courier, &row(3), None).await, courier)
+        };
+        let theirs = async {
+            let mut heard = String::new();
+            hears(&mut server, &mut heard, "DATA\r\n").await;
+            server.write_all(b"250 a\r\n250 b\r\n354 go\r\n").await.unwrap();
+            hears(&mut server, &mut heard, "RCPT TO:<r2@people.test>\r\nDATA\r\n").await;
+            // Its answers to the envelope come late.
+            server.write_all(b"250 one\r\n").await.unwrap();
+            server.read_to_string(&mut heard).await.unwrap();
+            heard
+        };
+        let ((first, third, courier), heard) = tokio::join!(desk, theirs);
+        assert!(matches!(first, Outcome::Accepted(_)));
+        assert!(matches!(third, Outcome::Broken(_)), "{third:?}");
+        assert!(heard.ends_with("RCPT TO:<r2@people.test>\r\nDATA\r\n"), "{heard}");
+        assert!(courier.is_closed());
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_a_mail_was_said_is_not_kept() {
+        let (mut courier, _server) = courier();
+        courier.leave_off();
+        assert!(!courier.is_closed());
+        courier.said = Some(2);
+        courier.leave_off();
+        assert!(courier.is_closed());
+    }
 }

@@ -126,8 +126,7 @@ impl Sqlite {
         if !sql.is_empty() {
             store.db.execute_batch(&format!("BEGIN IMMEDIATE; {sql} COMMIT;")).at(place)?;
         }
-        // Nobody else writes: what no row names was left behind by a stop.
-        store.spool.sweep(&store.spooled()?)?;
+        store.spool.sweep(&store.spooled()?, path);
         Ok(store)
     }
 

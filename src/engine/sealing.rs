@@ -34,6 +34,18 @@ struct Shared {
     stored: BTreeMap<(Digest, usize), Encoded>,
 }
 
+/// What stands under a name, made where it is not there yet.
+fn once<K: Ord>(
+    all: &mut BTreeMap<K, Encoded>,
+    name: K,
+    make: impl FnOnce() -> Result<Encoded, Fault>,
+) -> Result<Encoded, Fault> {
+    Ok(match all.entry(name) {
+        Slot::Occupied(known) => Encoded::clone(known.get()),
+        Slot::Vacant(free) => Encoded::clone(free.insert(make()?)),
+    })
+}
+
 impl Shared {
     fn enclosed(
         &mut self,
@@ -41,10 +53,7 @@ impl Shared {
         enclosure: &Enclosure,
         read: impl FnOnce() -> Result<Attachment, Fault>,
     ) -> Result<Encoded, Fault> {
-        Ok(match self.enclosed.entry(enclosure.bytes) {
-            Slot::Occupied(known) => Encoded::clone(known.get()),
-            Slot::Vacant(free) => Encoded::clone(free.insert(vault.encoded(&read()?)?)),
-        })
+        once(&mut self.enclosed, enclosure.bytes, || vault.encoded(&read()?))
     }
 
     fn part(
@@ -53,21 +62,12 @@ impl Shared {
         part: &Attachment,
         read: impl FnOnce() -> Result<Attachment, Fault>,
     ) -> Result<Encoded, Fault> {
-        let known = match part.stored {
-            Some(stored) => match self.stored.entry(stored) {
-                Slot::Occupied(known) => Encoded::clone(known.get()),
-                Slot::Vacant(free) => Encoded::clone(free.insert(vault.encoded(&read()?)?)),
-            },
-            None => {
-                let media = format!("{}{}", part.media, part.parameters);
-                let place = (part.bytes.as_ptr(), part.name.to_string(), media);
-                match self.parts.entry(place) {
-                    Slot::Occupied(known) => Encoded::clone(known.get()),
-                    Slot::Vacant(free) => Encoded::clone(free.insert(vault.encoded(part)?)),
-                }
-            }
-        };
-        Ok(known)
+        if let Some(stored) = part.stored {
+            return once(&mut self.stored, stored, || vault.encoded(&read()?));
+        }
+        let media = format!("{}{}", part.media, part.parameters);
+        let place = (part.bytes.as_ptr(), part.name.to_string(), media);
+        once(&mut self.parts, place, || vault.encoded(part))
     }
 }
 

@@ -113,7 +113,6 @@ impl Engine {
         if why.is_some() {
             tracing::error!(event = "desk.held", why, "HELD still: the database is an older one.");
             self.learn()?;
-            self.has_met = false;
             self.ail(Ailment::RolledBack, why.clone());
             self.witness.held = why;
         }
@@ -164,7 +163,6 @@ impl Engine {
             "HELD: the database is older than what the desk has written."
         );
         self.learn()?;
-        self.has_met = false;
         let now = self.now();
         let decision = time::rolled_back(&self.desk, &why, now, self.entropy.fresh()?);
         self.carry_out(decision, Cause::Time)?;

@@ -44,6 +44,24 @@ pub struct Waiting {
     pub mail: RawMail,
 }
 
+impl Waiting {
+    /// Mails of so many bytes are opened together at most; a larger one by itself, so that what it costs is
+    /// charged to no other.
+    pub const TOGETHER_BYTES: usize = 8 * 1024 * 1024;
+
+    /// Those of several that are opened together: one that was tried before comes alone, so that only the mail
+    /// that stops the desk is charged for it.
+    #[must_use]
+    pub fn together(mut list: Vec<Self>) -> Vec<Self> {
+        match list.iter().position(|mail| mail.attempts > 0) {
+            Some(0) => list.truncate(1),
+            Some(tried) => list.truncate(tried),
+            None => {}
+        }
+        list
+    }
+}
+
 /// Where a mail lies on the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {

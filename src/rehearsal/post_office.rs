@@ -548,28 +548,8 @@ fn person(who: Who, certificate: &Certificate) -> Result<Option<Person>, Fault> 
 }
 
 fn settings(desk: &Certificate) -> Result<Settings, Fault> {
-    Ok(Settings {
-        name: "Demo Desk".to_owned(),
-        address: address(DESK)?,
-        prefix: "DEMO".to_owned(),
-        zone: chrono_tz::Europe::Berlin,
-        playbook: "minder".to_owned(),
-        fingerprint: desk.fingerprint(),
-        certificate: desk.armored(),
-        languages: Vec::new(),
-        threads_outside: false,
-        clear_answers: true,
-        tick_s: 2,
-        plain_per_hour: 10,
-        encrypted_per_hour: 60,
-        acknowledgements_per_hour: 60,
-        plain_per_day: 20,
-        quiet_days: 14,
-        relay_bytes: 10_000_000,
-        verdicts_of: None,
-        spam_header: None,
-        alone_minutes: None,
-    })
+    let key = (desk.fingerprint(), desk.armored());
+    Ok(Settings::plain(["Demo Desk", "DEMO", "minder"], address(DESK)?, key))
 }
 
 /// The story at the playbook's own pace: a T in two weeks, moved by some days.

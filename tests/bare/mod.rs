@@ -113,28 +113,10 @@ impl World {
     }
 
     pub(crate) fn new(playbook: &str) -> Self {
-        let settings = Settings {
-            name: "Desk".to_owned(),
-            address: Address::parse("security@desk.test").unwrap(),
-            prefix: "DEMO".to_owned(),
-            zone: chrono_tz::Europe::Berlin,
-            playbook: playbook.to_owned(),
-            fingerprint: Fingerprint::parse(&"AB".repeat(20)).unwrap(),
-            certificate: String::new(),
-            languages: Vec::new(),
-            threads_outside: false,
-            clear_answers: true,
-            tick_s: 2,
-            plain_per_hour: 10,
-            encrypted_per_hour: 10,
-            acknowledgements_per_hour: 60,
-            plain_per_day: 20,
-            quiet_days: 14,
-            relay_bytes: 10_000_000,
-            verdicts_of: None,
-            spam_header: None,
-            alone_minutes: None,
-        };
+        let address = Address::parse("security@desk.test").unwrap();
+        let key = (Fingerprint::parse(&"AB".repeat(20)).unwrap(), String::new());
+        let settings = Settings::plain(["Desk", "DEMO", playbook], address, key);
+        let settings = Settings { encrypted_per_hour: 10, ..settings };
         let mut desk = Desk::new(RefKey([7; 32]), settings.clone()).unwrap();
         let people = [
             person("mia", TEAM, &[]),

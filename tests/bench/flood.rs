@@ -26,6 +26,9 @@ use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::{DESK, Stage, Who};
 use lettre::address::Envelope;
 use lettre::{SmtpTransport, Transport};
+use usage::Used;
+
+mod usage;
 
 /// The people whose names are used: mailboxes of the private servers.
 const VICTIMS: usize = 40;
@@ -77,17 +80,8 @@ fn attack(count: usize, desk: &Certificate, now: Moment) -> Vec<(String, Vec<u8>
     })
 }
 
-/// CPU seconds, and memory now and at most in MiB.
-fn used(pid: u32) -> (f64, f64, f64) {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: f64 = fields.get(11..13).unwrap().iter().map(|t| t.parse::<f64>().unwrap()).sum();
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let figure = |name: &str| -> f64 {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
-    };
-    (ticks / 100.0, figure("VmRSS:"), figure("VmHWM:"))
+fn used(pid: u32) -> Used {
+    usage::used(&pid.to_string())
 }
 
 fn database(live: &Live) -> f64 {
@@ -131,9 +125,9 @@ fn until_idle(pid: u32) -> Duration {
     let began = Instant::now();
     let mut quiet = 0;
     while quiet < 3 {
-        let before = used(pid).0;
+        let before = used(pid).cpu;
         std::thread::sleep(Duration::from_secs(2));
-        quiet = if used(pid).0 - before < 0.2 { quiet + 1 } else { 0 };
+        quiet = if used(pid).cpu - before < 0.2 { quiet + 1 } else { 0 };
     }
     began.elapsed().saturating_sub(Duration::from_secs(6))
 }
@@ -201,7 +195,7 @@ fn play(ground: &Ground, count: usize, seconds: u64, reads: bool) -> Cost {
     let paul = live.compose(Who::Paul, &Draft::plain("A hole", PAULS)).unwrap();
     let before: BTreeMap<usize, usize> = victims(ground);
     let team: usize = mailbox(ground, &Who::Mia.address()).len();
-    let (cpu_before, _, _) = used(pid);
+    let cpu_before = used(pid).cpu;
     let disk = database(&live);
     let over = Duration::from_secs(seconds);
     println!("{count} mails of {:.1} MB in {seconds} s", sent as f64 / 1e6);
@@ -221,7 +215,7 @@ fn play(ground: &Ground, count: usize, seconds: u64, reads: bool) -> Cost {
     );
     let took = sender.join().unwrap();
     let worked_on = until_idle(pid);
-    let (cpu, memory, peak) = used(pid);
+    let Used { cpu, memory, peak } = used(pid);
     let grown = database(&live) - disk;
     println!(
         "  sent within {:.0} s; the desk was done {:.0} s later",
@@ -229,7 +223,7 @@ fn play(ground: &Ground, count: usize, seconds: u64, reads: bool) -> Cost {
         worked_on.as_secs_f64()
     );
     println!(
-        "  CPU {:.1} s ({:.1} ms a mail), memory {memory:.0} MiB, at most {peak:.0} MiB",
+        "  CPU {:.1} s ({:.1} ms a mail), memory {memory:.0} MB, at most {peak:.0} MB",
         cpu - cpu_before,
         (cpu - cpu_before) * 1e3 / count as f64
     );
@@ -300,7 +294,7 @@ fn weigh(ground: &Ground, what: &str, size: usize, packs: bool) {
     let mut draft = Draft::sealed("A hole that needs a large file to be seen.");
     draft.attachments.push(("large.bin".to_owned(), stuff(size, packs)));
     let mail = live.compose(Who::Rita, &draft).unwrap();
-    let (cpu, idle, _) = used(pid);
+    let Used { cpu, memory: idle, .. } = used(pid);
     let disk = database(&live);
     let boxes = || {
         let all = [Who::Mia, Who::Tom].map(|who| mailbox(ground, &who.address()));
@@ -313,14 +307,14 @@ fn weigh(ground: &Ground, what: &str, size: usize, packs: bool) {
     let read =
         wait(&mut live, Who::Mia, sent, most, |mail| mail.text.contains("A hole that needs"));
     until_idle(pid);
-    let (after, _, peak) = used(pid);
+    let Used { cpu: after, peak, .. } = used(pid);
     println!(
         "{what}: a mail of {:.2} MB that opens to {:.1} MB",
         mail.len() as f64 / 1e6,
         size as f64 / 1e6
     );
     println!(
-        "  Mia read it after {}; CPU {:.1} s; memory at most {peak:.0} MiB, {idle:.0} before",
+        "  Mia read it after {}; CPU {:.1} s; memory at most {peak:.0} MB, {idle:.0} before",
         said(read),
         after - cpu
     );

@@ -12,8 +12,10 @@
     reason = "a benchmark"
 )]
 
+mod library;
+
 use std::hint::black_box;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion};
@@ -29,17 +31,7 @@ use embargod::error::Fault;
 use embargod::ports::store::{Kept, RawMail, Spool, Spooling};
 use embargod::ports::vault::Encoded;
 use embargod::rehearsal::mail::{Draft, Protected};
-use openpgp::crypto::{KeyPair, SessionKey};
-use openpgp::packet::{PKESK, SKESK};
-use openpgp::parse::Parse;
-use openpgp::parse::stream::{
-    DecryptionHelper, DecryptorBuilder, MessageStructure, VerificationHelper,
-};
-use openpgp::policy::StandardPolicy;
-use openpgp::serialize::stream::{Armorer, Encryptor, LiteralWriter, Message, Signer};
-use openpgp::types::SymmetricAlgorithm;
-use openpgp::{Cert, KeyHandle};
-use sequoia_openpgp as openpgp;
+use library::Bare;
 
 /// Takes what is large and keeps none of it.
 struct Nowhere;
@@ -73,82 +65,6 @@ struct Bench {
 
 fn keyring(secret: &[u8], now: Moment) -> Keyring {
     Keyring::open(&[secret.to_vec()], None, [0; 32], now).unwrap()
-}
-
-/// Bare sequoia, as its documentation shows it.
-struct Bare {
-    own: Cert,
-    pair: KeyPair,
-    other: Cert,
-}
-
-impl VerificationHelper for &Bare {
-    fn get_certs(&mut self, _: &[KeyHandle]) -> openpgp::Result<Vec<Cert>> {
-        Ok(vec![self.other.clone()])
-    }
-    fn check(&mut self, _: MessageStructure<'_>) -> openpgp::Result<()> {
-        Ok(())
-    }
-}
-
-impl DecryptionHelper for &Bare {
-    fn decrypt(
-        &mut self,
-        pkesks: &[PKESK],
-        _: &[SKESK],
-        algo: Option<SymmetricAlgorithm>,
-        decrypt: &mut dyn FnMut(Option<SymmetricAlgorithm>, &SessionKey) -> bool,
-    ) -> openpgp::Result<Option<Cert>> {
-        for pkesk in pkesks {
-            let mut pair = self.pair.clone();
-            if let Some((algo, key)) = pkesk.decrypt(&mut pair, algo)
-                && decrypt(algo, &key)
-            {
-                return Ok(Some(self.own.clone()));
-            }
-        }
-        Err(openpgp::anyhow::anyhow!("no key"))
-    }
-}
-
-impl Bare {
-    fn new(own: &[u8], other: &[u8]) -> Self {
-        let own = Cert::from_bytes(own).unwrap();
-        let policy = StandardPolicy::new();
-        let pair = own
-            .keys()
-            .with_policy(&policy, None)
-            .for_transport_encryption()
-            .secret()
-            .next()
-            .unwrap();
-        let pair = pair.key().clone().into_keypair().unwrap();
-        Self { own, pair, other: Cert::from_bytes(other).unwrap() }
-    }
-
-    fn open(&self, message: &[u8]) -> Vec<u8> {
-        let policy = StandardPolicy::new();
-        let mut out = Vec::new();
-        let builder = DecryptorBuilder::from_bytes(message).unwrap().buffer_size(64 * 1024);
-        builder.with_policy(&policy, None, self).unwrap().read_to_end(&mut out).unwrap();
-        out
-    }
-
-    fn seal(&self, content: &[u8]) -> Vec<u8> {
-        let policy = StandardPolicy::new();
-        let signer =
-            self.own.keys().with_policy(&policy, None).for_signing().secret().next().unwrap();
-        let signer = signer.key().clone().into_keypair().unwrap();
-        let keys = self.other.keys().with_policy(&policy, None).for_transport_encryption();
-        let mut out = Vec::new();
-        let message = Armorer::new(Message::new(&mut out)).build().unwrap();
-        let message = Encryptor::for_recipients(message, keys).build().unwrap();
-        let message = Signer::new(message, signer).unwrap().build().unwrap();
-        let mut message = LiteralWriter::new(message).build().unwrap();
-        message.write_all(content).unwrap();
-        message.finalize().unwrap();
-        out
-    }
 }
 
 impl Bench {
@@ -237,8 +153,7 @@ fn main() {
         certificate: String::new(),
         threads_outside: false,
     };
-    let (bare_desk, bare_person) =
-        (Bare::new(&bench.desk, &bench.person), Bare::new(&bench.desk, &bench.person));
+    let bare_desk = Bare::new(&bench.desk, &bench.person);
     let raw = |bytes: Vec<u8>| RawMail {
         bytes,
         received: bench.now,
@@ -291,7 +206,7 @@ fn main() {
             rounds,
             || bench.incoming(&entity).1,
             |message| {
-                assert!(!bare_desk.open(message).is_empty());
+                assert!(bare_desk.open(message) > 0);
             },
         );
         println!(
@@ -310,7 +225,7 @@ fn main() {
             rounds,
             || (),
             |()| {
-                black_box(bare_person.seal(&entity));
+                black_box(bare_desk.seal(&bare_desk.other, &entity, true));
             },
         );
         println!(

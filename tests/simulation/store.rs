@@ -242,29 +242,37 @@ impl State {
 }
 
 impl Disk {
-    /// A change: whole or not at all, durable at once unless changes are gathered.
-    fn unit<T>(&mut self, work: impl FnOnce(&mut State) -> Result<T, Fault>) -> Result<T, Fault> {
+    /// A call that writes, if the desk is not stopped at it.
+    fn call<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
         if let Some(lost) = &self.lost {
             return Err(lost.clone());
         }
         self.writes += 1;
-        let stopped = || Fault::new(STOPPED, "");
-        if self.plan == Plan::StopBefore(self.writes) {
-            self.lost = Some(stopped());
-            return Err(stopped());
+        let (plan, stopped) = (self.plan, Fault::new(STOPPED, ""));
+        if plan == Plan::StopBefore(self.writes) {
+            self.lost = Some(stopped.clone());
+            return Err(stopped);
         }
-        let before = self.ahead.clone();
-        let done = work(&mut self.ahead);
-        if done.is_err() {
-            self.ahead = before;
-        } else if !self.gathers {
-            self.close();
-        }
-        if self.plan == Plan::StopAfter(self.writes) {
-            self.lost = Some(stopped());
-            return Err(stopped());
+        let done = work(self);
+        if plan == Plan::StopAfter(self.writes) {
+            self.lost = Some(stopped.clone());
+            return Err(stopped);
         }
         done
+    }
+
+    /// A change: whole or not at all, durable at once unless changes are gathered.
+    fn unit<T>(&mut self, work: impl FnOnce(&mut State) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.call(|disk| {
+            let before = disk.ahead.clone();
+            let done = work(&mut disk.ahead);
+            if done.is_err() {
+                disk.ahead = before;
+            } else if !disk.gathers {
+                disk.close();
+            }
+            done
+        })
     }
 
     fn close(&mut self) {
@@ -344,22 +352,10 @@ impl Gather for Memory {
     }
 
     fn write_out(&mut self) -> Result<(), Fault> {
-        let mut disk = self.disk();
-        if let Some(lost) = &disk.lost {
-            return Err(lost.clone());
-        }
-        disk.writes += 1;
-        let stopped = || Fault::new(STOPPED, "");
-        if disk.plan == Plan::StopBefore(disk.writes) {
-            disk.lost = Some(stopped());
-            return Err(stopped());
-        }
-        disk.close();
-        if disk.plan == Plan::StopAfter(disk.writes) {
-            disk.lost = Some(stopped());
-            return Err(stopped());
-        }
-        Ok(())
+        self.disk().call(|disk| {
+            disk.close();
+            Ok(())
+        })
     }
 }
 
@@ -473,15 +469,10 @@ impl Inbox for Memory {
         let mut bytes = 0_usize;
         let over = list.iter().enumerate().position(|(n, row)| {
             bytes += row.mail.bytes.len();
-            bytes > 8 * 1024 * 1024 && n > 0
+            bytes > Waiting::TOGETHER_BYTES && n > 0
         });
         list.truncate(over.unwrap_or(list.len()));
-        match list.iter().position(|mail| mail.attempts > 0) {
-            Some(0) => list.truncate(1),
-            Some(tried) => list.truncate(tried),
-            None => {}
-        }
-        Ok(list)
+        Ok(Waiting::together(list))
     }
 
     fn unopened(&self) -> Result<Option<Moment>, Fault> {

@@ -96,28 +96,11 @@ pub(crate) fn sources(own: &Card, team: &[Card]) -> Sources {
     };
     let people = team.iter().map(|card| (person(card).id, person(card))).collect();
     Sources {
-        settings: Settings {
-            name: "Desk".to_owned(),
-            address: Address::parse(&own.address).unwrap(),
-            prefix: "SIM".to_owned(),
-            zone: chrono_tz::Europe::Berlin,
-            playbook: "default".to_owned(),
-            fingerprint: Fingerprint::parse(&own.fingerprint).unwrap(),
-            certificate: own.text(),
-            languages: Vec::new(),
-            threads_outside: false,
-            clear_answers: true,
-            tick_s: 2,
-            plain_per_hour: 10,
-            encrypted_per_hour: 60,
-            acknowledgements_per_hour: 60,
-            plain_per_day: 20,
-            quiet_days: 14,
-            relay_bytes: 10_000_000,
-            verdicts_of: None,
-            spam_header: None,
-            alone_minutes: None,
-        },
+        settings: Settings::plain(
+            ["Desk", "SIM", "default"],
+            Address::parse(&own.address).unwrap(),
+            (Fingerprint::parse(&own.fingerprint).unwrap(), own.text()),
+        ),
         roster: Roster { people, ..Roster::default() },
         templates: BTreeMap::new(),
         playbooks: playbook::BUILTIN

@@ -63,6 +63,40 @@ pub struct Settings {
     pub alone_minutes: Option<u32>,
 }
 
+impl Settings {
+    /// Of a desk whose config says nothing but who it is: `name`, `prefix` and `playbook` as they are named there,
+    /// its key and its certificate.
+    #[must_use]
+    pub fn plain(
+        [name, prefix, playbook]: [&str; 3],
+        address: Address,
+        (fingerprint, certificate): (Fingerprint, String),
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            address,
+            prefix: prefix.to_owned(),
+            zone: chrono_tz::Europe::Berlin,
+            playbook: playbook.to_owned(),
+            fingerprint,
+            certificate,
+            threads_outside: false,
+            tick_s: TICK_S,
+            plain_per_hour: PLAIN_PER_HOUR,
+            encrypted_per_hour: ENCRYPTED_PER_HOUR,
+            acknowledgements_per_hour: ACKNOWLEDGEMENTS_PER_HOUR,
+            plain_per_day: PLAIN_PER_DAY,
+            relay_bytes: RELAY_BYTES,
+            quiet_days: QUIET_DAYS,
+            verdicts_of: None,
+            spam_header: None,
+            languages: Vec::new(),
+            clear_answers: true,
+            alone_minutes: None,
+        }
+    }
+}
+
 /// Minutes that a desk with one maintainer waits.
 pub const ALONE_MINUTES: u32 = 60;
 /// Seconds: acknowledgements leave on a multiple of it.

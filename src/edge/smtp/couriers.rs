@@ -281,6 +281,7 @@ impl Office {
                 told = tokio::time::Instant::now();
             }
         }
+        courier.leave_off();
         if !courier.is_closed() {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.push((courier, tokio::time::Instant::now()));

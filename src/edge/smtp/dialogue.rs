@@ -62,6 +62,12 @@ async fn reach(server: &Server) -> Result<TcpStream, Broken> {
 }
 
 impl Dialogue {
+    /// Over something that stands already.
+    #[cfg(test)]
+    pub(super) fn over(stream: impl Wire + 'static) -> Self {
+        Self { stream: Box::new(stream), buffer: Vec::new() }
+    }
+
     /// Connects; with TLS from the first byte where the server wants it so (RFC 8314, 3.3).
     pub(super) async fn connect(server: &Server) -> Result<Self, Broken> {
         let tcp = reach(server).await?;
@@ -250,7 +256,7 @@ mod tests {
         let said = said.to_vec();
         let mut theirs = theirs;
         block_on(theirs.write_all(&said)).unwrap();
-        (Dialogue { stream: Box::new(ours), buffer: Vec::new() }, theirs)
+        (Dialogue::over(ours), theirs)
     }
 
     fn reply(said: &[u8]) -> Result<Reply, Broken> {

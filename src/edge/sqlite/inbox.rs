@@ -16,10 +16,6 @@ use crate::ports::store::{
     Waiting,
 };
 
-/// Mails of so many bytes are opened together at most; a larger one by itself, so that what it costs is
-/// charged to no other.
-const OPENED_BYTES: usize = 8 * 1024 * 1024;
-
 impl Sqlite {
     /// Writes a large mail apart.
     fn apart(&self, bytes: &[u8]) -> Result<Option<Kept>, Fault> {
@@ -143,22 +139,17 @@ impl Inbox for Sqlite {
             // What is over the measure is not read either.
             let apart =
                 if file.is_some() { usize::try_from(size).unwrap_or(usize::MAX) } else { 0 };
-            if bytes.saturating_add(apart) > OPENED_BYTES && !list.is_empty() {
+            if bytes.saturating_add(apart) > Waiting::TOGETHER_BYTES && !list.is_empty() {
                 break;
             }
             waiting.mail.bytes = self.fetched(waiting.mail.bytes, file.as_deref(), size)?;
             bytes = bytes.saturating_add(waiting.mail.bytes.len());
-            if bytes > OPENED_BYTES && !list.is_empty() {
+            if bytes > Waiting::TOGETHER_BYTES && !list.is_empty() {
                 break;
             }
             list.push(waiting);
         }
-        match list.iter().position(|mail| mail.attempts > 0) {
-            Some(0) => list.truncate(1),
-            Some(tried) => list.truncate(tried),
-            None => {}
-        }
-        Ok(list)
+        Ok(Waiting::together(list))
     }
 
     fn unopened(&self) -> Result<Option<Moment>, Fault> {

@@ -3,7 +3,7 @@
 //!
 //! A file is there, whole and durable, before a commit names it, and is removed when the commit that lets go of
 //! it is durable. So a stop at any moment leaves files that nobody names, and no row without its file; those are
-//! removed at the next start. Each has a key of its own, made of the database's and its name: one that is put in
+//! removed at a start a week later. Each has a key of its own, made of the database's and its name: one that is put in
 //! the place of another does not open. Pieces carry their number and whether they are the last (as STREAM does),
 //! so that none is missing, doubled or moved.
 
@@ -13,6 +13,7 @@ use std::io;
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -27,6 +28,9 @@ use crate::ports::store::{Kept, Spool, Spooling};
 /// Bytes of a piece, and what its seal adds.
 const PIECE: usize = 64 * 1024;
 const TAG: usize = 16;
+
+/// What nobody names is left for so long.
+const LEFT: Duration = Duration::from_secs(7 * 86_400);
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -118,16 +122,22 @@ impl SpoolFolder {
         File::open(&self.folder).and_then(|folder| folder.sync_all()).at(place)
     }
 
-    /// Removes the files that no row names: what was written when the desk was stopped.
-    pub(super) fn sweep(&self, named: &BTreeSet<String>) -> Result<(), Fault> {
-        let Ok(all) = std::fs::read_dir(&self.folder) else { return Ok(()) };
+    /// Removes the files that no row names: what was written when the desk was stopped. Only those that are much
+    /// older than what was last written to the database: an older copy of it, put in place by mistake, does not
+    /// name what the newest one does.
+    pub(super) fn sweep(&self, named: &BTreeSet<String>, database: &Path) {
+        let written = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+        let (Ok(all), Some(last)) = (std::fs::read_dir(&self.folder), written(database)) else {
+            return;
+        };
         for entry in all.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !named.contains(&name) {
+            let age = written(&entry.path()).and_then(|at| last.duration_since(at).ok());
+            let is_old = age.is_some_and(|age| age > LEFT);
+            if is_old && !named.contains(&name) {
                 self.remove(&name);
             }
         }
-        Ok(())
     }
 }
 
@@ -284,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_or_is_named_by_nobody_is_gone() {
+    fn what_was_given_up_or_is_long_named_by_nobody_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let ours = spool(folder.path(), 1);
         let (kept, _) = keep(&ours, b"kept");
@@ -292,7 +302,17 @@ mod tests {
         drop(ours.begin().unwrap());
         let count = || std::fs::read_dir(&ours.folder).unwrap().count();
         assert_eq!(count(), 2);
-        ours.sweep(&BTreeSet::from([kept.clone()])).unwrap();
+        let named = BTreeSet::from([kept.clone()]);
+        let database = folder.path().join("desk.db");
+        std::fs::write(&database, b"").unwrap();
+        let last = std::fs::metadata(&database).unwrap().modified().unwrap();
+        ours.sweep(&named, &database);
+        assert_eq!(count(), 2, "another copy of the database may name it");
+        for name in [&kept, &left] {
+            let file = OpenOptions::new().write(true).open(ours.path(name)).unwrap();
+            file.set_modified(last - LEFT * 2).unwrap();
+        }
+        ours.sweep(&named, &database);
         assert_eq!(count(), 1);
         assert!(ours.whole(&left, 4).unwrap().is_none());
         assert!(ours.whole(&kept, 4).unwrap().is_some());

@@ -92,7 +92,10 @@ impl Sqlite {
         for name in std::mem::take(&mut self.let_go) {
             self.spool.remove(&name);
         }
-        head.map_or(Ok(()), |head| self.witness_head(head))
+        let Some(head) = head else { return Ok(()) };
+        self.witness_head(head)?;
+        // That there is a witness now may have been written down: nothing stays open while the desk sleeps.
+        self.close()
     }
 }
 

@@ -16,14 +16,18 @@
 mod bare;
 mod far;
 mod ground;
+#[path = "../library.rs"]
+mod library;
 mod notice;
+#[path = "../usage.rs"]
+mod usage;
 
 use std::time::{Duration, Instant};
 
 use embargod::domain::facts::names::Moment;
 use embargod::rehearsal::Who;
 
-use crate::bare::{Bare, certs, cpu_each, gnupg, handed_over, wall_each};
+use crate::bare::{certs, cpu_each, gnupg, handed_over, wall_each};
 use crate::ground::{Desk, Ground, Party, Plan, address, parties, report};
 
 const MINUTES: Duration = Duration::from_secs(600);
@@ -76,7 +80,7 @@ fn relayed(ground: &Ground, name: &str, plan: &Plan<'_>, size: usize, count: usi
 fn relays(ground: &Ground) {
     let people = parties("p", 100, now());
     let belongs = "roles = [\"security_team\"]";
-    let bare = Bare::new(&people[0], now());
+    let (bare, _) = bare::desk(&people[0], now());
     let known = certs(&people);
     let text = vec![b'x'; 2_500];
     let plan = Plan { people: &people, belongs, ..Plan::SMALL };
@@ -104,7 +108,7 @@ fn relays(ground: &Ground) {
 fn attached(ground: &Ground) {
     let people = parties("q", 100, now());
     let belongs = "roles = [\"security_team\"]";
-    let bare = Bare::new(&people[0], now());
+    let (bare, _) = bare::desk(&people[0], now());
     let known = certs(&people);
     let large = ground::stuff(1_370_000);
     let plan = Plan { people: &people, belongs, ..Plan::SMALL };
@@ -138,7 +142,7 @@ fn attached(ground: &Ground) {
 
 fn notices(ground: &Ground, rounds: usize) {
     let members = parties("m", 1_000, now());
-    let bare = Bare::new(&members[0], now());
+    let (bare, _) = bare::desk(&members[0], now());
     let known = certs(&members);
     for (what, size) in [("text", 0), ("1 MB", 1_000_000)] {
         let content = ground::stuff(2_048 + size * 4 / 3);
@@ -250,8 +254,7 @@ fn backlog(ground: &Ground, count: usize) {
 
 /// Opening one and sealing three, on all cores: wall milliseconds.
 fn bare_of_one(reporters: &[Party], count: usize) -> f64 {
-    let bare = Bare::new(&reporters[0], now());
-    let desk = bare.certificate();
+    let (bare, desk) = bare::desk(&reporters[0], now());
     let mut draft = embargod::rehearsal::mail::Draft::sealed(&"A line of text.\n".repeat(120));
     draft.with_key = true;
     let mails: Vec<Vec<u8>> = reporters[..count]

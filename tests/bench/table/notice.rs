@@ -10,7 +10,8 @@ use embargod::rehearsal::mail::{Draft, Read};
 use embargod::rehearsal::post_office::PostOffice;
 use embargod::rehearsal::{Stage, Who};
 
-use crate::ground::{Desk, Ground, Party, Plan, address, used};
+use crate::ground::{Desk, Ground, Party, Plan, address};
+use crate::usage::used;
 
 const GROUP: &str = "private_distributors";
 
