@@ -81,7 +81,7 @@ fn a_flood_keeps_nobody_waiting_and_is_used_against_nobody() {
     }
     // The sealed one is passed on at once, whatever else came; the other stands first in the digest.
     let mia = world.stage.mailbox(Who::Mia).unwrap();
-    assert!(mia.iter().any(|mail| mail.text.contains("A sealed hole.")), "{mia:?}");
+    assert!(mia.iter().any(|mail| mail.says("A sealed hole.")), "{mia:?}");
     world.stage.pass(Span::hours(1)).unwrap();
     let list = digest(&mut world);
     let first = list.text.lines().position(|line| line.contains("from ")).unwrap();
@@ -91,7 +91,7 @@ fn a_flood_keeps_nobody_waiting_and_is_used_against_nobody() {
         head.join("\n").contains("> Mail real")
             && head.join("\n").contains("The parser overflows.")
     );
-    assert!(list.text.contains("more wait, and come with the next digests"), "{}", list.text);
+    assert!(list.says("more wait, and come with the next digests"), "{}", list.text);
     // No third person gets more than three, and none of them our key.
     world.stage.pass(Span::hours(22)).unwrap();
     let sent = sent(&world);
@@ -122,42 +122,38 @@ fn the_digest_is_worked_off_by_one_mail() {
     };
     let shown = says(&mut world, "/show 2");
     let shown = only(&shown, Who::Mia);
-    assert!(
-        shown.subject.contains("Done: show") && shown.text.contains("Offer "),
-        "{}",
-        shown.text
-    );
+    assert!(shown.subject.contains("Done: show") && shown.says("Offer "), "{}", shown.text);
     let new = says(&mut world, "/spam 4-6 9");
-    assert!(only(&new, Who::Mia).text.contains("Closed quietly"), "{:?}", subjects(&new));
+    assert!(only(&new, Who::Mia).says("Closed quietly"), "{:?}", subjects(&new));
     let desk = world.stage.engine().unwrap().desk();
     let spam = desk.incidents.values().filter(|it| it.status == Status::Spam).count();
     assert_eq!(spam, 4);
     // All or nothing.
     let new = says(&mut world, "/spam 7 99");
-    assert!(only(&new, Who::Mia).text.contains("no report `99`"), "{:?}", subjects(&new));
+    assert!(only(&new, Who::Mia).says("no report `99`"), "{:?}", subjects(&new));
     let new = says(&mut world, "/spam DEMO-2026-ZZZZZ");
-    assert!(only(&new, Who::Mia).text.contains("no incident DEMO-2026-ZZZZZ"));
+    assert!(only(&new, Who::Mia).says("no incident DEMO-2026-ZZZZZ"));
     let new = says(&mut world, "/spam everything");
-    assert!(only(&new, Who::Mia).text.contains("names no report"));
+    assert!(only(&new, Who::Mia).says("names no report"));
     // A reason is for all that stand before it, and there must be one.
     let new = says(&mut world, "/reject 10 11 We do not sell anything.");
     let done = only(&new, Who::Mia);
-    assert!(done.text.contains("Rejected."), "{}", done.text);
+    assert!(done.says("Rejected."), "{}", done.text);
     let desk = world.stage.engine().unwrap().desk();
     let rejected = desk.incidents.values().filter(|it| it.status == Status::Rejected).count();
     assert_eq!(rejected, 2);
     for line in ["/reject 12", "/reject That is none."] {
         let new = says(&mut world, line);
-        assert!(only(&new, Who::Mia).text.contains("names no report, or no reason"), "{line}");
+        assert!(only(&new, Who::Mia).says("names no report, or no reason"), "{line}");
     }
     let new = says(&mut world, "/accept ALL-BELOW");
-    assert!(only(&new, Who::Mia).text.contains("name each of them"));
+    assert!(only(&new, Who::Mia).says("name each of them"));
     // What a stranger wrote names no report, whichever handle they know.
     let one = world.stage.engine().unwrap().desk();
     let one = one.waitlist.plain().next().unwrap().0.clone();
     for line in [format!("> > {one}"), format!("> from {one}@x.test"), format!("> > 1  {one}")] {
         let new = says(&mut world, &format!("/spam ALL-BELOW\n\n{line}"));
-        assert!(only(&new, Who::Mia).text.contains("no waiting report stands"), "{line}");
+        assert!(only(&new, Who::Mia).says("no waiting report stands"), "{line}");
     }
     // What is quoted below, but for what was taken out.
     let desk = world.stage.engine().unwrap().desk();
@@ -168,7 +164,7 @@ fn the_digest_is_worked_off_by_one_mail() {
         &mut world,
         &format!("/spam ALL-BELOW\n\n> On a day, the desk wrote:\n{}", quoted.join("\n")),
     );
-    assert!(only(&new, Who::Mia).text.contains("Closed quietly"), "{:?}", subjects(&new));
+    assert!(only(&new, Who::Mia).says("Closed quietly"), "{:?}", subjects(&new));
     let desk = world.stage.engine().unwrap().desk();
     assert_eq!(
         desk.waitlist.plain().map(|(it, _)| it.to_string()).collect::<Vec<_>>(),
@@ -177,7 +173,7 @@ fn the_digest_is_worked_off_by_one_mail() {
     assert_eq!(desk.incidents[&first].status, Status::Received, "and no other");
     // Not on a mail about one report.
     let new = world.says(Who::Mia, "/spam 1");
-    assert!(only(&new, Who::Mia).text.contains("stands alone on its line"), "{:?}", subjects(&new));
+    assert!(only(&new, Who::Mia).says("stands alone on its line"), "{:?}", subjects(&new));
 }
 
 #[test]
@@ -211,17 +207,17 @@ fn what_machines_send_is_a_line_and_a_report_as_soon_as_somebody_says_so() {
     let lists: Vec<&Read> =
         all.iter().filter(|mail| mail.subject.contains("machines sent")).collect();
     let [list] = lists.as_slice() else { panic!("{all:?}") };
-    assert!(list.text.contains("Machines sent 5 mails"), "{}", list.text);
+    assert!(list.says("Machines sent 5 mails"), "{}", list.text);
     let line = list.text.lines().position(|line| line.contains("> Mail dsn")).unwrap();
     let name = list.text.lines().nth(line - 1).unwrap().split_whitespace().next().unwrap();
     let new = world.sends(Who::Mia, &Draft::answer(list, &format!("/report {name}")));
     let report =
         new.iter().find(|(who, mail)| *who == Who::Mia && mail.subject.contains("New report"));
     let (_, report) = report.unwrap_or_else(|| panic!("{:?}", subjects(&new)));
-    assert!(report.text.contains("The bounce parser overflows."), "{}", report.text);
+    assert!(report.says("The bounce parser overflows."), "{}", report.text);
     assert!(world.stage.mailbox(Who::Paul).unwrap().is_empty(), "still nobody is answered");
     let new = world.sends(Who::Mia, &Draft::answer(list, "/report 00000000"));
-    assert!(only(&new, Who::Mia).text.contains("no machine's mail is called"));
+    assert!(only(&new, Who::Mia).says("no machine's mail is called"));
 }
 
 /// A domain that passes DMARC has as many addresses as it likes: it gets one entry among the first, and half of what is
@@ -255,10 +251,9 @@ fn one_domain_is_one_source_whoever_vouches_for_its_addresses() {
     assert!((1..=5).contains(&whole), "{whole} of one domain were passed on whole");
     world.stage.pass(Span::minutes(40)).unwrap();
     let list = digest(&mut world);
-    let named =
-        |mail: &Read, who: &str| all.iter().chain([mail]).any(|mail| mail.text.contains(who));
+    let named = |mail: &Read, who: &str| all.iter().chain([mail]).any(|mail| mail.says(who));
     assert!(named(&list, "vera@") && named(&list, "victor@"), "{}", list.text);
-    assert!(list.text.contains("more wait, and come with the next digests"));
+    assert!(list.says("more wait, and come with the next digests"));
     let shown = |mail: &Read| mail.text.matches("from u").count();
     let first = shown(&list);
     world.stage.pass(Span::hours(5)).unwrap();
@@ -294,18 +289,18 @@ fn what_follows_a_report_that_nobody_was_shown_waits_with_it() {
         more(&mut world, &unseen, format!("unseen{n}"));
     }
     let new = new_of(&mut world, Who::Mia, before);
-    assert!(new.iter().all(|mail| !mail.text.contains("More of it")), "{new:?}");
+    assert!(new.iter().all(|mail| !mail.says("More of it")), "{new:?}");
     for n in 0..10 {
         more(&mut world, &shown, format!("shown{n}"));
     }
     let new = new_of(&mut world, Who::Mia, before);
-    let passed = new.iter().filter(|mail| mail.text.contains("More of it, shown")).count();
+    let passed = new.iter().filter(|mail| mail.says("More of it, shown")).count();
     assert_eq!(passed, 4, "as many as a person writes in an hour");
     assert!(new.iter().any(|mail| mail.subject.contains("come in heaps")), "{new:?}");
     // The digest says that they have written again.
     world.stage.pass(Span::hours(6)).unwrap();
     let list = digest(&mut world);
-    assert!(list.text.contains(unseen.as_str()) && list.text.contains("again"), "{}", list.text);
+    assert!(list.says(unseen.as_str()) && list.says("again"), "{}", list.text);
 }
 
 /// Spam for days, and real reports in it. EMBARGOD_DAYS=31 plays the month, with two hundred a day.
@@ -343,11 +338,11 @@ fn days_of_spam_are_a_few_mails_a_day() {
     world.stage.pass(Span::days(2)).unwrap();
     assert!(most <= 4, "{most} mails in a day, {total} in all");
     let all = world.stage.mailbox(Who::Mia).unwrap();
-    let seen = all.iter().filter(|mail| mail.text.contains("A real hole.")).count();
+    let seen = all.iter().filter(|mail| mail.says("A real hole.")).count();
     assert!(seen >= real, "{seen} of {real}");
     let closed = world.stage.engine().unwrap().desk().incidents.values();
     let closed = closed.filter(|it| it.status == Status::Closed).count();
-    assert!(closed > 0 && all.iter().any(|mail| mail.text.contains("were closed quietly")));
+    assert!(closed > 0 && all.iter().any(|mail| mail.says("were closed quietly")));
     let largest = all.iter().map(|mail| mail.text.len()).max().unwrap();
     assert!(largest < 60_000, "{largest}");
 }
@@ -367,7 +362,7 @@ fn what_is_too_large_to_be_passed_on_comes_when_it_is_asked_for() {
     world.deliver(mail);
     let all = new_of(&mut world, Who::Mia, before);
     let report = all.iter().find(|mail| mail.subject.contains("New report")).unwrap();
-    assert!(report.text.contains("A hole that needs large files."), "{}", report.text);
+    assert!(report.says("A hole that needs large files."), "{}", report.text);
     let text = report.text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("huge.bin (1500000 bytes, SHA-256 "), "{text}");
     assert!(text.contains("NOT attached, too large for any mail of ours"), "{text}");

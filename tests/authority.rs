@@ -110,7 +110,7 @@ fn the_last_lead_and_the_last_of_the_intake_role_stay() {
     world.confirms(Who::Mia, "/leave");
     // She is off it: no word of hers counts, and no mail reaches her.
     let new = world.says(Who::Mia, "/status");
-    assert!(new.iter().all(|(_, mail)| !mail.text.contains("accepted")), "{:?}", subjects(&new));
+    assert!(new.iter().all(|(_, mail)| !mail.says("accepted")), "{:?}", subjects(&new));
     assert_eq!(to(&world.says(Who::Tom, "Talk.")), []);
     world.is_refused(Who::Tom, "/leave", "you lead this incident");
     world.does(Who::Tom, "/lead me");
@@ -220,7 +220,7 @@ fn what_was_signed_for_another_desk_counts_at_none() {
     // It was opened, and its signature found to be for somebody else.
     let told = new.iter().find(|(_, mail)| mail.subject.contains("in your name"));
     let (who, told) = told.unwrap_or_else(|| panic!("{:?}", subjects(&new)));
-    assert!(*who == Who::Mia && told.text.contains("does not hold"), "{}", told.text);
+    assert!(*who == Who::Mia && told.says("does not hold"), "{}", told.text);
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn ping_tells_what_the_mail_program_did() {
         let new: Vec<_> =
             world.deliver(mail).into_iter().filter(|(who, _)| *who == Who::Mia).collect();
         let answers: Vec<_> =
-            new.iter().filter(|(_, mail)| !mail.text.contains("What was")).cloned().collect();
+            new.iter().filter(|(_, mail)| !mail.says("What was")).cloned().collect();
         // What is no command of hers is a report in her name, and acknowledged as one.
         let answers: Vec<_> =
             answers.into_iter().filter(|(_, mail)| !mail.subject.contains("We received")).collect();
@@ -307,15 +307,11 @@ fn ping_tells_what_the_mail_program_did() {
     }
     golden.scene("without a reference");
     let new = world.sends(Who::Mia, &Draft::sealed("/ping"));
-    assert!(only(&new, Who::Mia).text.contains("need our Ref line"), "{:?}", subjects(&new));
+    assert!(only(&new, Who::Mia).says("need our Ref line"), "{:?}", subjects(&new));
     golden.add(&new);
     // Nobody learns anything who is not pinned.
     let new = world.sends(Who::Ann, &Draft::sealed("/ping"));
-    assert!(
-        new.iter().all(|(_, mail)| !mail.text.contains("would NOT have")),
-        "{:?}",
-        subjects(&new)
-    );
+    assert!(new.iter().all(|(_, mail)| !mail.says("would NOT have")), "{:?}", subjects(&new));
     golden.check("ping");
 }
 
@@ -326,12 +322,12 @@ fn what_stands_below_a_confirmation_is_never_a_part_of_what_is_confirmed() {
     let mut world = World::new();
     world.does(Who::Mia, "/accept");
     let asked = world.does(Who::Mia, "/reject\nIt needs root anyway.");
-    assert!(asked.text.contains("/confirm"), "{}", asked.text);
+    assert!(asked.says("/confirm"), "{}", asked.text);
     let nonce = asked.nonce().unwrap();
     let new = world.says(Who::Mia, &format!("/confirm {nonce}\n\nTom, the real one is elsewhere."));
     let rita = only(&new, Who::Rita);
-    assert!(rita.text.contains("needs root") && !rita.text.contains("elsewhere"), "{}", rita.text);
-    assert!(new.iter().any(|(who, mail)| *who == Who::Tom && mail.text.contains("elsewhere")));
+    assert!(rita.says("needs root") && !rita.says("elsewhere"), "{}", rita.text);
+    assert!(new.iter().any(|(who, mail)| *who == Who::Tom && mail.says("elsewhere")));
 }
 
 #[test]
@@ -382,7 +378,7 @@ fn who_has_left_approves_confirms_and_hears_nothing() {
     assert!(!umas.is_empty(), "an operator hears of it");
     for (_, mail) in umas {
         let reference = format!("Ref: {}", world.handle);
-        assert!(!mail.text.contains("quince") && !mail.text.contains(&reference), "{}", mail.text);
+        assert!(!mail.says("quince") && !mail.says(&reference), "{}", mail.text);
     }
 }
 
@@ -425,5 +421,5 @@ fn s7_a_public_signed_mail_opens_no_heap_of_reports() {
     world.stage.pass(Span::hours(1)).unwrap();
     let new = world.stage.mailbox(Who::Tom).unwrap().split_off(before);
     assert!(new.len() <= 12, "{}", new.len());
-    assert!(new.iter().all(|mail| !mail.text.contains("proven by signature")));
+    assert!(new.iter().all(|mail| !mail.says("proven by signature")));
 }

@@ -50,7 +50,7 @@ fn a_conversation_with_everybody_in_it() {
     assert_eq!(reply.attachments.len(), 1, "no key of Mia's: {:?}", reply.attachments);
     assert_eq!(reply.attachments[0].1, awkward_bytes());
     for word in ["Mia <", "mia@", "Tom", "/reply", "> "] {
-        assert!(!reply.text.contains(word), "`{word}` in {}", reply.text);
+        assert!(!reply.says(word), "`{word}` in {}", reply.text);
     }
     golden.add(&new);
     golden.scene("The reporter answers; it comes back to those who talk");
@@ -106,7 +106,7 @@ fn l1_no_byte_of_a_command_travels_in_another_form_of_the_text() {
             let mail = world.mail(Who::Mia, "1@x", &draft, &sealed);
             let new = world.deliver(mail);
             let reply = only(&new, Who::Rita);
-            assert!(reply.text.contains("Thank you."), "{}", reply.text);
+            assert!(reply.says("Thank you."), "{}", reply.text);
             let others: Vec<_> = new.into_iter().filter(|(who, _)| *who != Who::Mia).collect();
             let token = reference.split('/').nth(1).unwrap();
             nowhere(&others, &["/reply", token, "<p>"]);
@@ -143,7 +143,7 @@ fn l2_old_protected_headers_are_not_passed_on() {
         let mail = world.mail(Who::Mia, "1@x", &Draft::sealed(""), &sealed);
         let new = world.deliver(mail);
         let reply = only(&new, Who::Rita);
-        assert!(reply.text.contains("Thank you."));
+        assert!(reply.says("Thank you."));
         nowhere(&[(Who::Rita, reply)], &["quince", "rfc822"]);
     }
 }
@@ -208,14 +208,14 @@ fn a_quoted_mail_of_the_desk_never_reaches_the_reporter() {
         let reply = only(&new, Who::Rita);
         assert!(reply.text.starts_with("Thank you.\n\n-- \n"), "{n}: {}", reply.text);
         let mia = only(&new, Who::Mia);
-        assert!(mia.text.contains("was left out"), "{}", mia.text);
+        assert!(mia.says("was left out"), "{}", mia.text);
     }
     // Where nothing shows that it is a quote, nothing leaves.
     let mut world = World::new();
     let text = format!("/reply\nThank you.\n\n{}", report(&world));
     let new = world.sends(Who::Mia, &Draft::sealed(&text));
     let refusal = only(&new, Who::Mia);
-    assert!(refusal.text.contains("not marked as a quote"), "{}", refusal.text);
+    assert!(refusal.says("not marked as a quote"), "{}", refusal.text);
     assert_eq!(new.len(), 1, "{:?}", subjects(&new));
 }
 
@@ -231,7 +231,7 @@ fn l5_a_reply_to_somebody_without_a_key_is_not_sent() {
     let new = world.sends(Who::Mia, &draft);
     let paul: Vec<_> = new.iter().filter(|(who, _)| *who == Who::Paul).cloned().collect();
     nowhere(&paul, &["quince", "parser"]);
-    assert!(only(&new, Who::Mia).text.contains("NOT sent"));
+    assert!(only(&new, Who::Mia).says("NOT sent"));
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_reporters_reference_neither_travels_nor_steers() {
         let new = world.sends(Who::Rita, &Draft::sealed(&text));
         let secret = token.split('/').nth(1).unwrap();
         for (who, mail) in &new {
-            assert!(!mail.text.contains(secret), "{blank:?}: {} got it", who.id());
+            assert!(!mail.says(secret), "{blank:?}: {} got it", who.id());
         }
         // A maintainer who quotes it all the same speaks of the incident that their own is for.
         let mias = world.reference_of(Who::Mia, &other);
@@ -381,14 +381,14 @@ fn attachments_of_an_answer_tell_nothing_about_its_writer() {
         only(&new, Who::Rita).attachments.iter().map(|(name, _)| name.clone()).collect();
     assert_eq!(names, ["fix.patch"]);
     let answer = only(&new, Who::Mia);
-    assert!(answer.text.contains("Left out") && answer.text.contains("mia.vcf"), "{}", answer.text);
-    assert!(only(&new, Who::Tom).text.contains("(attached: fix.patch)"));
+    assert!(answer.says("Left out") && answer.says("mia.vcf"), "{}", answer.text);
+    assert!(only(&new, Who::Tom).says("(attached: fix.patch)"));
     // A mail of the desk as an attachment stops it.
     let mut draft = Draft::answer(&world.report, "/reply\nSee this.");
     draft.attachments.push(("mail.txt".to_owned(), world.report.text.clone().into_bytes()));
     let new = world.sends(Who::Mia, &draft);
     assert_eq!(to(&new), [Who::Mia], "{:?}", subjects(&new));
-    assert!(new[0].1.text.contains("repeats a mail of the desk"), "{}", new[0].1.text);
+    assert!(new[0].1.says("repeats a mail of the desk"), "{}", new[0].1.text);
 }
 
 /// Whoever has read the acknowledgement in clear can bring a key of their own; the team is told.
@@ -403,12 +403,12 @@ fn a_new_key_of_a_reporter_is_announced_and_not_taken_from_another_address() {
     thief.with_key = true;
     let new = world.sends(Who::Rita, &thief);
     let told = only(&new, Who::Mia);
-    assert!(told.text.contains("was NOT taken"), "{}", told.text);
+    assert!(told.says("was NOT taken"), "{}", told.text);
     let handle = Handle::parse(&ack.handle().unwrap()).unwrap();
     assert!(world.stage.engine().unwrap().desk().incidents[&handle].reporter.key.is_none());
     thief.from = Some(Who::Paul.address());
     let new = world.sends(Who::Rita, &Draft { text: format!("My key again.\n\n{line}"), ..thief });
-    assert!(only(&new, Who::Mia).text.contains("NEW KEY of the reporter"));
+    assert!(only(&new, Who::Mia).says("NEW KEY of the reporter"));
 }
 
 /// A mail that only asks what its program did is answered, and is no report.
@@ -422,7 +422,7 @@ fn a_lonely_ping_opens_no_incident() {
     let mail = world.mail(Who::Mia, "1@x", &draft, &entity);
     let new = world.deliver(mail);
     assert_eq!(to(&new), [Who::Mia], "{:?}", subjects(&new));
-    assert!(new[0].1.text.contains("switch signing on"), "{}", new[0].1.text);
+    assert!(new[0].1.says("switch signing on"), "{}", new[0].1.text);
     assert_eq!(world.stage.engine().unwrap().desk().incidents.len(), before);
 }
 
@@ -460,7 +460,7 @@ fn planted_references_neither_count_nor_contradict() {
     );
     let new = world.sends(Who::Mia, &talk);
     assert!(!subjects(&new).iter().any(|line| line.contains("Not done")), "{:?}", subjects(&new));
-    assert!(new.iter().any(|(who, mail)| *who == Who::Tom && mail.text.contains("please look")));
+    assert!(new.iter().any(|(who, mail)| *who == Who::Tom && mail.says("please look")));
 }
 
 /// Whatever a stranger puts where the desk prints their words (display name, subject, file names, how they
@@ -522,7 +522,7 @@ fn a_hidden_line_end_of_a_strangers_makes_no_command() {
         let told = only(&new, Who::Mia);
         world.handle = Handle::parse(&told.handle().unwrap()).unwrap();
         let hidden = ["\u{2028}", "\u{2029}", "\u{85}", "\u{b}", "\u{c}"];
-        assert!(!hidden.iter().any(|end| told.text.contains(end)), "{:?}", told.text);
+        assert!(!hidden.iter().any(|end| told.says(end)), "{:?}", told.text);
         let before = world.incident().status;
         let quoted: Vec<String> = told.text.lines().map(|line| format!("> {line}")).collect();
         let quoted = quoted.join("\n");
@@ -608,6 +608,6 @@ fn a_keys_user_id_and_a_servers_answer_are_strangers_words() {
     assert!(!told.is_empty());
     for mail in told {
         assert_eq!(mail.text.matches("What to do:").count(), 1, "{}", mail.text);
-        assert!(!mail.text.contains("| /confirm"), "{}", mail.text);
+        assert!(!mail.says("| /confirm"), "{}", mail.text);
     }
 }

@@ -62,7 +62,7 @@ fn no_word_in_the_record_sends_a_notice_before_its_moment() {
 fn gates_of_the_day_lapse_when_the_day_moves() {
     let mut world = approved();
     let asked = world.does(Who::Mia, "/disclose 2026-03-23");
-    assert!(asked.text.contains("to be opened again: binaries"), "{}", asked.text);
+    assert!(asked.says("to be opened again: binaries"), "{}", asked.text);
     world.does(Who::Mia, &format!("/confirm {}", asked.nonce().unwrap()));
     world.does(Who::Mia, "/preview announce");
     world.does(Who::Tom, "/approve announce@2");
@@ -77,7 +77,7 @@ fn nothing_becomes_public_by_a_gate_that_was_skipped() {
     let mut world = approved();
     world.does(Who::Mia, "/undo binaries");
     let new = world.seconds(Who::Mia, "/skip binaries nothing to build", Who::Tom);
-    assert!(new.iter().any(|(_, mail)| mail.text.contains("Skipped")), "{:?}", to(&new));
+    assert!(new.iter().any(|(_, mail)| mail.says("Skipped")), "{:?}", to(&new));
     // Some hours past T: not yet so late that it must be approved again.
     let new = world.waits(Span::hours(17 * 24 + 10));
     assert!(!to(&new).contains(&Who::List));

@@ -179,11 +179,7 @@ fn ten_members_a_date_that_moves_twice_and_a_leak() {
     says(&mut live, Who::Tom, &toms, "/done fix-ready\n/done agree-day");
     let plan = "/done agree-day\n/done plan\n/disclose +630s";
     let set = says(&mut live, Who::Mia, &mias, plan);
-    assert!(
-        set.text.contains("KEYS that end too early") && set.text.contains("gus Linux"),
-        "{}",
-        set.text
-    );
+    assert!(set.says("KEYS that end too early") && set.says("gus Linux"), "{}", set.text);
     let mut draft = Draft::answer(&mias, "/preview advance");
     let patch = b"--- a/parser.c\n+++ b/parser.c\n-quince\n+medlar\n".to_vec();
     draft.attachments.push(("fix.patch".to_owned(), patch.clone()));
@@ -217,7 +213,7 @@ fn ten_members_a_date_that_moves_twice_and_a_leak() {
         notices.insert(who, notice);
     }
     let gus = wait(&mut live, Who::Gus, 0, |mail| !mail.protection.is_encrypted());
-    assert!(!gus.text.contains(&handle) && !gus.text.contains("quince"), "{}", gus.text);
+    assert!(!gus.says(&handle) && !gus.says("quince"), "{}", gus.text);
     // All but Jon say that they have it.
     for who in got.into_iter().filter(|who| *who != Who::Jon) {
         let word = if who == Who::Ann { "/ready" } else { "/ack" };
@@ -259,7 +255,7 @@ fn ten_members_a_date_that_moves_twice_and_a_leak() {
     let number = words.trim_start_matches("eve@").trim_end_matches('`');
     says(&mut live, Who::Tom, &toms, &format!("/member approve eve@{number}"));
     let late = wait(&mut live, Who::Eve, 0, |mail| mail.subject.contains("Advance notice"));
-    assert!(late.text.contains("LATE COPY"), "{}", late.text);
+    assert!(late.says("LATE COPY"), "{}", late.text);
     // Finn is suspended; the date moves twice.
     says(&mut live, Who::Mia, &mias, "/member suspend finn under suspicion");
     for (moved, t) in ["+700s", "+800s"].into_iter().enumerate() {

@@ -102,7 +102,7 @@ fn l12_what_outsiders_get_is_a_closed_set() {
     for mail in &mails {
         assert!(mail.subject.contains("We received your report"), "{}", mail.subject);
         for word in ["template", "config", "playbook", "error", "panic", "mia", "Mia", "minder"] {
-            assert!(!mail.text.contains(word), "`{word}` in {}", mail.text);
+            assert!(!mail.says(word), "`{word}` in {}", mail.text);
         }
     }
 }
@@ -196,11 +196,11 @@ fn l22_a_ciphertext_inside_a_larger_mail_is_read_back_to_nobody() {
     let mias = world.stage.mailbox(Who::Mia).unwrap();
     assert_eq!(pauls.len(), 4);
     let opened: Vec<&str> =
-        mias.iter().filter(|m| m.text.contains("quince")).map(|m| m.subject.as_str()).collect();
+        mias.iter().filter(|m| m.says("quince")).map(|m| m.subject.as_str()).collect();
     // It was mailed in twice as what may be opened: a report, and a copy of it that nobody is shown.
     assert_eq!(opened.len(), 1, "{opened:?}");
     for mail in pauls.iter().chain(&ritas) {
-        assert!(!mail.text.contains("quince"), "{}", mail.text);
+        assert!(!mail.says("quince"), "{}", mail.text);
         assert!(
             mail.attachments
                 .iter()
@@ -246,7 +246,7 @@ fn s3_a_message_that_claims_to_be_signed_is_not() {
     let new = world.deliver(mail);
     assert_eq!(world.incident().status, Status::Received, "{:?}", subjects(&new));
     let tom = only(&new, Who::Tom);
-    assert!(tom.text.contains("signature   none"), "{}", tom.text);
+    assert!(tom.says("signature   none"), "{}", tom.text);
 }
 
 /// S5: an address that could be read as an option is no address.

@@ -58,7 +58,7 @@ fn report(live: &mut Live, text: &str) -> Vec<u8> {
 }
 
 fn reports_of(live: &mut Live, who: Who, word: &str) -> usize {
-    live.mailbox(who).unwrap().iter().filter(|mail| mail.text.contains(word)).count()
+    live.mailbox(who).unwrap().iter().filter(|mail| mail.says(word)).count()
 }
 
 fn until(live: &mut Live, what: &str, mut holds: impl FnMut(&mut Live) -> bool) {
@@ -76,7 +76,7 @@ fn a_report_among_the_junk_is_read_by_the_team_and_answered_later() {
     doveadm(&stack, &["save", "-u", DESK, "-m", "Unwanted"], &mail);
     until(&mut live, "the team reads it", |live| reports_of(live, Who::Mia, "marmalade") == 1);
     let read = live.mailbox(Who::Mia).unwrap();
-    let read = read.iter().find(|mail| mail.text.contains("marmalade")).unwrap();
+    let read = read.iter().find(|mail| mail.says("marmalade")).unwrap();
     assert!(read.text.replace('\n', " ").contains("folder for JUNK"), "{}", read.text);
     // Nobody is answered at once; the answer waits, and is not lost.
     live.pass(Span::seconds(5)).unwrap();

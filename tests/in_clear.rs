@@ -41,19 +41,19 @@ fn what_a_person_typed_leaves_in_clear_once_it_was_shown_and_confirmed() {
     for word in
         ["IN CLEAR", &Who::Rita.address(), "> We cannot reproduce it.", "> Which version is it?"]
     {
-        assert!(question.text.contains(word), "{word}: {}", question.text);
+        assert!(question.says(word), "{word}: {}", question.text);
     }
     let confirm = format!("/confirm {}", question.nonce().unwrap());
     let done = world.says_on(Who::Mia, &handle, &confirm);
     let [mail] = to_reporter(&done).try_into().unwrap();
     assert_eq!((mail.protection, mail.by_desk), (Protection::Signed, true));
-    assert!(mail.text.contains("We cannot reproduce it.\nWhich version is it?"), "{}", mail.text);
-    assert!(!mail.text.contains("long name") && mail.text.contains("Ref: "), "{}", mail.text);
+    assert!(mail.says("We cannot reproduce it.\nWhich version is it?"), "{}", mail.text);
+    assert!(!mail.says("long name") && mail.says("Ref: "), "{}", mail.text);
     // The others see what was said, the record keeps it, and the reporter has been answered.
     let toms = done.iter().find(|(who, _)| *who == Who::Tom).unwrap();
-    assert!(toms.1.text.contains("We cannot reproduce it."), "{}", toms.1.text);
+    assert!(toms.1.says("We cannot reproduce it."), "{}", toms.1.text);
     let log = world.does_on(Who::Mia, &handle, "/log");
-    assert!(log.text.contains("IN CLEAR"), "{}", log.text);
+    assert!(log.says("IN CLEAR"), "{}", log.text);
     let incident = world.stage.engine().unwrap().desk().incident(&handle).unwrap();
     assert!(incident.answered.is_some());
     // Once is once.
@@ -91,10 +91,10 @@ fn nothing_leaves_in_clear_by_accident() {
     let mut draft = Draft::sealed(&format!("/reply-clear\nSee the file.\n\n> {reference}\n"));
     draft.attachments.push(("fix.patch".to_owned(), b"+ fix".to_vec()));
     let new = world.sends(Who::Mia, &draft);
-    assert!(only(&new, Who::Mia).text.contains("nothing attached leaves in clear"));
+    assert!(only(&new, Who::Mia).says("nothing attached leaves in clear"));
     // What names the incident is asked about twice over.
     let asked = world.says_on(Who::Mia, &handle, &format!("/reply-clear\nWe keep it as {handle}."));
-    assert!(only(&asked, Who::Mia).text.contains("LOOK AGAIN"));
+    assert!(only(&asked, Who::Mia).says("LOOK AGAIN"));
     // A key that comes meanwhile ends it.
     let nonce = only(&asked, Who::Mia).nonce().unwrap();
     let paul = world.reference_of(Who::Rita, &handle);
@@ -110,7 +110,7 @@ fn a_config_or_a_process_can_forbid_it() {
     let mut world = World::with(|sources| sources.settings.clear_answers = false);
     let handle = plain(&mut world);
     let refusal = world.is_refused_on(Who::Mia, &handle, "/reply-clear\nHello.", "the config");
-    assert!(refusal.text.contains("/reply"), "{}", refusal.text);
+    assert!(refusal.says("/reply"), "{}", refusal.text);
     let mut world = World::with(|sources| {
         let playbook = sources.playbooks.get_mut(&sources.settings.playbook).unwrap();
         assert!(playbook.contains("[playbook]\n"));

@@ -46,15 +46,15 @@ fn a_reporter_hears_in_the_language_that_their_mail_asks_for() {
         let sealed = world.seal_signed(Who::Rita, &Draft::sealed("It writes past its buffer."));
         let new = world.deliver(with(&world, Who::Rita, "a@x.test", headers, &sealed));
         let ack = only(&new, Who::Rita);
-        assert!(ack.text.contains(wanted), "{headers}: {}", ack.text);
+        assert!(ack.says(wanted), "{headers}: {}", ack.text);
         let handle = Handle::parse(&to(&new, Who::Mia)[0].handle().unwrap()).unwrap();
         assert!(ack.subject.contains(handle.as_str()), "{}", ack.subject);
         if headers.contains("de-DE") {
-            assert!(!ack.text.contains("Mon 2026"), "no weekday of another language: {}", ack.text);
+            assert!(!ack.says("Mon 2026"), "no weekday of another language: {}", ack.text);
             // Later words as well, and the commands stay what they are.
             let said = world.says_on(Who::Mia, &handle, "/accept");
             assert!(
-                to(&said, Who::Rita)[0].text.contains("Danke für Ihre Meldung"),
+                to(&said, Who::Rita)[0].says("Danke für Ihre Meldung"),
                 "{:?}",
                 subjects(&said)
             );
@@ -92,7 +92,7 @@ fn a_captured_report_is_answered_in_its_senders_language() {
         world.waits(Span::minutes(1));
         let said = world.stage.mailbox(Who::Paul).unwrap();
         let said: Vec<&Read> = said.iter().skip(before).collect();
-        let german = said.iter().any(|mail| mail.text.contains("Ihre Meldung"));
+        let german = said.iter().any(|mail| mail.says("Ihre Meldung"));
         assert!(!german, "in the language of the reporter: {}", said[0].text);
     }
 }

@@ -204,7 +204,7 @@ fn a_relay_over_the_servers_size_is_a_text_and_a_list() {
     }
     live.write(Who::Rita, &draft).unwrap();
     let report = wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("New report"));
-    assert!(report.text.contains("A hole that needs two files."), "{}", report.text);
+    assert!(report.says("A hole that needs two files."), "{}", report.text);
     let text = report.text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("NOT attached, too large; `| /part 2` brings it"), "{text}");
     assert!(matches!(report.attachments.as_slice(), [(_, bytes)] if *bytes == parts[0]));
@@ -223,11 +223,11 @@ fn an_acknowledgement_that_comes_back_is_shown_on_the_incident() {
     let whole = String::from_utf8(whole).unwrap().replace(&Who::Rita.address(), gone);
     live.send_raw(gone, whole.as_bytes()).unwrap();
     let told = wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("did not arrive"));
-    assert!(told.text.contains("another way to reach them"), "{}", told.text);
+    assert!(told.says("another way to reach them"), "{}", told.text);
     let report = live.mailbox(Who::Mia).unwrap().into_iter().next().unwrap();
     live.write(Who::Mia, &Draft::answer(&report, "/status")).unwrap();
     let shown = wait(&mut live, Who::Mia, 2, |mail| mail.subject.contains("Done: status"));
-    assert!(shown.text.contains("the acknowledgement did not arrive (5."), "{}", shown.text);
+    assert!(shown.says("the acknowledgement did not arrive (5."), "{}", shown.text);
     // The report about it opened nothing.
     live.pass(Span::seconds(3)).unwrap();
     let reports = live.mailbox(Who::Mia).unwrap();
@@ -247,21 +247,21 @@ fn commands_that_gnupg_users_get_wrong_are_refused_and_told_to_them_only() {
     // Signed, not encrypted.
     live.write(Who::Mia, &accept(Guard::Signed)).unwrap();
     let told = wait(&mut live, Who::Mia, 1, |mail| mail.subject.contains("Not done"));
-    assert!(told.text.contains("signed and not encrypted"), "{}", told.text);
+    assert!(told.says("signed and not encrypted"), "{}", told.text);
     // Encrypted, not signed: somebody in Mia's name.
     live.write(Who::Mia, &accept(Guard::Encrypted)).unwrap();
     let told = wait(&mut live, Who::Mia, 2, |mail| mail.subject.contains("in your name"));
-    assert!(told.text.contains("It is not signed."), "{}", told.text);
+    assert!(told.says("It is not signed."), "{}", told.text);
     // A replay, byte for byte in a new mail.
     let ping = Draft::answer(&report, "/ping");
     let bytes = live.compose(Who::Mia, &ping).unwrap();
     live.send_raw(&Who::Mia.address(), &bytes).unwrap();
     let pong = wait(&mut live, Who::Mia, 3, |mail| mail.subject.contains("Done: ping"));
-    assert!(pong.text.contains("Commands in a mail like this one count."), "{}", pong.text);
+    assert!(pong.says("Commands in a mail like this one count."), "{}", pong.text);
     let again = String::from_utf8(bytes).unwrap().replace("Message-ID: <", "Message-ID: <again.");
     live.send_raw(&Who::Tom.address(), again.as_bytes()).unwrap();
     let told = wait(&mut live, Who::Mia, 4, |mail| mail.subject.contains("Not done"));
-    assert!(told.text.contains("taken before"), "{}", told.text);
+    assert!(told.says("taken before"), "{}", told.text);
     // Nothing of it happened, and nobody else was told.
     let out = Command::new(PROGRAM)
         .arg("--config")
@@ -296,7 +296,7 @@ fn a_server_that_refuses_one_recipient_does_not_stop_the_others() {
     wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("New report"));
     wait(&mut live, Who::Rita, 0, |mail| mail.subject.contains("We received"));
     let told = wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("could not be delivered"));
-    assert!(told.text.contains("Tom") && told.text.contains("refused for good"), "{}", told.text);
+    assert!(told.says("Tom") && told.says("refused for good"), "{}", told.text);
     live.pass(Span::seconds(1)).unwrap();
     let status = Command::new(PROGRAM).arg("--config").arg(&path).arg("status").output().unwrap();
     assert!(!status.status.success(), "an alarm stands");
@@ -440,7 +440,7 @@ fn starttls_large_mails_and_a_folder_that_is_numbered_anew() {
     );
     live.write(Who::Paul, &large).unwrap();
     let shown = wait(&mut live, Who::Mia, 0, |mail| mail.subject.contains("Large"));
-    assert!(shown.text.contains("larger than the desk reads"), "{}", shown.text);
+    assert!(shown.says("larger than the desk reads"), "{}", shown.text);
     wait(&mut live, Who::Paul, 0, |mail| mail.subject.contains("We received"));
     // The server forgets its numbers while the desk is down.
     live.stop().unwrap();
@@ -510,7 +510,7 @@ fn forty_mails_between_three_maintainers_and_a_reporter_arrive_whole() {
         for (writer, _) in begins {
             for reader in readers(writer) {
                 let word = marker(round, writer);
-                wait(&mut live, reader, 0, |mail| mail.text.contains(&word));
+                wait(&mut live, reader, 0, |mail| mail.says(&word));
             }
         }
     }
@@ -520,8 +520,7 @@ fn forty_mails_between_three_maintainers_and_a_reporter_arrive_whole() {
             let mails = live.mailbox(reader).unwrap();
             for round in 0..ROUNDS {
                 let word = marker(round, *writer);
-                let copies: Vec<_> =
-                    mails.iter().filter(|mail| mail.text.contains(&word)).collect();
+                let copies: Vec<_> = mails.iter().filter(|mail| mail.says(&word)).collect();
                 assert_eq!(copies.len(), 1, "{word} to {}", reader.id());
                 assert!(copies[0].by_desk && copies[0].protection.is_encrypted());
                 assert_eq!(copies[0].outer_subject, "[...]");
@@ -541,7 +540,7 @@ fn forty_mails_between_three_maintainers_and_a_reporter_arrive_whole() {
     let ritas = live.mailbox(Who::Rita).unwrap();
     for mail in &ritas {
         for word in ["/reply", "Mia", "Tom", "Uma", "uma@", "TLP:"] {
-            assert!(!mail.text.contains(word), "`{word}` reached the reporter: {}", mail.text);
+            assert!(!mail.says(word), "`{word}` reached the reporter: {}", mail.text);
         }
     }
     let proved = evidence_holds(&mut live, &ack.handle().unwrap());

@@ -68,11 +68,11 @@ fn what_gnupg_sealed_in_a_dozen_forms_is_read() {
         );
         live.send_raw(&Who::Rita.address(), mail.as_bytes()).unwrap();
         let report = wait(&mut live, Who::Mia, mias, "New report");
-        assert_eq!(report.text.contains(&format!("CANARY-{n}")), opens, "{name}: {}", report.text);
-        assert!(!report.text.contains("NOT encrypted"), "{name}: {}", report.text);
+        assert_eq!(report.says(&format!("CANARY-{n}")), opens, "{name}: {}", report.text);
+        assert!(!report.says("NOT encrypted"), "{name}: {}", report.text);
         let ack = wait(&mut live, Who::Rita, ritas, "We received");
-        assert!(ack.text.contains("SHA-256 of the OpenPGP data"), "{name}: {}", ack.text);
-        assert!(!ack.text.contains("CANARY"), "{name}");
+        assert!(ack.says("SHA-256 of the OpenPGP data"), "{name}: {}", ack.text);
+        assert!(!ack.says("CANARY"), "{name}");
         opened += usize::from(opens);
         if n == 0 {
             // Once she has answered, the address is hers, and gets more than three answers a day.

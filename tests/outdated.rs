@@ -70,12 +70,12 @@ fn the_end_reaches_everybody_who_had_a_notice() {
     world.waits(Span::days(11));
     let new = world.says(Who::Mia, "/published");
     let asked = only(&new, Who::Tom);
-    assert!(asked.text.contains("Those who had a notice (3) get this"), "{}", asked.text);
+    assert!(asked.says("Those who had a notice (3) get this"), "{}", asked.text);
     let nonce = asked.nonce().unwrap();
     let new = world.says(Who::Tom, &format!("/confirm {nonce}"));
     for who in Who::DISTRIBUTORS {
         let told = of(&new, who, "Public: ").unwrap_or_else(|| panic!("{:?}", subjects(&new)));
-        assert!(told.text.starts_with("TLP:CLEAR") && told.text.contains("publish your update"));
+        assert!(told.text.starts_with("TLP:CLEAR") && told.says("publish your update"));
         assert!(!told.outer_subject.contains("Public"));
     }
     // And nobody is told afterwards that it is not.
@@ -102,14 +102,14 @@ fn after_the_announcement_one_person_ends_it_and_adds_nothing() {
     world.does(Who::Mia, "/set binaries https://attacker.example/fix");
     let mut new = world.says(Who::Mia, "/published");
     if let Some(nonce) = only(&new, Who::Mia).nonce() {
-        assert!(!only(&new, Who::Mia).text.contains("attacker.example"));
+        assert!(!only(&new, Who::Mia).says("attacker.example"));
         new = world.says(Who::Mia, &format!("/confirm {nonce}"));
     }
     assert!(world.incident().published().is_some(), "{:?}", subjects(&new));
     for who in Who::DISTRIBUTORS {
         let told = of(&new, who, "Public: ").unwrap_or_else(|| panic!("{:?}", subjects(&new)));
-        assert!(told.text.contains("The embargo has ended."), "{}", told.text);
-        assert!(!told.text.contains("attacker.example"), "{}", told.text);
+        assert!(told.says("The embargo has ended."), "{}", told.text);
+        assert!(!told.says("attacker.example"), "{}", told.text);
     }
 }
 

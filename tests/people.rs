@@ -203,7 +203,7 @@ fn a_reporter_who_asks_is_told_one_true_word() {
     golden.scene("Paul, who has no key, asks");
     let new = world.sends(Who::Paul, &ask("/status"));
     assert_eq!(to(&new), [Who::Paul], "nobody else needs to read that");
-    assert!(new[0].1.text.contains("It is: received."), "{}", new[0].1.text);
+    assert!(new[0].1.says("It is: received."), "{}", new[0].1.text);
     golden.add(&new);
     assert!(world.sends(Who::Paul, &ask("/status")).is_empty(), "once an hour");
     // Somebody else with another's reference, or without: no answer to them.
@@ -212,14 +212,14 @@ fn a_reporter_who_asks_is_told_one_true_word() {
     world.waits(Span::hours(2));
     let new =
         world.sends(Who::Rita, &Draft { text: "/status".to_owned(), ..Draft::plain("x", "") });
-    assert!(!new.iter().any(|(_, mail)| mail.text.contains("It is:")), "{:?}", subjects(&new));
+    assert!(!new.iter().any(|(_, mail)| mail.says("It is:")), "{:?}", subjects(&new));
     let new = world.sends(Who::Ann, &forged);
     assert_eq!(to(&new), [Who::Paul], "the answer goes to the recorded address only");
     world.does_on(Who::Mia, &handle, "/accept");
     world.waits(Span::hours(2));
     let new = world.sends(Who::Paul, &ask("/status"));
-    assert!(new[0].1.text.contains("It is: being worked on."), "{}", new[0].1.text);
-    assert!(!new[0].1.text.contains("quince"));
+    assert!(new[0].1.says("It is: being worked on."), "{}", new[0].1.text);
+    assert!(!new[0].1.says("quince"));
     golden.scene("How to name him, and when he will publish");
     let new = world.sends(Who::Paul, &ask("/credit Paul of Example\n/publish next Monday"));
     golden.add(&new);
@@ -245,11 +245,7 @@ fn l22_asking_under_the_name_of_a_copy_tells_a_thief_nothing() {
     let draft = Draft::plain("x", &format!("/status\n\n{line}"));
     let new = world.sends(Who::Paul, &draft);
     let answer = only(&new, Who::Paul);
-    assert!(
-        answer.text.contains("It is: received.") && answer.text.contains(&line),
-        "{}",
-        answer.text
-    );
+    assert!(answer.says("It is: received.") && answer.says(&line), "{}", answer.text);
     assert!(world.sends(Who::Paul, &draft).is_empty(), "once an hour, as for anyone");
 }
 
@@ -352,7 +348,7 @@ fn somebody_of_the_roster_who_reports_is_answered_as_a_reporter() {
         let ack =
             new.iter().find(|(_, mail)| mail.subject.contains("We received")).unwrap().1.clone();
         let new = world.sends(who, &Draft::answer(&ack, "/status"));
-        assert!(only(&new, who).text.contains("It is: received."), "{:?}", subjects(&new));
+        assert!(only(&new, who).says("It is: received."), "{:?}", subjects(&new));
         let new = world.sends(who, &Draft::answer(&ack, "One thing more."));
         assert!(to(&new).contains(&Who::Mia), "{}: {:?}", who.id(), subjects(&new));
         assert!(!new.iter().any(|(_, mail)| mail.subject.contains("Not done")));
@@ -380,14 +376,10 @@ fn what_did_not_leave_is_not_said_to_have_left() {
     let report = world.stage.mailbox(Who::Mia).unwrap().pop().unwrap();
     let new = world.sends(Who::Mia, &Draft::answer(&report, "/reject It needs root anyway."));
     let paul = only(&new, Who::Paul);
-    assert!(
-        !paul.text.contains("being worked on") && paul.text.contains("has an answer"),
-        "{}",
-        paul.text
-    );
+    assert!(!paul.says("being worked on") && paul.says("has an answer"), "{}", paul.text);
     let tom = only(&new, Who::Tom);
     assert!(tom.subject.contains("NOT sent to the reporter"), "{}", tom.subject);
-    assert!(only(&new, Who::Mia).text.contains("NOT sent"));
+    assert!(only(&new, Who::Mia).says("NOT sent"));
 }
 
 #[test]
@@ -396,7 +388,7 @@ fn the_rotation_goes_on_when_somebody_is_back() {
     world.does(Who::Tom, "/away 2026-03-20");
     world.does(Who::Uma, "/away 2026-03-20");
     let answer = world.does(Who::Mia, "/decline");
-    assert!(answer.text.contains("nobody is left to be asked"), "{}", answer.text);
+    assert!(answer.says("nobody is left to be asked"), "{}", answer.text);
     world.does(Who::Tom, "/back");
     let new = world.waits(Span::hours(25));
     assert_eq!(asked(&new), [Who::Tom], "{:?}", subjects(&new));

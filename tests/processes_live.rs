@@ -247,7 +247,7 @@ impl Table {
     /// The newest mail with a reference to the incident.
     fn newest(&mut self, who: Who) -> Option<Read> {
         let mails = self.live.mailbox(who).unwrap();
-        mails.into_iter().rev().find(|mail| mail.text.contains(&format!("Ref: {}/", self.handle)))
+        mails.into_iter().rev().find(|mail| mail.says(&format!("Ref: {}/", self.handle)))
     }
 
     /// Writes what the rehearsal has somebody write; a confirmation by the word that came in a mail.

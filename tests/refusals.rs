@@ -45,9 +45,7 @@ fn an_unsigned_command_in_a_persons_name_is_told_to_that_person() {
         new.iter().filter(|(_, mail)| mail.subject.contains("in your name")).collect();
     assert_eq!(warned.len(), 1, "{:?}", subjects(&new));
     assert_eq!(warned[0].0, Who::Mia);
-    assert!(
-        warned[0].1.protection.is_encrypted() && warned[0].1.text.contains("It is not signed.")
-    );
+    assert!(warned[0].1.protection.is_encrypted() && warned[0].1.says("It is not signed."));
 }
 
 #[test]
@@ -70,9 +68,7 @@ fn a_mail_that_did_not_count_is_told_once_to_whoever_it_was_meant_to_be_of() {
     assert_eq!(warned(&new, Who::Mia), 1, "{:?}", subjects(&new));
     let told = new.iter().find(|(_, mail)| mail.subject.contains("in your name")).unwrap();
     assert!(told.1.subject.contains("did not count as yours") && told.1.protection.is_encrypted());
-    assert!(
-        told.1.text.contains("by a key that we do not know") && !told.1.text.contains("commands")
-    );
+    assert!(told.1.says("by a key that we do not know") && !told.1.says("commands"));
     let new = writes(&mut world, Who::Mia, "2@x", &talk);
     assert_eq!(warned(&new, Who::Mia), 0, "once an hour: {:?}", subjects(&new));
     // A sealed report in a member's name.
@@ -212,7 +208,7 @@ fn commands_outside_the_signed_plain_text_do_nothing() {
     let new = world.deliver(mail);
     assert_eq!(world.incident().status, Status::Received, "{:?}", subjects(&new));
     let warned = new.iter().find(|(_, mail)| mail.subject.contains("in your name")).unwrap();
-    assert!(warned.0 == Who::Mia && warned.1.text.contains("Only a part of it is signed."));
+    assert!(warned.0 == Who::Mia && warned.1.says("Only a part of it is signed."));
     // In quoted text: it is no command, the mail is a word to the team.
     let draft = Draft::sealed(&format!("I agree.\n\n> /accept\n> {reference}\n"));
     let mail = world.mail(Who::Mia, "2@x", &draft, &world.seal(Who::Mia, &draft.entity(None)));
@@ -276,7 +272,7 @@ fn a_captured_report_gives_its_thief_nothing() {
     let paul = world.stage.mailbox(Who::Paul).unwrap();
     let [ack] = paul.as_slice() else { panic!("{} mails", paul.len()) };
     assert!(ack.subject.contains("We received your report"), "answered like any other");
-    assert!(!ack.text.contains("second secret"));
+    assert!(!ack.says("second secret"));
     let handle = Handle::parse(&ack.handle().unwrap()).unwrap();
     assert!(
         !world.stage.engine().unwrap().desk().incidents.contains_key(&handle),
@@ -395,7 +391,7 @@ fn what_was_kept_back_by_the_mailbox_is_old() {
         if answer.1.subject.contains("] Done:") {
             done.push(*word);
         } else {
-            assert!(answer.1.text.contains("hours old by now"), "{word}: {}", answer.1.text);
+            assert!(answer.1.says("hours old by now"), "{word}: {}", answer.1.text);
         }
     }
     assert_eq!(done, ["/hold ALL", "/status"]);
@@ -535,7 +531,7 @@ fn a_reference_in_foreign_text_neither_blocks_the_team_nor_travels() {
     );
     let token = own.split('/').nth(1).unwrap();
     for (who, mail) in new.iter().filter(|(who, _)| *who != Who::Mia) {
-        assert!(!mail.text.contains(token), "{} got Mia's reference", who.id());
+        assert!(!mail.says(token), "{} got Mia's reference", who.id());
     }
 }
 
@@ -558,7 +554,7 @@ fn a_reporters_key_that_comes_later_is_taken_when_it_comes_with_the_reference() 
     world.stage.write(Who::Mia, &Draft::answer(&report, "/reply\nThe word is marmalade.")).unwrap();
     world.stage.pass(Span::seconds(10)).unwrap();
     let reply = world.stage.mailbox(Who::Rita).unwrap().pop().unwrap();
-    assert!(reply.text.contains("marmalade") && reply.protection.is_encrypted(), "{}", reply.text);
+    assert!(reply.says("marmalade") && reply.protection.is_encrypted(), "{}", reply.text);
 }
 
 #[test]
@@ -595,5 +591,5 @@ fn no_notice_leaves_on_a_clock_that_nobody_vouches_for() {
     world.stage.pass(Span::seconds(10)).unwrap();
     assert_eq!(ann(&mut world), 1);
     let notice = world.stage.mailbox(Who::Ann).unwrap().pop().unwrap();
-    assert!(notice.text.contains("This notice is LATE"), "{}", notice.text);
+    assert!(notice.says("This notice is LATE"), "{}", notice.text);
 }

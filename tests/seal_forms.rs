@@ -43,9 +43,9 @@ fn the_newer_form_is_for_those_who_have_shown_or_said_that_they_read_it() {
         let key = world.stage.keyring(who).unwrap().certificate().fingerprint();
         world.stage.engine().unwrap().desk().seals_newer(&key)
     };
-    assert!(world.does(Who::Mia, "/whoami").text.contains("SEIPDv1") && !seals(&world, Who::Mia));
+    assert!(world.does(Who::Mia, "/whoami").says("SEIPDv1") && !seals(&world, Who::Mia));
     world.does(Who::Mia, "/seal v2");
-    assert!(world.does(Who::Mia, "/whoami").text.contains("SEIPDv2") && seals(&world, Who::Mia));
+    assert!(world.does(Who::Mia, "/whoami").says("SEIPDv2") && seals(&world, Who::Mia));
     world.does(Who::Mia, "/seal v1");
     assert!(!seals(&world, Who::Mia));
     world.is_refused(Who::Mia, "/seal v3", "`v1` or as `v2`");

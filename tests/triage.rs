@@ -44,7 +44,7 @@ fn a_duplicate_is_closed_and_its_reporter_told_in_a_word() {
     let ack = world.stage.mailbox(Who::Rita).unwrap().pop().unwrap();
     let new = world.sends(Who::Rita, &Draft::answer(&ack, "One thing more."));
     assert_eq!(to(&new), [Who::Mia, Who::Tom]);
-    assert!(new[0].1.text.contains(&format!("goes on as {first}")), "{}", new[0].1.text);
+    assert!(new[0].1.says(&format!("goes on as {first}")), "{}", new[0].1.text);
     golden.scene("Opened again");
     let nonce = world.does_on(Who::Mia, &other, "/reopen").nonce().unwrap();
     golden.add(&world.says_on(Who::Mia, &other, &format!("/confirm {nonce}")));
@@ -72,9 +72,7 @@ fn a_merge_names_what_the_other_does_not_know_and_says_nothing_outside() {
     assert_eq!(target.fields["impact"], "known");
     assert!(!target.fields.contains_key("affected") && target.cves.is_empty());
     let done = only(&new, Who::Mia);
-    assert!(
-        done.text.contains("| /cve CVE-2026-11111") && done.text.contains("| /set affected 3.1")
-    );
+    assert!(done.says("| /cve CVE-2026-11111") && done.says("| /set affected 3.1"));
     assert_eq!(world.incident().status, Status::Merged);
     // Its reporter can still be answered, from where they wrote.
     let new = world.says(Who::Mia, "/reply\nWe go on with it.");
@@ -178,13 +176,13 @@ fn a_word_to_one_member_reaches_nobody_else() {
     let new = world.says(Who::Mia, "/tell ann\nYes: one more day is fine for us.");
     assert!(new.iter().all(|(who, _)| !Who::DISTRIBUTORS.contains(who)), "{:?}", subjects(&new));
     let shown = only(&new, Who::Tom);
-    assert!(shown.text.contains("to ann (1 now)"), "{}", shown.text);
+    assert!(shown.says("to ann (1 now)"), "{}", shown.text);
     let new = world.says(Who::Tom, "/approve tell-1@1");
     let told: Vec<Who> =
         new.iter().map(|(who, _)| *who).filter(|who| Who::DISTRIBUTORS.contains(who)).collect();
     assert_eq!(told, [Who::Ann], "{:?}", subjects(&new));
     let mail = only(&new, Who::Ann);
-    assert!(mail.text.contains("one more day") && !mail.text.contains("Mia"), "{}", mail.text);
+    assert!(mail.says("one more day") && !mail.says("Mia"), "{}", mail.text);
     let incident = world.incident();
     let tell = TaskId::parse("tell-1").unwrap();
     assert_eq!(incident.ledger(&tell).len(), 1);
@@ -192,11 +190,7 @@ fn a_word_to_one_member_reaches_nobody_else() {
     assert_eq!(incident.anchor(Anchor::ListNotified), None);
     let new = world.says(Who::Mia, "/audience private_distributors all");
     let new = [new, world.waits(Span::hours(2))].concat();
-    assert!(
-        new.iter().all(|(_, mail)| !mail.text.contains("one more day")),
-        "{:?}",
-        subjects(&new)
-    );
+    assert!(new.iter().all(|(_, mail)| !mail.says("one more day")), "{:?}", subjects(&new));
     world.is_refused(Who::Mia, "/tell zoe\nhello", "no member of one");
     world.does(Who::Mia, "/audience private_distributors bob");
     world.is_refused(Who::Mia, "/tell ann\nhello", "in no group that gets");
@@ -217,11 +211,7 @@ fn a_word_to_a_group_is_approved_by_another_before_it_leaves() {
     let new = world.says(Who::Tom, "/approve tell-1@1");
     for who in Who::DISTRIBUTORS {
         let mail = only(&new, who);
-        assert!(
-            mail.text.contains("somebody at hand") && !mail.text.contains("Mia"),
-            "{}",
-            mail.text
-        );
+        assert!(mail.says("somebody at hand") && !mail.says("Mia"), "{}", mail.text);
     }
     let ann: Vec<_> = new.into_iter().filter(|(who, _)| *who == Who::Ann).collect();
     golden.add(&ann);
@@ -251,7 +241,7 @@ fn the_prepared_answers_say_what_they_should_and_no_more() {
         let new = world.says(Who::Mia, &format!("/answer {name}\n{text}"));
         golden.add(&new[..1]);
         let mail = only(&new, Who::Rita);
-        assert!(mail.protection.is_encrypted() && mail.text.contains(text), "{}", mail.text);
+        assert!(mail.protection.is_encrypted() && mail.says(text), "{}", mail.text);
     }
     world.is_refused(Who::Mia, "/answer private-handling\nmore", "nothing can be added");
     world.is_refused(Who::Mia, "/answer something", "no prepared answer");
@@ -261,7 +251,7 @@ fn the_prepared_answers_say_what_they_should_and_no_more() {
     let report = world.stage.mailbox(Who::Mia).unwrap().pop().unwrap();
     let new =
         world.sends(Who::Mia, &Draft::answer(&report, "/answer fixed-in-the-open\nChange 4711."));
-    assert!(!only(&new, Who::Paul).text.contains("4711"));
+    assert!(!only(&new, Who::Paul).says("4711"));
     golden.check("answers");
 }
 
@@ -274,7 +264,7 @@ fn tasks_can_be_skipped_and_taken_back_and_a_gate_asks_first() {
     world.does(Who::Mia, "/undo advisory");
     let new = world.says(Who::Mia, "/skip binaries nothing to build");
     let asked = only(&new, Who::Tom);
-    assert!(asked.text.contains("is a gate") && asked.text.contains("announce"), "{}", asked.text);
+    assert!(asked.says("is a gate") && asked.says("announce"), "{}", asked.text);
     world.does(Who::Tom, &format!("/confirm {}", asked.nonce().unwrap()));
     world.does(Who::Mia, "/undo binaries\n/undo plan");
     // The advance notice was approved and waits for the gate that is open no more.
@@ -290,7 +280,7 @@ fn the_history_is_told_and_who_one_is() {
     golden.scene("The history, for one of the team");
     let log = world.does(Who::Mia, "/log");
     golden.add(&[(Who::Mia, log.clone())]);
-    assert!(log.text.contains("tom: commands: approve") && log.text.contains("T is 2026-03-23"));
+    assert!(log.says("tom: commands: approve") && log.says("T is 2026-03-23"));
     golden.scene("Who Uma is, who has no role here");
     let who = world.says(Who::Uma, "/whoami\n/list");
     golden.add(&who);

@@ -226,6 +226,14 @@ impl Read {
         })
     }
 
+    /// Whether its text says these words, wherever its lines are folded: where they are depends on how long an hour
+    /// or a name on the same line is.
+    #[must_use]
+    pub fn says(&self, words: &str) -> bool {
+        let folded = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        folded(&self.text).contains(&folded(words))
+    }
+
     /// The incident's handle, from the subject.
     #[must_use]
     pub fn handle(&self) -> Option<String> {

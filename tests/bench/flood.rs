@@ -245,7 +245,7 @@ fn play(ground: &Ground, count: usize, seconds: u64, reads: bool) -> Cost {
     // The digest comes a quarter of an hour after the first that waits.
     let digest = Duration::from_secs(if reads { 20 * 60 } else { 0 });
     for (what, text) in [("sealed report", RITAS), ("report in clear", PAULS)] {
-        let read = wait(&mut live, Who::Mia, real, digest, |mail| mail.text.contains(text));
+        let read = wait(&mut live, Who::Mia, real, digest, |mail| mail.says(text));
         println!("  Mia read the {what} after {}", said(read));
     }
     let team = mailbox(ground, &Who::Mia.address()).len() - team;
@@ -304,8 +304,7 @@ fn weigh(ground: &Ground, what: &str, size: usize, packs: bool) {
     let sent = Instant::now();
     live.send_raw(&Who::Rita.address(), &mail).unwrap();
     let most = Duration::from_secs(120);
-    let read =
-        wait(&mut live, Who::Mia, sent, most, |mail| mail.text.contains("A hole that needs"));
+    let read = wait(&mut live, Who::Mia, sent, most, |mail| mail.says("A hole that needs"));
     until_idle(pid);
     let Used { cpu: after, peak, .. } = used(pid);
     println!(

@@ -32,8 +32,7 @@ fn apereo_with_a_grace_before_the_details() {
     tale.waits(Span::minutes(1));
     assert_eq!(tale.count(Who::Cleo, "Request of a CVE number"), 1);
     let new = tale.world.says(Who::Cleo, "The number is CVE-2026-41236.");
-    let told =
-        new.iter().any(|(who, mail)| *who == Who::Mia && mail.text.contains("CVE-2026-41236"));
+    let told = new.iter().any(|(who, mail)| *who == Who::Mia && mail.says("CVE-2026-41236"));
     assert!(told, "the answer comes into the thread");
     tale.does(Who::Mia, "/cve CVE-2026-41236\n/done cve");
     tale.scene("T and the grace: released three weeks before the details");

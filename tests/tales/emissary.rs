@@ -54,7 +54,7 @@ fn emissary_from_disclosure_to_retrospective() {
     tale.does(Who::Mia, "/done pull-request\n/cve CVE-2026-41235\n/preview announce");
     assert_eq!(tale.count(Who::List, "Security release"), 0, "not merged yet");
     let asked = tale.does(Who::Tom, "/done merge 0123456789abcdef0123, aaaabbbbccccddddeeee");
-    assert!(asked.text.contains("New: aaaabbbbccccddddeeee"), "{}", asked.text);
+    assert!(asked.says("New: aaaabbbbccccddddeeee"), "{}", asked.text);
     assert_eq!(tale.count(Who::Mia, "ALARM: the commits"), 1);
     tale.does(
         Who::Tom,
