@@ -1,73 +1,71 @@
-//! Whole desks by the thousand: the real engine on a disk that stops, a clock that jumps and servers that fail.
+//! Whole desks over months: the real engine on a disk that stops, a clock that jumps and servers that fail. The short
+//! form of `scripts/simulate`, and the histories by which something was found.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
     reason = "a test that cannot go on should stop"
 )]
 
 mod simulation;
 
-use simulation::store::Memory;
-use simulation::vault::{Card, Glass, Inbound, Outbound};
-use simulation::world::{Draws, HandClock, begin, card, sources};
+use simulation::plan::{Act, Fault, How, Step};
+use simulation::{plan, run};
 
-use embargod::domain::facts::names::Span;
-use embargod::engine::Engine;
-use embargod::ports::store::RawMail;
+const DAY: u32 = 24 * 60;
+
+fn step(at: u32, act: Act) -> Step {
+    Step { at, act }
+}
+
+fn report(case: u32, at: u32) -> Step {
+    step(
+        at,
+        Act::Report { case, how: How { sealed: true, key: None, signed: false, damaged: false } },
+    )
+}
+
+fn holds(what: &str, ended: run::Ended) -> run::Sum {
+    if let Some(broken) = ended.broken {
+        let story = ended.story.join("\n  ");
+        panic!("{what}: {broken}\n  {story}");
+    }
+    ended.sum
+}
 
 #[test]
-fn a_report_is_acknowledged_and_passed_on() {
-    let clock = HandClock::at(begin());
-    let people = ["mia", "tom"].map(|id| card(id, begin()));
-    let own = Card { address: "security@desk.test".to_owned(), ..card("desk", begin()) };
-    let sources = sources(&own, &people);
-    let store = Memory::new(begin(), 1);
-    let mut engine = Engine::with_vault(
-        Box::new(store.clone()),
-        Box::new(Glass::new(own.clone())),
-        &sources,
-        Box::new(clock.clone()),
-        Box::new(Draws::from(7)),
-    )
-    .unwrap();
-    engine.gathers();
-    clock.pass(Span::seconds(5));
-    let mail = Inbound {
-        id: "1@people.test".to_owned(),
-        from: "rita@people.test".to_owned(),
-        text: "Something overflows: canary-1.".to_owned(),
-        sealed: true,
-        signer: None,
-        drawn: 1,
-        key: Some(card("rita", begin()).text()),
-        automatic: false,
-        token: None,
-        fate: None,
-        answers: Vec::new(),
-    };
-    let bytes = serde_json::to_vec(&mail).unwrap();
-    let at = clock.wall();
-    let raw = RawMail { bytes, received: at, arrived: at, oversize: false, junk: false };
-    engine.take_in(&[(None, raw)]).unwrap();
-    let mut left = Vec::new();
-    for _ in 0..20 {
-        let turn = engine.turn(Vec::new(), 100).unwrap();
-        let ids: Vec<i64> = turn.hand_over.iter().map(|row| row.id).collect();
-        let bytes = Engine::in_flight(&engine.store(), &ids);
-        for (row, content) in turn.hand_over.into_iter().zip(bytes) {
-            let mail: Outbound =
-                serde_json::from_slice(&content.unwrap().whole().unwrap()).unwrap();
-            left.push((row.recipient.clone(), mail));
-            let taken = embargod::domain::outgoing::verdict::Outcome::Accepted("250 ok".into());
-            engine.settle_all(&[(row, taken)]).unwrap();
-        }
-        clock.pass(Span::seconds(1));
+fn promises_hold_through_months_of_trouble() {
+    for seed in 1..3 {
+        let sum = holds(&format!("seed {seed}"), run::play(seed, &plan::drawn(seed, 45), 45, true));
+        assert!(sum.incidents > 3 && sum.mails_out > 200, "{sum}");
     }
-    let to = |who: &str| left.iter().filter(|(to, _)| to == who).collect::<Vec<_>>();
-    assert_eq!(to("rita@people.test").len(), 1, "{left:#?}");
-    let relayed = to("mia@people.test");
-    assert!(relayed.iter().any(|(_, mail)| mail.body.contains("canary-1")), "{left:#?}");
-    assert!(left.iter().all(|(_, mail)| mail.key.is_some() || !mail.body.contains("canary")));
+}
+
+/// What was to wait until a moment that a wrong clock said is not waited for: seed 47 had an acknowledgement leave
+/// fifteen hours late.
+#[test]
+fn an_acknowledgement_of_a_clock_that_was_ahead_leaves_when_it_is_right() {
+    let steps = [
+        step(2 * DAY, Act::Fault { what: Fault::DiskFull, minutes: 60 }),
+        report(0, 2 * DAY + 5),
+        step(2 * DAY + 50, Act::Clock { seconds: 20 * 3_600, minutes: 10 }),
+    ];
+    holds("an acknowledgement", run::play(1, &steps, 4, true));
+}
+
+/// A full disk, a server that refuses all and a notice that is held are waited for, and not asked about fifty times a
+/// second (seeds 2, 4 and 8).
+#[test]
+fn what_cannot_be_done_is_not_tried_without_end() {
+    let minutes = 3 * DAY;
+    for what in [Fault::DiskFull, Fault::RefusesAll, Fault::ServerAway, Fault::MailboxAway] {
+        let steps =
+            [report(0, DAY / 2), step(DAY, Act::Fault { what, minutes }), report(1, DAY + 9)];
+        let sum = holds("waiting", run::play(1, &steps, 5, true));
+        // A few times a minute at most.
+        assert!(sum.turns < 8 * 60 * 24 * 5, "{what:?}: {sum}");
+        assert!(sum.mails_out < 3 * 60 * 24 * 5, "{what:?}: {sum}");
+    }
 }

@@ -85,6 +85,8 @@ impl Engine {
         let mut bodies = Vec::new();
         let mut sealed = Vec::new();
         let mut next = Some(decision);
+        // What is due next is looked up once, when all of it is taken in.
+        self.desk.begins_reading();
         // A mail that cannot be sealed leads to others that say so; those are bounded, since what
         // says so is content-free or an alert, and an alert makes no further one.
         for _ in 0..4 {
@@ -108,6 +110,7 @@ impl Engine {
                 next = Some(follow_up);
             }
         }
+        self.desk.has_read();
         let (inbox, outbox, told) = (cause.inbox(), cause.outbox(), cause.told());
         let (lines, bodies, mails, texts) = (&lines, &bodies, &sealed, &[]);
         let commit = Commit { lines, bodies, texts, mails, inbox, outbox, told };
@@ -123,6 +126,6 @@ impl Engine {
         store.recalled.extend(gone);
         drop(store);
         self.forget_keys();
-        Ok(())
+        self.let_go_of()
     }
 }

@@ -20,8 +20,8 @@ use crate::engine::{Door, Engine, SharedStore, lock};
 use crate::error::Fault;
 use crate::ports::store::{CALLED_BACK, Commit, Content, GONE, Listed, Outgoing, Settled};
 
-/// When a mail is looked at again whose notice is held, and one that may have left in another history.
-const HELD: Span = Span::seconds(2);
+/// When a mail is looked at again whose notice is held, or that may have left in another history. Whoever lets a
+/// notice go need not wait for it: see [`Engine::let_go_of`].
 const NOT_NOW: Span = Span::minutes(1);
 /// So long after a mail was given up its people are told, if no other was meanwhile.
 const QUIET: Span = Span::seconds(5);
@@ -149,6 +149,7 @@ impl Engine {
                 self.postpone(&row, names::later(now, NOT_NOW))?;
                 continue;
             }
+            self.withheld.remove(&row.id);
             let next = next_attempt(row.tries.deferrals.saturating_add(1), now);
             let leave = delivery::leaves(&self.desk, &row.label);
             match if row.unwanted { Leave::Never } else { leave } {
@@ -159,7 +160,10 @@ impl Engine {
                     self.pace.offers(now);
                     out.push(row);
                 }
-                Leave::Held => self.postpone(&row, names::later(now, HELD))?,
+                Leave::Held => {
+                    self.postpone(&row, names::later(now, NOT_NOW))?;
+                    self.withheld.insert(row.id, row);
+                }
                 Leave::Never => self.withdraw(&row, now)?,
             }
         }
@@ -265,6 +269,19 @@ impl Engine {
         let slack = self.pace.slack().filter(|_| !takes);
         let slack = slack.map(|_| "it puts off every mail".to_owned());
         self.ail(Ailment::Server, closed.or_else(|| hangs.then(words)).or(slack));
+    }
+
+    /// Looks at once at mails that were held, and are not by what was just taken in.
+    pub(super) fn let_go_of(&mut self) -> Result<(), Fault> {
+        let now = self.now();
+        let may = |row: &&Outgoing| delivery::leaves(&self.desk, &row.label) == Leave::Now;
+        let free: Vec<i64> = self.withheld.values().filter(may).map(|row| row.id).collect();
+        for id in free {
+            if let Some(row) = self.withheld.remove(&id) {
+                self.postpone(&row, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// A mail that may not leave is looked at again; `/resume` has no need to know where it lies.
@@ -450,7 +467,7 @@ impl Engine {
                 );
             }
             Change::Opens { of_server } => {
-                let count = if of_server { lock(&self.store).let_go(now)? } else { 0 };
+                let count = if of_server { lock(&self.store).let_go(now, false)? } else { 0 };
                 tracing::info!(
                     event = "server.open",
                     count,

@@ -199,7 +199,7 @@ impl Engine {
         self.heart.not_after(now);
         let mut store = lock(&self.store);
         store.set_alive(now)?;
-        store.let_go(now).map(drop)
+        store.let_go(now, true).map(drop)
     }
 
     /// A word about the clock that the operator left for the running desk.

@@ -29,7 +29,7 @@ use crate::engine::vault::OpenPgp;
 use crate::error::{Fault, Place};
 use crate::ports::clock::Clock;
 use crate::ports::entropy::Entropy;
-use crate::ports::store::{Commit, Settled, Store, read_journal};
+use crate::ports::store::{Commit, Outgoing, Settled, Store, read_journal};
 use crate::ports::vault::Vault;
 
 mod clock_probe;
@@ -126,6 +126,8 @@ pub struct Engine {
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
     busy: BTreeMap<i64, Label>,
+    /// Those that wait because a notice is held.
+    withheld: BTreeMap<i64, Outgoing>,
     /// Since when each of them is in hand, by the clock that nobody sets.
     handed: BTreeMap<i64, Span>,
     /// Those in hand that the server lets wait after the last bytes: they hold up no other.
@@ -231,6 +233,7 @@ impl Engine {
             clock,
             entropy,
             busy: BTreeMap::new(),
+            withheld: BTreeMap::new(),
             handed: BTreeMap::new(),
             slow: BTreeSet::new(),
             trust,
@@ -267,7 +270,9 @@ impl Engine {
         engine.settle_what_was_in_flight()?;
         // Why something was put off is not known any more: the server may be well by now.
         let now = engine.now();
-        lock(&engine.store).let_go(now)?;
+        // When it last ran is still to come: the clock was set back since.
+        let was_ahead = lock(&engine.store).alive()?.is_some_and(|at| at > now);
+        lock(&engine.store).let_go(now, was_ahead)?;
         Ok(engine)
     }
 

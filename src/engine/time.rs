@@ -32,6 +32,10 @@ impl Engine {
     /// When the store cannot be read.
     pub fn next_due(&self) -> Result<Option<Moment>, Fault> {
         let soon = names::later(self.now(), Span::seconds(1));
+        if self.heart.down.contains_key(&Ailment::Disk) {
+            // Nothing is done without room, however much is due: it is looked for now and then.
+            return Ok(Some(names::later(self.now(), LOOKS_AROUND)));
+        }
         let mail = self.next_mail()?;
         if self.witness.awaits_mailbox {
             let is_down = self.heart.down.contains_key(&Ailment::Mailbox);
@@ -112,6 +116,9 @@ impl Engine {
                 self.carry_out(decision, Cause::Time)?;
                 if copies {
                     return Ok(true);
+                }
+                if !self.desk.is_due(&handle, now) {
+                    break;
                 }
             }
         }

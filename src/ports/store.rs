@@ -511,11 +511,12 @@ pub trait Outbox {
     /// When they cannot be read.
     fn mails_to_try(&self, now: Moment, max: u32) -> Result<Vec<Outgoing>, Fault>;
 
-    /// Lets all that was put off go at once: it was not their fault.
+    /// Lets all that was put off go at once: it was not their fault. With `all` what was never tried as well: a
+    /// clock that was wrong said until when it waits.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn let_go(&mut self, now: Moment) -> Result<usize, Fault>;
+    fn let_go(&mut self, now: Moment, all: bool) -> Result<usize, Fault>;
 
     /// The number of the newest row; 0 where there is none.
     ///

@@ -62,6 +62,11 @@ struct State {
     outbox: OrdMap<i64, Out>,
     waiting_out: OrdSet<(u8, Moment, i64)>,
     given_up: OrdSet<i64>,
+    untold: OrdSet<i64>,
+    /// Those of them that have their bytes still, and since when they are given up.
+    kept: OrdSet<(Moment, i64)>,
+    /// Which incident each line is about.
+    about: Vector<Option<Handle>>,
     by_id: OrdMap<String, i64>,
     by_token: OrdMap<String, i64>,
     notes: OrdMap<&'static str, String>,
@@ -123,6 +128,9 @@ impl State {
             outbox: OrdMap::new(),
             waiting_out: OrdSet::new(),
             given_up: OrdSet::new(),
+            untold: OrdSet::new(),
+            kept: OrdSet::new(),
+            about: Vector::new(),
             by_id: OrdMap::new(),
             by_token: OrdMap::new(),
             notes: OrdMap::new(),
@@ -145,12 +153,20 @@ impl State {
         let mut after = before.clone();
         self.waiting_out.remove(&(before.row.label.urgency(), before.next, id));
         self.given_up.remove(&id);
+        self.untold.remove(&id);
+        self.kept.remove(&(before.next, id));
         change(&mut after);
         if after.state == "waiting" {
             self.waiting_out.insert((after.row.label.urgency(), after.next, id));
         }
         if ["dead", "unknown"].contains(&after.state) {
             self.given_up.insert(id);
+            if after.bytes.is_some() {
+                self.kept.insert((after.next, id));
+            }
+            if !after.told {
+                self.untold.insert(id);
+            }
         }
         self.outbox.insert(id, after);
     }
@@ -219,6 +235,7 @@ impl State {
             let record: Record = serde_json::from_str(&line.json)
                 .map_err(|error| Fault::new(error.to_string(), ""))?;
             let line = Arc::new(line.clone());
+            self.about.push_back(record.incident.clone());
             if let Some(handle) = record.incident {
                 self.of.entry(handle).or_default().push_back(Arc::clone(&line));
             }
@@ -320,6 +337,46 @@ impl Memory {
     pub(crate) fn plan(&self, plan: Plan) {
         let mut disk = self.disk();
         (disk.plan, disk.writes) = (plan, 0);
+    }
+
+    /// Whether the desk was stopped at a call.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.disk().lost.is_some()
+    }
+
+    /// Whether people were told that a mail with these words to somebody did not leave, or may not have.
+    pub(crate) fn has_told_of(&self, recipient: &str, words: &str) -> bool {
+        self.see(|state| {
+            let rows = state.given_up.iter().filter_map(|id| state.outbox.get(id));
+            let is_it = |out: &Out| {
+                let bytes = out.bytes.as_deref().unwrap_or_default();
+                out.told && memchr::memmem::find(bytes, words.as_bytes()).is_some()
+            };
+            rows.filter(|out| out.row.recipient == recipient).any(is_it)
+        })
+    }
+
+    /// The incidents that the journal speaks of from a line on; and how many lines there are.
+    pub(crate) fn touched(&self, from: usize) -> (BTreeSet<Handle>, usize) {
+        self.see(|state| {
+            let new = (from..state.about.len()).filter_map(|at| state.about.get(at)?.clone());
+            (new.collect(), state.about.len())
+        })
+    }
+
+    /// Whether a mail in the mailbox would still be known if the machine stopped now.
+    pub(crate) fn has_durably(&self, raw: Digest) -> bool {
+        self.disk().durable.ids.contains_key(&raw)
+    }
+
+    /// Whether it is durable that a mail may have left.
+    pub(crate) fn is_durably_in_flight(&self, row: i64) -> bool {
+        self.disk().durable.outbox.get(&row).is_some_and(|out| out.row.in_flight)
+    }
+
+    /// The whole journal as it would be found if the machine stopped now: how long it is, and its last hash.
+    pub(crate) fn durable_head(&self) -> Head {
+        self.disk().durable.head()
     }
 
     pub(crate) fn set_room(&self, room: u64) {
@@ -739,10 +796,12 @@ impl Outbox for Memory {
         }))
     }
 
-    fn let_go(&mut self, now: Moment) -> Result<usize, Fault> {
+    fn let_go(&mut self, now: Moment, all: bool) -> Result<usize, Fault> {
         self.disk().unit(|state| {
             let rows = state.waiting_out.iter().filter_map(|(_, _, id)| state.outbox.get(id));
-            let put_off = rows.filter(|out| out.row.attempts > 0 && out.row.tries.unknowns == 0);
+            let put_off = rows.filter(|out| {
+                out.row.tries.unknowns == 0 && (out.row.attempts > 0 || all && out.next > now)
+            });
             let ids: Vec<i64> = put_off.map(|out| out.row.id).collect();
             for id in &ids {
                 state.out(*id, |out| {
@@ -809,8 +868,8 @@ impl Outbox for Memory {
 
     fn untold(&self) -> Result<Vec<Listed>, Fault> {
         Ok(self.see(|state| {
-            let rows = state.given_up.iter().filter_map(|id| state.outbox.get(id));
-            rows.filter(|out| !out.told).take(1_000).map(listed).collect()
+            let rows = state.untold.iter().filter_map(|id| state.outbox.get(id));
+            rows.take(1_000).map(listed).collect()
         }))
     }
 
@@ -866,9 +925,8 @@ impl Outbox for Memory {
 
     fn forget_given_up(&mut self, before: Moment) -> Result<usize, Fault> {
         let ids: Vec<i64> = self.see(|state| {
-            let rows = state.given_up.iter().filter_map(|id| state.outbox.get(id));
-            let old = rows.filter(|out| out.next < before && out.bytes.is_some());
-            old.map(|out| out.row.id).take(1_000).collect()
+            let old = state.kept.range(..(before, i64::MIN));
+            old.map(|(_, id)| *id).take(1_000).collect()
         });
         if !ids.is_empty() {
             self.disk().unit(|state| {

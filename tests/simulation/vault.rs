@@ -10,7 +10,7 @@ use std::sync::Arc;
 use embargod::domain::facts::foreign::Foreign;
 use embargod::domain::facts::key::{KeyFacts, Subkey};
 use embargod::domain::facts::letter::{
-    Attachment, DeliveryReport, Fate, Letter, Protection, Signature, Signed, Verdict,
+    Attachment, DeliveryReport, Failure, Fate, Letter, Protection, Signature, Signed, Verdict,
 };
 use embargod::domain::facts::names::{Address, Digest, Fingerprint, MessageId, Moment};
 use embargod::domain::facts::outer_view::{Ciphertext, FoundKey, KeyRank, Place, Shape};
@@ -29,8 +29,12 @@ pub(crate) struct Inbound {
     pub(crate) sealed: bool,
     /// The key that signed it, and when.
     pub(crate) signer: Option<(String, Moment)>,
-    /// Makes its signature and its session key its own; the same once more is the same mail.
+    /// Makes its signature its own; the same once more is the same signed mail.
     pub(crate) drawn: u64,
+    /// And its session key: another one is another seal around the same.
+    pub(crate) session: u64,
+    /// It is sealed to us, and does not open.
+    pub(crate) damaged: bool,
     /// The certificate that lies in it.
     pub(crate) key: Option<String>,
     /// Whether a machine sent it by itself.
@@ -53,6 +57,34 @@ pub(crate) struct Outbound {
     pub(crate) body: String,
     pub(crate) parts: usize,
     pub(crate) sealed_at: Moment,
+    /// The mail that it answers.
+    pub(crate) answers: Option<String>,
+}
+
+/// As it travels: what the desk reads of a mail before it is opened stands in front.
+fn on_the_wire(id: &str, report: bool, it: &impl Serialize) -> Vec<u8> {
+    let kind =
+        if report { "Content-Type: multipart/report; report-type=delivery-status\r\n" } else { "" };
+    let mut bytes = format!("Message-ID: <{id}>\r\n{kind}\r\n").into_bytes();
+    serde_json::to_writer(&mut bytes, it).unwrap();
+    bytes
+}
+
+fn off_the_wire<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
+    let body = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    serde_json::from_slice(&bytes[body..]).ok()
+}
+
+impl Inbound {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        on_the_wire(&self.id, self.fate.is_some(), self)
+    }
+}
+
+impl Outbound {
+    pub(crate) fn read(bytes: &[u8]) -> Self {
+        off_the_wire(bytes).unwrap()
+    }
 }
 
 /// A certificate: of which key, of whom, and until when mails can be sealed to it.
@@ -110,19 +142,19 @@ impl Glass {
     fn letter(&self, mail: &RawMail) -> Letter {
         let raw = Digest::of(&mail.bytes);
         let blank = Letter {
-            received: mail.received,
+            received: mail.received.min(mail.arrived),
             arrived: mail.arrived,
             server_time: mail.received,
             size: mail.bytes.len(),
             junk: mail.junk,
             ..Letter::blank(raw, mail.received)
         };
-        if let Ok(ours) = serde_json::from_slice::<Outbound>(&mail.bytes) {
+        if let Some(ours) = off_the_wire::<Outbound>(&mail.bytes) {
             return self.of_ours(blank, &ours);
         }
-        match serde_json::from_slice::<Inbound>(&mail.bytes) {
-            Ok(said) => self.of_others(blank, &said),
-            Err(_) => Letter { malformed: true, ..blank },
+        match off_the_wire::<Inbound>(&mail.bytes) {
+            Some(said) => self.of_others(blank, &said),
+            None => Letter { malformed: true, ..blank },
         }
     }
 
@@ -154,9 +186,9 @@ impl Glass {
         };
         letter.answers = mail.answers.iter().filter_map(|id| MessageId::parse(id)).collect();
         outer.answers.clone_from(&letter.answers);
-        let drawn = Digest::of(&mail.drawn.to_be_bytes());
+        let session = Digest::of(&mail.session.to_be_bytes());
         if mail.sealed {
-            outer.openpgp = Some(drawn);
+            outer.openpgp = Some(session);
             let recipients = vec![self.own.fingerprint.clone()];
             let (hidden, password) = (false, false);
             let place = Place::Whole;
@@ -171,10 +203,15 @@ impl Glass {
         }
         letter.report = mail.fate.map(|fate| DeliveryReport { fate, status: "2.0.0".to_owned() });
         letter.return_token.clone_from(&mail.token);
+        if mail.damaged {
+            letter.verdict.protection = Protection::Encrypted;
+            letter.verdict.failure = Some(Failure::CannotDecrypt);
+            return letter;
+        }
         letter.text.clone_from(&mail.text);
         letter.subject = Foreign::line("Re: ...", 100);
         letter.subject_protected = mail.sealed;
-        letter.verdict = self.verdict(mail, drawn);
+        letter.verdict = self.verdict(mail, session);
         if let Some(card) = mail.key.as_deref().and_then(|text| Card::read(text).ok()) {
             let key = fingerprint(&card.fingerprint);
             let signed = letter.verdict.signed().is_some_and(|by| by.fingerprint == key);
@@ -192,14 +229,14 @@ impl Glass {
         letter
     }
 
-    fn verdict(&self, mail: &Inbound, drawn: Digest) -> Verdict {
+    fn verdict(&self, mail: &Inbound, session: Digest) -> Verdict {
         let came = mail.key.as_deref().and_then(|text| Card::read(text).ok());
         let signature = match &mail.signer {
             None => Signature::None,
             Some((key, made)) => {
                 let known = self.card(&fingerprint(key)).or(came.as_ref());
                 let fits = known.is_some_and(|card| card.fingerprint == *key);
-                let hash = Digest::of_parts(&[b"signed", &drawn.0]);
+                let hash = Digest::of_parts(&[b"signed", &mail.drawn.to_be_bytes()]);
                 let fingerprint = fingerprint(key);
                 let signed = Signed { fingerprint, made: *made, hash, names_us: true };
                 if fits { Signature::Valid(signed) } else { Signature::UnknownKey }
@@ -211,7 +248,7 @@ impl Glass {
             (false, true) => Protection::Signed,
             (false, false) => Protection::None,
         };
-        let session = mail.sealed.then_some(drawn);
+        let session = mail.sealed.then_some(session);
         Verdict { protection, signature, session, ..Verdict::plain() }
     }
 
@@ -229,7 +266,7 @@ impl Glass {
                 Some(card)
             }
         };
-        let bytes = serde_json::to_vec(&Outbound {
+        let outbound = Outbound {
             id: mail.message_id.to_string(),
             to: mail.address.wire(),
             key: card.map(|card| card.fingerprint),
@@ -237,8 +274,9 @@ impl Glass {
             body: job.written.body.clone(),
             parts: job.parts.len(),
             sealed_at: now,
-        })
-        .map_err(|error| Fault::new(error.to_string(), ""))?;
+            answers: mail.answers.as_ref().map(ToString::to_string),
+        };
+        let bytes = on_the_wire(&outbound.id, false, &outbound);
         Ok(Sealed {
             message_id: mail.message_id.to_string(),
             label: embargod::domain::outgoing::mail::Label {

@@ -44,6 +44,11 @@ impl HandClock {
     pub(crate) fn step(&self, span: Span) {
         self.0.lock().unwrap().wall += span;
     }
+
+    /// The machine begins anew.
+    pub(crate) fn boot(&self) {
+        self.0.lock().unwrap().boot = Span::seconds(100);
+    }
 }
 
 impl Clock for HandClock {
@@ -77,31 +82,54 @@ pub(crate) fn card(id: &str, from: Moment) -> Card {
     Card { fingerprint, address, from: from - Span::days(1), until: None, revoked: false }
 }
 
-/// What the desk is told: the team, and the process of those who have none of their own.
-pub(crate) fn sources(own: &Card, team: &[Card]) -> Sources {
-    let roles = ["security_team", "fix_team", "lead", "operator"];
-    let person = |card: &Card| {
-        let id = card.address.split('@').next().unwrap();
-        Person {
-            id: PersonId::parse(id).unwrap(),
-            name: id.to_owned(),
-            address: Address::parse(&card.address).unwrap(),
-            fingerprint: Fingerprint::parse(&card.fingerprint).unwrap(),
-            certificate: card.text(),
-            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-            groups: BTreeSet::new(),
-            seal_newer: false,
-            further: Vec::new(),
-        }
-    };
-    let people = team.iter().map(|card| (person(card).id, person(card))).collect();
+/// The desk's own certificate.
+pub(crate) fn own() -> Card {
+    Card { address: "security@desk.test".to_owned(), ..card("desk", begin()) }
+}
+
+/// Who is at the desk, with their roles, and who is on the private list.
+pub(crate) const CAST: &[(&str, &[&str], &[&str])] = &[
+    ("mia", &["security_team", "release"], &[]),
+    ("tom", &["security_team", "release"], &[]),
+    ("vic", &["security_team"], &[]),
+    ("uma", &["operator"], &[]),
+    ("oscar", &["operator"], &[]),
+    ("ann", &[], &["private_distributors"]),
+    ("bob", &[], &["private_distributors"]),
+    ("cleo", &[], &["private_distributors"]),
+    ("dan", &[], &["private_distributors"]),
+];
+
+fn person(id: &str, roles: &[&str], groups: &[&str]) -> Person {
+    let card = card(id, begin());
+    Person {
+        id: PersonId::parse(id).unwrap(),
+        name: id.to_owned(),
+        address: Address::parse(&card.address).unwrap(),
+        fingerprint: Fingerprint::parse(&card.fingerprint).unwrap(),
+        certificate: card.text(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        seal_newer: false,
+        further: Vec::new(),
+    }
+}
+
+/// What the desk is told: everybody but those who are away, and the process of those who have none of their own.
+pub(crate) fn sources(away: &BTreeSet<&str>) -> Sources {
+    let own = own();
+    let there = CAST.iter().filter(|(id, ..)| !away.contains(id));
+    let people = there.map(|(id, roles, groups)| person(id, roles, groups));
     Sources {
         settings: Settings::plain(
             ["Desk", "SIM", "default"],
             Address::parse(&own.address).unwrap(),
             (Fingerprint::parse(&own.fingerprint).unwrap(), own.text()),
         ),
-        roster: Roster { people, ..Roster::default() },
+        roster: Roster {
+            people: people.map(|person| (person.id.clone(), person)).collect(),
+            ..Roster::default()
+        },
         templates: BTreeMap::new(),
         playbooks: playbook::BUILTIN
             .iter()

@@ -328,7 +328,9 @@ fn carry_out<'d>(
 /// could be called off: one command at a time. Nothing, where none is due.
 pub fn waited(desk: &Desk, handle: &Handle, now: Moment, fresh: Fresh) -> Decision {
     let mut work = Work::on(desk, Some(handle), now, fresh);
-    let duties = work.incident.as_deref().map(schedule::duties);
+    // What waits is rare, and looking through all that is due for it is not.
+    let incident = work.incident.as_deref().filter(|incident| !incident.asks.is_empty());
+    let duties = incident.map(schedule::duties);
     let nonce = |(at, duty): (Moment, Duty)| {
         if let (Duty::Waited(nonce), true) = (duty, at <= now) { Some(nonce) } else { None }
     };

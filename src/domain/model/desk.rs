@@ -197,6 +197,12 @@ impl Desk {
         self.agenda.due(now)
     }
 
+    /// Whether something of an incident is due by `now`.
+    #[must_use]
+    pub fn is_due(&self, handle: &Handle, now: Moment) -> bool {
+        self.agenda.is_due(handle, now)
+    }
+
     /// The incident of this name.
     #[must_use]
     pub fn incident(&self, handle: &Handle) -> Option<&Incident> {

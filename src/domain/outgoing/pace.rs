@@ -175,8 +175,10 @@ impl Pace {
         self.refused.insert(row);
         if let Some(closed) = &mut self.closed {
             closed.met_by.insert(row);
-            // A server that refuses mails for what they are is there, and need not be spared.
-            if !for_itself {
+            // A server that refuses mails for what they plainly are is there, and need not be spared. One that may
+            // mean all of us is asked less and less: a mail each second looks like the attack it takes us for.
+            let plainly = matches!(blame, Some(Blame::Recipient | Blame::Mail));
+            if !plainly {
                 closed.failures = closed.failures.saturating_add(1);
             }
             closed.next = later(now, pause(closed.failures));
@@ -220,6 +222,19 @@ mod tests {
 
     fn at(seconds: i64) -> Moment {
         later(start(), Span::seconds(seconds))
+    }
+
+    /// A server that refuses everything by what it may say of all of us is asked less and less.
+    #[test]
+    fn a_server_that_refuses_all_is_not_asked_each_second() {
+        let (mut pace, mut now, mut offers) = (Pace::default(), start(), 0);
+        while now < at(3_600) {
+            pace.failed(offers, Some(Blame::Unclear), true, "554", now);
+            offers += 1;
+            let soon = later(now, Span::seconds(1));
+            now = pace.not_before().map_or(soon, |next| next.max(now));
+        }
+        assert!(offers < 200, "{offers}");
     }
 
     #[test]

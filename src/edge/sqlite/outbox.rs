@@ -187,12 +187,13 @@ impl Outbox for Sqlite {
         rows.collect::<Result<_, _>>().at(place)
     }
 
-    fn let_go(&mut self, now: Moment) -> Result<usize, Fault> {
+    fn let_go(&mut self, now: Moment, all: bool) -> Result<usize, Fault> {
         // What was refused for what it is stays so: refused once more, now that others are taken, it is over.
         let sql = "UPDATE outbox SET next_attempt = ?1, deferrals = 0,
                           since = CASE WHEN refusals > 0 THEN since END
-                   WHERE state = 'waiting' AND attempts > 0 AND unknowns = 0";
-        self.unit(|store| execute(&store.db, sql, [millis(now)]))
+                   WHERE state = 'waiting' AND unknowns = 0
+                     AND (attempts > 0 OR (?2 AND next_attempt > ?1))";
+        self.unit(|store| execute(&store.db, sql, params![millis(now), all]))
     }
 
     fn left_in_flight(&self) -> Result<Vec<Outgoing>, Fault> {

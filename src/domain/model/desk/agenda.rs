@@ -70,6 +70,11 @@ impl Agenda {
         due.map(|(_, handle)| handle.clone()).collect()
     }
 
+    /// Whether something of this one is due by `now`.
+    pub(super) fn is_due(&self, handle: &Handle, now: Moment) -> bool {
+        self.places.get(handle).and_then(|next| next.duty).is_some_and(|at| at <= now)
+    }
+
     /// The first incident whose place is not where it should be, if there is one.
     pub(super) fn audit<'i>(
         &self,

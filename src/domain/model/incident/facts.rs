@@ -15,25 +15,40 @@ impl Incident {
     /// When an anchor is or was, if that is known.
     #[must_use]
     pub fn anchor(&self, anchor: Anchor) -> Option<Moment> {
-        let derived = [
-            (Anchor::Opened, Some(self.opened)),
-            (Anchor::Acknowledged, self.acknowledge),
-            (Anchor::HumanAck, self.answered),
-            (Anchor::Batch, self.t()),
+        let noted = |anchor| self.anchors.get(&anchor).copied();
+        match anchor {
+            Anchor::Opened => Some(self.opened),
+            Anchor::Acknowledged => self.acknowledge,
+            Anchor::HumanAck => self.answered,
+            Anchor::Batch => self.t(),
             // Alone it is all that its release fixes, once there is a date.
-            (
-                Anchor::BatchFinal,
-                self.anchors.get(&Anchor::BatchFinal).copied().or_else(|| self.alone_in_release()),
-            ),
-        ];
-        if let Some((_, moment)) = derived.iter().find(|(known, _)| *known == anchor) {
-            return *moment;
+            Anchor::BatchFinal => noted(anchor).or_else(|| self.alone_in_release()),
+            Anchor::Release => {
+                let (t, calendar) = (self.t()?, &self.playbook.calendar);
+                Some(self.grace().map_or(t, |grace| grace.negated().from(t, calendar)))
+            }
+            Anchor::Received
+            | Anchor::Disclosed
+            | Anchor::Accepted
+            | Anchor::Triaged
+            | Anchor::FixReady
+            | Anchor::MitigationReady
+            | Anchor::T
+            | Anchor::Released
+            | Anchor::PublicKnown
+            | Anchor::ExploitationKnown
+            | Anchor::Invalid
+            | Anchor::FixConfirmed
+            | Anchor::ReproducerReady
+            | Anchor::ListNotified
+            | Anchor::Public
+            | Anchor::IntentToPublish
+            | Anchor::CorrectiveMeasure
+            | Anchor::Upstream
+            | Anchor::Application
+            | Anchor::Review
+            | Anchor::Closed => noted(anchor),
         }
-        if anchor == Anchor::Release {
-            let (t, calendar) = (self.t()?, &self.playbook.calendar);
-            return Some(self.grace().map_or(t, |grace| grace.negated().from(t, calendar)));
-        }
-        self.anchors.get(&anchor).copied()
     }
 
     fn alone_in_release(&self) -> Option<Moment> {
@@ -141,7 +156,9 @@ impl Incident {
 
     /// The branches that are taken.
     pub fn branches(&self) -> impl Iterator<Item = &Branch> {
-        self.playbook.branches.iter().filter(|branch| self.taken.contains_key(&branch.id))
+        // Mostly none is, and this is asked for each row whenever anything happens.
+        let all = if self.taken.is_empty() { &[] } else { self.playbook.branches.as_slice() };
+        all.iter().filter(|branch| self.taken.contains_key(&branch.id))
     }
 
     /// Since when open work is due at once. A playbook that says nothing about it means: since the

@@ -1,5 +1,7 @@
 //! What the desk itself has to do, and when.
 
+use std::fmt::Write as _;
+
 use crate::domain::facts::anchor::Anchor;
 use crate::domain::facts::names::{Digest, Moment, PersonId, Span, TaskId, later};
 use crate::domain::model::incident::{Incident, Status};
@@ -93,28 +95,37 @@ impl Duty {
     /// moved date is told again.
     #[must_use]
     pub fn mark(&self, moment: Moment) -> String {
+        let mut text = String::new();
+        self.write_mark(moment, &mut text);
+        text
+    }
+
+    fn write_mark(&self, moment: Moment, text: &mut String) {
         let at = moment.timestamp();
-        match self {
-            Self::Copies(task, number) => format!("copies:{task}:{number}"),
-            Self::Leave(task) => format!("leave:{task}:{at}"),
-            Self::HumanReminder(percent) => format!("human:{percent}:{at}"),
-            Self::HumanLapsed => format!("human:lapsed:{at}"),
-            Self::DraftReminder(task, percent) => format!("draft:{task}:{percent}:{at}"),
-            Self::TaskDue(task) => format!("task:{task}:{at}"),
-            Self::TaskOverdue(task) => format!("overdue:{task}:{at}"),
-            Self::Act(task) => format!("act:{task}:{at}"),
-            Self::Escalate(task, step) => format!("escalate:{task}:{step}:{at}"),
-            Self::AskNext => "ask-next".to_owned(),
-            Self::OfferReminder(person) => format!("offer:{person}:{at}"),
-            Self::OfferLapsed(person) => format!("offer:lapsed:{person}:{at}"),
-            Self::Silence => format!("silence:{at}"),
-            Self::ReporterUpdate => format!("update:{at}"),
-            Self::RoleBegins(role) => format!("role:{role}"),
-            Self::News(News::Date) => format!("{DATE_TOLD}{at}"),
-            Self::News(news) => format!("news:{news:?}:{at}").to_ascii_lowercase(),
-            Self::Slipped => format!("slipped:{at}"),
-            Self::Waited(nonce) => format!("waited:{nonce}"),
-        }
+        // Writing to a text does not fail.
+        let _ = match self {
+            Self::Copies(task, number) => write!(text, "copies:{task}:{number}"),
+            Self::Leave(task) => write!(text, "leave:{task}:{at}"),
+            Self::HumanReminder(percent) => write!(text, "human:{percent}:{at}"),
+            Self::HumanLapsed => write!(text, "human:lapsed:{at}"),
+            Self::DraftReminder(task, percent) => write!(text, "draft:{task}:{percent}:{at}"),
+            Self::TaskDue(task) => write!(text, "task:{task}:{at}"),
+            Self::TaskOverdue(task) => write!(text, "overdue:{task}:{at}"),
+            Self::Act(task) => write!(text, "act:{task}:{at}"),
+            Self::Escalate(task, step) => write!(text, "escalate:{task}:{step}:{at}"),
+            Self::AskNext => text.write_str("ask-next"),
+            Self::OfferReminder(person) => write!(text, "offer:{person}:{at}"),
+            Self::OfferLapsed(person) => write!(text, "offer:lapsed:{person}:{at}"),
+            Self::Silence => write!(text, "silence:{at}"),
+            Self::ReporterUpdate => write!(text, "update:{at}"),
+            Self::RoleBegins(role) => write!(text, "role:{role}"),
+            Self::News(News::Date) => write!(text, "{DATE_TOLD}{at}"),
+            Self::News(news) => {
+                write!(text, "{}", format!("news:{news:?}:{at}").to_ascii_lowercase())
+            }
+            Self::Slipped => write!(text, "slipped:{at}"),
+            Self::Waited(nonce) => write!(text, "waited:{nonce}"),
+        };
     }
 }
 
@@ -152,9 +163,12 @@ pub fn duties(incident: &Incident) -> Vec<(Moment, Duty)> {
     if incident.waits {
         list.retain(|(_, duty)| may_be_of_waiting(incident, duty));
     }
+    let mut mark = String::new();
     list.retain(|(at, duty)| {
+        mark.clear();
+        duty.write_mark(*at, &mut mark);
         matches!(duty, Duty::Copies(..) | Duty::Leave(_) | Duty::AskNext)
-            || !incident.reminded.contains(&duty.mark(*at))
+            || !incident.reminded.contains(&mark)
     });
     list.sort();
     list
@@ -279,6 +293,10 @@ fn role_duties(incident: &Incident, list: &mut Vec<(Moment, Duty)>) {
     let Some(accepted) = incident.anchor(Anchor::Accepted) else { return };
     let playbook = &incident.playbook;
     for role in playbook.roles.keys().filter(|role| **role != playbook.intake) {
+        // They hear of it once; whatever opens after that needs no looking for.
+        if incident.reminded.contains(&Duty::RoleBegins(role.clone()).mark(accepted)) {
+            continue;
+        }
         let spans = open_for(incident, role).filter_map(|task| span_of(incident, task));
         if let Some(first) = spans.map(|(earliest, _)| earliest).min() {
             list.push((first.max(accepted), Duty::RoleBegins(role.clone())));

@@ -1,0 +1,100 @@
+//! Plays desks by the thousand, on all cores: see `scripts/simulate`.
+//!
+//! `--days N` incident-days at least, `--seed S` the first history; `--one S` tells one history from its beginning.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a simulation that cannot go on should stop; it is measured, and that needs the time"
+)]
+
+#[path = "../simulation/mod.rs"]
+mod simulation;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use simulation::run::{DAYS, Sum, play};
+use simulation::shrink::shrunk;
+use simulation::{oracle, plan};
+
+fn argument(name: &str) -> Option<u64> {
+    let mut all = std::env::args().skip_while(|argument| argument != name);
+    all.nth(1)?.parse().ok()
+}
+
+fn tell(seed: u64) -> ExitCode {
+    let ended = play(seed, &plan::drawn(seed, DAYS), DAYS, true);
+    ended.story.iter().for_each(|line| println!("{line}"));
+    println!("{:?}", ended.sum);
+    match ended.broken {
+        None => ExitCode::SUCCESS,
+        Some(broken) => {
+            println!("BROKEN: {broken}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A failing history as a story: the steps that it takes, then all that happens.
+fn story(seed: u64, broken: &oracle::Broken) {
+    let steps = plan::drawn(seed, DAYS);
+    println!("\nSeed {seed}: {broken}");
+    println!("{} steps; looking for the fewest that it takes ...", steps.len());
+    let (fewest, broken) = shrunk(seed, &steps, DAYS, broken);
+    println!("These {} do:", fewest.len());
+    fewest.iter().for_each(|step| println!("  {step}"));
+    println!("What happens:");
+    let ended = play(seed, &fewest, DAYS, true);
+    let skipped = ended.story.len().saturating_sub(40);
+    ended.story.iter().skip(skipped).for_each(|line| println!("  {line}"));
+    println!("  {broken}");
+}
+
+fn main() -> ExitCode {
+    if let Some(seed) = argument("--one") {
+        return tell(seed);
+    }
+    let wanted = argument("--days").unwrap_or(10_000);
+    let first = argument("--seed").unwrap_or(1);
+    let begun = Instant::now();
+    let next = AtomicU64::new(first);
+    let played: Mutex<(f64, Sum)> = Mutex::default();
+    let found: Mutex<BTreeMap<u64, oracle::Broken>> = Mutex::default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while played.lock().unwrap().0 < wanted as f64 && found.lock().unwrap().is_empty() {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    let ended = play(seed, &plan::drawn(seed, DAYS), DAYS, false);
+                    let mut played = played.lock().unwrap();
+                    played.0 += ended.sum.incident_days;
+                    played.1 = played.1.and(ended.sum);
+                    let rate = played.0 / begun.elapsed().as_secs_f64();
+                    eprint!("\r{:>9.0} of {wanted} incident-days, {rate:.0} a second ", played.0);
+                    if let Some(broken) = ended.broken {
+                        found.lock().unwrap().insert(seed, broken);
+                    }
+                }
+            });
+        }
+    });
+    let (days, sum) = *played.lock().unwrap();
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("\n{days:.0} incident-days in {seconds:.0} s, {:.0} a second", days / seconds);
+    println!("histories of {DAYS} days: {}", next.load(Ordering::SeqCst) - first);
+    println!("{sum}");
+    let found = found.into_inner().unwrap();
+    for (seed, broken) in &found {
+        story(*seed, broken);
+    }
+    if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,529 @@
+//! Who may know what, and when: a small model of the promises, apart from all that decides.
+//!
+//! It hears what people wrote and sees what left, as it leaves, and looks at what the desk says of itself where no
+//! mail says it. It knows who somebody is, what they said in mails of their own, and what follows from that at most.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use embargod::domain::facts::names::{Handle, Moment, PersonId, Span, TaskId};
+use embargod::domain::model::desk::Desk;
+use embargod::domain::model::incident::Incident;
+
+use super::people::{Question, address, questions, reference, tokens};
+use super::plan::{LIST, TEAM};
+use super::vault::Outbound;
+use super::world::{CAST, begin, card};
+
+/// A promise that was broken, by its number in the design.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) promise: u8,
+    pub(crate) what: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "promise {}: {}", self.promise, self.what)
+    }
+}
+
+/// That nothing is broken, or what.
+pub(crate) type Holds = Result<(), Broken>;
+
+fn broken(promise: u8, what: impl Into<String>) -> Holds {
+    Err(Broken { promise, what: what.into() })
+}
+
+/// What somebody said in a mail of their own.
+#[derive(Debug, Clone)]
+struct Word {
+    who: String,
+    line: String,
+    at: Moment,
+}
+
+/// What is known of one report.
+#[derive(Default)]
+struct Case {
+    words: Vec<Word>,
+    /// Questions that were asked, by nonce, and who said yes to them.
+    asked: BTreeMap<String, Question>,
+    agreed: Vec<(Question, String, Moment)>,
+    /// Frozen drafts: subject and text.
+    drafts: BTreeMap<(String, u32), (String, String)>,
+    /// Who has had which notice, by the ids of the mails.
+    copies: BTreeMap<(String, String), BTreeSet<String>>,
+    /// Who was told anything of it under embargo.
+    holders: BTreeSet<String>,
+    t: Option<Moment>,
+    title: Option<String>,
+    /// Dates that were said and led to the present one.
+    spent: usize,
+    public: Option<Moment>,
+    /// What is in force since its transcript left: holds by name.
+    held: BTreeMap<String, Moment>,
+}
+
+/// The model.
+pub(crate) struct Oracle {
+    owners: BTreeMap<String, String>,
+    cases: BTreeMap<String, Case>,
+    /// Reports by number: their handle, as the desk said it.
+    pub(crate) handles: BTreeMap<u32, String>,
+    /// Mails of people that the desk owes an answer, by id.
+    words_of: BTreeMap<String, (String, String)>,
+    /// Members who are out: since when it was said to have been done.
+    out: BTreeMap<String, Moment>,
+    /// Whoever is not at the desk any more.
+    pub(crate) gone: BTreeSet<&'static str>,
+    /// By id: who had it, so that the same mail twice is one.
+    left: BTreeMap<String, String>,
+}
+
+/// Where everybody reads.
+const PUBLIC: &str = "announce@lists.example";
+/// What of a mail's words may go to whom.
+const CONTENT: [&str; 5] = ["SECRET-", "FOLLOW-", "NOTE-", "IMPACT-", "TITLE-"];
+
+impl Oracle {
+    pub(crate) fn new() -> Self {
+        let ids = CAST.iter().map(|(id, ..)| *id).chain(["desk"]);
+        let owners = ids.map(|id| (card(id, begin()).fingerprint, id.to_owned())).collect();
+        Self {
+            owners,
+            cases: BTreeMap::new(),
+            handles: BTreeMap::new(),
+            words_of: BTreeMap::new(),
+            out: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            left: BTreeMap::new(),
+        }
+    }
+
+    /// Somebody has a key.
+    pub(crate) fn owns(&mut self, fingerprint: String, who: &str) {
+        self.owners.insert(fingerprint, who.to_owned());
+    }
+
+    fn owner(&self, mail: &Outbound) -> Option<&str> {
+        mail.key.as_ref().and_then(|key| self.owners.get(key)).map(String::as_str)
+    }
+
+    /// Somebody is at the desk, or is not any more.
+    pub(crate) fn is_away(&mut self, who: &'static str, there: bool) {
+        let _ = if there { self.gone.remove(who) } else { self.gone.insert(who) };
+    }
+
+    /// Somebody wrote a mail that counts, and it lies in the mailbox.
+    pub(crate) fn hears(&mut self, id: &str, who: &str, handle: &str, text: &str, at: Moment) {
+        let lines = text.lines().skip_while(|line| line.starts_with("/incident "));
+        let lines = lines.take_while(|line| line.starts_with('/'));
+        let case = self.cases.entry(handle.to_owned()).or_default();
+        for line in lines {
+            let (who, line) = (who.to_owned(), line.to_owned());
+            if let Some(nonce) = line.strip_prefix("/confirm ")
+                && let Some(asked) = case.asked.get(nonce)
+            {
+                case.agreed.push((asked.clone(), who.clone(), at));
+            }
+            case.words.push(Word { who, line, at });
+        }
+        self.words_of.insert(id.to_owned(), (who.to_owned(), text.to_owned()));
+    }
+
+    /// A mail leaves: the server has its last byte.
+    pub(crate) fn sees(&mut self, mail: &Outbound, now: Moment, desk: &Desk) -> Holds {
+        let to = mail.to.split('@').next().unwrap_or_default().to_owned();
+        if let Some(before) = self.left.insert(mail.id.clone(), mail.to.clone()) {
+            // Once more, with the same id: the one window that SMTP leaves open.
+            if before != mail.to {
+                return broken(4, format!("{} went to {before} and to {}", mail.id, mail.to));
+            }
+        }
+        self.is_for_its_reader(mail, &to)?;
+        if mail.to != PUBLIC {
+            self.content(mail, &to, now)?;
+        }
+        self.learns(mail, &to, now);
+        self.notice(mail, &to, now, desk)
+    }
+
+    /// One mail, one recipient, one key, which is theirs.
+    fn is_for_its_reader(&self, mail: &Outbound, to: &str) -> Holds {
+        let Some(key) = &mail.key else { return Ok(()) };
+        match self.owners.get(key) {
+            None => broken(4, format!("{} is sealed to a key that nobody has", mail.subject)),
+            Some(owner) if owner == "desk" && mail.to == "security@desk.test" => Ok(()),
+            Some(owner) if address(owner) != mail.to => {
+                broken(4, format!("{} to {} is sealed to {owner}'s key", mail.subject, mail.to))
+            }
+            Some(_) if self.gone.contains(to) => Ok(()),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// What is said of a report is said to those who may know, and in no mail that is not sealed.
+    fn content(&self, mail: &Outbound, to: &str, now: Moment) -> Holds {
+        let whole = [mail.subject.as_str(), "\n", &mail.body].concat();
+        for word in CONTENT {
+            for case in tokens(&whole, word) {
+                let known = self.handles.get(&case).and_then(|handle| self.cases.get(handle));
+                let is_public = known.is_some_and(|it| it.public.is_some_and(|at| at <= now));
+                let of_notice = ["IMPACT-", "TITLE-"].contains(&word);
+                if is_public && of_notice {
+                    continue;
+                }
+                if mail.key.is_none() {
+                    return broken(
+                        5,
+                        format!("{word}{case} leaves in clear to {to}: {}", mail.subject),
+                    );
+                }
+                let is_team = TEAM.contains(&to) || to == "uma";
+                let is_reporter = to == format!("r{case}");
+                let is_list = LIST.contains(&to) && of_notice;
+                let may = is_team || (is_reporter && word != "NOTE-") || is_list;
+                if !may {
+                    return broken(4, format!("{word}{case} leaves to {to}: {}", mail.subject));
+                }
+                let joined = || {
+                    let said = known.into_iter().flat_map(|it| &it.words);
+                    said.clone().any(|word| word.line.starts_with("/join uma"))
+                };
+                if to == "uma" && !joined() {
+                    return broken(
+                        4,
+                        format!("{word}{case} leaves to uma, who was not brought in"),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what a mail tells people: what they are asked, what was frozen, what was done.
+    fn learns(&mut self, mail: &Outbound, to: &str, now: Moment) {
+        let Some((handle, _)) = reference(&mail.body) else { return };
+        if let Some(case) = to.strip_prefix('r').and_then(|number| number.parse().ok()) {
+            self.handles.entry(case).or_insert_with(|| handle.to_owned());
+        }
+        if let Some(case) = tokens(&mail.body, "SECRET-").next().filter(|_| TEAM.contains(&to)) {
+            self.handles.entry(case).or_insert_with(|| handle.to_owned());
+        }
+        let is_team = TEAM.contains(&to) || to == "uma";
+        if !is_team {
+            return;
+        }
+        let case = self.cases.entry(handle.to_owned()).or_default();
+        for question in questions(&mail.body) {
+            case.asked.entry(question.nonce.clone()).or_insert(question);
+        }
+        for part in mail.body.split("---- draft ").skip(1) {
+            let Some((name, rest)) = part.split_once(" ----\n") else { continue };
+            let Some((text, _)) = rest.split_once("---- end of draft") else { continue };
+            let Some((name, number)) = name.split_once('@') else { continue };
+            let (subject, body) = text.split_once('\n').unwrap_or((text, ""));
+            let subject = subject.trim_start_matches("Subject: ").to_owned();
+            let number = number.parse().unwrap_or(0);
+            let lines = body.lines().map(|line| line.trim_start_matches('>').trim_end());
+            let lines: Vec<&str> =
+                lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+            case.drafts
+                .entry((name.to_owned(), number))
+                .or_insert_with(|| (subject, lines.join("\n")));
+        }
+        let Some((who, text)) = mail.answers.as_ref().and_then(|id| self.words_of.get(id)) else {
+            return;
+        };
+        if who != to || !mail.subject.contains("Done") {
+            return;
+        }
+        for line in text.lines().filter(|line| line.starts_with('/')) {
+            if let Some(what) = line.strip_prefix("/hold ") {
+                case.held.entry(what.to_owned()).or_insert(now);
+            } else if line.starts_with("/member suspend ") || line.starts_with("/member remove ") {
+                let whom = line.split(' ').nth(2).unwrap_or_default();
+                self.out.entry(whom.to_owned()).or_insert(now);
+            }
+        }
+    }
+
+    /// What leaves to the list, or to everybody: at its moment, by two people, to those who are on it.
+    fn notice(&mut self, mail: &Outbound, to: &str, now: Moment, desk: &Desk) -> Holds {
+        let public = mail.to == PUBLIC;
+        if !public && !LIST.contains(&to) {
+            return Ok(());
+        }
+        let Some((handle, incident)) = self.about(mail, desk) else {
+            return match public {
+                true => broken(5, format!("the list gets what is about nothing: {}", mail.subject)),
+                false => Ok(()),
+            };
+        };
+        let case = self.cases.entry(handle.clone()).or_default();
+        let Some((name, n)) = case.draft_of(mail) else {
+            return match public {
+                true => {
+                    broken(5, format!("no draft that was shown leaves to all: {}", mail.subject))
+                }
+                false => case.goes_on(mail, to),
+            };
+        };
+        let name = name.as_str();
+        if let Some(at) = self.out.get(to).filter(|at| **at < now) {
+            return broken(
+                4,
+                format!("{name} leaves to {to}, who is out since {at}: {}", mail.subject),
+            );
+        }
+        case.is_approved(name, n)?;
+        case.is_due(name, incident, now)?;
+        if let Some((what, at)) = case
+            .held
+            .iter()
+            .find(|(what, at)| (what.as_str() == "ALL" || what.as_str() == name) && **at < now)
+        {
+            return broken(2, format!("{name} leaves while {what} is held since {at}"));
+        }
+        case.holders.insert(to.to_owned());
+        if public {
+            case.public = Some(now);
+        }
+        let ids = case.copies.entry((format!("{name}@{n}"), to.to_owned())).or_default();
+        ids.insert(mail.id.clone());
+        match ids.len() {
+            1 => Ok(()),
+            _ => broken(3, format!("{name}@{n} leaves twice to {to}: {ids:?}")),
+        }
+    }
+
+    fn about<'a>(&self, mail: &Outbound, desk: &'a Desk) -> Option<(String, &'a Incident)> {
+        let by_ref = reference(&mail.body).map(|(handle, _)| handle.to_owned());
+        let by_token = || {
+            let whole = [mail.subject.as_str(), "\n", &mail.body].concat();
+            let case = tokens(&whole, "TITLE-").next()?;
+            self.handles.get(&case).cloned()
+        };
+        let handle = by_ref.or_else(by_token)?;
+        let incident = desk.incident(&Handle::parse(&handle)?)?;
+        Some((handle, incident))
+    }
+
+    /// What the desk says of reports of which there is something new follows from what people said of them.
+    pub(crate) fn looks(&mut self, desk: &Desk, new: &BTreeSet<Handle>, now: Moment) -> Holds {
+        for incident in new.iter().filter_map(|handle| desk.incident(handle)) {
+            let handle = incident.handle.to_string();
+            let case = self.cases.entry(handle.clone()).or_default();
+            case.title(incident)?;
+            case.date(incident, now)?;
+            case.published(incident)?;
+            case.holds(incident)?;
+        }
+        for id in LIST {
+            let Some(person) = PersonId::parse(id).and_then(|id| desk.roster.person(&id)) else {
+                continue;
+            };
+            let is_on = person.groups.contains("private_distributors");
+            if is_on && !self.out.contains_key(id) {
+                continue;
+            }
+            let said = |what: &str| {
+                let all = self.cases.values().flat_map(|case| &case.words);
+                let line = format!("/member {what} {id}");
+                all.clone().any(|word| word.line.starts_with(&line))
+            };
+            if is_on && said("reinstate") {
+                self.out.remove(id);
+            }
+            if !is_on && !said("suspend") && !said("remove") && desk.trouble(&person.id).is_none() {
+                return broken(6, format!("{id} is out, and nobody has said so"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Case {
+    fn said<'a>(&'a self, line: &'a str) -> impl Iterator<Item = &'a Word> {
+        self.words.iter().filter(move |word| word.line.starts_with(line))
+    }
+
+    /// What follows a notice goes to those who had it.
+    fn goes_on(&self, mail: &Outbound, to: &str) -> Holds {
+        let content = CONTENT.iter().any(|word| mail.body.contains(word));
+        if content && !self.holders.contains(to) && self.public.is_none() {
+            return broken(4, format!("{to} was never told of it and gets: {}", mail.subject));
+        }
+        Ok(())
+    }
+
+    /// The newest draft that a mail is.
+    fn draft_of(&self, mail: &Outbound) -> Option<(String, u32)> {
+        let is_it = |(subject, body): &(String, String)| {
+            let lines = body.lines().filter(|line| {
+                !line.is_empty() && !line.starts_with("To ") && !line.starts_with("Ref:")
+            });
+            let mut text = mail.body.lines();
+            *subject == mail.subject && { lines }.all(|line| text.any(|there| there == line))
+        };
+        let drafts = self.drafts.iter().rev().filter(|(_, draft)| is_it(draft));
+        drafts.map(|(name, _)| name.clone()).next()
+    }
+
+    /// One person froze it and another approved it.
+    fn is_approved(&self, name: &str, n: u32) -> Holds {
+        // What is written because something got out is frozen by whoever says so.
+        let alarms = ["/known-public", "/leak", "/exploited", "/published"];
+        let froze = |line: &str| match name.rsplit_once('-') {
+            Some(("public" | "leak" | "ended", _)) => alarms.iter().any(|it| line.starts_with(it)),
+            _ => line.strip_prefix("/preview ").is_some_and(|what| what == name),
+        };
+        let words = self.words.iter().filter(|word| froze(&word.line));
+        let frozen: BTreeSet<&str> = words.map(|word| word.who.as_str()).collect();
+        let line = format!("/approve {name}@{n}");
+        let approved = self.words.iter().filter(|word| word.line == line);
+        let all: BTreeSet<&str> = approved.map(|word| word.who.as_str()).collect();
+        match !all.is_empty() && all.union(&frozen).count() > 1 {
+            true => Ok(()),
+            false => broken(6, format!("{name}@{n} leaves by the word of fewer than two")),
+        }
+    }
+
+    fn is_due(&self, name: &str, incident: &Incident, now: Moment) -> Holds {
+        let hurry = ["/known-public", "/leak", "/exploited", "/published"];
+        if hurry.iter().any(|word| self.said(word).next().is_some()) {
+            return Ok(());
+        }
+        let Some(t) = incident.t() else {
+            return broken(2, format!("{name} leaves, and no day is set"));
+        };
+        let before = match name {
+            "advance" => 5,
+            "final" => 1,
+            _ => 0,
+        };
+        let due = working_days_before(t, before);
+        if now < due {
+            return broken(2, format!("{name} leaves at {now}, and its moment is {due}"));
+        }
+        Ok(())
+    }
+
+    /// A title is one that somebody gave.
+    fn title(&mut self, incident: &Incident) -> Holds {
+        if incident.title == self.title {
+            return Ok(());
+        }
+        let Some(title) = &incident.title else { return Ok(()) };
+        let line = format!("/title {title}");
+        let is_said = self.words.iter().any(|word| word.line == line);
+        if !is_said || title.contains("FORGED") {
+            return broken(6, format!("the title is `{title}`, which nobody has said"));
+        }
+        if title.contains("NEVER") {
+            return broken(7, format!("the title is `{title}`, from a mail that was refused"));
+        }
+        self.title.clone_from(&incident.title);
+        Ok(())
+    }
+
+    /// T is a day that somebody said since it last moved; an earlier one a second person said yes to.
+    fn date(&mut self, incident: &Incident, now: Moment) -> Holds {
+        let t = incident.t();
+        if t == self.t {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.t, t);
+        let Some(t) = t else { return Ok(()) };
+        let day = |word: &Word| {
+            let text = word.line.strip_prefix("/disclose ")?;
+            format!("{text}T16:00:00Z").parse::<Moment>().ok()
+        };
+        let mut new = self.words.iter().skip(self.spent);
+        let Some(at) = new.position(|word| day(word) == Some(t)) else {
+            return broken(6, format!("T is {t}, and nobody has said so since it was {before:?}"));
+        };
+        let word = &self.words[self.spent + at];
+        let line = word.line.clone();
+        let is_earlier = before.is_some_and(|before| t < before);
+        let asked = [line.clone(), format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"))];
+        let second = self
+            .agreed
+            .iter()
+            .any(|(question, who, _)| asked.contains(&question.line) && question.by != *who);
+        if is_earlier && before.is_some_and(|before| before > now) && !second {
+            let what = format!("T moved forward to {t} by the word of {} alone", word.who);
+            return broken(6, what);
+        }
+        Ok(())
+    }
+
+    /// What is held is held until somebody says otherwise.
+    fn holds(&mut self, incident: &Incident) -> Holds {
+        let (words, handle) = (&self.words, &incident.handle);
+        let mut let_go = Vec::new();
+        for what in self.held.keys() {
+            let is_it = |task: &Option<TaskId>| {
+                let alias = |id: &TaskId| incident.task(id).map(|task| task.word().to_string());
+                match task {
+                    None => what == "ALL",
+                    Some(id) => alias(id).is_some_and(|name| name == *what),
+                }
+            };
+            if incident.held.iter().any(is_it) {
+                continue;
+            }
+            if !words.iter().any(|word| word.line.starts_with("/resume")) {
+                let now = format!("{:?} {:?}", incident.held, incident.status);
+                return broken(
+                    6,
+                    format!("{what} of {handle} was held, and is not any more: {now}"),
+                );
+            }
+            let_go.push(what.clone());
+        }
+        self.held.retain(|what, _| !let_go.contains(what));
+        Ok(())
+    }
+
+    fn published(&mut self, incident: &Incident) -> Holds {
+        if incident.published().is_none() || self.public.is_some() {
+            return Ok(());
+        }
+        let two = self.agreed.iter().any(|(question, who, _)| {
+            question.line.starts_with("/published") && question.by != *who
+        });
+        if !two {
+            return broken(6, "it is published, and fewer than two have said so");
+        }
+        self.public = incident.published();
+        Ok(())
+    }
+}
+
+/// So many working days before: no weekends, and no days off of the calendar TARGET.
+fn working_days_before(t: Moment, days: u32) -> Moment {
+    use chrono::{Datelike, Weekday};
+    let is_off = |at: Moment| {
+        let fixed = [(1, 1), (5, 1), (12, 25), (12, 26)];
+        // Good Friday and Easter Monday of the years that are played.
+        let easter = ["2026-04-03", "2026-04-06", "2027-03-26", "2027-03-29"];
+        matches!(at.weekday(), Weekday::Sat | Weekday::Sun)
+            || fixed.contains(&(at.month(), at.day()))
+            || easter.contains(&at.format("%Y-%m-%d").to_string().as_str())
+    };
+    let (mut at, mut left) = (t, days);
+    if days > 0 && is_off(at) {
+        // One on a day off counts from the morning of the next working day.
+        while is_off(at) {
+            at += Span::days(1);
+        }
+        at = at.date_naive().and_hms_opt(0, 0, 0).unwrap().and_utc();
+    }
+    while left > 0 {
+        at -= Span::days(1);
+        left -= u32::from(!is_off(at));
+    }
+    at
+}
