@@ -522,7 +522,7 @@ fn a_hidden_line_end_of_a_strangers_makes_no_command() {
         let told = only(&new, Who::Mia);
         world.handle = Handle::parse(&told.handle().unwrap()).unwrap();
         let hidden = ["\u{2028}", "\u{2029}", "\u{85}", "\u{b}", "\u{c}"];
-        assert!(!hidden.iter().any(|end| told.says(end)), "{:?}", told.text);
+        assert!(!hidden.iter().any(|end| told.text.contains(end)), "{:?}", told.text);
         let before = world.incident().status;
         let quoted: Vec<String> = told.text.lines().map(|line| format!("> {line}")).collect();
         let quoted = quoted.join("\n");

@@ -69,3 +69,18 @@ fn what_cannot_be_done_is_not_tried_without_end() {
         assert!(sum.mails_out < 3 * 60 * 24 * 5, "{what:?}: {sum}");
     }
 }
+
+/// Each defect that is planted is one text of the program, so that the list does not go out of date unnoticed.
+#[test]
+fn what_is_planted_has_its_place() {
+    let list: toml::Table = toml::from_str(include_str!("simulation/planted.toml")).unwrap();
+    let defects = list["defect"].as_array().unwrap();
+    assert!(defects.len() >= 20, "{}", defects.len());
+    for defect in defects {
+        let of = |key: &str| defect[key].as_str().unwrap();
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(of("file"));
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(text.matches(of("old")).count(), 1, "{} in {}", of("name"), of("file"));
+        assert_ne!(of("old"), of("new"));
+    }
+}

@@ -278,7 +278,7 @@ impl Oracle {
             );
         }
         case.is_approved(name, n)?;
-        case.is_due(name, incident, now)?;
+        case.is_due(name, mail, incident, now)?;
         if let Some((what, at)) = case
             .held
             .iter()
@@ -390,7 +390,7 @@ impl Case {
         }
     }
 
-    fn is_due(&self, name: &str, incident: &Incident, now: Moment) -> Holds {
+    fn is_due(&self, name: &str, mail: &Outbound, incident: &Incident, now: Moment) -> Holds {
         let hurry = ["/known-public", "/leak", "/exploited", "/published"];
         if hurry.iter().any(|word| self.said(word).next().is_some()) {
             return Ok(());
@@ -406,6 +406,14 @@ impl Case {
         let due = working_days_before(t, before);
         if now < due {
             return broken(2, format!("{name} leaves at {now}, and its moment is {due}"));
+        }
+        // It was made after its moment: it says so. On the day itself people clear and publish by hand.
+        let late = before > 0 && mail.sealed_at > due + Span::minutes(2);
+        if late && !mail.body.contains("LATE") {
+            return broken(
+                3,
+                format!("{name} was made at {}, and does not say that it is late", mail.sealed_at),
+            );
         }
         Ok(())
     }

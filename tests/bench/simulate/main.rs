@@ -1,6 +1,7 @@
 //! Plays desks by the thousand, on all cores: see `scripts/simulate`.
 //!
-//! `--days N` incident-days at least, `--seed S` the first history; `--one S` tells one history from its beginning.
+//! `--days N` incident-days at least, `--seed S` the first history; `--one S` tells one history from its beginning;
+//! `--planted [NAME]` plants defects and says which are found.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -12,7 +13,8 @@
     reason = "a simulation that cannot go on should stop; it is measured, and that needs the time"
 )]
 
-#[path = "../simulation/mod.rs"]
+mod planted;
+#[path = "../../simulation/mod.rs"]
 mod simulation;
 
 use std::collections::BTreeMap;
@@ -59,6 +61,12 @@ fn story(seed: u64, broken: &oracle::Broken) {
 }
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--planted") {
+        let only = arguments.get(at + 1).filter(|name| !name.starts_with("--"));
+        return planted::planted(only.map_or("", String::as_str));
+    }
+    let short = arguments.iter().any(|argument| argument == "--short");
     if let Some(seed) = argument("--one") {
         return tell(seed);
     }
@@ -94,7 +102,10 @@ fn main() -> ExitCode {
     println!("{sum}");
     let found = found.into_inner().unwrap();
     for (seed, broken) in &found {
-        story(*seed, broken);
+        match short {
+            true => println!("Seed {seed}: {broken}"),
+            false => story(*seed, broken),
+        }
     }
     if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
