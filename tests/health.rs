@@ -255,7 +255,7 @@ fn a_desk_that_hangs_is_started_again_by_systemd() {
         let mut desk = watched().await;
         let socket = desk.at("notify");
         let systemd = UnixDatagram::bind(&socket).unwrap();
-        systemd.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        systemd.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         desk.environment = vec![
             ("NOTIFY_SOCKET".to_owned(), socket.display().to_string()),
             ("WATCHDOG_USEC".to_owned(), "3000000".to_owned()),
