@@ -55,8 +55,7 @@ fn an_acknowledgement_of_a_clock_that_was_ahead_leaves_when_it_is_right() {
     holds("an acknowledgement", run::play(1, &steps, 4, true));
 }
 
-/// A full disk, a server that refuses all and a notice that is held are waited for, and not asked about fifty times a
-/// second (seeds 2, 4 and 8).
+/// A full disk and a server that takes nothing are waited for, and not asked about fifty times a second (seeds 2, 4).
 #[test]
 fn what_cannot_be_done_is_not_tried_without_end() {
     let minutes = 3 * DAY;

@@ -40,7 +40,6 @@ fn broken(promise: u8, what: impl Into<String>) -> Holds {
 struct Word {
     who: String,
     line: String,
-    at: Moment,
 }
 
 /// What is known of one report.
@@ -58,8 +57,6 @@ struct Case {
     holders: BTreeSet<String>,
     t: Option<Moment>,
     title: Option<String>,
-    /// Dates that were said and led to the present one.
-    spent: usize,
     public: Option<Moment>,
     /// What is in force since its transcript left: holds by name.
     held: BTreeMap<String, Moment>,
@@ -75,8 +72,6 @@ pub(crate) struct Oracle {
     words_of: BTreeMap<String, (String, String)>,
     /// Members who are out: since when it was said to have been done.
     out: BTreeMap<String, Moment>,
-    /// Whoever is not at the desk any more.
-    pub(crate) gone: BTreeSet<&'static str>,
     /// By id: who had it, so that the same mail twice is one.
     left: BTreeMap<String, String>,
 }
@@ -96,7 +91,6 @@ impl Oracle {
             handles: BTreeMap::new(),
             words_of: BTreeMap::new(),
             out: BTreeMap::new(),
-            gone: BTreeSet::new(),
             left: BTreeMap::new(),
         }
     }
@@ -104,15 +98,6 @@ impl Oracle {
     /// Somebody has a key.
     pub(crate) fn owns(&mut self, fingerprint: String, who: &str) {
         self.owners.insert(fingerprint, who.to_owned());
-    }
-
-    fn owner(&self, mail: &Outbound) -> Option<&str> {
-        mail.key.as_ref().and_then(|key| self.owners.get(key)).map(String::as_str)
-    }
-
-    /// Somebody is at the desk, or is not any more.
-    pub(crate) fn is_away(&mut self, who: &'static str, there: bool) {
-        let _ = if there { self.gone.remove(who) } else { self.gone.insert(who) };
     }
 
     /// Somebody wrote a mail that counts, and it lies in the mailbox.
@@ -127,7 +112,7 @@ impl Oracle {
             {
                 case.agreed.push((asked.clone(), who.clone(), at));
             }
-            case.words.push(Word { who, line, at });
+            case.words.push(Word { who, line });
         }
         self.words_of.insert(id.to_owned(), (who.to_owned(), text.to_owned()));
     }
@@ -141,7 +126,7 @@ impl Oracle {
                 return broken(4, format!("{} went to {before} and to {}", mail.id, mail.to));
             }
         }
-        self.is_for_its_reader(mail, &to)?;
+        self.is_for_its_reader(mail)?;
         if mail.to != PUBLIC {
             self.content(mail, &to, now)?;
         }
@@ -150,7 +135,7 @@ impl Oracle {
     }
 
     /// One mail, one recipient, one key, which is theirs.
-    fn is_for_its_reader(&self, mail: &Outbound, to: &str) -> Holds {
+    fn is_for_its_reader(&self, mail: &Outbound) -> Holds {
         let Some(key) = &mail.key else { return Ok(()) };
         match self.owners.get(key) {
             None => broken(4, format!("{} is sealed to a key that nobody has", mail.subject)),
@@ -158,7 +143,6 @@ impl Oracle {
             Some(owner) if address(owner) != mail.to => {
                 broken(4, format!("{} to {} is sealed to {owner}'s key", mail.subject, mail.to))
             }
-            Some(_) if self.gone.contains(to) => Ok(()),
             Some(_) => Ok(()),
         }
     }
@@ -436,7 +420,7 @@ impl Case {
         Ok(())
     }
 
-    /// T is a day that somebody said since it last moved; an earlier one a second person said yes to.
+    /// T is a day that somebody said; an earlier one a second person said yes to.
     fn date(&mut self, incident: &Incident, now: Moment) -> Holds {
         let t = incident.t();
         if t == self.t {
@@ -448,11 +432,9 @@ impl Case {
             let text = word.line.strip_prefix("/disclose ")?;
             format!("{text}T16:00:00Z").parse::<Moment>().ok()
         };
-        let mut new = self.words.iter().skip(self.spent);
-        let Some(at) = new.position(|word| day(word) == Some(t)) else {
-            return broken(6, format!("T is {t}, and nobody has said so since it was {before:?}"));
+        let Some(word) = self.words.iter().find(|word| day(word) == Some(t)) else {
+            return broken(6, format!("T is {t}, and nobody has said so"));
         };
-        let word = &self.words[self.spent + at];
         let line = word.line.clone();
         let is_earlier = before.is_some_and(|before| t < before);
         let asked = [line.clone(), format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"))];

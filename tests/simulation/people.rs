@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use embargod::domain::facts::names::{Digest, Moment, Span};
+use embargod::domain::facts::names::{Moment, Span};
 
 use super::dice::{Dice, number};
 use super::plan::{LIST, TEAM};
@@ -216,9 +216,4 @@ fn answers_notice(mail: &Outbound, dice: &mut Dice) -> Option<String> {
         85..88 => Some("/objection that is a holiday with us".to_owned()),
         _ => None,
     }
-}
-
-/// Makes a number of what is unlike any other.
-pub(crate) fn digest(parts: &[&str]) -> Digest {
-    Digest::of(parts.join("\n").as_bytes())
 }

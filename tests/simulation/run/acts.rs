@@ -91,7 +91,6 @@ impl Run {
             Act::Snapshot => self.snapshot = Some(self.store.copy()),
             Act::RollBack { minutes } => self.roll_back(minutes),
             Act::Roster { who, there } => {
-                self.oracle.is_away(who, there);
                 let _ = if there { self.away.remove(who) } else { self.away.insert(who) };
             }
         }
