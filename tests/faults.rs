@@ -289,6 +289,30 @@ fn one_mail_that_never_comes_stops_no_other() {
     });
 }
 
+/// The mailbox's clock is another witness than ours: where it says otherwise, early or late, that is told.
+#[test]
+fn a_mailbox_whose_clock_says_otherwise_is_heard() {
+    let cells = [("ahead", 10_800), ("behind", -10_800)];
+    let cells = cells.into_iter().map(|(name, by)| (format!("its clock is {name}"), by)).collect();
+    play(cells, |by| async move {
+        let desk = Desk::new().await;
+        desk.imap.ahead_s.store(by, std::sync::atomic::Ordering::SeqCst);
+        let to_itself = |desk: &Desk| {
+            let taken = desk.smtp.taken.lock().unwrap();
+            taken.iter().find(|mail| mail.to.starts_with("security@")).map(|mail| mail.text.clone())
+        };
+        let sent = desk.until(Duration::from_secs(60), |desk| to_itself(desk).is_some()).await;
+        assert!(sent.is_some(), "{}", desk.log());
+        desk.imap.add(&to_itself(&desk).unwrap());
+        let says =
+            |desk: &Desk| desk.status()["alarms"].to_string().contains("the mail server says");
+        let told = desk.until(Duration::from_secs(60), says).await;
+        let alarms = desk.status()["alarms"].to_string();
+        assert!(told.is_some(), "{alarms}\n{}", desk.log());
+        Seen { recovered: told, lost: 0, doubled: 0, tries: 0, alarms }
+    });
+}
+
 /// Told to stop while the server thinks, the desk waits for its answer; nothing is left of unknown end.
 #[test]
 fn told_to_stop_the_desk_waits_for_the_answers_that_it_is_owed() {

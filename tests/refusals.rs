@@ -410,6 +410,45 @@ fn what_was_kept_back_by_the_mailbox_is_old() {
     assert_eq!(world.incident().status, Status::Accepted);
 }
 
+/// What was signed long ago is no newer for a clock that was set back: by the mailbox's word, and by what the desk
+/// was sure of where the mailbox has the same clock.
+#[test]
+fn a_clock_that_was_set_back_makes_nothing_new() {
+    use embargod::ports::store::RawMail;
+    for has_same_clock in [false, true] {
+        let mut world = World::new();
+        let reference = world.reference_of(Who::Mia, &world.handle);
+        let draft = Draft::sealed(&format!("/accept\n\n> {reference}\n"));
+        let sealed = world.seal_signed(Who::Mia, &draft);
+        let bytes = world.mail(Who::Mia, "b@x", &draft, &sealed);
+        world.waits(Span::days(3));
+        let truth = world.stage.now();
+        world.stage.put_clock_ahead(Span::hours(-71));
+        let arrived = truth - Span::hours(71);
+        let received = if has_same_clock { arrived } else { truth };
+        let filed = RawMail { bytes, received, arrived, oversize: false, junk: false };
+        world.stage.running().unwrap().take_in(&[(None, filed)]).unwrap();
+        let new = world.waits(Span::seconds(10));
+        assert_eq!(world.incident().status, Status::Received, "{has_same_clock}");
+        let answer = new.iter().find(|(who, _)| *who == Who::Mia).unwrap();
+        assert!(answer.1.says("and 48 is the most that counts"), "{}", answer.1.text);
+    }
+}
+
+/// What announces the publication means nothing once all is public: nobody freezes or approves it, and is told that
+/// it leaves, when it never will.
+#[test]
+fn what_has_lost_its_meaning_is_neither_frozen_nor_approved() {
+    let mut world = common::members::planned();
+    world.does(Who::Mia, "/preview advance");
+    world.does(Who::Mia, "/preview final");
+    world.does(Who::Mia, "/skip final nobody needs it");
+    assert!(world.does(Who::Tom, "/approve final@1").says("It does NOT leave as it is"));
+    world.confirms(Who::Tom, "/known-public");
+    world.is_refused(Who::Tom, "/approve advance@1", "does not leave any more");
+    world.is_refused(Who::Mia, "/preview advance", "does not leave any more");
+}
+
 /// Anybody can make a certificate that lists a maintainer's subkey as its own: it is not tried on their
 /// mails. And what strangers send does not grow for ever.
 #[test]

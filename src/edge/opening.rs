@@ -126,7 +126,7 @@ impl Opener<'_> {
         let Ok(outer) = Mime::parse(&raw.bytes) else {
             return unread(raw);
         };
-        let at = raw.received;
+        let at = raw.taken();
         // From here to the answer nothing has to do with a secret key.
         let look =
             if raw.oversize { Look::default() } else { forms::look(&outer, &self.keyring.ids()) };
@@ -166,7 +166,7 @@ impl Opener<'_> {
         mut content: Content,
         mut found: Vec<Found>,
     ) -> Letter {
-        let (at, encrypted) = (case.raw.received, content.verdict.protection.is_encrypted());
+        let (at, encrypted) = (case.raw.taken(), content.verdict.protection.is_encrypted());
         let inner = match Mime::parse(bytes) {
             Err(TooComplex) => {
                 content.verdict.failure = Some(Failure::TooComplex);
@@ -282,7 +282,7 @@ impl Opener<'_> {
     #[must_use]
     pub fn proof(&self, raw: &RawMail) -> Option<Proof> {
         let outer = Mime::parse(&raw.bytes).ok()?;
-        let at = raw.received;
+        let at = raw.taken();
         if let Some(tried) = forms::look(&outer, &self.keyring.ids()).tried() {
             let opened =
                 pgp::open(self.keyring, self.known, &[], tried.message(), at, self.limits).ok()?;
@@ -492,7 +492,7 @@ impl Opener<'_> {
         if let Some(inner) = protected {
             answers.splice(0..0, inner.ids().1);
         }
-        let at = raw.received;
+        let at = raw.taken();
         let inside = shown.filter(|_| encrypted).map(keys::candidates).unwrap_or_default();
         let pasted: Vec<Vec<u8>> = body.plain.iter().flat_map(|text| keys::pasted(text)).collect();
         let certificates = inside.iter().chain(pasted.iter().filter(|_| encrypted));
@@ -509,7 +509,7 @@ impl Opener<'_> {
         let (text, cut) = mime::one_text(&body.plain);
         let (beside, beside_cut) = mime::one_text(&outside.plain);
         Letter {
-            received: raw.received.min(raw.arrived),
+            received: raw.taken(),
             arrived: raw.arrived,
             server_time: raw.received,
             raw: Digest::of(&raw.bytes),
@@ -533,6 +533,7 @@ impl Opener<'_> {
             junk: raw.junk,
             from_before: false,
             unwitnessed: false,
+            sure: None,
             return_token: self.settings.and_then(|desk| return_token(&desk.address, &to)),
             to,
             outer: view.clone(),
@@ -543,15 +544,16 @@ impl Opener<'_> {
 /// A mail that is not taken apart: its headers are not trusted either; it is kept and shown.
 fn unread(raw: &RawMail) -> Letter {
     Letter {
-        received: raw.received.min(raw.arrived),
+        received: raw.taken(),
         arrived: raw.arrived,
+        server_time: raw.received,
         from_text: Foreign::line("(not read)", LINE_MAX),
         subject: Foreign::line("(not read)", LINE_MAX),
         malformed: true,
         verdict: Verdict { failure: Some(Failure::TooComplex), ..Verdict::plain() },
         size: raw.bytes.len(),
         junk: raw.junk,
-        ..Letter::blank(Digest::of(&raw.bytes), raw.received)
+        ..Letter::blank(Digest::of(&raw.bytes), raw.taken())
     }
 }
 

@@ -266,11 +266,12 @@ impl Engine {
         let restored = self.desk.replay.restored();
         let made = restored.map_or(self.made, |at| at.max(self.made));
         let unwitnessed = self.witness_is_readable().is_err();
+        let sure = self.trust.come(self.clock.reading());
         let mails: Vec<&RawMail> = batch.iter().map(|row| &row.mail).collect();
         let letters = self.vault.open(&mails, &self.desk.settings).into_iter();
         let letters = letters.map(|letter| {
             let from_before = letter.received < made;
-            Letter { from_before, unwitnessed, ..letter }
+            Letter { from_before, unwitnessed, sure, ..letter }
         });
         let letters: Vec<Letter> = letters.collect();
         let mut version = self.desk.roster_version();
@@ -285,7 +286,7 @@ impl Engine {
                 let again = self.opened(&row.mail);
                 // What it revokes is in force by now, and is still what it is about.
                 let from_before = letter.from_before;
-                Letter { from_before, unwitnessed, revoked: letter.revoked, ..again }
+                Letter { from_before, unwitnessed, sure, revoked: letter.revoked, ..again }
             };
             self.receive(row.id, &letter)?;
             if self.desk.roster_version() == now && now == version {
@@ -331,7 +332,7 @@ impl Engine {
 
     /// What the desk would do with a mail, without doing it: nothing is kept and nothing is sent.
     pub fn trial(&self, mail: &RawMail, fresh: Fresh) -> (Letter, Decision) {
-        let letter = self.opened(mail);
+        let letter = Letter { sure: self.trust.come(self.clock.reading()), ..self.opened(mail) };
         let arrival = Arrival { letter: &letter, ours: false, returned: None };
         let decision = classify::receive(&self.desk, arrival, self.now(), fresh);
         (letter, decision)

@@ -23,14 +23,22 @@ use crate::error::{Fault, Place};
 pub struct RawMail {
     /// Its bytes; of an oversize mail the headers and the beginning.
     pub bytes: Vec<u8>,
-    /// When the mail server took it.
+    /// When the mail server took it, by its clock.
     pub received: Moment,
-    /// When we had it.
+    /// When we had it, by ours.
     pub arrived: Moment,
     /// Whether the rest stays on the server because it is too large.
     pub oversize: bool,
     /// Whether it lay in the folder for junk.
     pub junk: bool,
+}
+
+impl RawMail {
+    /// When the mail server took it, never later than now.
+    #[must_use]
+    pub fn taken(&self) -> Moment {
+        self.received.min(self.arrived)
+    }
 }
 
 /// A mail that waits to be opened.

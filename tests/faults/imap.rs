@@ -6,6 +6,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,13 +53,14 @@ pub(crate) struct Imap {
     rule: Mutex<Rule>,
     mails: Mutex<Vec<Vec<u8>>>,
     pub(crate) counts: Mutex<BTreeMap<String, u32>>,
+    /// By how much its clock is ahead.
+    pub(crate) ahead_s: AtomicI64,
 }
 
 /// What INTERNALDATE says of all mails.
-fn dated() -> String {
-    chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now())
-        .format("%d-%b-%Y %H:%M:%S +0000")
-        .to_string()
+fn dated(ahead_s: i64) -> String {
+    let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
+    (now + chrono::TimeDelta::seconds(ahead_s)).format("%d-%b-%Y %H:%M:%S +0000").to_string()
 }
 
 impl Imap {
@@ -69,6 +71,7 @@ impl Imap {
             rule: Mutex::new(Box::new(|_, _| Act::Behave)),
             mails: Mutex::default(),
             counts: Mutex::default(),
+            ahead_s: AtomicI64::new(0),
         });
         let shared = Arc::clone(&server);
         tokio::spawn(async move {
@@ -234,7 +237,7 @@ impl Imap {
             ("fetch", Some(mail)) => format!(
                 "* {uid} FETCH (UID {uid} FLAGS () RFC822.SIZE {} INTERNALDATE \"{}\")\r\n",
                 mail.len(),
-                dated()
+                dated(self.ahead_s.load(Ordering::SeqCst))
             ),
             ("body", Some(mail)) => {
                 let begin = format!("* {uid} FETCH (UID {uid} BODY[]<0> {{{}}}\r\n", mail.len());

@@ -38,6 +38,7 @@ pub(crate) enum Act {
 pub(crate) struct Taken {
     pub(crate) to: String,
     pub(crate) message_id: String,
+    pub(crate) text: String,
 }
 
 type Rule = Box<dyn Fn(&str, &str) -> Act + Send>;
@@ -149,7 +150,8 @@ impl Smtp {
                     let mail = data(&mut stream).await?;
                     let act = self.act(&mut stream, "dot", &to, "").await?;
                     if matches!(act, Act::Behave | Act::TakeAndDrop | Act::Latin | Act::Twice) {
-                        let taken = Taken { to: to.clone(), message_id: id(&mail) };
+                        let taken =
+                            Taken { to: to.clone(), message_id: id(&mail), text: mail.clone() };
                         self.taken.lock().unwrap().push(taken);
                     }
                     match act {

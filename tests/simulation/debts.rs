@@ -16,6 +16,8 @@ enum Debt {
     Acknowledgement(String),
     Report(u32, String),
     Answer(String, String),
+    /// The team's: a mail to a member was refused for good.
+    Refusal(String),
 }
 
 /// All of them.
@@ -31,6 +33,7 @@ impl Debt {
     fn whose(&self) -> &str {
         match self {
             Self::Acknowledgement(who) | Self::Report(_, who) | Self::Answer(_, who) => who,
+            Self::Refusal(_) => "mia",
         }
     }
 }
@@ -87,6 +90,21 @@ impl Debts {
         self.owe(Debt::Answer(id.to_owned(), who.to_owned()), now)
     }
 
+    /// A mail to a member was refused for good.
+    pub(crate) fn refusal(&mut self, whose: &str, now: Moment) -> Option<Moment> {
+        self.owe(Debt::Refusal(whose.to_owned()), now)
+    }
+
+    /// When everything that is due by now has had its time.
+    pub(crate) fn patience(&self) -> Moment {
+        self.trouble + PATIENCE
+    }
+
+    /// Whether somebody's server refuses them.
+    pub(crate) fn is_excused(&self, who: &str, now: Moment) -> bool {
+        self.excused.get(who).is_some_and(|until| now < *until)
+    }
+
     /// A mail is on its way to somebody.
     pub(crate) fn delivered(&mut self, who: &str, mail: &Outbound) {
         if mail.subject.contains("We received") {
@@ -94,6 +112,13 @@ impl Debts {
         }
         for case in tokens(&mail.body, "SECRET-") {
             self.owed.remove(&Debt::Report(case, who.to_owned()));
+        }
+        if mail.subject.contains("could not be delivered") {
+            let is_told = |debt: &Debt| match debt {
+                Debt::Refusal(whose) => mail.body.contains(&format!("Our mail to {whose} ")),
+                Debt::Acknowledgement(_) | Debt::Report(..) | Debt::Answer(..) => false,
+            };
+            self.owed.retain(|debt| !is_told(debt));
         }
         if let Some(id) = &mail.answers {
             self.owed.remove(&Debt::Answer(id.clone(), who.to_owned()));
@@ -124,6 +149,7 @@ impl Debts {
                 Debt::Acknowledgement(_) => "We received your report".to_owned(),
                 Debt::Report(case, _) => format!("SECRET-{case}."),
                 Debt::Answer(id, _) => format!("\"answers\":\"{id}\""),
+                Debt::Refusal(whose) => format!("Our mail to {whose} "),
             };
             if has_told_of(&address(debt.whose()), &words) {
                 continue;
@@ -132,6 +158,9 @@ impl Debts {
                 Debt::Acknowledgement(who) => (1, format!("{who} was not acknowledged")),
                 Debt::Report(case, who) => (1, format!("{who} never got report {case}")),
                 Debt::Answer(id, who) => (7, format!("{who} got no answer to the mail {id}")),
+                Debt::Refusal(whose) => {
+                    (3, format!("nobody was told that mails to {whose} are refused"))
+                }
             };
             return Err(Broken { promise, what: format!("{what} (it is {now})") });
         }

@@ -40,6 +40,9 @@ fn broken(promise: u8, what: impl Into<String>) -> Holds {
 struct Word {
     who: String,
     line: String,
+    at: Moment,
+    /// It has moved T, and does not again.
+    spent: bool,
 }
 
 /// What is known of one report.
@@ -49,6 +52,8 @@ struct Case {
     /// Questions that were asked, by nonce, and who said yes to them.
     asked: BTreeMap<String, Question>,
     agreed: Vec<(Question, String, Moment)>,
+    /// Of them, those that have moved T.
+    spent: BTreeSet<String>,
     /// Frozen drafts: subject and text.
     drafts: BTreeMap<(String, u32), (String, String)>,
     /// Who has had which notice, by the ids of the mails.
@@ -74,7 +79,29 @@ pub(crate) struct Oracle {
     out: BTreeMap<String, Moment>,
     /// By id: who had it, so that the same mail twice is one.
     left: BTreeMap<String, String>,
+    /// People of the team whom the config has let go.
+    gone: BTreeSet<String>,
+    /// Notices that two people want to leave, and by when they should have.
+    promised: Vec<Promised>,
+    is_new: bool,
 }
+
+/// A notice that two people want to leave.
+#[derive(Debug)]
+struct Promised {
+    handle: String,
+    draft: (String, u32),
+    t: Moment,
+    /// How many words had been said of the report then.
+    words: usize,
+    by: Moment,
+}
+
+/// So long after its moment, or after all is well, a notice has left.
+const LEAVES_WITHIN: Span = Span::hours(10);
+/// Words that change nothing of what was approved.
+const HARMLESS: [&str; 8] =
+    ["/approve ", "/ack", "/ready", "/done ", "/note", "/status", "/take", "/handoff "];
 
 /// Where everybody reads.
 const PUBLIC: &str = "announce@lists.example";
@@ -92,6 +119,71 @@ impl Oracle {
             words_of: BTreeMap::new(),
             out: BTreeMap::new(),
             left: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            promised: Vec::new(),
+            is_new: false,
+        }
+    }
+
+    /// When to look next, after a notice was approved.
+    pub(crate) fn new_promise(&mut self) -> Option<Moment> {
+        let is_new = std::mem::take(&mut self.is_new);
+        self.promised.last().filter(|_| is_new).map(|it| it.by)
+    }
+
+    /// What two people want to leave has left, unless somebody has said something since.
+    pub(crate) fn owes(
+        &mut self,
+        now: Moment,
+        patience: Moment,
+        excused: impl Fn(&str, Moment) -> bool,
+    ) -> Result<Option<Moment>, Broken> {
+        let mut next: Option<Moment> = None;
+        let mut left = Vec::new();
+        for mut it in std::mem::take(&mut self.promised) {
+            let Some(case) = self.cases.get(&it.handle) else { continue };
+            let since = case.words.get(it.words..).unwrap_or_default();
+            let is_quiet =
+                since.iter().all(|word| HARMLESS.iter().any(|it| word.line.starts_with(it)));
+            if case.t != Some(it.t) || !is_quiet || case.said("/hold").next().is_some() {
+                continue;
+            }
+            let was_due = it.by <= now;
+            it.by = it.by.max(patience);
+            // One look for each that was promised, and another where it was put off.
+            if now < it.by && was_due {
+                next = Some(next.map_or(it.by, |next| next.min(it.by)));
+            }
+            if now < it.by {
+                left.push(it);
+                continue;
+            }
+            let (name, n) = (&it.draft.0, it.draft.1);
+            for who in LIST {
+                let has = case.copies.contains_key(&(format!("{name}@{n}"), who.to_owned()));
+                if !has && !self.out.contains_key(who) && !excused(who, now) {
+                    let what = format!(
+                        "{name}@{n} of {} has not left to {who}, and it is {now}",
+                        it.handle
+                    );
+                    return broken(3, what).map(|()| None);
+                }
+            }
+        }
+        self.promised = left;
+        Ok(next)
+    }
+
+    /// The desk starts, with a config that names everybody but these.
+    pub(crate) fn starts_without(&mut self, away: &BTreeSet<&str>) {
+        self.gone = away.iter().map(|who| (*who).to_owned()).collect();
+    }
+
+    /// What the desk has done was lost with its disk, and may be done again.
+    pub(crate) fn forgets(&mut self) {
+        for case in self.cases.values_mut() {
+            case.words.iter_mut().for_each(|word| word.spent = false);
+            case.spent.clear();
         }
     }
 
@@ -112,7 +204,7 @@ impl Oracle {
             {
                 case.agreed.push((asked.clone(), who.clone(), at));
             }
-            case.words.push(Word { who, line });
+            case.words.push(Word { who, line, at, spent: false });
         }
         self.words_of.insert(id.to_owned(), (who.to_owned(), text.to_owned()));
     }
@@ -120,7 +212,9 @@ impl Oracle {
     /// A mail leaves: the server has its last byte.
     pub(crate) fn sees(&mut self, mail: &Outbound, now: Moment, desk: &Desk) -> Holds {
         let to = mail.to.split('@').next().unwrap_or_default().to_owned();
-        if let Some(before) = self.left.insert(mail.id.clone(), mail.to.clone()) {
+        let before = self.left.insert(mail.id.clone(), mail.to.clone());
+        let is_again = before.is_some();
+        if let Some(before) = before {
             // Once more, with the same id: the one window that SMTP leaves open.
             if before != mail.to {
                 return broken(4, format!("{} went to {before} and to {}", mail.id, mail.to));
@@ -128,7 +222,7 @@ impl Oracle {
         }
         self.is_for_its_reader(mail)?;
         if mail.to != PUBLIC {
-            self.content(mail, &to, now)?;
+            self.content(mail, &to, now, is_again)?;
         }
         self.learns(mail, &to, now);
         self.notice(mail, &to, now, desk)
@@ -148,7 +242,7 @@ impl Oracle {
     }
 
     /// What is said of a report is said to those who may know, and in no mail that is not sealed.
-    fn content(&self, mail: &Outbound, to: &str, now: Moment) -> Holds {
+    fn content(&self, mail: &Outbound, to: &str, now: Moment, is_again: bool) -> Holds {
         let whole = [mail.subject.as_str(), "\n", &mail.body].concat();
         for word in CONTENT {
             for case in tokens(&whole, word) {
@@ -164,17 +258,16 @@ impl Oracle {
                         format!("{word}{case} leaves in clear to {to}: {}", mail.subject),
                     );
                 }
-                let is_team = TEAM.contains(&to) || to == "uma";
+                let is_there = is_again || !self.gone.contains(to);
+                let is_team = (TEAM.contains(&to) || to == "uma") && is_there;
                 let is_reporter = to == format!("r{case}");
                 let is_list = LIST.contains(&to) && of_notice;
                 let may = is_team || (is_reporter && word != "NOTE-") || is_list;
                 if !may {
                     return broken(4, format!("{word}{case} leaves to {to}: {}", mail.subject));
                 }
-                let joined = || {
-                    let said = known.into_iter().flat_map(|it| &it.words);
-                    said.clone().any(|word| word.line.starts_with("/join uma"))
-                };
+                // The desk's own people are brought in by one of the team.
+                let joined = || known.is_some_and(|it| it.said("/join uma").next().is_some());
                 if to == "uma" && !joined() {
                     return broken(
                         4,
@@ -199,6 +292,13 @@ impl Oracle {
         if !is_team {
             return;
         }
+        // Whatever keeps a notice, the team hears that it has not left.
+        let is_kept = |it: &Promised| {
+            let late = format!("OVERDUE: notice {}", it.draft.0);
+            let says = ["has NOT left", "is too old to leave by itself", late.as_str()];
+            it.handle == handle && says.iter().any(|words| mail.subject.contains(words))
+        };
+        self.promised.retain(|it| !is_kept(it));
         let case = self.cases.entry(handle.to_owned()).or_default();
         for question in questions(&mail.body) {
             case.asked.entry(question.nonce.clone()).or_insert(question);
@@ -224,6 +324,19 @@ impl Oracle {
             return;
         }
         for line in text.lines().filter(|line| line.starts_with('/')) {
+            let draft = line.strip_prefix("/approve ").and_then(|draft| draft.split_once('@'));
+            if let (Some((name @ ("advance" | "final"), n)), Some(t)) = (draft, case.t)
+                && let Ok(n) = n.parse()
+                && case.is_approved(name, n).is_ok()
+                && !waits(&mail.body, line)
+            {
+                let before = if name == "advance" { 5 } else { 1 };
+                let by = working_days_before(t, before).max(now) + LEAVES_WITHIN;
+                let (handle, words) = (handle.to_owned(), case.words.len());
+                let draft = (name.to_owned(), n);
+                self.promised.push(Promised { handle, draft, t, words, by });
+                self.is_new = true;
+            }
             if let Some(what) = line.strip_prefix("/hold ") {
                 case.held.entry(what.to_owned()).or_insert(now);
             } else if line.starts_with("/member suspend ") || line.starts_with("/member remove ") {
@@ -329,6 +442,12 @@ impl Oracle {
 }
 
 impl Case {
+    /// One person said it, and another one yes to that.
+    fn by_two(&self, line: &str) -> bool {
+        let mut all = self.agreed.iter();
+        all.any(|(question, who, _)| question.line.starts_with(line) && question.by != *who)
+    }
+
     fn said<'a>(&'a self, line: &'a str) -> impl Iterator<Item = &'a Word> {
         self.words.iter().filter(move |word| word.line.starts_with(line))
     }
@@ -432,26 +551,33 @@ impl Case {
             let text = word.line.strip_prefix("/disclose ")?;
             format!("{text}T16:00:00Z").parse::<Moment>().ok()
         };
-        let Some(word) = self.words.iter().find(|word| day(word) == Some(t)) else {
-            return broken(6, format!("T is {t}, and nobody has said so"));
+        // Each word moves it once: what is said again by somebody else moves nothing.
+        let Some(word) = self.words.iter_mut().find(|word| day(word) == Some(t) && !word.spent)
+        else {
+            return broken(6, format!("T is {t}, and nobody has said so since it was that before"));
         };
-        let line = word.line.clone();
-        let is_earlier = before.is_some_and(|before| t < before);
-        let asked = [line.clone(), format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"))];
-        let second = self
-            .agreed
-            .iter()
-            .any(|(question, who, _)| asked.contains(&question.line) && question.by != *who);
-        if is_earlier && before.is_some_and(|before| before > now) && !second {
-            let what = format!("T moved forward to {t} by the word of {} alone", word.who);
-            return broken(6, what);
+        word.spent = true;
+        let is_earlier = before.is_some_and(|before| t < before && before > now);
+        let asked = [word.line.clone(), format!("/disclose {}", t.format("%Y-%m-%dT%H:%M:%SZ"))];
+        let second = self.agreed.iter().find(|(question, who, _)| {
+            asked.contains(&question.line)
+                && question.by != *who
+                && !self.spent.contains(&question.nonce)
+        });
+        match second {
+            Some((question, ..)) => drop(self.spent.insert(question.nonce.clone())),
+            None if is_earlier => {
+                let what = format!("T moved forward to {t} by the word of {} alone", word.who);
+                return broken(6, what);
+            }
+            None => {}
         }
         Ok(())
     }
 
     /// What is held is held until somebody says otherwise.
     fn holds(&mut self, incident: &Incident) -> Holds {
-        let (words, handle) = (&self.words, &incident.handle);
+        let handle = &incident.handle;
         let mut let_go = Vec::new();
         for what in self.held.keys() {
             let is_it = |task: &Option<TaskId>| {
@@ -464,12 +590,10 @@ impl Case {
             if incident.held.iter().any(is_it) {
                 continue;
             }
-            if !words.iter().any(|word| word.line.starts_with("/resume")) {
+            if !self.by_two("/resume") {
                 let now = format!("{:?} {:?}", incident.held, incident.status);
-                return broken(
-                    6,
-                    format!("{what} of {handle} was held, and is not any more: {now}"),
-                );
+                let what = format!("{what} of {handle} was held, and no two have let it go: {now}");
+                return broken(6, what);
             }
             let_go.push(what.clone());
         }
@@ -481,15 +605,18 @@ impl Case {
         if incident.published().is_none() || self.public.is_some() {
             return Ok(());
         }
-        let two = self.agreed.iter().any(|(question, who, _)| {
-            question.line.starts_with("/published") && question.by != *who
-        });
-        if !two {
+        if !self.by_two("/published") {
             return broken(6, "it is published, and fewer than two have said so");
         }
         self.public = incident.published();
         Ok(())
     }
+}
+
+/// Whether an answer says that what was approved waits for something else.
+fn waits(body: &str, line: &str) -> bool {
+    let answer = body.split("\n| ").find(|part| part.starts_with(line));
+    answer.is_some_and(|answer| answer.contains("still waits for"))
 }
 
 /// So many working days before: no weekends, and no days off of the calendar TARGET.

@@ -44,6 +44,8 @@ enum Event {
     /// A trouble ends.
     Well,
     Owed,
+    /// A notice should have left.
+    Promised,
 }
 
 /// What a run came to.
@@ -276,6 +278,14 @@ impl Run {
                 }
                 self.after(Span::seconds(20), Event::Look);
             }
+            Event::Promised => {
+                let debts = &self.debts;
+                let excused = |who: &str, now| debts.is_excused(who, now);
+                if let Some(next) = self.oracle.owes(self.now, debts.patience(), excused)? {
+                    self.at(next, Event::Promised);
+                }
+                return Ok(());
+            }
             Event::Owed => {
                 let store = &self.store;
                 let told = |to: &str, words: &str| store.has_told_of(to, words);
@@ -318,6 +328,7 @@ impl Run {
         }
         self.life += 1;
         self.sum.starts += 1;
+        self.oracle.starts_without(&self.away);
         let draws = Draws::from(Dice::of(&[self.seed, 10, self.life]).next());
         let begun = Engine::with_vault(
             Box::new(self.store.clone()),
@@ -371,7 +382,12 @@ impl Run {
         if self.seen != lines && !is_older {
             // After a stop the history is shorter, and everything is looked at.
             let all = || engine.desk().all().map(|incident| incident.handle.clone()).collect();
-            let touched = if lines < self.seen { all() } else { touched };
+            let touched = if lines < self.seen {
+                self.oracle.forgets();
+                all()
+            } else {
+                touched
+            };
             self.seen = lines;
             self.oracle.looks(engine.desk(), &touched, self.now)?;
         }
@@ -379,6 +395,9 @@ impl Run {
             Ok(next) => next,
             Err(fault) => return self.stopped(&fault),
         };
+        if let Some(at) = self.oracle.new_promise() {
+            self.at(at, Event::Promised);
+        }
         let wall = self.now + self.skew;
         let wait = next.map_or(SLEEP_MAX, |next| next - wall);
         let wait = wait.max(Span::milliseconds(20)).min(SLEEP_MAX);
@@ -462,6 +481,11 @@ impl Run {
             } else {
                 self.after(*span, Event::Reads(who.clone(), Box::new(mail.clone())));
             }
+        }
+        let is_refused =
+            matches!(&fate.heard, Outcome::Said(Stage::To, said) if said.starts_with('5'));
+        if is_refused && LIST.contains(&who.as_str()) && mail.key.is_some() {
+            self.owes(|debts, now| debts.refusal(&who, now));
         }
         if !fate.delivered.is_empty() && dice.percent(15) {
             self.reports(row, &mut dice);

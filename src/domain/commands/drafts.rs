@@ -2,18 +2,19 @@
 
 use serde_json::json;
 
+use crate::domain::commands::rehearse::block_words;
 use crate::domain::commands::turn::{Answer, Turn, broken, needs};
 use crate::domain::decide::notice::{Enclosed, freeze};
 use crate::domain::decide::work::{ShownDraft, Work};
 use crate::domain::decide::{lint, membership, notice, reminders};
 use crate::domain::facts::event::Event;
 use crate::domain::facts::letter::Attachment;
-use crate::domain::facts::names::{Digest, PersonId};
+use crate::domain::facts::names::{Digest, Moment, PersonId, TaskId};
 use crate::domain::facts::refusal::Refusal;
 use crate::domain::model::incident::{Incident, Notice};
 use crate::domain::model::roster::Person;
 use crate::domain::model::schedule;
-use crate::domain::model::schedule::approvals_missing;
+use crate::domain::model::schedule::{Block, approvals_missing};
 use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::Written;
 use crate::domain::process::playbook::{Audience, Task, Truth};
@@ -65,21 +66,8 @@ pub fn preview(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let task = notice_task(turn, arguments)?;
     let incident = turn.incident()?;
     let word = task.word().to_string();
-    if incident.notices.get(&task.id).is_some_and(Notice::has_left) {
-        return Err(Refusal::new(
-            "it has left",
-            format!("the notice `{word}` has left already."),
-            "",
-        ));
-    }
     is_done_here(incident, &task)?;
-    if incident.applies(&task) == Truth::No {
-        return Err(Refusal::new(
-            "not asked for here",
-            format!("the process does not ask for `{word}` on this incident."),
-            "see `| /agenda`, without the bar.",
-        ));
-    }
+    is_asked_for(incident, &task)?;
     let missing: Vec<_> = schedule::missing(incident, &task).map(ToOwned::to_owned).collect();
     if !missing.is_empty() {
         return Err(Refusal::new(
@@ -130,6 +118,26 @@ fn is_done_here(incident: &Incident, task: &Task) -> Result<(), Refusal> {
         "answer a mail on {on}, or write `| /incident {on}` as the first line, without the bar."
     );
     Err(Refusal::new("it is done on another incident", why, next))
+}
+
+/// What has left, or has lost its meaning, is neither frozen nor approved: it will not leave.
+fn is_asked_for(incident: &Incident, task: &Task) -> Result<(), Refusal> {
+    let word = task.word();
+    let agenda = "see `| /agenda`, without the bar.";
+    if incident.notices.get(&task.id).is_some_and(Notice::has_left) {
+        let why = format!("the notice `{word}` has left already.");
+        return Err(Refusal::new("it has left", why, ""));
+    }
+    if schedule::is_moot(incident, task) {
+        let why =
+            format!("it is public, so `{word}`, which announces that, does not leave any more.");
+        return Err(Refusal::new("it has lost its meaning", why, agenda));
+    }
+    if incident.applies(task) == Truth::No {
+        let why = format!("the process does not ask for `{word}` on this incident.");
+        return Err(Refusal::new("not asked for here", why, agenda));
+    }
+    Ok(())
 }
 
 /// Who freezes or approves what speaks of several incidents is on each of them.
@@ -364,6 +372,7 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let (word, number) = arguments.split_once('@').unwrap_or((arguments, ""));
     let task = turn.find_task(word)?;
     is_done_here(turn.incident()?, &task)?;
+    is_asked_for(turn.incident()?, &task)?;
     is_on_all(turn, &task)?;
     let task = approved_task(turn, word)?;
     let number = approvable(turn, &task, number)?;
@@ -382,13 +391,7 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     if missing > 0 {
         return Ok(format!("You approve {word}@{number}. {missing} more must.{stale}"));
     }
-    let before: Vec<_> = schedule::open_before(incident, &task).map(ToString::to_string).collect();
-    let blocked = match before.as_slice() {
-        [] => String::new(),
-        tasks => format!("\nIt still waits for {}.", tasks.join(", ")),
-    };
-    let held =
-        if incident.is_held(&task.id) { "\nIt is held; `| /resume` lets it go." } else { "" };
+    let blocked = blocked(incident, &task, turn.work.now);
     let moment =
         notice::moment(turn.work, &task).replacen("as soon as it is approved", "at once", 1);
     let outside = task.audience.as_ref().is_some_and(Audience::is_outside);
@@ -396,11 +399,30 @@ pub fn approve(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
         let from = alone.from(turn.work.now);
         turn.tell_operators(from);
         return Ok(format!(
-            "{word}@{number} is approved. You are alone at this desk, so it does not leave before {}, and `| /hold {word}` stops it. It leaves\n{moment}.{blocked}{held}{stale}",
+            "{word}@{number} is approved. You are alone at this desk, so it does not leave before {}, and `| /hold {word}` stops it. It leaves\n{moment}.{blocked}{stale}",
             turn.work.say(from)
         ));
     }
-    Ok(format!("{word}@{number} is approved. It leaves\n{moment}.{blocked}{held}{stale}"))
+    Ok(format!("{word}@{number} is approved. It leaves\n{moment}.{blocked}{stale}"))
+}
+
+/// What else keeps a notice that enough have approved: as whatever lets it leave sees it.
+fn blocked(incident: &Incident, task: &Task, now: Moment) -> String {
+    let held = "\nIt is held; `| /resume` lets it go.";
+    let before = |tasks: &[TaskId]| {
+        let tasks: Vec<&str> = tasks.iter().map(TaskId::as_str).collect();
+        format!("\nIt still waits for {}.", tasks.join(", "))
+    };
+    match schedule::may_leave(incident, task, now) {
+        Ok(()) | Err(Block::Early(_) | Block::NoMoment) => String::new(),
+        Err(Block::Before(tasks)) => before(&tasks),
+        // What holds it comes first, and is not all.
+        Err(Block::Held) => {
+            let tasks: Vec<TaskId> = schedule::open_before(incident, task).cloned().collect();
+            if tasks.is_empty() { held.to_owned() } else { before(&tasks) + held }
+        }
+        Err(block) => format!("\nIt does NOT leave as it is: {}.", block_words(&block)),
+    }
 }
 
 /// The number of the draft, if this person may approve it now.
@@ -431,13 +453,6 @@ fn approvable(turn: &Turn<'_, '_>, task: &Task, number: &str) -> Result<u32, Ref
             let why = format!("say which draft of `{word}` you approve; the newest is {word}@{n}.");
             return Err(Refusal::new("no number", why, next));
         }
-    }
-    if notice.has_left() {
-        return Err(Refusal::new(
-            "it has left",
-            format!("the notice `{word}` has left already."),
-            "",
-        ));
     }
     if !incident.is_dated(newest) {
         let why = format!("{word}@{n} speaks of a date that has moved since.");

@@ -139,7 +139,7 @@ fn doubtful(turn: &Turn<'_, '_>, incident: &Incident, task: &Task) -> String {
 }
 
 /// Why a notice would not leave.
-fn block_words(block: &schedule::Block) -> String {
+pub(crate) fn block_words(block: &schedule::Block) -> String {
     use schedule::Block;
     match block {
         Block::Over => "the process does not ask for it any more".to_owned(),

@@ -354,6 +354,8 @@ pub struct Letter {
     /// Whether the desk does not know, as it takes it in, if its history is the newest: then it may have
     /// carried it out before.
     pub unwitnessed: bool,
+    /// A moment that had surely come when it was taken in: our clock may have been set back.
+    pub sure: Option<Moment>,
     /// The token of our return path that it was delivered to, if it was.
     pub return_token: Option<String>,
 }
@@ -395,6 +397,7 @@ impl Letter {
             junk: false,
             from_before: false,
             unwitnessed: false,
+            sure: None,
             return_token: None,
         }
     }

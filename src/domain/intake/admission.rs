@@ -214,9 +214,26 @@ impl SignedMail<'_> {
         // in which nobody was here to take it.
         let down = self.desk.replay.was_down(made, self.now);
         let here = self.now.signed_duration_since(made) - down;
+        // A clock that was set back makes nothing new: what the mailbox says is later by its own clock, or what
+        // the desk was sure of, counts as well.
+        let server = self.letter.server_time.signed_duration_since(made);
+        let sure = self.letter.sure.filter(|_| acts);
+        let surely = sure.map(|sure| sure.signed_duration_since(made) - down);
+        let elsewhere = surely.map_or(server, |surely| surely.max(server));
         let age = if acts { at_arrival.max(here) } else { at_arrival };
+        if age < -AHEAD_MAX {
+            return Err(Refusal::new(
+                "from the future",
+                format!(
+                    "your signature is dated {} minutes ahead of our clock.",
+                    age.num_minutes().abs()
+                ),
+                "set your computer's clock, and send it again.",
+            ));
+        }
+        let age = age.max(elsewhere);
         if age > AGE_MAX && !only_hold {
-            let until = if age == at_arrival { "when it arrived" } else { "by now" };
+            let until = if age == at_arrival.max(server) { "when it arrived" } else { "by now" };
             let less = if down > Span::zero() && age == here {
                 format!(", not counting {} hours in which the desk was down", down.num_hours())
             } else {
@@ -230,16 +247,6 @@ impl SignedMail<'_> {
                     AGE_MAX.num_hours()
                 ),
                 "send it again, signed anew.",
-            ));
-        }
-        if age < -AHEAD_MAX {
-            return Err(Refusal::new(
-                "from the future",
-                format!(
-                    "your signature is dated {} minutes ahead of our clock.",
-                    age.num_minutes().abs()
-                ),
-                "set your computer's clock, and send it again.",
             ));
         }
         Ok(())

@@ -6,7 +6,7 @@
 //! ahead together, and it is on the same machine. Then both have one clock, and a word of the operator's
 //! is needed, as it is where the desk was sure of a moment that is still to come.
 
-use crate::domain::facts::names::{Moment, Reading, Span};
+use crate::domain::facts::names::{Moment, Reading, Span, later};
 
 /// How far the two may drift apart: what a time service corrects without anyone noticing.
 const DRIFT_MAX: Span = Span::seconds(5);
@@ -108,6 +108,15 @@ impl Trust {
         self.sure
     }
 
+    /// A moment that has surely come, whatever the wall clock says: by the clock that nobody sets, counted from where
+    /// the mail server agreed.
+    #[must_use]
+    pub fn come(&self, now: Reading) -> Option<Moment> {
+        let since = now.boot.checked_sub(&self.line.boot).unwrap_or_default();
+        let by_boot = self.is_confirmed.then(|| later(self.line.wall, since));
+        self.sure.max(by_boot)
+    }
+
     fn set_by(&self, now: Reading) -> Option<Span> {
         let wall = now.wall.signed_duration_since(self.line.wall);
         let boot = now.boot.checked_sub(&self.line.boot).unwrap_or_default();
@@ -171,7 +180,6 @@ impl Trust {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::facts::names::later;
 
     fn start() -> Moment {
         "2026-12-01T00:00:00Z".parse().unwrap()
@@ -200,6 +208,14 @@ mod tests {
             assert!(matches!(trust.look(at(20, by)), Err(Doubt::BothAhead(_) | Doubt::Set(_))));
             assert_eq!(trust.look(at(30, 0)), Ok(()));
         }
+    }
+
+    #[test]
+    fn what_has_come_is_not_undone_by_setting_the_clock_back() {
+        let trust = confirmed();
+        assert_eq!(trust.come(at(DAY, -2 * HOUR)), Some(later(start(), Span::seconds(DAY))));
+        // Nor does one that was never confirmed say that something has come.
+        assert_eq!(Trust::begin(at(0, MONTH), None).come(at(DAY, 0)), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! transaction and then applies its facts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::domain::facts::event::{Delivery, Event, LetterNote};
 use crate::domain::facts::key::KeyFacts;
@@ -38,6 +38,12 @@ pub mod waiting;
 
 /// Texts that records name by hash: settings, roster, templates, playbooks.
 pub type TextsByHash = BTreeMap<Digest, Arc<str>>;
+
+/// The program's own texts, compiled and tried once: that is the same at every start.
+static OWN_TEXTS: LazyLock<Result<Texts, String>> = LazyLock::new(|| {
+    let fields = common_fields().into_keys().collect();
+    Texts::load(&BTreeMap::new(), &fields).map_err(|problems| format!("{problems:?}"))
+});
 
 /// Everything the desk knows.
 #[derive(Debug, Clone)]
@@ -98,9 +104,7 @@ impl Desk {
     /// # Errors
     /// When the program's own templates do not load, which a test rules out.
     pub fn new(ref_key: RefKey, settings: Settings) -> Result<Self, String> {
-        let fields = common_fields().into_keys().collect();
-        let texts =
-            Texts::load(&BTreeMap::new(), &fields).map_err(|problems| format!("{problems:?}"))?;
+        let texts = OWN_TEXTS.clone()?;
         Ok(Self {
             settings,
             roster: Roster::default(),

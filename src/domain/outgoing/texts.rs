@@ -152,13 +152,14 @@ impl Texts {
             }
         }
         // Tried once all are there, since some name others.
+        let trial = Self { env: env.clone(), digests: BTreeMap::new() };
+        let mut samples: BTreeMap<Class, Value> = BTreeMap::new();
         for (name, (class, _)) in &all {
-            let trial = Self { env: env.clone(), digests: BTreeMap::new() };
-            let facts = sample(*class, fields);
+            let facts = samples.entry(*class).or_insert_with(|| sample(*class, fields));
             let tried = if *class == Class::Part {
-                trial.part(name, &facts)
+                trial.part(name, facts)
             } else {
-                trial.render(name, &facts).map(drop)
+                trial.render(name, facts).map(drop)
             };
             let known = |problem: &Problem| problems.iter().any(|p| p.template == problem.template);
             if let Err(problem) = tried

@@ -429,7 +429,8 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             if head.marked {
                 marked.push(Digest::of(&bytes));
             }
-            let received = head.received.unwrap_or(arrived).min(arrived);
+            // As the server says it, even where that is ahead of ours: then one of the two clocks is wrong.
+            let received = head.received.unwrap_or(arrived);
             let junk = place.kind == Kind::Junk;
             let raw = RawMail { bytes, received, arrived, oversize, junk };
             keep.push((Some(place.location(uid)), raw));

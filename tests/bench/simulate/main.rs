@@ -27,6 +27,10 @@ use simulation::run::{DAYS, Sum, play};
 use simulation::shrink::shrunk;
 use simulation::{oracle, plan};
 
+/// A desk in memory does little but to allocate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn argument(name: &str) -> Option<u64> {
     let mut all = std::env::args().skip_while(|argument| argument != name);
     all.nth(1)?.parse().ok()

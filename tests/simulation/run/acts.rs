@@ -38,7 +38,7 @@ impl Run {
         self.after(Span::seconds(way), Event::Arrives(mail.bytes()));
     }
 
-    fn owes(&mut self, owe: impl FnOnce(&mut Debts, Moment) -> Option<Moment>) {
+    pub(super) fn owes(&mut self, owe: impl FnOnce(&mut Debts, Moment) -> Option<Moment>) {
         if let Some(at) = owe(&mut self.debts, self.now) {
             self.at(at, Event::Owed);
         }

@@ -1,7 +1,7 @@
 //! The templates: which there are, and what each may say.
 
 /// What a template may say, and so where its text may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// Content-free: may leave in clear.
     Clear,
