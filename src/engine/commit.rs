@@ -97,6 +97,10 @@ impl Engine {
             for entry in &decision.entries {
                 let (record, line) = self.line(&entry.event, Some(entry), cause.raw(), now)?;
                 self.desk.apply(&record, line.hash);
+                match &record.incident {
+                    Some(handle) => drop(self.idle.remove(handle)),
+                    None => self.idle.clear(),
+                }
                 lines.push(line);
             }
             // A mail may be for a key that came in with it; one that was dropped just now can still

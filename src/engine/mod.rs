@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::domain::decide::time::{migrated, restored};
+use crate::domain::decide::time::{Belief, migrated, restored};
 use crate::domain::facts::event::{Delivery, Event};
 use crate::domain::facts::heart::Heart;
 use crate::domain::facts::names::{Digest, Fingerprint, Handle, Moment, Span};
@@ -153,6 +153,8 @@ pub struct Engine {
     too_large: bool,
     /// When the operators were last mailed of mails that the server does not hand out.
     troubles_told: Option<Moment>,
+    /// Incidents with something due that has to wait: how far the clock was trusted when that was found, and when.
+    idle: BTreeMap<Handle, (Belief, Moment)>,
     /// The folder that mail comes to, and how many mails were just found in others that nobody had seen.
     main_folder: String,
     found: u64,
@@ -250,6 +252,7 @@ impl Engine {
             decides: None,
             too_large: false,
             troubles_told: None,
+            idle: BTreeMap::new(),
             main_folder: String::new(),
             found: 0,
             probes_daily: false,

@@ -99,7 +99,12 @@ impl Engine {
         if belief != Belief::Doubted {
             self.care_for_people(now)?;
         }
+        let desk = &self.desk;
+        self.idle.retain(|handle, _| desk.is_due(handle, now));
         for handle in self.desk.due(now) {
+            if self.waits_still(&handle, belief, now) {
+                continue;
+            }
             // A bound, since a rule that never rests must not stop the others.
             for _ in 0..10_000 {
                 if self.witness_is_readable().is_ok() {
@@ -109,6 +114,7 @@ impl Engine {
                 }
                 let decision = time::due(&self.desk, &handle, belief, now, self.entropy.fresh()?);
                 if decision.entries.is_empty() {
+                    self.idle.insert(handle, (belief, now));
                     break;
                 }
                 let copies =
@@ -123,6 +129,14 @@ impl Engine {
             }
         }
         Ok(false)
+    }
+
+    /// Whether what is due on an incident was just found to wait for another moment: a notice for the clock to be
+    /// vouched for, above all. Nothing was said of it since, and the clock is trusted as it was.
+    fn waits_still(&self, handle: &Handle, belief: Belief, now: Moment) -> bool {
+        let idle = self.idle.get(handle);
+        let found = idle.filter(|(then, at)| *then == belief && now >= *at);
+        found.is_some_and(|(_, at)| now < names::later(*at, LOOKS_AROUND))
     }
 
     /// What is due for members and for keys, and who has missed what.

@@ -260,8 +260,10 @@ impl Run {
     }
 
     pub(super) fn put_newest_back(&mut self) -> Holds {
-        // Where nothing was lost, what it has done since is all that there is.
-        if let Some(newest) = self.newest.take().filter(|_| self.rolled_back) {
+        // Where no line was lost and the desk goes on, what it has done since is all that there is. Mails that were
+        // lost it may find out as well, by those in its mailbox.
+        let is_held = self.engine.as_ref().is_some_and(|engine| engine.held().is_some());
+        if let Some(newest) = self.newest.take().filter(|_| self.rolled_back || is_held) {
             if let Some(engine) = &self.engine
                 && engine.held().is_none()
                 && self.rolled_back
