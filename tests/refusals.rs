@@ -435,6 +435,33 @@ fn a_clock_that_was_set_back_makes_nothing_new() {
     }
 }
 
+/// Who reports something and is of the team has two references: with the reporter's a word of the team's is not passed
+/// on as talk, but refused.
+#[test]
+fn a_maintainer_who_reported_is_told_which_reference_counts() {
+    let mut world = World::new();
+    let new = world.deliver({
+        let draft = Draft::sealed("I have found that it overflows.");
+        let sealed = world.seal_signed(Who::Mia, &draft);
+        world.mail(Who::Mia, "own@x", &draft, &sealed)
+    });
+    let is_ack =
+        |(who, mail): &&(Who, Read)| *who == Who::Mia && mail.subject.contains("We received");
+    let ack = &new.iter().find(is_ack).unwrap().1;
+    let reference = ack.text.lines().find(|line| line.starts_with("Ref: ")).unwrap().to_owned();
+    let handle = Handle::parse(&ack.handle().unwrap()).unwrap();
+    let draft = Draft::sealed(&format!("/accept\n\n> {reference}\n"));
+    let new = world.sends(Who::Mia, &draft);
+    assert_eq!(common::to(&new), [Who::Mia], "{:?}", subjects(&new));
+    assert!(new[0].1.says("answer a mail that you got as one of the team"), "{}", new[0].1.text);
+    let desk = world.stage.engine().unwrap().desk();
+    assert_eq!(desk.incident(&handle).unwrap().status, Status::Received);
+    // Their words as a reporter go on.
+    let draft = Draft::sealed(&format!("/status\n\n> {reference}\n"));
+    let new = world.sends(Who::Mia, &draft);
+    assert!(new[0].1.says("received"), "{}", new[0].1.text);
+}
+
 /// What announces the publication means nothing once all is public: nobody freezes or approves it, and is told that
 /// it leaves, when it never will.
 #[test]

@@ -31,7 +31,7 @@ use crate::domain::model::schedule;
 use crate::domain::model::schedule::Duty;
 use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::{clean_line, wrapped};
-use crate::domain::process::vocabulary::{For, KeyState, Row, Word, unknown_to};
+use crate::domain::process::vocabulary::{For, KeyState, Row, Word, reporter_word, unknown_to};
 
 /// Decides on a mail that a person of the roster signed. `None` leaves it to the other rules: it
 /// is a report of theirs.
@@ -45,10 +45,6 @@ pub fn person_mail(
     let (signed, person) = (letter.verdict.signed()?, place.speaker?);
     let parsed = &place.parsed;
     let incident = place.handle.as_ref().and_then(|handle| desk.incident(handle));
-    // With the reference of the report that they wrote themselves they speak as its reporter.
-    if place.by_reporter && place.own.is_empty() {
-        return None;
-    }
     let here = incident.is_some_and(|incident| incident.is_team(person));
     let elsewhere = place.handle.is_none() && desk.rota.has_joined(&person.id);
     let newcomer = desk.roster.pending_keys.contains_key(&signed.fingerprint);
@@ -56,6 +52,15 @@ pub fn person_mail(
     let answers = !parsed.lines.is_empty() && is_known(desk, &person.id);
     let audience = if steers { For::Team } else { For::Members };
     let mail = SignedMail { audience, desk, letter, person, signed, place, parsed, now, fresh };
+    // With the reference of the report that they wrote themselves they speak as its reporter.
+    if place.by_reporter && place.own.is_empty() {
+        let is_not_theirs = |line: &Line| {
+            let of_reporter = reporter_word(&line.word).is_some();
+            !of_reporter && row_for(desk, person, audience, &line.word).is_some()
+        };
+        let commands = steers && parsed.lines.iter().any(is_not_theirs);
+        return commands.then(|| mail.refuse(place.handle.as_ref(), &spoken_as_reporter()));
+    }
     // A key that is not in force may answer for itself, and speaks for nobody.
     if newcomer && !answers {
         return None;
@@ -74,6 +79,15 @@ pub fn person_mail(
         return mail.place.handle.as_ref().map(|handle| mail.conversation(handle));
     }
     Some(mail.commands())
+}
+
+/// One who reports and is of the team as well has two references, and answered with the wrong one.
+fn spoken_as_reporter() -> Refusal {
+    Refusal::new(
+        "said as the reporter",
+        "your mail holds the `Ref:` line that you were given as the one who reported this, and a reporter has no such word.",
+        "answer a mail that you got as one of the team, and keep its `Ref:` line.",
+    )
 }
 
 impl<'a> SignedMail<'a> {
