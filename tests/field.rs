@@ -50,6 +50,7 @@ const TABLE: &str = "\
 38-same-message-id-a              report none      none    -          CANARY-38a -                   -      - rita@people.test
 39-same-message-id-b              report none      none    -          CANARY-38b -                   -      - rita@people.test
 40-sending-service-envelope       report none      none    -          CANARY-40 -                    -      - rita@people.test
+41-cut-short                      report none      none    cannot_decrypt -      -                    -      - rita@people.test
 ";
 
 fn opened(name: &str) -> Value {

@@ -364,6 +364,15 @@ fn s12_a_certificate_that_prefers_a_weak_cipher_gets_a_strong_one() {
 }
 
 /// Two certificates in one file are two people, or one who must say which: not read as one.
+/// A broken part that is read and cannot be written would have the certificate kept as nothing.
+#[test]
+fn what_cannot_be_written_down_again_is_no_certificate() {
+    let bytes = std::fs::read(file("does-not-write-back")).unwrap();
+    assert!(Certificate::read_all(&bytes).is_empty());
+    let good = std::fs::read(file("plain")).unwrap();
+    assert_eq!(Certificate::read_all(&good).len(), 1);
+}
+
 #[test]
 fn a_file_with_a_version_4_and_a_version_6_certificate_is_refused_or_is_the_first() {
     let read = |name: &str| Cert::from_bytes(&std::fs::read(file(name)).unwrap()).unwrap();

@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::edge::clock::WallClock;
+use crate::edge::contained::end_at_other_panics;
 use crate::edge::process::keep_memory_private;
 use crate::error::Fault;
 use crate::ports::clock::Clock;
@@ -93,6 +94,7 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    end_at_other_panics();
     // Before the first secret is read.
     keep_memory_private();
     let config = arguments.config;

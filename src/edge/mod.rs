@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod compose;
+pub mod contained;
 pub mod heartbeat;
 pub mod https;
 pub mod imap;

@@ -15,6 +15,7 @@ use crate::domain::facts::outer_view::KeyRank;
 use crate::domain::facts::outer_view::{OuterView, Place};
 use crate::domain::facts::settings::Settings;
 use crate::domain::outgoing::texts;
+use crate::edge::contained::contained;
 use crate::edge::mime::{Body, Mime, Part, TooComplex};
 use crate::edge::opening::forms::Look;
 use crate::edge::opening::inside::{
@@ -123,6 +124,10 @@ impl Opener<'_> {
     /// The same with all that it holds, whoever wrote it.
     #[must_use]
     pub fn whole(&self, raw: &RawMail) -> Letter {
+        contained(|| self.taken_apart(raw)).unwrap_or_else(|| unread(raw))
+    }
+
+    fn taken_apart(&self, raw: &RawMail) -> Letter {
         let Ok(outer) = Mime::parse(&raw.bytes) else {
             return unread(raw);
         };
@@ -281,6 +286,10 @@ impl Opener<'_> {
     /// check who wrote it. `None` when no signature of a known key holds.
     #[must_use]
     pub fn proof(&self, raw: &RawMail) -> Option<Proof> {
+        contained(|| self.proven(raw)).flatten()
+    }
+
+    fn proven(&self, raw: &RawMail) -> Option<Proof> {
         let outer = Mime::parse(&raw.bytes).ok()?;
         let at = raw.taken();
         if let Some(tried) = forms::look(&outer, &self.keyring.ids()).tried() {
@@ -378,12 +387,14 @@ impl Opener<'_> {
             repaired: tried.place == Place::Mended || tried.mended.is_some(),
             ..Verdict::plain()
         };
-        let opened = pgp::open(self.keyring, self.known, &[], tried.message(), at, self.limits);
-        let opened = match opened {
+        let message = tried.message();
+        let open = || pgp::open(self.keyring, self.known, &[], message, at, self.limits);
+        // A library that stops at it has not opened it: to the outside that is the same.
+        let opened = match contained(open).unwrap_or(Err(Failure::CannotDecrypt)) {
             Ok(opened) => opened,
             Err(failure) => {
                 (verdict.failure, verdict.inline) = (Some(failure), !pgp_mime);
-                verdict.reason = pgp::reason(self.keyring, tried.message());
+                verdict.reason = contained(|| pgp::reason(self.keyring, message)).flatten();
                 return Content::plain(verdict);
             }
         };

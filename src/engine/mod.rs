@@ -108,7 +108,7 @@ pub type SharedStore = Arc<Mutex<Kept>>;
 
 /// Takes the store for a moment.
 pub fn lock(store: &SharedStore) -> MutexGuard<'_, Kept> {
-    // A panic elsewhere aborts the release build; in a test the store is still what was committed.
+    // A panic elsewhere ends the program; in a test the store is still what was committed.
     store.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

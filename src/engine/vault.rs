@@ -8,12 +8,16 @@ use crate::domain::facts::letter::{Attachment, Letter};
 use crate::domain::facts::names::{Fingerprint, Moment};
 use crate::domain::facts::settings::Settings;
 use crate::edge::compose::Sender;
+use crate::edge::contained::contained;
 use crate::edge::opening::Opener;
 use crate::edge::pgp::{Certificate, Directory, Form, Keyring, LIMITS};
 use crate::edge::{compose, pool};
 use crate::error::Fault;
 use crate::ports::store::{RawMail, Sealed, Spool};
 use crate::ports::vault::{Encoded, Job, Pin, Unsealed, Vault};
+
+/// What is said of a key at which the library panics.
+const STOPS: &str = "the OpenPGP library cannot work with this certificate";
 
 /// A desk's keys.
 #[derive(Debug)]
@@ -71,7 +75,10 @@ impl Vault for OpenPgp {
             let certificate = self.certificate(job);
             let to = certificate.as_deref().map(|certificate| (certificate, form));
             let (keyring, sender) = (&self.keyring, &self.sender);
-            compose::make(keyring, sender, job.mail, &job.written, &job.parts, to, (now, spool))
+            let made = contained(|| {
+                compose::make(keyring, sender, job.mail, &job.written, &job.parts, to, (now, spool))
+            });
+            made.unwrap_or_else(|| Err(Unsealed::Key(STOPS.to_owned())))
         })
     }
 
@@ -81,12 +88,15 @@ impl Vault for OpenPgp {
 
     fn pin(&mut self, pins: &[Pin], now: Moment) -> Vec<Result<KeyFacts, String>> {
         let read = pool::map(pins, |pin| {
-            let certificate = Certificate::read(pin.certificate.as_bytes())?;
-            let revoked = Certificate::read(pin.revocation.as_bytes()).ok();
-            let merged = revoked.and_then(|revoked| certificate.merged(&revoked));
-            let certificate = merged.unwrap_or(certificate);
-            let facts = certificate.facts(now);
-            Ok::<_, String>((certificate, facts))
+            let read = contained(|| {
+                let certificate = Certificate::read(pin.certificate.as_bytes())?;
+                let revoked = Certificate::read(pin.revocation.as_bytes()).ok();
+                let merged = revoked.and_then(|revoked| certificate.merged(&revoked));
+                let certificate = merged.unwrap_or(certificate);
+                let facts = certificate.facts(now);
+                Ok::<_, String>((certificate, facts))
+            });
+            read.unwrap_or_else(|| Err(STOPS.to_owned()))
         });
         let mut said = Vec::new();
         for (pin, read) in pins.iter().zip(read) {
@@ -103,7 +113,9 @@ impl Vault for OpenPgp {
     }
 
     fn meet(&mut self, texts: &[&str]) {
-        let read = pool::map(texts, |text| Certificate::read(text.as_bytes()).ok());
+        let read = pool::map(texts, |text| {
+            contained(|| Certificate::read(text.as_bytes()).ok()).flatten()
+        });
         for (text, certificate) in texts.iter().zip(read) {
             if let Some(certificate) = certificate {
                 self.directory.meet(certificate, text.len());

@@ -95,6 +95,8 @@ struct Promised {
     /// How many words had been said of the report then.
     words: usize,
     by: Moment,
+    /// Whose server has refused it for good.
+    refused: BTreeSet<String>,
 }
 
 /// So long after its moment, or after all is well, a notice has left.
@@ -122,6 +124,15 @@ impl Oracle {
             gone: BTreeSet::new(),
             promised: Vec::new(),
             is_new: false,
+        }
+    }
+
+    /// Somebody's server refuses a mail for good.
+    pub(crate) fn refused(&mut self, mail: &Outbound, to: &str) {
+        let handle = reference(&mail.body).map(|(handle, _)| handle.to_owned());
+        let about = self.promised.iter_mut().filter(|it| Some(&it.handle) == handle.as_ref());
+        for it in about {
+            it.refused.insert(to.to_owned());
         }
     }
 
@@ -161,7 +172,8 @@ impl Oracle {
             let (name, n) = (&it.draft.0, it.draft.1);
             for who in LIST {
                 let has = case.copies.contains_key(&(format!("{name}@{n}"), who.to_owned()));
-                if !has && !self.out.contains_key(who) && !excused(who, now) {
+                let is_owed = !it.refused.contains(who) && !excused(who, now);
+                if !has && !self.out.contains_key(who) && is_owed {
                     let what = format!(
                         "{name}@{n} of {} has not left to {who}, and it is {now}",
                         it.handle
@@ -334,7 +346,8 @@ impl Oracle {
                 let by = working_days_before(t, before).max(now) + LEAVES_WITHIN;
                 let (handle, words) = (handle.to_owned(), case.words.len());
                 let draft = (name.to_owned(), n);
-                self.promised.push(Promised { handle, draft, t, words, by });
+                let refused = BTreeSet::new();
+                self.promised.push(Promised { handle, draft, t, words, by, refused });
                 self.is_new = true;
             }
             if let Some(what) = line.strip_prefix("/hold ") {

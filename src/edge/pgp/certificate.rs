@@ -44,7 +44,14 @@ impl Certificate {
         }
         let cert =
             Cert::from_bytes(bytes).map_err(|_| "it is no OpenPGP certificate".to_owned())?;
-        Ok(Self(cert.strip_secret_key_material()))
+        Self::of(cert).ok_or_else(|| "a part of it is broken".to_owned())
+    }
+
+    /// A certificate that can be written down again, without its secret parts. Some that are read cannot, and would
+    /// be kept as nothing.
+    fn of(cert: Cert) -> Option<Self> {
+        let cert = cert.strip_secret_key_material();
+        SerializeInto::to_vec(&cert).is_ok().then_some(Self(cert))
     }
 
     /// Whether it is a secret key, which nobody gives away.
@@ -60,10 +67,7 @@ impl Certificate {
             return Vec::new();
         }
         let all = CertParser::from_bytes(bytes).ok().into_iter().flatten();
-        all.take(READ_MAX)
-            .filter_map(Result::ok)
-            .map(|cert| Self(cert.strip_secret_key_material()))
-            .collect()
+        all.take(READ_MAX).filter_map(Result::ok).filter_map(Self::of).collect()
     }
 
     /// Its primary fingerprint.
@@ -225,7 +229,7 @@ impl Certificate {
     /// back: the union of both (an old copy cannot undo a revocation).
     #[must_use]
     pub fn merged(&self, other: &Self) -> Option<Self> {
-        self.0.clone().merge_public(other.0.clone()).ok().map(Self)
+        self.0.clone().merge_public(other.0.clone()).ok().and_then(Self::of)
     }
 
     /// This certificate with the revocations of it that stand in some bytes, if there are any that
@@ -237,7 +241,7 @@ impl Certificate {
             return None;
         }
         let (cert, _) = self.0.clone().insert_packets(found).ok()?;
-        let revoked = Self(cert);
+        let revoked = Self::of(cert)?;
         let (before, after) = (self.facts(at), revoked.facts(at));
         let fewer = after.subkeys.len() < before.subkeys.len();
         let ends = before.subkeys.iter().zip(&after.subkeys).any(|(b, a)| b != a);
