@@ -49,11 +49,31 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::panic, reason = "that is what is contained")]
     fn a_panic_ends_the_work_and_nothing_else() {
         assert_eq!(contained(|| 1), Some(1));
         assert_eq!(contained(|| contained(|| -> u8 { panic!("inner") })), Some(None));
         assert_eq!(contained(|| -> u8 { panic!("outer") }), None);
         assert!(!IS_CONTAINED.get());
+    }
+
+    #[test]
+    #[ignore = "it ends the program; the next one runs it in another"]
+    fn panics_in_a_thread_of_its_own() {
+        end_at_other_panics();
+        let thread = std::thread::spawn(|| panic!("what was decrypted"));
+        drop(thread.join());
+    }
+
+    /// Also where somebody would have caught it, as runtimes do.
+    #[test]
+    fn a_panic_elsewhere_ends_the_program_and_says_no_word_of_its_own() {
+        use std::os::unix::process::ExitStatusExt;
+        let name = "edge::contained::tests::panics_in_a_thread_of_its_own";
+        let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+        let ended = program.args(["--ignored", "--nocapture", "--exact", name]).output().unwrap();
+        let said = [ended.stdout, ended.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(ended.status.signal(), Some(6), "{said}");
+        assert!(said.contains("contained.rs:") && !said.contains("decrypted"), "{said}");
     }
 }
