@@ -363,7 +363,6 @@ fn s12_a_certificate_that_prefers_a_weak_cipher_gets_a_strong_one() {
     }
 }
 
-/// Two certificates in one file are two people, or one who must say which: not read as one.
 /// A broken part that is read and cannot be written would have the certificate kept as nothing.
 #[test]
 fn what_cannot_be_written_down_again_is_no_certificate() {
@@ -373,6 +372,7 @@ fn what_cannot_be_written_down_again_is_no_certificate() {
     assert_eq!(Certificate::read_all(&good).len(), 1);
 }
 
+/// Two certificates in one file are two people, or one who must say which: not read as one.
 #[test]
 fn a_file_with_a_version_4_and_a_version_6_certificate_is_refused_or_is_the_first() {
     let read = |name: &str| Cert::from_bytes(&std::fs::read(file(name)).unwrap()).unwrap();

@@ -40,7 +40,6 @@ fn broken(promise: u8, what: impl Into<String>) -> Holds {
 struct Word {
     who: String,
     line: String,
-    at: Moment,
     /// It has moved T, and does not again.
     spent: bool,
 }
@@ -216,7 +215,7 @@ impl Oracle {
             {
                 case.agreed.push((asked.clone(), who.clone(), at));
             }
-            case.words.push(Word { who, line, at, spent: false });
+            case.words.push(Word { who, line, spent: false });
         }
         self.words_of.insert(id.to_owned(), (who.to_owned(), text.to_owned()));
     }

@@ -142,7 +142,7 @@ impl Glass {
     fn letter(&self, mail: &RawMail) -> Letter {
         let raw = Digest::of(&mail.bytes);
         let blank = Letter {
-            received: mail.received.min(mail.arrived),
+            received: mail.taken(),
             arrived: mail.arrived,
             server_time: mail.received,
             size: mail.bytes.len(),
