@@ -17,7 +17,8 @@ fuzz_target!(init: embargod::edge::contained::end_at_other_panics(), |entity: &[
     let at: Moment = "2026-11-01T00:00:00Z".parse().unwrap();
     KEYS.with(|it| {
         let (keyring, desk) = it.get_or_init(|| {
-            let key = generate_for_gnupg("desk", "security@desk.test", at).unwrap();
+            let born: Moment = "2026-10-01T00:00:00Z".parse().unwrap();
+            let key = generate_for_gnupg("desk", "security@desk.test", born).unwrap();
             let keyring = Keyring::for_looking(&[key], None).unwrap();
             let desk = keyring.certificate();
             (keyring, desk)
