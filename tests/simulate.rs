@@ -12,7 +12,7 @@
 mod simulation;
 
 use simulation::plan::{Act, Fault, How, Step};
-use simulation::{plan, run};
+use simulation::{plan, run, stops};
 
 const DAY: u32 = 24 * 60;
 
@@ -66,6 +66,26 @@ fn what_cannot_be_done_is_not_tried_without_end() {
         // A few times a minute at most.
         assert!(sum.turns < 8 * 60 * 24 * 5, "{what:?}: {sum}");
         assert!(sum.mails_out < 3 * 60 * 24 * 5, "{what:?}: {sum}");
+    }
+}
+
+/// The same months with real OpenPGP, sealed and opened with everybody's own keys.
+#[test]
+fn promises_hold_in_earnest() {
+    let sum = holds("in earnest", run::play_in_earnest(3, &plan::drawn(3, 40), 40, true));
+    assert!(sum.incidents > 3 && sum.mails_out > 100, "{sum}");
+}
+
+/// One report from its first mail to its end, and the machine stops before and after every four hundredth call that
+/// writes; `scripts/simulate --stops` does so at each.
+#[test]
+fn promises_hold_wherever_the_machine_stops() {
+    let calls = holds("without a stop", stops::whole()).writes;
+    assert!(calls > 100, "{calls}");
+    for call in (1..=calls).step_by(400) {
+        for after in [false, true] {
+            holds(&format!("call {call}, after: {after}"), stops::stopped(call, after));
+        }
     }
 }
 

@@ -186,6 +186,7 @@ impl People {
             session: drawn,
             damaged: false,
             key: None,
+            beside: false,
             automatic: false,
             token: None,
             fate: None,

@@ -152,6 +152,14 @@ pub(crate) fn drawn(seed: u64, days: u32) -> Vec<Step> {
     planner.steps
 }
 
+/// One report of a history and what people make of it, and nothing that goes wrong.
+pub(crate) fn told(seed: u64) -> Vec<Step> {
+    let mut planner = Planner { seed, days: 60, steps: Vec::new() };
+    planner.case(0, 10);
+    planner.steps.sort_by_key(|step| step.at);
+    planner.steps
+}
+
 /// A Thursday or another day on which something may be public, so many days after a minute.
 fn day(from: u32, days: u32) -> (String, Moment) {
     let mut at = begin() + Span::minutes(i64::from(from)) + Span::days(i64::from(days));

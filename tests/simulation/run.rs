@@ -18,6 +18,7 @@ use super::dice::{Dice, number};
 use super::oracle::{Broken, Holds, Oracle};
 use super::people::{People, Say};
 use super::plan::{Act, Fault, LIST, Step};
+use super::real::Real;
 use super::servers::{Mailbox, Troubles};
 use super::store::{Copied, Memory};
 use super::vault::{Glass, Inbound, Outbound};
@@ -59,6 +60,8 @@ pub(crate) struct Sum {
     pub(crate) starts: u64,
     pub(crate) turns: u64,
     pub(crate) notices: u64,
+    /// Calls that wrote, since the last stop that was planned.
+    pub(crate) writes: u64,
 }
 
 impl Sum {
@@ -72,6 +75,7 @@ impl Sum {
             starts: self.starts + other.starts,
             turns: self.turns + other.turns,
             notices: self.notices + other.notices,
+            writes: self.writes + other.writes,
         }
     }
 }
@@ -136,11 +140,23 @@ pub(crate) struct Run {
     story: Option<Vec<String>>,
     /// Lines of the journal that were looked at.
     seen: usize,
+    /// Opens and seals in earnest.
+    real: Option<Real>,
 }
 
 /// Plays a plan.
 pub(crate) fn play(seed: u64, steps: &[Step], days: u32, tells: bool) -> Ended {
+    played(Run::new(seed, tells), steps, days)
+}
+
+/// The same with real OpenPGP.
+pub(crate) fn play_in_earnest(seed: u64, steps: &[Step], days: u32, tells: bool) -> Ended {
     let mut run = Run::new(seed, tells);
+    run.real = Some(Real::new());
+    played(run, steps, days)
+}
+
+fn played(mut run: Run, steps: &[Step], days: u32) -> Ended {
     for step in steps {
         let at = begin() + Span::minutes(i64::from(step.at));
         run.at(at, Event::Act(step.act.clone()));
@@ -148,6 +164,7 @@ pub(crate) fn play(seed: u64, steps: &[Step], days: u32, tells: bool) -> Ended {
     let end = begin() + Span::days(i64::from(days));
     let broken = run.until(end).err();
     run.sum.incidents = run.oracle.handles.len();
+    run.sum.writes = run.store.writes();
     Ended { sum: run.sum, broken, story: run.story.unwrap_or_default() }
 }
 
@@ -184,6 +201,7 @@ impl Run {
             counted: begin(),
             story: tells.then(Vec::new),
             seen: 0,
+            real: None,
         };
         run.at(begin(), Event::Start);
         run
@@ -330,13 +348,18 @@ impl Run {
         self.sum.starts += 1;
         self.oracle.starts_without(&self.away);
         let draws = Draws::from(Dice::of(&[self.seed, 10, self.life]).next());
-        let begun = Engine::with_vault(
-            Box::new(self.store.clone()),
-            Box::new(Glass::new(own())),
-            &sources(&self.away),
-            Box::new(self.clock.clone()),
-            Box::new(draws),
-        );
+        let (store, clock) = (Box::new(self.store.clone()), Box::new(self.clock.clone()));
+        let sources = sources(&self.away);
+        let begun = match &mut self.real {
+            None => {
+                let glass = Box::new(Glass::new(own()));
+                Engine::with_vault(store, glass, &sources, clock, Box::new(draws))
+            }
+            Some(real) => {
+                let sources = real.sources(sources);
+                Engine::start(store, real.keyring(), &sources, clock, Box::new(draws))
+            }
+        };
         let mut engine = match begun {
             Ok(engine) => engine,
             Err(fault) => return self.stopped(&fault),
@@ -432,7 +455,10 @@ impl Run {
                     continue;
                 }
             };
-            let mail = Outbound::read(&bytes);
+            let mail = match &self.real {
+                None => Outbound::read(&bytes),
+                Some(real) => real.read(&bytes),
+            };
             let (after, outcome) = self.offered(&row, &mail, bytes)?;
             done.entry(after).or_default().push((row, outcome));
         }
@@ -477,7 +503,11 @@ impl Run {
         for span in &fate.delivered {
             self.debts.delivered(&who, mail);
             if to == "security@desk.test" {
-                self.after(*span, Event::Arrives(bytes.clone()));
+                let bytes = match &self.real {
+                    None => bytes.clone(),
+                    Some(real) => real.delivered(&bytes),
+                };
+                self.after(*span, Event::Arrives(bytes));
             } else {
                 self.after(*span, Event::Reads(who.clone(), Box::new(mail.clone())));
             }
@@ -505,6 +535,15 @@ impl Run {
         mail.token = Some(row.return_token.clone());
         mail.automatic = true;
         let after = Span::seconds(dice.between(2, 4_000) as i64);
-        self.after(after, Event::Arrives(mail.bytes()));
+        self.brings(after, &mail);
+    }
+
+    /// A mail is on its way to the desk.
+    fn brings(&mut self, after: Span, mail: &Inbound) {
+        let bytes = match &mut self.real {
+            None => mail.bytes(),
+            Some(real) => real.bytes(mail),
+        };
+        self.after(after, Event::Arrives(bytes));
     }
 }

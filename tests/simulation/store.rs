@@ -339,6 +339,11 @@ impl Memory {
         (disk.plan, disk.writes) = (plan, 0);
     }
 
+    /// How many calls have written since the plan.
+    pub(crate) fn writes(&self) -> u64 {
+        self.disk().writes
+    }
+
     /// Whether the desk was stopped at a call.
     pub(crate) fn is_stopped(&self) -> bool {
         self.disk().lost.is_some()

@@ -2,7 +2,7 @@
 //!
 //! Whoever plays with these cannot break a seal, so nothing is lost for what is asked here: to whom a mail was
 //! sealed, by which key one is signed, and whether what is inside would have been seen. The real vault is in its
-//! place in every thousandth run.
+//! place in one history of so many: see `real.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,6 +37,8 @@ pub(crate) struct Inbound {
     pub(crate) damaged: bool,
     /// The certificate that lies in it.
     pub(crate) key: Option<String>,
+    /// Whether that lies beside what is sealed, where anybody could have put it.
+    pub(crate) beside: bool,
     /// Whether a machine sent it by itself.
     pub(crate) automatic: bool,
     /// To which return path it came.
@@ -215,7 +217,7 @@ impl Glass {
         if let Some(card) = mail.key.as_deref().and_then(|text| Card::read(text).ok()) {
             let key = fingerprint(&card.fingerprint);
             let signed = letter.verdict.signed().is_some_and(|by| by.fingerprint == key);
-            let rank = match (signed, mail.sealed) {
+            let rank = match (signed, mail.sealed && !mail.beside) {
                 (true, true) => KeyRank::Signer,
                 (false, true) => KeyRank::Inside,
                 _ => KeyRank::Outside,

@@ -1,6 +1,7 @@
 //! Plays desks by the thousand, on all cores: see `scripts/simulate`.
 //!
 //! `--days N` incident-days at least, `--seed S` the first history; `--one S` tells one history from its beginning;
+//! `--stops` stops the machine at each call of one report's story; `--earnest S` plays one history with real OpenPGP;
 //! `--planted [NAME]` plants defects and says which are found.
 #![allow(
     clippy::unwrap_used,
@@ -23,9 +24,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use simulation::run::{DAYS, Sum, play};
+use simulation::run::{DAYS, Ended, Sum, play, play_in_earnest};
 use simulation::shrink::shrunk;
-use simulation::{oracle, plan};
+use simulation::{oracle, plan, stops};
 
 /// A desk in memory does little but to allocate.
 #[global_allocator]
@@ -36,17 +37,50 @@ fn argument(name: &str) -> Option<u64> {
     all.nth(1)?.parse().ok()
 }
 
-fn tell(seed: u64) -> ExitCode {
-    let ended = play(seed, &plan::drawn(seed, DAYS), DAYS, true);
+/// One history in so many is played with real OpenPGP.
+const IN_EARNEST: u64 = 100;
+
+fn tell(ended: &Ended) -> ExitCode {
     ended.story.iter().for_each(|line| println!("{line}"));
     println!("{:?}", ended.sum);
-    match ended.broken {
+    match &ended.broken {
         None => ExitCode::SUCCESS,
         Some(broken) => {
             println!("BROKEN: {broken}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// The machine stops before and after each call that writes, in one report's story.
+fn stops() -> ExitCode {
+    let whole = stops::whole();
+    println!("One report, {} calls that write: {}", whole.sum.writes, whole.sum);
+    let next = AtomicU64::new(1);
+    let bad = AtomicU64::new(u64::from(whole.broken.is_some()));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                loop {
+                    let call = next.fetch_add(1, Ordering::SeqCst);
+                    if call > whole.sum.writes {
+                        return;
+                    }
+                    eprint!("\r{call:>6} of {} ", whole.sum.writes);
+                    for after in [false, true] {
+                        if let Some(broken) = stops::stopped(call, after).broken {
+                            bad.fetch_add(1, Ordering::SeqCst);
+                            println!("\nstopped at call {call}, after it: {after}: {broken}");
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let bad = bad.into_inner();
+    println!("\n{} histories, {bad} that break a promise", 2 * whole.sum.writes);
+    if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A failing history as a story: the steps that it takes, then all that happens.
@@ -72,7 +106,13 @@ fn main() -> ExitCode {
     }
     let short = arguments.iter().any(|argument| argument == "--short");
     if let Some(seed) = argument("--one") {
-        return tell(seed);
+        return tell(&play(seed, &plan::drawn(seed, DAYS), DAYS, true));
+    }
+    if let Some(seed) = argument("--earnest") {
+        return tell(&play_in_earnest(seed, &plan::drawn(seed, DAYS), DAYS, true));
+    }
+    if arguments.iter().any(|argument| argument == "--stops") {
+        return stops();
     }
     let wanted = argument("--days").unwrap_or(10_000);
     let first = argument("--seed").unwrap_or(1);
@@ -86,7 +126,11 @@ fn main() -> ExitCode {
             scope.spawn(|| {
                 while played.lock().unwrap().0 < wanted as f64 && found.lock().unwrap().is_empty() {
                     let seed = next.fetch_add(1, Ordering::SeqCst);
-                    let ended = play(seed, &plan::drawn(seed, DAYS), DAYS, false);
+                    let steps = plan::drawn(seed, DAYS);
+                    let ended = match seed.is_multiple_of(IN_EARNEST) {
+                        true => play_in_earnest(seed, &steps, DAYS, false),
+                        false => play(seed, &steps, DAYS, false),
+                    };
                     let mut played = played.lock().unwrap();
                     played.0 += ended.sum.incident_days;
                     played.1 = played.1.and(ended.sum);

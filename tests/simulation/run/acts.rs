@@ -35,7 +35,7 @@ impl Run {
             self.owes(|debts, now| debts.answer(&mail.id, who, now));
         }
         let way = self.dice(&mail.id).between(1, 60) as i64;
-        self.after(Span::seconds(way), Event::Arrives(mail.bytes()));
+        self.brings(Span::seconds(way), &mail);
     }
 
     pub(super) fn owes(&mut self, owe: impl FnOnce(&mut Debts, Moment) -> Option<Moment>) {
@@ -56,7 +56,7 @@ impl Run {
                     let who = format!("spam{n}");
                     let mut mail = self.people.mail(&who, "Buy this now, it is cheap.".to_owned());
                     mail.automatic = automatic;
-                    self.after(Span::seconds(i64::from(n)), Event::Arrives(mail.bytes()));
+                    self.brings(Span::seconds(i64::from(n)), &mail);
                 }
             }
             Act::Fault { what, minutes } => self.breaks(what, minutes),
@@ -106,6 +106,7 @@ impl Run {
         self.oracle.owns(card.fingerprint.clone(), &who);
         (mail.sealed, mail.damaged) = (how.sealed, how.damaged);
         mail.key = how.key.map(|_| card.text());
+        mail.beside = how.key == Some(false);
         mail.signer = how.signed.then(|| (card.fingerprint.clone(), self.now));
         self.owes(|debts, now| debts.acknowledgement(&who, now));
         if how.sealed && !how.damaged {
@@ -114,7 +115,7 @@ impl Run {
             self.owes(|debts, now| debts.report(case, there, now));
         }
         self.captured.entry(case).or_default().push(mail.clone());
-        self.after(Span::seconds(7), Event::Arrives(mail.bytes()));
+        self.brings(Span::seconds(7), &mail);
     }
 
     fn writes_at_desk(&mut self, who: &'static str, text: &str) {
@@ -158,7 +159,7 @@ impl Run {
         mail.key = Some(card_of(&who).text());
         mail.answers =
             self.people.newest(&who, &handle).map(ToOwned::to_owned).into_iter().collect();
-        self.after(Span::seconds(5), Event::Arrives(mail.bytes()));
+        self.brings(Span::seconds(5), &mail);
     }
 
     fn attack(&mut self, case: u32, how: Attack) {
@@ -203,11 +204,12 @@ impl Run {
                 let thief = card_of("r999999");
                 self.oracle.owns(thief.fingerprint.clone(), "r999999");
                 let id = mail.id.clone();
-                mail = Inbound { id, from: address("r999999"), key: Some(thief.text()), ..report };
+                let (from, key) = (address("r999999"), Some(thief.text()));
+                mail = Inbound { id, from, key, beside: true, ..report };
             }
         }
         self.tell(|| format!("an attack on case {case}: {how:?}"));
-        self.after(Span::seconds(3), Event::Arrives(mail.bytes()));
+        self.brings(Span::seconds(3), &mail);
     }
 
     fn breaks(&mut self, what: Fault, minutes: u32) {
