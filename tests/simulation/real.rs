@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::time::SystemTime;
 
+use base64_simd::STANDARD;
 use embargod::domain::facts::letter::{Fate, Signature};
 use embargod::domain::facts::names::{Fingerprint, Moment};
 use embargod::edge::mime::Mime;
@@ -140,15 +141,24 @@ impl Real {
         let mut head = format!(
             "Return-Path: <{}>\r\nDelivered-To: {}\r\nFrom: <{}>\r\nSubject: Re: ...\r\n",
             if mail.fate.is_some() { "" } else { &mail.from },
-            mail.token.as_ref().map_or("security@desk.test".to_owned(), |token| format!(
-                "security+r-{token}@desk.test"
-            )),
+            mail.token.as_ref().map_or_else(
+                || "security@desk.test".to_owned(),
+                |token| format!("security+r-{token}@desk.test")
+            ),
             mail.from,
         );
         head.push_str(&format!("Message-ID: <{}>\r\nMIME-Version: 1.0\r\n", mail.id));
         if !mail.answers.is_empty() {
             let all: Vec<String> = mail.answers.iter().map(|id| format!("<{id}>")).collect();
             write!(head, "References: {}\r\n", all.join(" ")).unwrap();
+        }
+        if mail.beside {
+            let letters = STANDARD.encode_to_string(self.key_of(mail).unwrap().binary());
+            write!(head, "Autocrypt: addr={}; keydata=", mail.from).unwrap();
+            for line in letters.as_bytes().chunks(70) {
+                write!(head, "\r\n {}", String::from_utf8_lossy(line)).unwrap();
+            }
+            head.push_str("\r\n");
         }
         if mail.automatic {
             head.push_str("Auto-Submitted: auto-generated\r\n");
@@ -165,9 +175,14 @@ impl Real {
         (head + rest).into_bytes()
     }
 
+    /// The certificate that comes along.
+    fn key_of(&mut self, mail: &Inbound) -> Option<&Certificate> {
+        let card: Card = serde_json::from_str(mail.key.as_ref()?).unwrap();
+        Some(&self.meets(&card).certificate)
+    }
+
     fn protected(&mut self, mail: &Inbound) -> Protected {
-        let own_key = mail.key.as_ref().map(|text| serde_json::from_str::<Card>(text).unwrap());
-        let key = own_key.map(|card| self.meets(&card).certificate.armored());
+        let key = self.key_of(mail).filter(|_| !mail.beside).map(Certificate::armored);
         let mut draft = Draft::plain("", &mail.text);
         draft.with_key = key.is_some();
         let entity = draft.entity(key.as_deref());
@@ -278,7 +293,7 @@ fn report(fate: Fate) -> String {
     let (action, status) = match fate {
         Fate::Delayed => ("delayed", "4.4.1"),
         Fate::Failed => ("failed", "5.1.1"),
-        _ => ("delivered", "2.0.0"),
+        Fate::Delivered | Fate::Relayed => ("delivered", "2.0.0"),
     };
     format!(
         "Content-Type: multipart/report; report-type=delivery-status; boundary=\"r\"\r\n\r\n\
