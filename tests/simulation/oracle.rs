@@ -513,6 +513,10 @@ impl Case {
         let Some(t) = incident.t() else {
             return broken(2, format!("{name} leaves, and no day is set"));
         };
+        let day = t.format("%Y-%m-%d").to_string();
+        if ["advance", "final"].contains(&name) && !mail.body.contains(&day) {
+            return broken(2, format!("{name} leaves and does not speak of {day}, which is T"));
+        }
         let before = match name {
             "advance" => 5,
             "final" => 1,

@@ -87,6 +87,10 @@ fn stops() -> ExitCode {
 fn story(seed: u64, broken: &oracle::Broken) {
     let steps = plan::drawn(seed, DAYS);
     println!("\nSeed {seed}: {broken}");
+    if seed.is_multiple_of(IN_EARNEST) && play(seed, &steps, DAYS, false).broken.is_none() {
+        println!("It holds without real OpenPGP: `--earnest {seed}` tells it.");
+        return;
+    }
     println!("{} steps; looking for the fewest that it takes ...", steps.len());
     let (fewest, broken) = shrunk(seed, &steps, DAYS, broken);
     println!("These {} do:", fewest.len());
