@@ -430,10 +430,9 @@ impl Oracle {
             case.holds(incident)?;
         }
         for id in LIST {
-            let Some(person) = PersonId::parse(id).and_then(|id| desk.roster.person(&id)) else {
-                continue;
-            };
-            let is_on = person.groups.contains("private_distributors");
+            let who = PersonId::parse(id).unwrap();
+            let person = desk.roster.person(&who);
+            let is_on = person.is_some_and(|it| it.groups.contains("private_distributors"));
             if is_on && !self.out.contains_key(id) {
                 continue;
             }
@@ -445,8 +444,12 @@ impl Oracle {
             if is_on && said("reinstate") {
                 self.out.remove(id);
             }
-            if !is_on && !said("suspend") && !said("remove") && desk.trouble(&person.id).is_none() {
+            if !is_on && !said("suspend") && !said("remove") && desk.trouble(&who).is_none() {
                 return broken(6, format!("{id} is out, and nobody has said so"));
+            }
+            // Whoever said so may not have had the answer.
+            if !is_on {
+                self.out.entry(id.to_owned()).or_insert(now);
             }
         }
         Ok(())
