@@ -1,7 +1,6 @@
 //! The config file: read whole, checked whole, refused whole, with the place of each problem.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,61 +11,41 @@ use toml::Spanned;
 
 use crate::config::shape::KeysPart;
 use crate::domain::facts::language;
-use crate::domain::facts::names::{Address, Moment, is_id, is_prefix};
+use crate::domain::facts::names::{Address, Moment, PersonId, is_prefix};
 use crate::domain::facts::settings::Settings;
 use crate::domain::model::roster::Roster;
 use crate::domain::outgoing::texts;
-use crate::domain::outgoing::texts::{TRANSLATED, Texts};
+use crate::domain::outgoing::texts::{Problem, TRANSLATED, Texts};
 use crate::domain::process::calendar::Calendars;
 use crate::domain::process::offset::parse_zone;
 use crate::domain::process::playbook::BUILTIN;
 use crate::domain::process::{calendar, playbook};
+use crate::edge::files;
 use crate::edge::heartbeat::Heartbeat;
 use crate::edge::imap::Mailbox;
 use crate::edge::oauth::Giver;
 use crate::edge::pgp::{Certificate, Keyring, Passphrase, secret_fingerprint};
-use crate::edge::server::{Server, secret_in};
+use crate::edge::server::Server;
 use crate::edge::sqlite::Sqlite;
 use crate::engine::Sources;
 use crate::error::{Fault, Place};
 use crate::ports::store::Journal as _;
 
+mod finding;
 mod oauth;
 mod people;
 pub mod rehearsal;
+mod secrets;
 mod servers;
 mod shape;
+
+pub use crate::config::finding::{Finding, Level};
 
 /// The documented sample, which `init` writes and a test holds against the fields below.
 pub const SAMPLE: &str = include_str!("../config/embargod.toml");
 
 /// So large may a text of the operator be, in bytes.
 const OWN_TEXT_MAX: u64 = 1 << 20;
-
-/// Something that is wrong, or a word of praise, with its place and the next step.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
-    /// File and line, or the server.
-    pub place: String,
-    /// What was found.
-    pub what: String,
-    /// What to do; empty where all is well.
-    pub next: String,
-    /// Whether the desk cannot run like this.
-    pub fatal: bool,
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = match (self.fatal, self.next.is_empty()) {
-            (true, _) => "wrong",
-            (false, false) => "warn ",
-            (false, true) => "ok   ",
-        };
-        write!(f, "{mark} {}: {}", self.place, self.what)?;
-        if self.next.is_empty() { Ok(()) } else { write!(f, "\n      next: {}", self.next) }
-    }
-}
 
 /// A config, read and checked, with everything that it points to.
 #[derive(Debug)]
@@ -93,10 +72,8 @@ pub struct Config {
     pub heartbeat: Option<Heartbeat>,
     /// The `.well-known` folder in which certificate and `security.txt` are published.
     pub publish: Option<PathBuf>,
-    /// What is not in order and is no reason not to run: a key that nothing can be sealed to.
-    pub warnings: Vec<Finding>,
-    /// What is worth a word: roles that nobody has, lists that are examples.
-    pub notes: Vec<Finding>,
+    /// What is not in order and is no reason not to run.
+    pub findings: Vec<Finding>,
 }
 
 /// How mails are handed over.
@@ -159,8 +136,6 @@ struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
     findings: Vec<Finding>,
-    /// What is worth a word and is no mistake.
-    notes: Vec<Finding>,
     /// What the journal would be told, whatever is wrong beside it.
     sources: Option<Sources>,
     /// The database, and what opens it.
@@ -171,6 +146,8 @@ struct Reader<'a> {
     fits: Range<usize>,
     /// Playbooks of the operator that cannot be used.
     refused: BTreeSet<String>,
+    /// Where each person begins.
+    people_at: BTreeMap<PersonId, usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -179,12 +156,12 @@ impl<'a> Reader<'a> {
             path,
             text,
             findings: Vec::new(),
-            notes: Vec::new(),
             sources: None,
             store: None,
             servers: 0..0,
             fits: 0..0,
             refused: BTreeSet::new(),
+            people_at: BTreeMap::new(),
         }
     }
 }
@@ -208,7 +185,15 @@ impl Reader<'_> {
     }
 
     fn wrong(&mut self, place: String, what: impl Into<String>, next: impl Into<String>) {
-        self.findings.push(Finding { place, what: what.into(), next: next.into(), fatal: true });
+        self.findings.push(Finding::new(Level::Wrong, place, what, next));
+    }
+
+    fn warn(&mut self, place: String, what: impl Into<String>, next: impl Into<String>) {
+        self.findings.push(Finding::new(Level::Warn, place, what, next));
+    }
+
+    fn note(&mut self, place: String, what: impl Into<String>, next: impl Into<String>) {
+        self.findings.push(Finding::new(Level::Note, place, what, next));
     }
 
     /// Refuses a number that is none of those that it may be.
@@ -223,43 +208,6 @@ impl Reader<'_> {
 
     fn full(&self, path: &Path) -> PathBuf {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
-    }
-
-    /// Where a secret lies. Its file can be read; it is read again whenever what it holds is needed.
-    fn secret_path(&mut self, section: usize, key: &str, value: &str) -> Option<PathBuf> {
-        let place = self.key_place(section, key);
-        let path = match value.strip_prefix("credential:") {
-            Some(name) if is_id(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
-                Some(folder) => PathBuf::from(folder).join(name),
-                None => {
-                    let next =
-                        "start embargod from a systemd unit with LoadCredential=, or name a file";
-                    self.wrong(
-                        place,
-                        format!("`{value}` is asked for, and systemd gave no credentials"),
-                        next,
-                    );
-                    return None;
-                }
-            },
-            Some(name) => {
-                self.wrong(
-                    place,
-                    format!("`{name}` is no name of a credential"),
-                    "use letters, digits, `-` and `_`",
-                );
-                return None;
-            }
-            None => self.full(Path::new(value)),
-        };
-        match secret_in(&path) {
-            Ok(_) => Some(path),
-            Err(fault) => {
-                let next = "write the secret into that file, readable by its owner only";
-                self.wrong(place, fault.what, next);
-                None
-            }
-        }
     }
 
     fn address(&mut self, section: usize, text: &str) -> Option<Address> {
@@ -281,11 +229,9 @@ impl Reader<'_> {
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
             Err(error) => {
-                self.wrong(
-                    folder.display().to_string(),
-                    error.to_string(),
-                    "make the folder, or take it out of [files]",
-                );
+                let what = files::unread(&folder, &error).what;
+                let place = folder.display().to_string();
+                self.wrong(place, what, "make the folder, or take it out of [files]");
                 return texts;
             }
         };
@@ -296,18 +242,13 @@ impl Reader<'_> {
             // A pipe would be waited for, and nothing of ours is that large.
             let fits = std::fs::metadata(&path)
                 .is_ok_and(|meta| meta.is_file() && meta.len() <= OWN_TEXT_MAX);
-            let text = if fits {
-                std::fs::read_to_string(&path).map_err(|error| error.to_string())
-            } else {
-                Err(format!("it is no file, or has more than {OWN_TEXT_MAX} bytes"))
-            };
-            match text {
+            let what = format!("it is no file, or has more than {OWN_TEXT_MAX} bytes");
+            let no_text = Fault::new(what, "mend or remove the file");
+            match if fits { files::text(&path) } else { Err(no_text) } {
                 Ok(text) => {
                     texts.insert(stem.to_owned(), text);
                 }
-                Err(error) => {
-                    self.wrong(path.display().to_string(), error, "mend or remove the file")
-                }
+                Err(fault) => self.wrong(path.display().to_string(), fault.what, fault.next),
             }
         }
         texts
@@ -383,8 +324,8 @@ impl Reader<'_> {
 pub fn read(path: &Path, now: Moment) -> Result<Config, Vec<Finding>> {
     let read = read_all(path, now)?;
     match read.config {
-        Some(config) if read.findings.iter().all(|finding| !finding.fatal) => {
-            Ok(Config { warnings: read.findings, notes: read.notes, ..config })
+        Some(config) if !read.findings.iter().any(Finding::is_wrong) => {
+            Ok(Config { findings: read.findings, ..config })
         }
         _ => Err(read.findings),
     }
@@ -394,7 +335,6 @@ struct Read {
     config: Option<Config>,
     sources: Option<Sources>,
     findings: Vec<Finding>,
-    notes: Vec<Finding>,
     store: Option<(PathBuf, Passphrase)>,
     servers: Range<usize>,
     fits: Range<usize>,
@@ -403,14 +343,14 @@ struct Read {
 
 fn read_all(path: &Path, now: Moment) -> Result<Read, Vec<Finding>> {
     let one = |what: String, next: &str, place: String| {
-        vec![Finding { place, what, next: next.to_owned(), fatal: true }]
+        vec![Finding::new(Level::Wrong, place, what, next)]
     };
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        one(
-            error.to_string(),
-            "run `embargod init FOLDER`, or name the file with --config",
-            path.display().to_string(),
-        )
+    let text = files::text(path).map_err(|fault| {
+        let next = match path.exists() {
+            true => fault.next.as_str(),
+            false => "run `embargod init FOLDER`, or name the file with --config",
+        };
+        one(fault.what, next, path.display().to_string())
     })?;
     let file: File = toml::from_str(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| {
@@ -421,8 +361,8 @@ fn read_all(path: &Path, now: Moment) -> Result<Read, Vec<Finding>> {
     })?;
     let mut reader = Reader::of(path, &text);
     let config = reader.config(file, now);
-    let Reader { findings, notes, sources, store, servers, fits, refused, .. } = reader;
-    Ok(Read { config, sources, findings, notes, store, servers, fits, refused })
+    let Reader { findings, sources, store, servers, fits, refused, .. } = reader;
+    Ok(Read { config, sources, findings, store, servers, fits, refused })
 }
 
 impl Reader<'_> {
@@ -436,20 +376,21 @@ impl Reader<'_> {
         let keys = part.into_inner();
         let passphrase = self
             .secret_path(keys_at, "passphrase_file", &keys.passphrase_file)
-            .and_then(|path| Some(Passphrase::new(&secret_in(&path).ok()?)));
+            .and_then(|path| Some(Passphrase::new(&files::secret(&path).ok()?)));
         let mut secret_keys = Vec::new();
         for (n, path) in std::iter::once(&keys.secret).chain(&keys.old).enumerate() {
             let path = self.full(path);
             let place = self.key_place(keys_at, if n == 0 { "secret" } else { "old" });
-            let read = secret_fingerprint(&path)
-                .and_then(|_| std::fs::read(&path).map_err(|e| e.to_string()));
-            match read {
-                Ok(bytes) => secret_keys.push(bytes),
-                Err(why) => self.wrong(
-                    place,
-                    format!("{}: {why}", path.display()),
-                    "run `embargod init` to make a key",
-                ),
+            match files::read(&path).map(|bytes| (secret_fingerprint(&bytes), bytes)) {
+                Ok((Ok(_), bytes)) => {
+                    self.is_private(place, &path);
+                    secret_keys.push(bytes);
+                }
+                Ok((Err(why), _)) => {
+                    let what = format!("{}: {why}", path.display());
+                    self.wrong(place, what, "name the file of the desk's secret key");
+                }
+                Err(fault) => self.wrong(place, fault.what, fault.next),
             }
         }
         let keyring = match (&passphrase, secret_keys.is_empty()) {
@@ -472,7 +413,29 @@ impl Reader<'_> {
         (passphrase, secret_keys, keyring)
     }
 
+    /// Complains where mail programs would not find the desk's key by its address.
+    fn own_key(
+        &mut self,
+        keys_at: usize,
+        certificate: &Certificate,
+        address: &Address,
+        now: Moment,
+    ) {
+        if certificate.is_for(address) {
+            return;
+        }
+        let place = self.key_place(keys_at, "secret");
+        let named = people::named(certificate, now);
+        let what = format!(
+            "the desk's key is for {named}, and the desk's address is {address}: mail programs do not seal to it"
+        );
+        let next =
+            "correct `address` in [desk], or add the address to the key: `gpg --quick-add-uid`";
+        self.warn(place, what, next);
+    }
+
     fn config(&mut self, file: File, now: Moment) -> Option<Config> {
+        let keys_at = file.keys.span().start;
         let (passphrase, secret_keys, keyring) = self.keys(file.keys, now);
         let calendars = self.calendars(file.files.calendars.as_ref());
         let playbooks = self.playbooks(file.files.playbooks.as_ref(), &calendars);
@@ -484,10 +447,13 @@ impl Reader<'_> {
         self.templates(&templates, &loaded, file.files.templates.as_ref());
         let mut roster = Roster::default();
         for part in file.people {
+            let at = part.span().start;
             if let Some(person) = self.person(part, &roster, now) {
+                self.people_at.insert(person.id.clone(), at);
                 roster.people.insert(person.id.clone(), person);
             }
         }
+        self.whose_keys(&roster, now);
         let desk_at = file.desk.span().start;
         let desk = file.desk.into_inner();
         self.desk(desk_at, &desk, &loaded, (&roster, &templates));
@@ -508,8 +474,9 @@ impl Reader<'_> {
         self.store = passphrase.clone().map(|passphrase| (store.clone(), passphrase));
         let limits = self.limits(file.limits);
         let place = (address?, zone?);
-        let settings =
-            settings(desk, &limits, &keyring?.certificate(), place, (verdicts_of, spam_header));
+        let certificate = keyring?.certificate();
+        self.own_key(keys_at, &certificate, &place.0, now);
+        let settings = settings(desk, &limits, &certificate, place, (verdicts_of, spam_header));
         let sources = Sources { settings, roster, templates, playbooks, calendars };
         self.sources = Some(sources.clone());
         if wants_oauth && oauth.is_none() {
@@ -527,8 +494,7 @@ impl Reader<'_> {
             metrics: file.metrics.file.as_ref().map(|path| self.full(path)),
             heartbeat,
             publish: file.publish.folder.as_ref().map(|folder| self.full(folder)),
-            warnings: Vec::new(),
-            notes: Vec::new(),
+            findings: Vec::new(),
         })
     }
 
@@ -559,7 +525,9 @@ impl Reader<'_> {
         }
         if let Err(why) = parse_zone(desk.zone.as_deref().unwrap_or("UTC")) {
             let place = self.key_place(at, "zone");
-            self.wrong(place, why, "");
+            let said = why.split_once("; ");
+            let (what, next) = said.unwrap_or((why.as_str(), "write a name like `UTC`"));
+            self.wrong(place, what, next);
         }
         let place = self.key_place(at, "playbook");
         let Some(playbook) = playbooks.get(&desk.playbook) else {
@@ -573,12 +541,15 @@ impl Reader<'_> {
         };
         for (name, group) in &playbook.groups {
             for list in group.public.iter().filter(|list| list.domain().ends_with(".example")) {
-                self.notes.push(Finding {
-                    place: place.clone(),
-                    what: format!("playbook `{}`, group `{name}`: {list} is an example, and no list", playbook.id),
-                    next: format!("`embargod playbook show {}` gives the text: put your list in it, in the folder of [files] playbooks", desk.playbook),
-                    fatal: false,
-                });
+                let what = format!(
+                    "playbook `{}`, group `{name}`: {list} is an example, and no list",
+                    playbook.id
+                );
+                let next = format!(
+                    "`embargod playbook show {}` gives the text: put your list in it, in the folder of [files] playbooks",
+                    desk.playbook
+                );
+                self.note(place.clone(), what, next);
             }
         }
         let before = self.findings.len();
@@ -603,17 +574,19 @@ impl Reader<'_> {
     ) {
         let fields = playbooks.values().flat_map(|playbook| playbook.fields.keys().cloned());
         let fields = fields.collect();
-        if let Err(problems) = Texts::load(own, &fields) {
-            let shown =
-                folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
-            for problem in problems {
-                let place = format!("{shown}/{}.txt:{}", problem.template, problem.line);
-                self.wrong(
-                    place,
-                    problem.message,
-                    "mend the template, or remove it to use the program's own",
-                );
-            }
+        let shown =
+            folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
+        let place =
+            |problem: &Problem| format!("{shown}/{}.txt:{}", problem.template, problem.line);
+        for problem in Texts::load(own, &fields).err().into_iter().flatten() {
+            let next = "mend the template, or remove it to use the program's own";
+            let text = own.get(&problem.template).map_or("", String::as_str);
+            let line = text.lines().nth(problem.line.saturating_sub(1)).unwrap_or("").trim();
+            self.wrong(place(&problem), format!("`{line}`: {}", problem.message), next);
+        }
+        for (name, what) in texts::omissions(own) {
+            let next = "add it; `templates/README.md` tells what there is";
+            self.warn(format!("{shown}/{name}.txt:1"), what, next);
         }
     }
 }
@@ -663,7 +636,7 @@ pub struct OwnFiles {
 /// config as well, and leave complaints to `check`.
 #[must_use]
 pub fn own_files(path: &Path) -> OwnFiles {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = files::text(path).unwrap_or_default();
     let files = text.parse::<toml::Table>().ok().and_then(|file| file.get("files").cloned());
     let folder = |key: &str| {
         let name = files.as_ref()?.get(key)?.as_str()?;

@@ -152,3 +152,33 @@ fn no_core_dump_is_written() {
     let figures: Vec<&str> = line.split_whitespace().skip(4).take(2).collect();
     assert_eq!(figures, ["0", "0"], "{line}");
 }
+
+/// The story leaves a desk that can be looked at as any other, by handles that are typed as people type them.
+#[test]
+fn a_demo_can_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("demo").display().to_string();
+    assert!(embargod(&["demo", "--folder", &place]).status.success());
+    let config = format!("{place}/embargod.toml");
+    let looks = |arguments: &[&str]| {
+        let output = embargod(&[&["--config", config.as_str()], arguments].concat());
+        (output.status.code(), said(&output), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, all, why) = looks(&["list", "--all"]);
+    assert_eq!(code, Some(0), "{why}");
+    let handle = all.lines().nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let short = handle.rsplit('-').next().unwrap().to_ascii_lowercase();
+    for words in [vec!["show", &short], vec!["log", &short], vec!["agenda", &short]] {
+        let (code, text, why) = looks(&words);
+        assert_eq!(code, Some(0), "{words:?}: {why}");
+        assert!(text.contains(&handle) || words[0] == "log", "{words:?}: {text}");
+    }
+    let (_, closed, _) = looks(&["list", "--closed", "--json"]);
+    assert!(closed.contains(&handle), "{closed}");
+    let (_, none, _) = looks(&["list"]);
+    assert!(none.contains("There is no open incident"), "{none}");
+    let (_, found, _) = looks(&["list", "--all", "overfl"]);
+    assert!(found.contains("Overflow in nested tables"), "{found}");
+    let (code, _, why) = looks(&["show", "nothing"]);
+    assert!(code == Some(2) && why.contains("embargod list --all"), "{why}");
+}

@@ -86,6 +86,19 @@ fn each_library_of_the_edge_has_one_room() {
     }
 }
 
+/// Whatever cannot be read is told with its owner, its mode and the next step.
+#[test]
+fn files_of_the_operator_are_read_in_one_place() {
+    // The rehearsal reads what it has written, and so does what is published.
+    let others = ["src/edge/files.rs", "src/edge/wkd.rs", "src/rehearsal"];
+    for (path, text) in files("src", ".rs") {
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        let reads = ["fs::read(", "fs::read_to_string("].iter().any(|call| text.contains(call));
+        let may = others.iter().any(|other| path.starts_with(other));
+        assert!(!reads || may, "{} reads a file by itself", path.display());
+    }
+}
+
 #[test]
 fn every_template_has_a_row_and_every_row_its_file() {
     let rows: BTreeSet<String> = TEMPLATES.iter().map(|(name, ..)| (*name).to_owned()).collect();

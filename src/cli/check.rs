@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use clap::Args;
 
 use crate::config;
-use crate::config::{Config, Finding};
+use crate::config::{Config, Finding, Level};
 use crate::domain::facts::names::{Moment, Span, later};
 use crate::domain::model::desk::Desk;
+use crate::domain::process::playbook;
+use crate::domain::process::playbook::Audience;
 use crate::edge::pgp::Certificate;
 use crate::edge::smtp::Courier;
 use crate::edge::{imap, server};
@@ -28,58 +30,53 @@ pub(super) struct Check {
     /// Do not log in to the servers.
     #[arg(long)]
     offline: bool,
+    /// Let the exit code be 1 for warnings as well.
+    #[arg(long)]
+    strict: bool,
 }
 
 impl Check {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
-        let (mut findings, warnings) = match config::read(path, now) {
-            Ok(config) => (self.look(path, &config, now)?, config.warnings.len()),
-            Err(findings) => (findings, 0),
+        let mut findings = match config::read(path, now) {
+            Ok(config) => self.look(path, &config, now)?,
+            Err(findings) => findings,
         };
-        findings.sort_by_key(|finding| (!finding.fatal, finding.next.is_empty()));
-        let fatal = findings.iter().filter(|finding| finding.fatal).count();
-        let fatal = fatal.saturating_add(warnings);
+        findings.sort_by_key(|finding| finding.level);
+        let count = |level| findings.iter().filter(|finding| finding.level == level).count();
+        let (wrong, warned) = (count(Level::Wrong), count(Level::Warn));
         if self.json {
             say(&json(&findings)?);
         } else {
-            for finding in &findings {
-                say(&finding.to_string());
-            }
-            say(&match fatal {
-                0 if findings.iter().any(|finding| !finding.next.is_empty()) => {
-                    "It can run; see the warnings above. Next: embargod run".to_owned()
-                }
-                0 => "All is in order. Next: embargod run".to_owned(),
-                1 => "1 thing is wrong.".to_owned(),
-                n => format!("{n} things are wrong."),
-            });
+            findings.iter().for_each(|finding| say(&finding.to_string()));
+            say(&summary(wrong, warned));
         }
-        Ok(if fatal == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let is_well = wrong == 0 && (warned == 0 || !self.strict);
+        Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     fn look(&self, path: &Path, config: &Config, now: Moment) -> Result<Vec<Finding>, Fault> {
         let settings = &config.sources.settings;
         let people = config.sources.roster.people.len();
         let mut findings = vec![
-            ok(
+            Finding::ok(
                 path.display().to_string(),
                 format!("read; {people} people; playbook `{}`", settings.playbook),
             ),
-            ok("the desk's key".to_owned(), settings.fingerprint.spaced()),
+            Finding::ok("the desk's key".to_owned(), settings.fingerprint.spaced()),
         ];
-        findings.extend(config.warnings.iter().cloned());
-        findings.extend(config.notes.iter().cloned());
+        findings.extend(config.findings.iter().cloned());
         findings.extend(expiries(config, now));
         findings.extend(watchers(config));
         let place = config.store.display().to_string();
         match config.open_store().and_then(|store| replay(&store, settings.clone())) {
             Ok((desk, _)) => {
                 let what = format!("opens; journal of {} records", desk.head.number);
-                findings.push(ok(place, what));
+                findings.push(Finding::ok(place, what));
                 findings.push(forms(config, &desk));
+                findings.extend(empty_groups(config, &desk));
             }
             Err(Fault { what, next }) => {
-                findings.push(Finding { place, what, next, fatal: true });
+                findings.push(Finding::new(Level::Wrong, place, what, next));
             }
         }
         if !self.offline {
@@ -92,8 +89,19 @@ impl Check {
     }
 }
 
-fn ok(place: String, what: String) -> Finding {
-    Finding { place, what, next: String::new(), fatal: false }
+fn summary(wrong: usize, warned: usize) -> String {
+    let things = |n: usize| if n == 1 { "1 thing".to_owned() } else { format!("{n} things") };
+    let is = |n: usize| if n == 1 { "is" } else { "are" };
+    match (wrong, warned) {
+        (0, 0) => "All is in order. Next: embargod run".to_owned(),
+        (0, n) => format!(
+            "It can run; {} above {} for you to see to. Next: embargod run",
+            things(n),
+            is(n)
+        ),
+        (n, 0) => format!("{} {} wrong.", things(n), is(n)),
+        (n, m) => format!("{} {} wrong; {} more {} for you to see to.", things(n), is(n), m, is(m)),
+    }
 }
 
 /// Who is told how the desk is. Nobody is called: that would say that a desk runs.
@@ -103,20 +111,44 @@ fn watchers(config: &Config) -> Vec<Finding> {
         let place = format!("[metrics] {}", file.display());
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         findings.push(match folder.filter(|folder| !folder.is_dir()) {
-            None => ok(place, "figures are written there once a minute".to_owned()),
-            Some(folder) => Finding {
-                place,
-                what: format!("there is no folder {}", folder.display()),
-                next: "make it, or name another file".to_owned(),
-                fatal: true,
-            },
+            None => Finding::ok(place, "figures are written there once a minute".to_owned()),
+            Some(folder) => {
+                let what = format!("there is no folder {}", folder.display());
+                Finding::new(Level::Wrong, place, what, "make it, or name another file")
+            }
         });
     }
     if let Some(beat) = &config.heartbeat {
         let every = beat.every.as_secs();
         let what =
             format!("called every {every} s while a desk runs and is well; not called by `check`");
-        findings.push(ok("[heartbeat]".to_owned(), what));
+        findings.push(Finding::ok("[heartbeat]".to_owned(), what));
+    }
+    findings
+}
+
+/// Groups that nobody is in, neither by the config nor by mail.
+fn empty_groups(config: &Config, desk: &Desk) -> Vec<Finding> {
+    let sources = &config.sources;
+    let text = sources.playbooks.get(&sources.settings.playbook);
+    let playbook = text.and_then(|text| playbook::load(text, &sources.calendars).ok());
+    let mut findings = Vec::new();
+    for id in
+        playbook.iter().flat_map(|playbook| playbook.groups.keys().map(move |id| (playbook, id)))
+    {
+        let (playbook, id) = id;
+        let audience = Some(Audience::Group(id.clone()));
+        let notices = playbook.tasks.iter().filter(|task| task.audience == audience).count();
+        let is_empty =
+            sources.roster.members(id).next().is_none() && desk.roster.members(id).next().is_none();
+        if notices > 0 && is_empty {
+            let what = format!(
+                "nobody is in the group `{id}`, which gets {notices} notices of playbook `{}`",
+                playbook.id
+            );
+            let next = "`embargod group import FILE`, or let members in by mail; until then they go to nobody";
+            findings.push(Finding::new(Level::Note, format!("group `{id}`"), what, next));
+        }
     }
     findings
 }
@@ -136,7 +168,7 @@ fn forms(config: &Config, desk: &Desk) -> Finding {
             format!("in v1 (SEIPDv1), but for {} in v2, where the key says so", some.join(", "))
         }
     };
-    ok("mails are sealed".to_owned(), what)
+    Finding::ok("mails are sealed".to_owned(), what)
 }
 
 /// Keys that expire within ninety days.
@@ -149,11 +181,10 @@ fn expiries(config: &Config, now: Moment) -> Vec<Finding> {
         .chain(people)
         .filter_map(|(who, text)| {
             let expires = Certificate::read(text.as_bytes()).ok()?.expires(now)?;
-            (expires < soon).then(|| Finding {
-                place: format!("the key of {who}"),
-                what: format!("expires on {}", expires.format("%Y-%m-%d")),
-                next: "see to a new one in time".to_owned(),
-                fatal: false,
+            (expires < soon).then(|| {
+                let what = format!("expires on {}", expires.format("%Y-%m-%d"));
+                let place = format!("the key of {who}");
+                Finding::new(Level::Warn, place, what, "see to a new one in time")
             })
         })
         .collect()
@@ -168,13 +199,13 @@ fn servers(config: &Config) -> Result<Vec<Finding>, Fault> {
     let mut add = |what: &str, server: &server::Server, result: Result<(), Fault>| {
         let place = format!("[{what}] {}:{}", server.host, server.port);
         findings.push(match result {
-            Ok(()) => ok(place, "logged in over TLS".to_owned()),
+            Ok(()) => Finding::ok(place, "logged in over TLS".to_owned()),
             Err(fault) if !fault.next.is_empty() => {
-                Finding { place, what: fault.what, next: fault.next, fatal: true }
+                Finding::new(Level::Wrong, place, fault.what, fault.next)
             }
             Err(fault) => {
                 let next = format!("look at [{what}]: host, port, tls, ca_file");
-                Finding { place, what: fault.what, next, fatal: true }
+                Finding::new(Level::Wrong, place, fault.what, next)
             }
         });
     };

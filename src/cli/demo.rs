@@ -49,7 +49,12 @@ impl Demo {
                 story::play(&mut stage)?;
                 let desk = stage.engine()?.desk();
                 say(&format!("\nThe journal has {} records.", desk.head.number));
+                stage.leave_config()?;
                 say(&how_to_read(&folder));
+                let shown = folder.display();
+                say(&format!(
+                    "\nTo look at its desk as an operator does:\n  embargod --config {shown}/embargod.toml list --all"
+                ));
             }
             Some(file) => {
                 let killer = self.kill_after.map(|ms| Killer { after: Duration::from_millis(ms) });

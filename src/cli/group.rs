@@ -19,6 +19,7 @@ use crate::domain::outgoing::texts::clean_line;
 use crate::domain::views::history;
 use crate::edge::SystemEntropy;
 use crate::edge::clock::WallClock;
+use crate::edge::files;
 use crate::edge::pgp::Certificate;
 use crate::engine::Engine;
 use crate::error::{Fault, Place};
@@ -299,7 +300,7 @@ fn export(path: &Path, now: Moment) -> Done {
 
 fn import(path: &Path, now: Moment, file: &Path) -> Done {
     let (mut engine, _only_one) = start(path, now)?;
-    let text = std::fs::read_to_string(file).at(|| file.display().to_string())?;
+    let text = files::text(file)?;
     let rows: File = toml::from_str(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| {
             text.bytes().take(span.start).filter(|b| *b == b'\n').count().saturating_add(1)
@@ -349,7 +350,7 @@ fn person(
         (None, Some(key)) => key.clone().into_bytes(),
         (Some(path), None) => {
             let path = file.parent().map_or_else(|| path.clone(), |folder| folder.join(path));
-            std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?
+            files::read(&path).map_err(|fault| fault.line())?
         }
         _ => return Err("give `certificate` (a file) or `key` (its text)".to_owned()),
     };

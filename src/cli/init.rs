@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::config::SAMPLE;
 use crate::domain::facts::names::{Address, Moment, base32, is_prefix};
+use crate::edge::files;
 use crate::edge::pgp::{Certificate, Keyring, Passphrase, generate, secret_fingerprint};
 use crate::edge::sqlite::Sqlite;
 use crate::edge::{random, write_private};
@@ -60,7 +61,7 @@ impl Init {
             .at(|| keys.display().to_string())?;
         let passphrase_path = keys.join("passphrase");
         let text = match &self.passphrase_file {
-            Some(path) => std::fs::read_to_string(path).at(|| path.display().to_string())?,
+            Some(path) => files::text(path)?,
             // 160 bits: nobody types it, systemd or the file holds it.
             None => base32(&random::<20>()?, 32),
         };
@@ -68,14 +69,14 @@ impl Init {
         write_private(&passphrase_path, text.as_bytes())?;
         let secret_path = keys.join("desk.asc");
         let made = self.key(&keys, &secret_path, &address, &passphrase, now)?;
-        let secret = std::fs::read(&secret_path).at(|| secret_path.display().to_string())?;
+        let secret = files::read(&secret_path)?;
         let public = Certificate::read(&secret).at(|| secret_path.display().to_string())?.armored();
         write_private(&keys.join("desk.public.asc"), public.as_bytes())?;
         let config = self.folder.join("embargod.toml");
         let sample = filled(&self.name, &address, &prefix);
         write_private(&config, sample.as_bytes())?;
         Sqlite::create(&self.folder.join("embargod.db"), &passphrase, now)?;
-        let fingerprint = secret_fingerprint(&secret_path).at(|| "the desk's key".to_owned())?;
+        let fingerprint = secret_fingerprint(&secret).at(|| "the desk's key".to_owned())?;
         say(&format!("Made a desk in {}.", self.folder.display()));
         say(&format!("  key          {}", fingerprint.spaced()));
         say("  certificate  keys/desk.public.asc; publish this one, and the fingerprint");
@@ -103,7 +104,7 @@ impl Init {
         now: Moment,
     ) -> Result<bool, Fault> {
         if let Some(path) = &self.key {
-            let bytes = std::fs::read(path).at(|| path.display().to_string())?;
+            let bytes = files::read(path)?;
             Keyring::open(std::slice::from_ref(&bytes), Some(passphrase), [0; 32], now)
                 .at(|| path.display().to_string())?;
             write_private(secret, &bytes)?;

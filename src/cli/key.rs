@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use crate::config;
 use crate::domain::facts::key::Subkey;
 use crate::domain::facts::names::Moment;
+use crate::edge::files;
 use crate::edge::pgp::{Certificate, generate};
 use crate::edge::{wkd, write_private};
 use crate::error::{Fault, Place};
@@ -114,7 +115,7 @@ fn with_new_key(text: &str, new: &str) -> Option<String> {
 fn rotate(path: &Path, now: Moment, yes: bool) -> Done {
     let config = config::read_or_fault(path, now)?;
     let settings = &config.sources.settings;
-    let text = std::fs::read_to_string(path).at(|| path.display().to_string())?;
+    let text = files::text(path)?;
     let name = format!("keys/desk-{}.asc", now.format("%Y%m%d-%H%M%S"));
     let changed = with_new_key(&text, &name).ok_or_else(|| {
         Fault::new(

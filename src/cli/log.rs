@@ -16,10 +16,11 @@ use crate::domain::views::history;
 use crate::edge::opening::Opener;
 use crate::edge::pgp::{Certificate, Directory, LIMITS};
 use crate::edge::write_private;
+use crate::engine::replay;
 use crate::error::{Fault, Place};
 use crate::ports::store::{Journal, Store};
 
-use super::{Done, say};
+use super::{Done, look, say};
 
 /// Arguments of `log`.
 #[derive(Debug, Args)]
@@ -39,18 +40,19 @@ impl Log {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         let config = config::read_or_fault(path, now)?;
         let store = config.open_store()?;
-        let none = || {
-            let what = format!("there is no incident `{}`", self.handle);
-            Fault::new(what, "run `embargod status` to see the open ones")
-        };
         let of_desk = self.handle == "desk";
         let records = match Handle::parse(&self.handle) {
             _ if of_desk => about_no_incident(&store)?,
+            // Without reading all of the journal, which may be what is looked into.
             Some(handle) => store.history(&handle)?,
-            None => return Err(none()),
+            None => {
+                let (desk, _) = replay(&store, config.sources.settings.clone())?;
+                store.history(&look::find(&desk, &self.handle)?.handle)?
+            }
         };
         if records.is_empty() {
-            return Err(none());
+            let what = format!("there is no incident `{}`", self.handle);
+            return Err(Fault::new(what, "run `embargod list --all` to see which there are"));
         }
         if let Some(folder) = &self.evidence {
             let keyring = config::keyring(&config, store.secrets()?.session_salt, now)?;

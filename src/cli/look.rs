@@ -317,14 +317,29 @@ fn text(report: &StatusReport, desk: &Desk, now: Moment) -> String {
     out
 }
 
-pub(super) fn find<'a>(desk: &'a Desk, handle: &str) -> Result<&'a Incident, Fault> {
-    let found = Handle::parse(handle).and_then(|handle| desk.incident(&handle));
-    found.ok_or_else(|| {
-        Fault::new(
-            format!("there is no incident `{handle}`"),
-            "run `embargod status` to see the open ones",
-        )
-    })
+/// The incident that a person means: by its handle, or by a part of it that only one has.
+pub(super) fn find<'a>(desk: &'a Desk, typed: &str) -> Result<&'a Incident, Fault> {
+    if let Some(incident) = Handle::parse(typed).and_then(|handle| desk.incident(&handle)) {
+        return Ok(incident);
+    }
+    let part = typed.trim().to_ascii_uppercase();
+    let is_meant =
+        |incident: &&Incident| !part.is_empty() && incident.handle.as_str().contains(&part);
+    let found: Vec<&Incident> = desk.all().filter(is_meant).collect();
+    match found.as_slice() {
+        [only] => Ok(only),
+        [] => Err(Fault::new(
+            format!("there is no incident `{typed}`"),
+            "run `embargod list --all` to see which there are",
+        )),
+        several => {
+            let shown: Vec<&str> =
+                several.iter().take(5).map(|incident| incident.handle.as_str()).collect();
+            let more = if several.len() > shown.len() { ", ..." } else { "" };
+            let what = format!("`{typed}` is a part of {} handles", several.len());
+            Err(Fault::new(what, format!("write more of it: {}{more}", shown.join(", "))))
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -8,6 +8,7 @@ mod group;
 mod init;
 mod journal;
 mod key;
+mod list;
 mod log;
 mod login;
 mod look;
@@ -56,6 +57,8 @@ enum Command {
     Run(run::Run),
     /// Show how the desk stands; the exit code is 1 while something needs the operator.
     Status(look::Status),
+    /// List incidents, open or closed, or those that something is said of.
+    List(list::List),
     /// Show an incident.
     Show(look::Show),
     /// Show what is due when.
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Login(login) => login.run(&config, now),
         Command::Run(run) => run.run(&config, now),
         Command::Status(status) => status.run(&config, now),
+        Command::List(list) => list.run(&config, now),
         Command::Show(show) => show.run(&config, now),
         Command::Agenda(agenda) => agenda.run(&config, now),
         Command::Journal(journal) => journal.run(&config, now),
@@ -129,6 +133,19 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Rows of a table as a person reads them: each column as wide as it must be.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let wide =
+        |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|n| wide(n).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, wide)| format!("{cell:<wide$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 type Done = Result<ExitCode, Fault>;

@@ -14,6 +14,7 @@ use crate::domain::facts::outer_view::{Ciphertext, Hint};
 use crate::domain::facts::outer_view::{KeyRank, Shape};
 use crate::domain::intake::key_request;
 use crate::domain::outgoing::texts;
+use crate::edge::files;
 use crate::edge::opening::Opener;
 use crate::edge::pgp::{Certificate, Directory, Keyring, LIMITS, Passphrase};
 use crate::error::{Fault, Place};
@@ -90,17 +91,17 @@ impl Open {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         let (keyring, mut directory) = self.keys(path, now)?;
         for file in &self.cert {
-            let bytes = std::fs::read(file).at(|| file.display().to_string())?;
+            let bytes = files::read(file)?;
             directory.pin(Certificate::read(&bytes).at(|| file.display().to_string())?, "somebody");
         }
         let opener =
             Opener { keyring: &keyring, known: &directory, settings: None, limits: LIMITS };
         let mut code = ExitCode::SUCCESS;
         for file in &self.files {
-            let bytes = match std::fs::read(file) {
+            let bytes = match files::read(file) {
                 Ok(bytes) => bytes,
-                Err(error) => {
-                    super::say_error(&format!("{}: {error}", file.display()));
+                Err(fault) => {
+                    super::say_error(&fault.to_string());
                     code = ExitCode::from(2);
                     continue;
                 }
@@ -128,15 +129,12 @@ impl Open {
             return Ok((config::keyring(&config, [0; 32], now)?, directory));
         }
         let passphrase = match &self.passphrase_file {
-            Some(file) => Some(std::fs::read_to_string(file).at(|| file.display().to_string())?),
+            Some(file) => Some(files::text(file)?),
             None => None,
         };
         let passphrase = passphrase.as_deref().map(Passphrase::new);
-        let keys: Vec<Vec<u8>> = self
-            .key
-            .iter()
-            .map(|file| std::fs::read(file).at(|| file.display().to_string()))
-            .collect::<Result<_, _>>()?;
+        let keys: Vec<Vec<u8>> =
+            self.key.iter().map(|file| files::read(file)).collect::<Result<_, _>>()?;
         let keyring =
             Keyring::for_looking(&keys, passphrase.as_ref()).at(|| "the secret key".to_owned())?;
         Ok((keyring, directory))

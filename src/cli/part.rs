@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config;
-use crate::domain::facts::names::{Handle, Moment};
+use crate::domain::facts::names::Moment;
 use crate::edge::opening::Opener;
 use crate::edge::pgp::{Directory, LIMITS};
 use crate::edge::write_private;
@@ -14,6 +14,7 @@ use crate::engine::replay;
 use crate::error::{Fault, Place};
 use crate::ports::store::{Inbox as _, Journal as _};
 
+use super::look::find;
 use super::{Done, say};
 
 /// Arguments of `part`.
@@ -38,10 +39,7 @@ impl Part {
         let config = config::read_or_fault(path, now)?;
         let store = config.open_store()?;
         let (desk, _) = replay(&store, config.sources.settings.clone())?;
-        let handle = Handle::parse(&self.handle);
-        let incident = handle.and_then(|handle| desk.incident(&handle)).ok_or_else(|| {
-            Fault::new(format!("there is no incident {}", self.handle), "see `embargod status`")
-        })?;
+        let incident = find(&desk, &self.handle)?;
         let gone = || Fault::new("that mail is not kept any more", "");
         let note = incident.letters.get(letter);
         let note = note.ok_or_else(|| Fault::new("the incident has no such mail", ""))?;

@@ -21,6 +21,7 @@ use crate::domain::views::formats::{Subject, View, names};
 use crate::domain::views::{compare, plan};
 use crate::edge::SystemEntropy;
 use crate::edge::clock::WallClock;
+use crate::edge::files;
 use crate::engine::Engine;
 use crate::error::{Fault, Place};
 use crate::ports::store::Journal;
@@ -142,7 +143,7 @@ impl PlaybookCommand {
             let file = entry.at(place)?.path();
             let name = file.file_name().and_then(|name| name.to_str()).unwrap_or("");
             if let Some(stem) = name.strip_suffix(".txt") {
-                let text = std::fs::read_to_string(&file).at(|| file.display().to_string())?;
+                let text = files::text(&file)?;
                 calendars.insert(stem.to_owned(), text);
             }
         }
@@ -156,10 +157,10 @@ impl PlaybookCommand {
         let by_name = own.playbooks.get(name).map(String::as_str).or(built_in);
         let text = match by_name {
             Some(text) if !Path::new(name).is_file() => text.to_owned(),
-            _ => std::fs::read_to_string(name).map_err(|error| {
+            _ => files::text(Path::new(name)).map_err(|fault| {
                 let known: Vec<_> = BUILTIN.iter().map(|(name, _)| *name).collect();
                 let next = format!("name a file, or one of {}", known.join(", "));
-                Fault::new(format!("{name}: {error}"), next)
+                Fault::new(fault.what, next)
             })?,
         };
         let mistake = |problem: Problem| Mistake {

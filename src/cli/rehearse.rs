@@ -18,6 +18,7 @@ use crate::domain::outgoing::texts::{clean, clean_line};
 use crate::domain::process::offset::{Calendar, parse_moment};
 use crate::domain::process::playbook::{Audience, Playbook, load};
 use crate::domain::views::plan;
+use crate::edge::files;
 use crate::edge::pgp::Certificate;
 use crate::edge::write_private;
 use crate::engine::{Sources, replay};
@@ -96,7 +97,8 @@ struct Found {
 impl Rehearse {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
         let mut rehearsed = rehearsal::read(path, now).map_err(|findings| {
-            let first = findings.iter().find(|finding| finding.fatal).or_else(|| findings.first());
+            let first =
+                findings.iter().find(|finding| finding.is_wrong()).or_else(|| findings.first());
             let what = first.map_or_else(String::new, ToString::to_string);
             Fault::new(format!("the config cannot be used: {what}"), "run `embargod check`")
         })?;
@@ -155,7 +157,7 @@ impl Rehearse {
         let stem = file.file_stem().and_then(|stem| stem.to_str());
         if let (Some(stem), true) = (stem, file.extension().is_some_and(|ending| ending == "toml"))
         {
-            let text = std::fs::read_to_string(file).at(|| asked.clone())?;
+            let text = files::text(file)?;
             sources.playbooks.insert(stem.to_owned(), text);
             return Ok(Some(stem.to_owned()));
         }

@@ -15,6 +15,7 @@ use sd_notify::NotifyState;
 use zeroize::Zeroizing;
 
 use crate::config;
+use crate::config::Level;
 use crate::domain::facts::names::{Moment, Span, later};
 use crate::edge::clock::WallClock;
 use crate::edge::imap::Way;
@@ -58,7 +59,7 @@ impl Run {
         let mut config = config::read_or_fault(path, now)?;
         config.mailbox.since =
             self.since.and_then(|date| date.and_hms_opt(0, 0, 0)).map(|date| date.and_utc());
-        for warning in &config.warnings {
+        for warning in config.findings.iter().filter(|found| found.level == Level::Warn) {
             tracing::warn!(event = "config.warning", "{}", warning.what);
         }
         let _only_one = only_one(&config.store)?;

@@ -3,12 +3,12 @@
 use toml::Spanned;
 
 use crate::config::shape::{DeskPart, PersonPart};
-use crate::config::{Finding, Reader, shape};
+use crate::config::{Reader, shape};
 use crate::domain::facts::names::{Moment, PersonId};
 use crate::domain::model::roster::{Person, Roster};
 use crate::domain::outgoing::texts;
 use crate::domain::process::playbook;
-use crate::domain::process::playbook::Audience;
+use crate::edge::files;
 use crate::edge::pgp::{Certificate, mend_key};
 
 impl Reader<'_> {
@@ -16,12 +16,18 @@ impl Reader<'_> {
     fn certificate(&mut self, at: usize, part: &PersonPart, now: Moment) -> Option<Certificate> {
         let path = self.full(&part.certificate);
         let place = self.key_place(at, "certificate");
-        let certificate = std::fs::read(&path).map_err(|error| error.to_string());
+        let certificate = match files::read(&path) {
+            Ok(bytes) => bytes,
+            Err(fault) => {
+                self.wrong(place, fault.what, fault.next);
+                return None;
+            }
+        };
         let public = |bytes: Vec<u8>| match Certificate::is_secret(&bytes) {
             true => Err("it is a secret key, which only its owner has".to_owned()),
             false => Certificate::read(&bytes),
         };
-        let certificate = match certificate.and_then(public) {
+        let certificate = match public(certificate) {
             Ok(certificate) => certificate,
             Err(why) => {
                 self.wrong(
@@ -35,12 +41,9 @@ impl Reader<'_> {
         // An expired key is a finding and no reason not to start: the others must be served, and
         // what cannot be sealed is withheld and said so.
         if let Err(why) = certificate.check(now) {
-            self.findings.push(Finding {
-                place,
-                what: format!("{}: the key of `{}`: {why}", path.display(), part.id),
-                next: format!("{}; until then what is for them is withheld", mend_key(&why)),
-                fatal: false,
-            });
+            let what = format!("{}: the key of `{}`: {why}", path.display(), part.id);
+            let next = format!("{}; until then what is for them is withheld", mend_key(&why));
+            self.warn(place, what, next);
         }
         Some(certificate)
     }
@@ -105,6 +108,36 @@ impl Reader<'_> {
         })
     }
 
+    /// The place of a key of somebody's.
+    fn of_person(&self, id: &PersonId, key: &str) -> String {
+        self.key_place(self.people_at.get(id).copied().unwrap_or(0), key)
+    }
+
+    /// Complains of certificates that are not their owners', as far as their addresses tell.
+    pub(super) fn whose_keys(&mut self, roster: &Roster, now: Moment) {
+        for person in roster.people.values() {
+            let Ok(certificate) = Certificate::read(person.certificate.as_bytes()) else {
+                continue;
+            };
+            if certificate.is_for(&person.address) {
+                continue;
+            }
+            let place = self.of_person(&person.id, "certificate");
+            let other = roster.people.values().find(|other| certificate.is_for(&other.address));
+            if let Some(other) = other {
+                let what = format!("the certificate of `{}` is that of `{}`", person.id, other.id);
+                self.wrong(place, what, "name the file with their own");
+                continue;
+            }
+            let named = named(&certificate, now);
+            let what = format!(
+                "the certificate of `{}` is for {named}, and their address is {}",
+                person.id, person.address
+            );
+            self.warn(place, what, "compare its fingerprint with them by another way");
+        }
+    }
+
     /// What cannot be taken back takes two people: says so where there is one, and refuses that time
     /// stands for the second where there are two.
     pub(super) fn two_people(
@@ -129,15 +162,18 @@ impl Reader<'_> {
                 "the desk has one maintainer: whoever has that one key makes things public, moves dates and \
                  lets people in, {minutes} minutes after the word"
             );
-            let next = "find a second person; anybody's `/hold ALL` stops it meanwhile".to_owned();
-            self.notes.push(Finding { place, what, next, fatal: false });
+            self.note(
+                place,
+                what,
+                "find a second person; anybody's `/hold ALL` stops it meanwhile",
+            );
         } else if count < 2 {
             let what = "fewer than two people have a role of the playbook, so nothing that takes two can be \
                         done: no notice to a group or the public, no earlier date, no `/published`"
                 .to_owned();
             let next =
                 "add a second [[person]]; or write `alone = true` in [desk], which waits instead";
-            self.notes.push(Finding { place, what, next: next.to_owned(), fatal: false });
+            self.warn(place, what, next);
         }
     }
 
@@ -165,9 +201,11 @@ impl Reader<'_> {
         if newer && !certificate.says_newer(now) {
             let place = self.key_place(at, "seal");
             let what = format!("the certificate of `{}` does not say that it reads `v2`", part.id);
-            let next =
-                "take the line out; mails to them are sealed as `v1` all the same".to_owned();
-            self.notes.push(Finding { place, what, next, fatal: false });
+            self.note(
+                place,
+                what,
+                "take the line out; mails to them are sealed as `v1` all the same",
+            );
         }
         newer
     }
@@ -190,11 +228,8 @@ impl Reader<'_> {
                 );
                 let known = known.iter().map(|role| role.as_str()).chain(["operator"]);
                 let known: Vec<&str> = known.collect();
-                self.wrong(
-                    self.path.display().to_string(),
-                    what,
-                    format!("write one of {}", known.join(", ")),
-                );
+                let place = self.of_person(&person.id, "roles");
+                self.wrong(place, what, format!("write one of {}", known.join(", ")));
             }
             for group in person.groups.iter().filter(|group| !playbook.groups.contains_key(*group))
             {
@@ -203,21 +238,14 @@ impl Reader<'_> {
                     person.id, playbook.id
                 );
                 let known: Vec<_> = playbook.groups.keys().cloned().collect();
-                self.wrong(
-                    self.path.display().to_string(),
-                    what,
-                    format!("write one of {}", known.join(", ")),
-                );
+                let place = self.of_person(&person.id, "groups");
+                self.wrong(place, what, format!("write one of {}", known.join(", ")));
             }
         }
     }
 
-    /// Notes the roles that nobody has and the groups that nobody is in, where rows are for them.
+    /// Tells of the roles that nobody has, where rows are for them.
     pub(super) fn nobody(&mut self, place: &str, playbook: &playbook::Playbook, roster: &Roster) {
-        let mut note = |what: String, next: &str| {
-            let (place, next) = (place.to_owned(), next.to_owned());
-            self.notes.push(Finding { place, what, next, fatal: false });
-        };
         let asked = |id: &String| {
             playbook.tasks.iter().filter(|task| task.roles().any(|role| role == id)).count()
         };
@@ -229,19 +257,20 @@ impl Reader<'_> {
                     "nobody has the role `{id}`, and {rows} rows of playbook `{}` are for it",
                     playbook.id
                 );
-                note(what, "give it to somebody; until then the whole team is reminded of them");
+                let next = "give it to somebody; until then the whole team is reminded of them";
+                self.note(place.to_owned(), what, next);
             }
         }
-        for id in playbook.groups.keys() {
-            let audience = Some(Audience::Group(id.clone()));
-            let notices = playbook.tasks.iter().filter(|task| task.audience == audience).count();
-            if notices > 0 && roster.members(id).next().is_none() {
-                let what = format!(
-                    "nobody is in the group `{id}`, which gets {notices} notices of playbook `{}`",
-                    playbook.id
-                );
-                note(what, "give it members, or they go to nobody");
-            }
+        if roster.holders("operator").next().is_none() {
+            let what = "nobody has the role `operator`: nobody hears that the desk cannot hear, speak or keep";
+            self.warn(place.to_owned(), what, "give it to whoever looks after this machine");
         }
     }
+}
+
+/// The addresses that a certificate is for.
+pub(super) fn named(certificate: &Certificate, now: Moment) -> String {
+    let addresses = certificate.facts(now).addresses;
+    let named: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    if named.is_empty() { "no address".to_owned() } else { named.join(", ") }
 }

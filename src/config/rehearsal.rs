@@ -47,11 +47,11 @@ pub fn read(path: &Path, now: Moment) -> Result<Rehearsed, Vec<Finding>> {
     for (n, finding) in read.findings.into_iter().enumerate() {
         if read.fits.contains(&n) {
             fits.push(finding);
-        } else if finding.fatal && !read.servers.contains(&n) {
+        } else if finding.is_wrong() && !read.servers.contains(&n) {
             findings.push(finding);
         }
     }
-    fits.retain(|finding| finding.fatal);
+    fits.retain(Finding::is_wrong);
     let (refused, store) = (read.refused, read.store);
     Ok(Rehearsed { sources, findings, fits, refused, store })
 }

@@ -78,6 +78,14 @@ impl Reader<'_> {
                 return None;
             }
         };
+        let (always, starts) = (tls == Tls::Implicit, tls == Tls::Starttls);
+        if (starts && matches!(port, 465 | 993)) || (always && matches!(port, 25 | 143 | 587)) {
+            let (is, says) =
+                if starts { ("implicit", "starttls") } else { ("starttls", "implicit") };
+            let what = format!("`tls` is `{says}`, and a server at port {port} expects `{is}`");
+            let place = self.key_place(section, "tls");
+            self.wrong(place, what, format!("write `tls = \"{is}\"`, or the other port"));
+        }
         let ca_file = ca_file.map(|path| self.full(path));
         if let Some(path) = ca_file.as_ref().filter(|path| !path.exists()) {
             let place = self.key_place(section, "ca_file");

@@ -2,11 +2,12 @@
 //! outside.
 //!
 //! Fills in the ports and holds no rule. Sisters do not know each other, but for what several need:
-//! `tls`, `server`, `mime`, `pgp`, and `https`, `program` below what asks by them.
+//! `tls`, `server`, `mime`, `pgp`, `files`, and `https`, `program` below what asks by them.
 
 pub mod clock;
 pub mod compose;
 pub mod contained;
+pub mod files;
 pub mod heartbeat;
 pub mod https;
 pub mod imap;

@@ -21,9 +21,10 @@ use zeroize::Zeroizing;
 
 use crate::domain::facts::foreign::Foreign;
 use crate::domain::facts::names::Digest;
+use crate::edge::files;
 use crate::edge::https::Asker;
 use crate::edge::program;
-use crate::edge::server::{Secret, secret_in};
+use crate::edge::server::Secret;
 use crate::error::Fault;
 
 /// How long a program may take to give a token.
@@ -388,7 +389,8 @@ impl Host {
         let mut client = BasicClient::new(ClientId::new(application.id.clone()))
             .set_auth_type(AuthType::RequestBody);
         if let Some(secret) = &application.secret {
-            client = client.set_client_secret(ClientSecret::new(secret_in(secret)?.to_string()));
+            client =
+                client.set_client_secret(ClientSecret::new(files::secret(secret)?.to_string()));
         }
         Ok(client.set_token_uri(url))
     }
@@ -406,7 +408,7 @@ impl Host {
 
 /// What stands in a file now, where one is named.
 fn held(path: Option<&PathBuf>) -> Result<Option<Zeroizing<String>>, Fault> {
-    path.map(|path| secret_in(path)).transpose()
+    path.map(|path| files::secret(path)).transpose()
 }
 
 fn digest(text: &str) -> Digest {

@@ -1,12 +1,13 @@
 //! Where a mail server is, and who we are to it.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Fault, Place as _};
+use crate::edge::files;
+use crate::error::Fault;
 
 pub mod login;
 
@@ -55,20 +56,9 @@ pub trait Secret: Send + Sync {
 /// A password in a file, which is read at each log-in: whoever corrects it need not start the desk again.
 pub struct PasswordFile(pub PathBuf);
 
-/// Reads a secret of the operator's from its file.
-///
-/// # Errors
-/// When the file cannot be read, or holds no text.
-pub fn secret_in(path: &Path) -> Result<Zeroizing<String>, Fault> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new);
-    let text = text.at(|| path.display().to_string())?;
-    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
-}
-
 impl Secret for PasswordFile {
     fn now(&self) -> Result<Zeroizing<String>, Fault> {
-        let next = "write the password into that file, readable by the desk's user only";
-        secret_in(&self.0).map_err(|fault| Fault::new(fault.what, next))
+        files::secret(&self.0)
     }
 
     fn refused(&self, _: &str) {}

@@ -22,6 +22,7 @@ use crate::edge::pgp::{
     Certificate, Directory, Keyring, LIMITS, Passphrase, generate, generate_for_gnupg,
 };
 use crate::edge::sqlite::Sqlite;
+use crate::edge::write_private;
 use crate::engine;
 use crate::engine::{Engine, Sources};
 use crate::error::{Fault, Place};
@@ -170,6 +171,34 @@ impl PostOffice {
             pace: pace(start),
             narrate,
         })
+    }
+
+    /// Leaves a config beside the database, so that it can be looked at as any desk's. Its servers are nobody's.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn leave_config(&self) -> Result<(), Fault> {
+        let mut text = format!(
+            "# The desk of a rehearsal: for looking at, and not to be run.\n\
+             [desk]\nname = \"Demo Desk\"\naddress = \"{DESK}\"\nprefix = \"DEMO\"\nplaybook = \"minder\"\n\n\
+             [keys]\nsecret = \"keys/desk.secret.asc\"\npassphrase_file = \"keys/passphrase\"\n\n\
+             [store]\npath = \"embargod.db\"\n"
+        );
+        for (section, port, tls) in [("imap", 993, "implicit"), ("smtp", 465, "implicit")] {
+            text.push_str(&format!(
+                "\n[{section}]\nhost = \"nowhere.invalid\"\nport = {port}\ntls = \"{tls}\"\n\
+                 user = \"nobody\"\npassword_file = \"keys/passphrase\"\n"
+            ));
+        }
+        for (who, keyring) in &self.people {
+            let file = format!("keys/{}.asc", who.id());
+            if let Some(person) = who.config(&file) {
+                write_file(&self.folder.join(&file), keyring.certificate().armored().as_bytes())?;
+                text.push_str(&format!("\n{person}"));
+            }
+        }
+        write_private(&self.folder.join("keys/passphrase"), PASSPHRASE.as_bytes())?;
+        write_private(&self.folder.join("embargod.toml"), text.as_bytes())
     }
 
     /// The engine, for looking at.

@@ -8,6 +8,7 @@
 mod bounds;
 mod facts;
 mod layout;
+mod must;
 mod places;
 mod table;
 
@@ -18,6 +19,7 @@ pub use crate::domain::outgoing::texts::facts::{
     SealedFacts, Vulnerability,
 };
 pub use crate::domain::outgoing::texts::layout::columns;
+pub use crate::domain::outgoing::texts::must::omissions;
 pub use crate::domain::outgoing::texts::places::{
     blob_place, fill_blobs, fill_history, history_place, indented, quote, wrapped,
 };

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::Write;
-use std::path::Path;
 
 use openpgp::Cert;
 use openpgp::cert::prelude::*;
@@ -373,9 +372,9 @@ fn revocation_text(cert: &Cert, revocation: SignaturePacket) -> Result<Vec<u8>, 
 /// Reads a secret key file and says which key it is, without opening it.
 ///
 /// # Errors
-/// A sentence that says what is wrong with the file.
-pub fn secret_fingerprint(path: &Path) -> Result<Fingerprint, String> {
-    let cert = Cert::from_file(path).map_err(|_| "it is no OpenPGP key".to_owned())?;
+/// A sentence that says what is wrong with it.
+pub fn secret_fingerprint(bytes: &[u8]) -> Result<Fingerprint, String> {
+    let cert = Cert::from_bytes(bytes).map_err(|_| "it is no OpenPGP key".to_owned())?;
     if !cert.is_tsk() {
         return Err("it is a certificate without its secret key".to_owned());
     }

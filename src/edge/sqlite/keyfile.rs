@@ -9,6 +9,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::edge::files;
 use crate::edge::pgp::Passphrase;
 use crate::edge::{random, unhex};
 use crate::error::{Fault, Place};
@@ -88,7 +89,7 @@ pub(super) fn wrap(key: &[u8; 32], passphrase: &Passphrase) -> Result<String, Fa
 /// When the file is missing or damaged, or the passphrase is wrong.
 pub(super) fn unwrap(path: &Path, passphrase: &Passphrase) -> Result<Zeroizing<[u8; 32]>, Fault> {
     let place = || format!("key file {}", path.display());
-    let text = std::fs::read_to_string(path).at(place)?;
+    let text = files::text(path)?;
     let file: KeyFile = serde_json::from_str(&text).at(place)?;
     let broken = || Fault::new(format!("{} is damaged", place()), "restore it from a backup");
     let salt = unhex(&file.salt).ok_or_else(broken)?;

@@ -1,0 +1,89 @@
+//! Where secrets lie: in files of the operator's, or with systemd's credentials.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Reader;
+use crate::domain::facts::names::is_id;
+use crate::edge::files;
+use crate::error::Fault;
+
+/// Where systemd keeps the credentials of units that run.
+const RUNNING: &str = "/run/credentials";
+/// Where it finds those that units ask for by name alone.
+const STORES: [&str; 3] = ["/etc/credstore", "/run/credstore", "/usr/lib/credstore"];
+
+/// The units that a config may be run by: one of its own name among several, or the only one.
+fn units(config: &Path) -> Vec<String> {
+    let name = config.file_stem().and_then(|name| name.to_str()).unwrap_or("");
+    [format!("embargod@{name}.service"), "embargod.service".to_owned()].into()
+}
+
+/// Where a credential lies: as the unit gets it, or, for a command beside the unit, where that got it.
+fn credential(name: &str, config: &Path) -> Result<PathBuf, Fault> {
+    if let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") {
+        return Ok(PathBuf::from(folder).join(name));
+    }
+    let running = units(config).into_iter().map(|unit| Path::new(RUNNING).join(unit));
+    let places = running.chain(STORES.map(PathBuf::from)).map(|folder| folder.join(name));
+    let places: Vec<PathBuf> = places.collect();
+    if let Some(found) = places.iter().find(|place| place.exists()) {
+        return Ok(found.clone());
+    }
+    let unit = units(config).join(" or ");
+    Err(Fault::new(
+        format!(
+            "the credential `{name}` is not given to this command, and neither {unit} nor {} has it",
+            STORES[0]
+        ),
+        "start the unit and run the command as root, or name a file instead of `credential:`",
+    ))
+}
+
+impl Reader<'_> {
+    /// Where a secret lies. Its file can be read; it is read again whenever what it holds is needed.
+    pub(super) fn secret_path(
+        &mut self,
+        section: usize,
+        key: &str,
+        value: &str,
+    ) -> Option<PathBuf> {
+        let place = self.key_place(section, key);
+        let path = match value.strip_prefix("credential:") {
+            Some(name) if is_id(name) => match credential(name, self.path) {
+                Ok(path) => path,
+                Err(fault) => {
+                    self.wrong(place, fault.what, fault.next);
+                    return None;
+                }
+            },
+            Some(name) => {
+                let what = format!("`{name}` is no name of a credential");
+                self.wrong(place, what, "use letters, digits, `-` and `_`");
+                return None;
+            }
+            None => self.full(Path::new(value)),
+        };
+        match files::secret(&path) {
+            Ok(_) => {
+                self.is_private(place, &path);
+                Some(path)
+            }
+            Err(fault) => {
+                self.wrong(place, fault.what, fault.next);
+                None
+            }
+        }
+    }
+
+    /// Complains where others may read what is the desk's alone.
+    pub(super) fn is_private(&mut self, place: String, path: &Path) {
+        // systemd sees to its own.
+        if path.starts_with(RUNNING) {
+            return;
+        }
+        if let Some(owner) = files::readable_by_others(path) {
+            let what = format!("others may read {}: it belongs to {owner}", path.display());
+            self.warn(place, what, format!("chmod 600 {}", path.display()));
+        }
+    }
+}
