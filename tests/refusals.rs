@@ -230,6 +230,7 @@ fn several_commands_happen_together_or_not_at_all() {
     let mut world = World::new();
     for (n, (text, why)) in [
         ("/accept\n/title x\n/frobnicate", "does not know the word `/frobnicate`"),
+        ("/acept\n/title x\n/frobnicate", "does not know the words `/acept`, `/frobnicate`"),
         ("/accept\n/cve 2026", "no CVE number"),
         ("/accept\n/disclose yesterday", "no moment"),
         ("/accept\n/approve advance@1", "there is no draft of `advance`"),

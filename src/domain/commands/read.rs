@@ -36,7 +36,7 @@ pub fn help(turn: &mut Turn<'_, '_>, arguments: &str) -> Answer {
     let audience = if team { For::Team } else { For::Members };
     if !word.is_empty() {
         let row = word_for(word, audience);
-        return row.map(|row| explain(row, "")).ok_or_else(|| unknown_to(word, audience));
+        return row.map(|row| explain(row, "")).ok_or_else(|| unknown_to(&[word], audience));
     }
     let mut out = String::from(
         "Write words as the first lines of a mail, each on a line of its own and without the bar, \

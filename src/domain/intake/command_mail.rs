@@ -267,10 +267,15 @@ fn carry_out<'d>(
     audience: For,
 ) -> Result<Work<'d>, Refusal> {
     // All words are known before the first is carried out.
+    let row_of = |line: &Line| row_for(work.desk, person, audience, &line.word);
+    let unknown = parsed.lines.iter().filter(|line| row_of(line).is_none());
+    let unknown: Vec<&str> = unknown.map(|line| line.word.as_str()).collect();
+    if !unknown.is_empty() {
+        return Err(unknown_to(&unknown, audience));
+    }
     let mut rows = Vec::new();
     for line in &parsed.lines {
-        let row = row_for(work.desk, person, audience, &line.word)
-            .ok_or_else(|| unknown_to(&line.word, audience))?;
+        let Some(row) = row_of(line) else { continue };
         check_arguments(row, line)?;
         let several = is_for_several(row, line, work.incident.is_some());
         if several && work.incident.is_some() {
@@ -356,7 +361,7 @@ pub fn waited(desk: &Desk, handle: &Handle, now: Moment, fresh: Fresh) -> Decisi
     let before = work.clone();
     let line = ask.line.trim_start_matches('/').to_owned();
     work.by = Some(ask.person.clone());
-    let done = person.ok_or_else(|| unknown_to(&line, For::Team)).and_then(|person| {
+    let done = person.ok_or_else(|| unknown_to(&[&line], For::Team)).and_then(|person| {
         let mut turn = Turn::new(&mut work, None, person, ask.line.clone(), "");
         let order = confirm::ordered(&mut turn, nonce, ask)?;
         confirmed(&mut turn, order)

@@ -450,19 +450,28 @@ pub fn word_for(name: &str, whom: For) -> Option<&'static Row> {
 /// The refusal for a word that the table does not have.
 #[must_use]
 pub fn unknown(word: &str) -> Refusal {
-    unknown_to(word, For::Team)
+    unknown_to(&[word], For::Team)
 }
 
-/// The refusal for a word that is not for somebody.
+/// The refusal for words that are not for somebody: all of them, so that a mail is corrected once.
 #[must_use]
-pub fn unknown_to(word: &str, whom: For) -> Refusal {
-    let known = WORDS.iter().filter(|row| row.for_whom() == whom).map(|row| row.name);
-    let hint = nearest(word, known);
-    let next = hint.map_or_else(
-        || "write `| /help` for the list of words, without the bar.".to_owned(),
-        |hint| format!("did you mean `| /{hint}`? Write it without the bar."),
-    );
-    Refusal::new("an unknown word", format!("the desk does not know the word `/{word}`."), next)
+pub fn unknown_to(words: &[&str], whom: For) -> Refusal {
+    let known = || WORDS.iter().filter(|row| row.for_whom() == whom).map(|row| row.name);
+    let quoted = |words: &[&str], bar: &str| {
+        let all: Vec<String> = words.iter().map(|word| format!("`{bar}/{word}`")).collect();
+        all.join(", ")
+    };
+    let hints: Vec<&str> = words.iter().filter_map(|word| nearest(word, known())).collect();
+    let next = if hints.is_empty() {
+        "write `| /help` for the list of words, without the bar.".to_owned()
+    } else {
+        format!("did you mean {}? Write it without the bar.", quoted(&hints, "| "))
+    };
+    let (why, noun) = match words {
+        [_] => ("an unknown word", "the word"),
+        _ => ("unknown words", "the words"),
+    };
+    Refusal::new(why, format!("the desk does not know {noun} {}.", quoted(words, "")), next)
 }
 
 /// The README's table of words.
