@@ -422,3 +422,60 @@ fn each_broken_set_up_is_told_with_its_place_and_the_next_step() {
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
+
+/// GnuPG, in a home of its own.
+fn gpg(home: &Path, arguments: &[&str]) -> Vec<u8> {
+    let mut gpg = Command::new("gpg");
+    gpg.env("GNUPGHOME", home).args([
+        "--batch",
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase",
+        "hush",
+    ]);
+    let output = gpg.args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// The recipe of `keys/README.md`; and what does not fit leaves nothing behind that stops the second try.
+#[test]
+fn a_key_of_gnupg_is_taken_and_one_that_does_not_fit_leaves_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("gpg");
+    std::fs::create_dir(&home).unwrap();
+    mode(&home, 0o700);
+    let recipe = std::fs::read_to_string("keys/README.md").unwrap();
+    let kind = recipe.split("<security@example.org>\" ").nth(1).unwrap();
+    let kind: Vec<&str> = kind.split('`').next().unwrap().split(' ').collect();
+    let write = |name: &str, user: &str, kind: &[&str]| {
+        gpg(&home, &[&["--quick-gen-key", user], kind].concat());
+        let path = place.path().join(name);
+        std::fs::write(&path, gpg(&home, &["--export-secret-keys", "--armor", user])).unwrap();
+        path.display().to_string()
+    };
+    let signs = write("signs.asc", "Sign <sign@example.org>", &["ed25519", "default", "3y"]);
+    let other = write("other.asc", "Other <other@example.org>", &kind);
+    let fits = write("fits.asc", "Our Team <security@example.org>", &kind);
+    let passphrase = place.path().join("hush");
+    std::fs::write(&passphrase, "hush\n").unwrap();
+    let passphrase = passphrase.display().to_string();
+    let desk = place.path().join("desk");
+    let folder = desk.display().to_string();
+    let init = |key: &str, address: &str| {
+        let named = ["--address", address, "--name", "Example", "--passphrase-file", &passphrase];
+        embargod(&[&["init", &folder, "--key", key], &named[..]].concat())
+    };
+    for (key, address, words) in [
+        (&signs, "sign@example.org", "gpg --quick-add-key"),
+        (&other, "security@example.org", "it is not for security@example.org"),
+    ] {
+        let (code, said) = init(key, address);
+        assert!(code == Some(2) && said.contains(words) && said.contains("next:"), "{said}");
+        assert!(!desk.exists(), "{said}");
+    }
+    let (code, said) = init(&fits, "security@example.org");
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = init(&fits, "security@example.org");
+    assert!(code == Some(2) && said.contains("exists already; nothing was written"), "{said}");
+}

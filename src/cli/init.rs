@@ -53,24 +53,27 @@ impl Init {
             return Err(Fault::new(format!("`--prefix {prefix}` is no prefix"), next));
         }
         let keys = self.folder.join("keys");
-        std::fs::create_dir_all(&self.folder).at(|| self.folder.display().to_string())?;
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .recursive(true)
-            .create(&keys)
-            .at(|| keys.display().to_string())?;
-        let passphrase_path = keys.join("passphrase");
+        self.is_free(&keys)?;
         let text = match &self.passphrase_file {
             Some(path) => files::text(path)?,
             // 160 bits: nobody types it, systemd or the file holds it.
             None => base32(&random::<20>()?, 32),
         };
-        let passphrase = Passphrase::new(&text);
-        write_private(&passphrase_path, text.as_bytes())?;
-        let secret_path = keys.join("desk.asc");
-        let made = self.key(&keys, &secret_path, &address, &passphrase, now)?;
-        let secret = files::read(&secret_path)?;
-        let public = Certificate::read(&secret).at(|| secret_path.display().to_string())?.armored();
+        let passphrase = Passphrase::new(text.trim_end_matches(['\r', '\n']));
+        // All that can be refused is, before anything is written.
+        let (secret, revocation) = self.key(&address, &passphrase, now)?;
+        let made = revocation.is_some();
+        std::fs::create_dir_all(&self.folder)
+            .map_err(|error| files::unread(&self.folder, &error))?;
+        let private = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&keys);
+        private.map_err(|error| files::unread(&keys, &error))?;
+        write_private(&keys.join("passphrase"), text.as_bytes())?;
+        write_private(&keys.join("desk.asc"), &secret)?;
+        if let Some(revocation) = revocation {
+            write_private(&keys.join("revocation.asc"), &revocation)?;
+        }
+        let place = || "the desk's key".to_owned();
+        let public = Certificate::read(&secret).at(place)?.armored();
         write_private(&keys.join("desk.public.asc"), public.as_bytes())?;
         let config = self.folder.join("embargod.toml");
         let sample = filled(&self.name, &address, &prefix);
@@ -94,28 +97,63 @@ impl Init {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Takes the given key, or makes one; says whether it made one.
+    /// Refuses a folder in which a desk was made, wholly or in part.
+    fn is_free(&self, keys: &Path) -> Result<(), Fault> {
+        let names = ["passphrase", "desk.asc", "desk.public.asc", "revocation.asc"];
+        let mut files = names.map(|name| keys.join(name)).to_vec();
+        files.extend(["embargod.toml", "embargod.db"].map(|name| self.folder.join(name)));
+        match files.into_iter().find(|file| file.exists()) {
+            None => Ok(()),
+            Some(file) => {
+                let next = "a desk was made there: look at it with `embargod check`, or name another folder";
+                Err(Fault::new(
+                    format!("{} exists already; nothing was written", file.display()),
+                    next,
+                ))
+            }
+        }
+    }
+
+    /// The key that was given, or one that is made, with what revokes it.
     fn key(
         &self,
-        keys: &Path,
-        secret: &Path,
         address: &Address,
         passphrase: &Passphrase,
         now: Moment,
-    ) -> Result<bool, Fault> {
-        if let Some(path) = &self.key {
-            let bytes = files::read(path)?;
-            Keyring::open(std::slice::from_ref(&bytes), Some(passphrase), [0; 32], now)
-                .at(|| path.display().to_string())?;
-            write_private(secret, &bytes)?;
-            return Ok(false);
+    ) -> Result<(Vec<u8>, Option<Vec<u8>>), Fault> {
+        let Some(path) = &self.key else {
+            let made = generate(&self.name, address.as_str(), Some(passphrase), Some(3), now);
+            return made
+                .map(|(key, revocation)| (key, Some(revocation)))
+                .at(|| "making a key".to_owned());
+        };
+        let bytes = files::read(path)?;
+        let opened = Keyring::open(std::slice::from_ref(&bytes), Some(passphrase), [0; 32], now);
+        let keyring = opened.map_err(|why| {
+            let next =
+                format!("{}; `keys/README.md` has a recipe for a key that fits", mend_own(&why));
+            Fault::new(format!("{}: {why}; nothing was written", path.display()), next)
+        })?;
+        if !keyring.certificate().is_for(address) {
+            let what = format!("{}: it is not for {address}; nothing was written", path.display());
+            let next = "mail programs look for the desk's key by its address: `gpg --quick-add-uid` adds it";
+            return Err(Fault::new(what, next));
         }
-        let (key, revocation) =
-            generate(&self.name, address.as_str(), Some(passphrase), Some(3), now)
-                .at(|| "making a key".to_owned())?;
-        write_private(secret, &key)?;
-        write_private(&keys.join("revocation.asc"), &revocation)?;
-        Ok(true)
+        Ok((bytes, None))
+    }
+}
+
+/// What to do about a key that cannot be the desk's.
+fn mend_own(why: &str) -> &'static str {
+    match why {
+        _ if why.contains("passphrase") => "give its passphrase with `--passphrase-file`",
+        _ if why.contains("encrypt") => {
+            "add a subkey to encrypt to: `gpg --quick-add-key FINGERPRINT cv25519 encr 3y`, and export it again"
+        }
+        _ if why.contains("secret key") => {
+            "export it with `gpg --export-secret-keys --armor ADDRESS`"
+        }
+        _ => "give another key, or none, and one is made",
     }
 }
 

@@ -258,15 +258,13 @@ fn names(rows: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
 
 //------------ Carrying out -----------------------------------------------------------------------
 
-/// Carries out all lines on the copy, or none.
-fn carry_out<'d>(
-    mut work: Work<'d>,
-    letter: &Letter,
-    person: &'d Person,
-    parsed: &Parsed,
+/// The rows of all words of a mail: each is known, and stands as it may, before the first is carried out.
+fn understood<'p>(
+    work: &Work<'_>,
+    person: &Person,
+    parsed: &'p Parsed,
     audience: For,
-) -> Result<Work<'d>, Refusal> {
-    // All words are known before the first is carried out.
+) -> Result<Vec<(&'static Row, &'p Line)>, Refusal> {
     let row_of = |line: &Line| row_for(work.desk, person, audience, &line.word);
     let unknown = parsed.lines.iter().filter(|line| row_of(line).is_none());
     let unknown: Vec<&str> = unknown.map(|line| line.word.as_str()).collect();
@@ -284,9 +282,21 @@ fn carry_out<'d>(
                 "to name several, answer a digest or another mail of the desk's that is on none.";
             return Err(Refusal::new("too much on a line", why, next));
         }
-        counts_from_this_key(&work, person, row, line)?;
+        counts_from_this_key(work, person, row, line)?;
         rows.push((row, line));
     }
+    Ok(rows)
+}
+
+/// Carries out all lines on the copy, or none.
+fn carry_out<'d>(
+    mut work: Work<'d>,
+    letter: &Letter,
+    person: &'d Person,
+    parsed: &Parsed,
+    audience: For,
+) -> Result<Work<'d>, Refusal> {
+    let rows = understood(&work, person, parsed, audience)?;
     let words = rows.iter().map(|(row, _)| row.name.to_owned()).collect();
     work.add(Event::Commanded { words });
     let asked_before = open_asks(&work);
