@@ -15,7 +15,7 @@ use crate::domain::facts::names::{Moment, Span, base32, later};
 use crate::edge::clock::WallClock;
 use crate::edge::mime::Mime;
 use crate::edge::opening::crlf;
-use crate::edge::random;
+use crate::edge::{random, write_private};
 use crate::error::{Fault, Place};
 use crate::ports::clock::Clock;
 
@@ -438,7 +438,7 @@ fn configure(desk: &Path, servers: &Servers) -> Result<(), Fault> {
     }
     write_file(&path, text.as_bytes())?;
     for name in ["imap-password", "smtp-password"] {
-        write_file(&desk.join("keys").join(name), PASSWORD.as_bytes())?;
+        write_private(&desk.join("keys").join(name), PASSWORD.as_bytes())?;
     }
     Ok(())
 }
