@@ -60,7 +60,9 @@ impl Run {
         config.mailbox.since =
             self.since.and_then(|date| date.and_hms_opt(0, 0, 0)).map(|date| date.and_utc());
         for warning in config.findings.iter().filter(|found| found.level == Level::Warn) {
-            tracing::warn!(event = "config.warning", "{}", warning.what);
+            // Its words may hold an address.
+            let place = &warning.place;
+            tracing::warn!(event = "config.warning", %place, "The config has something to see to: `embargod check` says what.");
         }
         let _only_one = only_one(&config.store)?;
         let store = config.open_store_alone()?;

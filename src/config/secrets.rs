@@ -9,13 +9,13 @@ use crate::error::Fault;
 
 /// Where systemd keeps the credentials of units that run.
 const RUNNING: &str = "/run/credentials";
-/// Where it finds those that units ask for by name alone.
-const STORES: [&str; 3] = ["/etc/credstore", "/run/credstore", "/usr/lib/credstore"];
-
-/// The units that a config may be run by: one of its own name among several, or the only one.
-fn units(config: &Path) -> Vec<String> {
-    let name = config.file_stem().and_then(|name| name.to_str()).unwrap_or("");
-    [format!("embargod@{name}.service"), "embargod.service".to_owned()].into()
+/// The unit that runs a config: one of its name among several, or the only one. Never another's: its passwords would
+/// be shown to a server that is not its own.
+fn unit(config: &Path) -> String {
+    match config.file_stem().and_then(|name| name.to_str()) {
+        None | Some("embargod") => "embargod.service".to_owned(),
+        Some(name) => format!("embargod@{name}.service"),
+    }
 }
 
 /// Where a credential lies: as the unit gets it, or, for a command beside the unit, where that got it.
@@ -23,17 +23,14 @@ fn credential(name: &str, config: &Path) -> Result<PathBuf, Fault> {
     if let Some(folder) = std::env::var_os("CREDENTIALS_DIRECTORY") {
         return Ok(PathBuf::from(folder).join(name));
     }
-    let running = units(config).into_iter().map(|unit| Path::new(RUNNING).join(unit));
-    let places = running.chain(STORES.map(PathBuf::from)).map(|folder| folder.join(name));
-    let places: Vec<PathBuf> = places.collect();
-    if let Some(found) = places.iter().find(|place| place.exists()) {
-        return Ok(found.clone());
+    let unit = unit(config);
+    let place = Path::new(RUNNING).join(&unit).join(name);
+    if place.exists() {
+        return Ok(place);
     }
-    let unit = units(config).join(" or ");
     Err(Fault::new(
         format!(
-            "the credential `{name}` is not given to this command, and neither {unit} nor {} has it",
-            STORES[0]
+            "the credential `{name}` is not given to this command, and {unit} does not run with it"
         ),
         "start the unit and run the command as root, or name a file instead of `credential:`",
     ))

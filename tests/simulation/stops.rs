@@ -5,13 +5,13 @@ use super::run::{Ended, play};
 
 /// From the report to the close.
 const DAYS: u32 = 40;
-/// The history whose first report is assessed, moved, embargoed and published within them.
+/// The history whose first report goes to the list and to the public within them.
 const SEED: u64 = 5;
 
 fn with(stop: Option<Act>) -> Ended {
     let mut steps = told(SEED);
     steps.retain(|step| !matches!(step.act, Act::Attack { .. }));
-    // Only what is of the first minute: counted from the first call on.
+    // Calls are counted from the first minute on.
     steps.splice(0..0, stop.map(|act| Step { at: 0, act }));
     play(SEED, &steps, DAYS, false)
 }
