@@ -72,8 +72,19 @@ pub struct Config {
     pub heartbeat: Option<Heartbeat>,
     /// The `.well-known` folder in which certificate and `security.txt` are published.
     pub publish: Option<PathBuf>,
+    /// The files and folders that it names, but for those of the store and those that are written.
+    pub named: Vec<Named>,
     /// What is not in order and is no reason not to run.
     pub findings: Vec<Finding>,
+}
+
+/// A file or folder that a config names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// How it is written there.
+    pub written: String,
+    /// Where it lies.
+    pub path: PathBuf,
 }
 
 /// How mails are handed over.
@@ -148,6 +159,8 @@ struct Reader<'a> {
     refused: BTreeSet<String>,
     /// Where each person begins.
     people_at: BTreeMap<PersonId, usize>,
+    /// What a copy of the desk takes along.
+    named: Vec<Named>,
 }
 
 impl<'a> Reader<'a> {
@@ -162,6 +175,7 @@ impl<'a> Reader<'a> {
             fits: 0..0,
             refused: BTreeSet::new(),
             people_at: BTreeMap::new(),
+            named: Vec::new(),
         }
     }
 }
@@ -208,6 +222,13 @@ impl Reader<'_> {
 
     fn full(&self, path: &Path) -> PathBuf {
         self.path.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+
+    /// The same for what belongs to the desk.
+    fn own(&mut self, path: &Path) -> PathBuf {
+        let full = self.full(path);
+        self.named.push(Named { written: path.display().to_string(), path: full.clone() });
+        full
     }
 
     fn address(&mut self, section: usize, text: &str) -> Option<Address> {
@@ -379,7 +400,7 @@ impl Reader<'_> {
             .and_then(|path| Some(Passphrase::new(&files::secret(&path).ok()?)));
         let mut secret_keys = Vec::new();
         for (n, path) in std::iter::once(&keys.secret).chain(&keys.old).enumerate() {
-            let path = self.full(path);
+            let path = self.own(path);
             let place = self.key_place(keys_at, if n == 0 { "secret" } else { "old" });
             match files::read(&path).map(|bytes| (secret_fingerprint(&bytes), bytes)) {
                 Ok((Ok(_), bytes)) => {
@@ -437,6 +458,10 @@ impl Reader<'_> {
     fn config(&mut self, file: File, now: Moment) -> Option<Config> {
         let keys_at = file.keys.span().start;
         let (passphrase, secret_keys, keyring) = self.keys(file.keys, now);
+        let folders = [&file.files.calendars, &file.files.playbooks, &file.files.templates];
+        for folder in folders.into_iter().flatten() {
+            self.own(folder);
+        }
         let calendars = self.calendars(file.files.calendars.as_ref());
         let playbooks = self.playbooks(file.files.playbooks.as_ref(), &calendars);
         let templates = self.templates_of(file.files.templates.as_ref());
@@ -494,6 +519,7 @@ impl Reader<'_> {
             metrics: file.metrics.file.as_ref().map(|path| self.full(path)),
             heartbeat,
             publish: file.publish.folder.as_ref().map(|folder| self.full(folder)),
+            named: std::mem::take(&mut self.named),
             findings: Vec::new(),
         })
     }

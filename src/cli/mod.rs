@@ -1,6 +1,7 @@
 //! The command line.
 
 mod agenda;
+mod backup;
 mod check;
 mod clock;
 mod demo;
@@ -18,9 +19,11 @@ mod part;
 mod playbook;
 mod pulse;
 mod rehearse;
+mod restore;
 mod restored;
 mod run;
 mod statistics;
+mod status;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,7 +59,7 @@ enum Command {
     /// Run the desk.
     Run(run::Run),
     /// Show how the desk stands; the exit code is 1 while something needs the operator.
-    Status(look::Status),
+    Status(status::Status),
     /// List incidents, open or closed, or those that something is said of.
     List(list::List),
     /// Show an incident.
@@ -81,6 +84,10 @@ enum Command {
     Aside(look::Aside),
     /// Show whether the desk believes its clock, or say that it is right.
     Clock(clock::ClockCommand),
+    /// Copy the desk as it is, sealed to its operators, and look whether such a copy is whole.
+    Backup(backup::Backup),
+    /// Put a backup into a folder; the desk in it is held until you say how it goes on.
+    Restore(restore::Restore),
     /// Say that the database was put back from a backup, before the desk runs again.
     Restored(restored::Restored),
     /// Play your own process with your own people, keys and texts, from a report to its end; nothing is sent.
@@ -121,6 +128,8 @@ pub fn main() -> ExitCode {
         Command::Part(part) => part.run(&config, now),
         Command::Playbook(playbook) => playbook.run(&config, now),
         Command::Statistics(statistics) => statistics.run(&config, now),
+        Command::Backup(backup) => backup.run(&config, now),
+        Command::Restore(restore) => restore.run(now),
         Command::Restored(restored) => restored.run(&config, now),
         Command::Rehearse(rehearse) => rehearse.run(&config, now),
         Command::Demo(demo) => demo.run(now),

@@ -136,7 +136,7 @@ impl Reader<'_> {
             let next = "add `client_secret_file`";
             self.wrong(place, "an application that is let in as itself has a secret", next);
         }
-        let ca_file = part.ca_file.as_ref().map(|path| self.full(path));
+        let ca_file = part.ca_file.as_ref().map(|path| self.own(path));
         let application = Application { id, secret: secret.flatten(), ca_file };
         Some(Arc::new(Giver::new(match part.grant {
             Grant::ClientCredentials => Source::Application(host, application),

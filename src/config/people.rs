@@ -14,7 +14,7 @@ use crate::edge::pgp::{Certificate, mend_key};
 impl Reader<'_> {
     /// Somebody's certificate.
     fn certificate(&mut self, at: usize, part: &PersonPart, now: Moment) -> Option<Certificate> {
-        let path = self.full(&part.certificate);
+        let path = self.own(&part.certificate);
         let place = self.key_place(at, "certificate");
         let certificate = match files::read(&path) {
             Ok(bytes) => bytes,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Reader;
+use crate::config::{Named, Reader};
 use crate::domain::facts::names::is_id;
 use crate::edge::files;
 use crate::error::Fault;
@@ -47,7 +47,10 @@ impl Reader<'_> {
         let place = self.key_place(section, key);
         let path = match value.strip_prefix("credential:") {
             Some(name) if is_id(name) => match credential(name, self.path) {
-                Ok(path) => path,
+                Ok(path) => {
+                    self.named.push(Named { written: value.to_owned(), path: path.clone() });
+                    path
+                }
                 Err(fault) => {
                     self.wrong(place, fault.what, fault.next);
                     return None;
@@ -58,7 +61,7 @@ impl Reader<'_> {
                 self.wrong(place, what, "use letters, digits, `-` and `_`");
                 return None;
             }
-            None => self.full(Path::new(value)),
+            None => self.own(Path::new(value)),
         };
         match files::secret(&path) {
             Ok(_) => {

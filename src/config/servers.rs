@@ -86,7 +86,7 @@ impl Reader<'_> {
             let place = self.key_place(section, "tls");
             self.wrong(place, what, format!("write `tls = \"{is}\"`, or the other port"));
         }
-        let ca_file = ca_file.map(|path| self.full(path));
+        let ca_file = ca_file.map(|path| self.own(path));
         if let Some(path) = ca_file.as_ref().filter(|path| !path.exists()) {
             let place = self.key_place(section, "ca_file");
             self.wrong(
@@ -184,7 +184,7 @@ impl Reader<'_> {
             url: part.url,
             command: part.command.filter(|words| !words.is_empty()),
             every: Duration::from_secs(part.every_s),
-            ca_file: part.ca_file.as_ref().map(|path| self.full(path)),
+            ca_file: part.ca_file.as_ref().map(|path| self.own(path)),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Files of the operator's: what cannot be read is told with its owner, its mode and the next step.
 
-use std::fs::{Metadata, Permissions};
+use std::fs::{DirBuilder, Metadata, Permissions};
 use std::io::{Error, ErrorKind};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -40,6 +40,15 @@ pub fn secret(path: &Path) -> Result<Zeroizing<String>, Fault> {
         return Err(Fault::new(format!("{} is empty", path.display()), next));
     }
     Ok(secret)
+}
+
+/// Makes a folder that only its owner may look into, with those on the way to it.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn private_folder(path: &Path) -> Result<(), Fault> {
+    let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
+    made.map_err(|error| unread(path, &error))
 }
 
 /// Why a file of the operator's could not be read or written.

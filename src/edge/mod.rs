@@ -4,6 +4,7 @@
 //! Fills in the ports and holds no rule. Sisters do not know each other, but for what several need:
 //! `tls`, `server`, `mime`, `pgp`, `files`, and `https`, `program` below what asks by them.
 
+pub mod bundle;
 pub mod clock;
 pub mod compose;
 pub mod contained;

@@ -22,12 +22,15 @@ use crate::edge::{random, write_private};
 use crate::error::{Fault, Place};
 use crate::ports::store::{Alarms, Commit, Counts, Journal, Note, Secrets};
 
+mod copy;
 mod inbox;
 mod keyfile;
 mod outbox;
 mod spool;
 mod unit;
 mod witness;
+
+pub use crate::edge::sqlite::copy::Copied;
 
 /// So many statements are kept ready: more than there are.
 const STATEMENTS: usize = 256;

@@ -29,6 +29,9 @@ const MAIL_EVERY: Span = Span::minutes(10);
 /// So far the mail server's clock may be behind ours where a mail is dated.
 const APART: Span = Span::minutes(5);
 
+/// Stands before what the mailbox says of a history that was held before.
+const MAILBOX: &str = ". In the mailbox: ";
+
 /// What is known of the history outside of the store.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
@@ -154,8 +157,9 @@ impl Engine {
     }
 
     fn hold(&mut self, why: String) -> Result<(), Fault> {
-        if self.held().is_some() {
-            return Ok(());
+        if let Some(known) = self.held() {
+            let known = known.to_owned();
+            return self.holds_on(&known, &why);
         }
         tracing::error!(
             event = "desk.held",
@@ -171,6 +175,20 @@ impl Engine {
         self.write_heart(now)?;
         self.witness.held = Some(why);
         Ok(())
+    }
+
+    /// What the mailbox knows of the lost history, beside what was known: how far it had come, and no more.
+    fn holds_on(&mut self, known: &str, why: &str) -> Result<(), Fault> {
+        let (before, _) = known.split_once(MAILBOX).unwrap_or((known, ""));
+        if before == why {
+            return Ok(());
+        }
+        let both = format!("{before}{MAILBOX}{why}");
+        self.ail(Ailment::RolledBack, Some(both.clone()));
+        lock(&self.store).set_held(Some(&both))?;
+        let now = self.now();
+        self.witness.held = Some(both);
+        self.write_heart(now)
     }
 
     /// The operator says that the lost history is lost.
@@ -212,7 +230,8 @@ impl Engine {
             let said = message_id(&mail.bytes).and_then(|id| self.said(&id));
             if let Some(why) = said.map(|said| self.contradicts(&said)).transpose()? {
                 let Some(why) = why else { continue };
-                return self.hold(why);
+                self.hold(why)?;
+                continue;
             }
             // What this copy's desk could have had when it last ran, it may have had in other bytes: somebody
             // took an attachment off it and filed it again.

@@ -624,6 +624,8 @@ pub enum Note {
     MissedSeen,
     /// A word of the operator's about the clock that a running desk has not heard yet.
     ClockWord,
+    /// When the last backup was begun.
+    BackedUp,
 }
 
 impl Note {
@@ -635,6 +637,7 @@ impl Note {
             Self::Heart => "note:heart",
             Self::MissedSeen => "note:missed-seen",
             Self::ClockWord => "note:clock-word",
+            Self::BackedUp => "note:backed-up",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! that means is the domain's business. No plaintext leaves this folder before its integrity is
 //! known: everything is read to the end, and an error throws all of it away.
 
+mod archive;
 mod armor;
 mod certificate;
 mod directory;
@@ -12,6 +13,7 @@ mod open;
 mod policy;
 mod seen;
 
+pub use crate::edge::pgp::archive::{ArchiveKey, Opener, open_archive, seal_archive};
 pub use crate::edge::pgp::certificate::{Certificate, Form, mend_key};
 pub use crate::edge::pgp::directory::{Directory, Known, attached, revoked};
 pub use crate::edge::pgp::keyring::{

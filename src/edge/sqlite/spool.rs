@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::facts::names::base32;
 use crate::edge::random;
+use crate::edge::sqlite::Sqlite;
 use crate::error::{Fault, Place};
 use crate::ports::store::{Kept, Spool, Spooling};
 
@@ -73,7 +74,7 @@ impl Pieces {
 impl SpoolFolder {
     /// The one of a database.
     pub(super) fn beside(store: &Path, key: &[u8; 32]) -> Self {
-        let folder = store.with_extension("spool");
+        let folder = Sqlite::spool_folder(store);
         Self { folder, key: mac(key, b"embargod spool 1") }
     }
 
