@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -12,14 +13,14 @@ use crate::domain::facts::names::{Moment, Span, later};
 use crate::domain::model::desk::Desk;
 use crate::domain::process::playbook;
 use crate::domain::process::playbook::Audience;
+use crate::edge::clock::WallClock;
 use crate::edge::pgp::Certificate;
-use crate::edge::smtp::Courier;
-use crate::edge::{imap, server};
 use crate::engine::replay;
-use crate::error::{Fault, Place};
+use crate::error::Fault;
+use crate::ports::clock::Clock as _;
 
 use super::login::InStore;
-use super::{Done, json, say};
+use super::{Done, json, say, trip};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -30,6 +31,12 @@ pub(super) struct Check {
     /// Do not log in to the servers.
     #[arg(long)]
     offline: bool,
+    /// Log in, and send no mail to the desk's own address.
+    #[arg(long, conflicts_with = "offline")]
+    no_mail: bool,
+    /// Wait so many seconds for a mail to the desk's own address.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u16,
     /// Let the exit code be 1 for warnings as well.
     #[arg(long)]
     strict: bool,
@@ -83,7 +90,18 @@ impl Check {
             if let (Some(giver), Ok(store)) = (&config.oauth, config.open_store()) {
                 giver.keep_in(Arc::new(InStore(Mutex::new(store))));
             }
-            findings.extend(servers(config)?);
+            let is_running = super::run::is_running(&config.store);
+            let sends = !is_running && !self.no_mail;
+            findings.extend(trip::findings(
+                config,
+                || WallClock.now(),
+                sends.then(|| Duration::from_secs(self.wait.into())),
+            )?);
+            if is_running {
+                let what =
+                    "a desk runs and mails itself; `embargod status` says when its mail was back";
+                findings.push(Finding::ok("a mail to ourselves", what));
+            }
         }
         Ok(findings)
     }
@@ -188,36 +206,4 @@ fn expiries(config: &Config, now: Moment) -> Vec<Finding> {
             })
         })
         .collect()
-}
-
-fn servers(config: &Config) -> Result<Vec<Finding>, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .at(|| "runtime".to_owned())?;
-    let mut findings = Vec::new();
-    let mut add = |what: &str, server: &server::Server, result: Result<(), Fault>| {
-        let place = format!("[{what}] {}:{}", server.host, server.port);
-        findings.push(match result {
-            Ok(()) => Finding::ok(place, "logged in over TLS".to_owned()),
-            Err(fault) if !fault.next.is_empty() => {
-                Finding::new(Level::Wrong, place, fault.what, fault.next)
-            }
-            Err(fault) => {
-                let next = format!("look at [{what}]: host, port, tls, ca_file");
-                Finding::new(Level::Wrong, place, fault.what, next)
-            }
-        });
-    };
-    let result = runtime.block_on(imap::connect(&config.mailbox.server));
-    add("imap", &config.mailbox.server, result.map(drop));
-    let mut courier =
-        Courier::new(config.smtp.server.clone(), config.sources.settings.address.clone());
-    let result = runtime.block_on(async {
-        let result = courier.connect().await;
-        courier.close().await;
-        result
-    });
-    add("smtp", &config.smtp.server, result);
-    Ok(findings)
 }

@@ -24,6 +24,7 @@ mod restored;
 mod run;
 mod statistics;
 mod status;
+mod trip;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

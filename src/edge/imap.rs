@@ -7,6 +7,7 @@
 
 mod enter;
 mod fetch;
+pub mod glance;
 mod plan;
 mod wire;
 
@@ -203,11 +204,27 @@ impl From<std::io::Error> for Failed {
 /// What the server or the network said; the next step where it can be told.
 pub async fn connect(server: &Server) -> Result<impl Sized + use<>, Fault> {
     let most = fetch::literal_max(0);
-    log_in(server, most).await.map_err(|failed| match failed {
+    log_in(server, most).await.map_err(|failed| fault_of(server, failed))
+}
+
+/// What went wrong, for the operator.
+fn fault_of(server: &Server, failed: Failed) -> Fault {
+    match failed {
         Failed::Refused(why) | Failed::Broken(why) => Fault::new(why, ""),
         Failed::NotLetIn(why) => Fault::new(why, server.mend()),
         Failed::Here(fault) => fault,
-    })
+    }
+}
+
+/// The folder that the server marks as the one for junk (RFC 6154), or that bears one of the usual names.
+fn junk_among(names: &[Name]) -> Option<String> {
+    let is_marked = |name: &&Name| name.attributes().contains(&NameAttribute::Junk);
+    let is_named = |name: &&Name| {
+        let last = name.name().rsplit(name.delimiter().unwrap_or("/")).next();
+        last.is_some_and(|last| JUNK.iter().any(|known| known.eq_ignore_ascii_case(last)))
+    };
+    let found = names.iter().find(is_marked).or_else(|| names.iter().find(is_named));
+    found.map(|name| name.name().to_owned())
 }
 
 /// Watches the mailbox until the task is dropped. What goes wrong is logged and tried again, later
@@ -409,7 +426,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
         Ok(junk.iter().map(|name| (name.clone(), Kind::Junk)).chain(others).collect())
     }
 
-    /// The folder that the server marks as the one for junk (RFC 6154), or that bears one of the usual names.
+    /// The folder for junk, where the server lists its folders.
     async fn find_junk(&self, line: &mut Line, is_first: bool) -> Result<Option<String>, Failed> {
         let progress = Progress::clone(&line.progress);
         let listed = async {
@@ -433,13 +450,7 @@ impl<C: Fn() -> Moment + Send + Sync> Watch<'_, C> {
             }
             Err(failed) => return Err(failed),
         };
-        let is_marked = |name: &&Name| name.attributes().contains(&NameAttribute::Junk);
-        let is_named = |name: &&Name| {
-            let last = name.name().rsplit(name.delimiter().unwrap_or("/")).next();
-            last.is_some_and(|last| JUNK.iter().any(|known| known.eq_ignore_ascii_case(last)))
-        };
-        let found = names.iter().find(is_marked).or_else(|| names.iter().find(is_named));
-        Ok(found.map(|name| name.name().to_owned()))
+        Ok(junk_among(&names))
     }
 
     /// Asks the engine something.

@@ -43,6 +43,7 @@ mod time;
 mod turn;
 mod vault;
 mod witness;
+pub use crate::engine::witness::mark_of;
 
 pub use heart::heart_of;
 pub use turn::{Heard, Turn};

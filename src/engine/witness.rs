@@ -268,8 +268,7 @@ impl Engine {
     /// such as one that somebody tries out, has another.
     #[must_use]
     pub fn mark(&self) -> String {
-        let name = base32(&self.by_witness_key(b"mark", b""), 8);
-        format!("$embargod-{}", name.to_ascii_lowercase())
+        mark_of(&self.desk.ref_key.0)
     }
 
     /// When the next mail to ourselves is due because the journal has grown.
@@ -328,13 +327,23 @@ impl Engine {
     }
 
     fn by_witness_key(&self, what: &[u8], text: &[u8]) -> [u8; 32] {
-        let key = &self.desk.ref_key.0;
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
-        mac.update(b"witness mail ");
-        mac.update(what);
-        mac.update(text);
-        mac.finalize().into_bytes().into()
+        by_witness_key(&self.desk.ref_key.0, what, text)
     }
+}
+
+fn by_witness_key(key: &[u8; 32], what: &[u8], text: &[u8]) -> [u8; 32] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+    mac.update(b"witness mail ");
+    mac.update(what);
+    mac.update(text);
+    mac.finalize().into_bytes().into()
+}
+
+/// The keyword of the desk with this secret.
+#[must_use]
+pub fn mark_of(ref_key: &[u8; 32]) -> String {
+    let name = base32(&by_witness_key(ref_key, b"mark", b""), 8);
+    format!("$embargod-{}", name.to_ascii_lowercase())
 }
 
 /// Letters that 32 bytes take: salt, what is said, and a MAC over both.
