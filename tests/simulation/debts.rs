@@ -26,6 +26,8 @@ pub(crate) struct Debts {
     due: BinaryHeap<Reverse<(Moment, Debt)>>,
     /// Until when something is broken, as far as is known.
     trouble: Moment,
+    /// Mails to members that were refused, and of which nobody was told.
+    refused: BTreeMap<String, BTreeSet<String>>,
     excused: BTreeMap<String, Moment>,
 }
 
@@ -48,6 +50,7 @@ impl Debts {
             due: BinaryHeap::new(),
             trouble: now,
             excused: BTreeMap::new(),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -91,7 +94,8 @@ impl Debts {
     }
 
     /// A mail to a member was refused for good.
-    pub(crate) fn refusal(&mut self, whose: &str, now: Moment) -> Option<Moment> {
+    pub(crate) fn refusal(&mut self, whose: &str, id: &str, now: Moment) -> Option<Moment> {
+        self.refused.entry(whose.to_owned()).or_default().insert(id.to_owned());
         self.owe(Debt::Refusal(whose.to_owned()), now)
     }
 
@@ -107,6 +111,13 @@ impl Debts {
 
     /// A mail is on its way to somebody.
     pub(crate) fn delivered(&mut self, who: &str, mail: &Outbound) {
+        // A refusal is believed the second time: what is taken then is no news to anybody.
+        if let Some(refused) = self.refused.get_mut(who)
+            && refused.remove(&mail.id)
+            && refused.is_empty()
+        {
+            self.owed.remove(&Debt::Refusal(who.to_owned()));
+        }
         if mail.subject.contains("We received") {
             self.owed.remove(&Debt::Acknowledgement(who.to_owned()));
         }
@@ -119,6 +130,7 @@ impl Debts {
                 Debt::Acknowledgement(_) | Debt::Report(..) | Debt::Answer(..) => false,
             };
             self.owed.retain(|debt| !is_told(debt));
+            self.refused.retain(|whose, _| !mail.body.contains(&format!("Our mail to {whose} ")));
         }
         if let Some(id) = &mail.answers {
             self.owed.remove(&Debt::Answer(id.clone(), who.to_owned()));

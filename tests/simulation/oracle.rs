@@ -235,8 +235,24 @@ impl Oracle {
         if mail.to != PUBLIC {
             self.content(mail, &to, now, is_again)?;
         }
+        self.is_reported_once(mail, &to)?;
         self.learns(mail, &to, now);
         self.notice(mail, &to, now, desk)
+    }
+
+    /// Whoever sends a captured report again is not its reporter, to whom its answers would go.
+    fn is_reported_once(&self, mail: &Outbound, to: &str) -> Holds {
+        if !TEAM.contains(&to) || !mail.subject.contains("New report") {
+            return Ok(());
+        }
+        let Some((handle, _)) = reference(&mail.body) else { return Ok(()) };
+        let of_another = |case: &u32| self.handles.get(case).is_some_and(|known| known != handle);
+        match tokens(&mail.body, "SECRET-").find(of_another) {
+            Some(case) => {
+                broken(4, format!("the report {case} was captured and is one more, {handle}"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// One mail, one recipient, one key, which is theirs.

@@ -229,6 +229,20 @@ impl Planner {
             }
             _ => self.embargo(case, first + 30, lead, &mut dice),
         }
+        self.replays(case);
+    }
+
+    /// Words about the day once more, soon after they were said.
+    fn replays(&mut self, case: u32) {
+        let mut dice = Dice::of(&[self.seed, 10, u64::from(case)]);
+        let is_one = |step: &&Step| matches!(&step.act, Act::Says { case: of, text, .. } if *of == case && text.starts_with("/disclose"));
+        let said: Vec<u32> = self.steps.iter().filter(is_one).map(|step| step.at).collect();
+        for at in said {
+            if dice.percent(40) {
+                let how = *dice.one(&[Attack::Replay, Attack::Rewrapped]);
+                self.add(at + dice.between(60, 1_200) as u32, Act::Attack { case, how });
+            }
+        }
     }
 
     fn attacks(&mut self, case: u32, at: u32, dice: &mut Dice) {

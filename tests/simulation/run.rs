@@ -515,7 +515,7 @@ impl Run {
         let is_refused =
             matches!(&fate.heard, Outcome::Said(Stage::To, said) if said.starts_with('5'));
         if is_refused && LIST.contains(&who.as_str()) && mail.key.is_some() {
-            self.owes(|debts, now| debts.refusal(&who, now));
+            self.owes(|debts, now| debts.refusal(&who, &mail.id, now));
             self.oracle.refused(mail, &who);
         }
         if !fate.delivered.is_empty() && dice.percent(15) {

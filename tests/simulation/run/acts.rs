@@ -91,6 +91,8 @@ impl Run {
             Act::Snapshot => self.snapshot = Some(self.store.copy()),
             Act::RollBack { minutes } => self.roll_back(minutes),
             Act::Roster { who, there } => {
+                // Whoever is let go is a stranger from then on, also with what they wrote before.
+                self.debts.excuse(who, self.now);
                 let _ = if there { self.away.remove(who) } else { self.away.insert(who) };
             }
         }
@@ -183,7 +185,13 @@ impl Run {
                 if all.is_empty() {
                     return;
                 }
-                let before = (*dice.one(&all)).clone();
+                // What is too old by itself shows nothing of whether it counts twice.
+                let is_new = |mail: &&&Inbound| {
+                    let made = mail.signer.as_ref().map(|(_, made)| *made);
+                    made.is_some_and(|made| self.now - made < Span::hours(20))
+                };
+                let new: Vec<&Inbound> = all.iter().filter(is_new).copied().collect();
+                let before = (*dice.one(if new.is_empty() { &all } else { &new })).clone();
                 let id = mail.id.clone();
                 mail = before;
                 mail.id = id;
