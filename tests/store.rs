@@ -17,7 +17,7 @@ use embargod::domain::facts::names::{
 };
 use embargod::domain::facts::record::{Body, Head, Line, Record};
 use embargod::domain::outgoing::mail::Label;
-use embargod::domain::outgoing::tries::Tries;
+use embargod::domain::outgoing::tries::{Tries, UNKNOWN_LONGEST};
 use embargod::edge::pgp::Passphrase;
 use embargod::edge::sqlite::Sqlite;
 use embargod::ports::store::{
@@ -574,6 +574,16 @@ fn the_most_urgent_goes_first_and_one_that_tries_is_the_longest_due() {
         assert_eq!(store.due_mails(now(), 9).unwrap().len(), 2);
         assert_eq!(store.let_go(now(), true).unwrap(), 5);
         assert_eq!(store.due_mails(now(), 9).unwrap().len(), 5);
+        // What may have left goes again at its own time, which a wrong clock put off for longer than it ever is.
+        put_off(store, &first, 1);
+        let goes = |store: &mut dyn Store, at| {
+            store.due_mails(at, 9).unwrap().iter().any(|row| row.id == first.id)
+        };
+        let soon = later(now(), UNKNOWN_LONGEST);
+        store.let_go(now(), false).unwrap();
+        assert!(!goes(store, soon), "the clock was right");
+        store.let_go(now(), true).unwrap();
+        assert!(!goes(store, now()) && goes(store, soon));
     });
 }
 

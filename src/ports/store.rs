@@ -520,7 +520,8 @@ pub trait Outbox {
     fn mails_to_try(&self, now: Moment, max: u32) -> Result<Vec<Outgoing>, Fault>;
 
     /// Lets all that was put off go at once: it was not their fault. With `all` what was never tried as well: a
-    /// clock that was wrong said until when it waits.
+    /// clock that was wrong said until when it waits; and what may have left then waits as long as such mails ever do
+    /// ([`UNKNOWN_LONGEST`](crate::domain::outgoing::tries::UNKNOWN_LONGEST)), and no longer.
     ///
     /// # Errors
     /// When it cannot be written.

@@ -13,6 +13,7 @@ use embargod::domain::facts::heart::Down;
 use embargod::domain::facts::names::{Digest, Handle, MessageId, Moment};
 use embargod::domain::facts::record::{Head, Line, Record};
 use embargod::domain::outgoing::mail::Label;
+use embargod::domain::outgoing::tries::UNKNOWN_LONGEST;
 use embargod::error::Fault;
 use embargod::ports::store::{
     Alarms, Bookmark, Commit, Content, Counts, Folder, Gather, Inbox, Journal, Kept, Listed,
@@ -808,6 +809,11 @@ impl Outbox for Memory {
                 out.row.tries.unknowns == 0 && (out.row.attempts > 0 || all && out.next > now)
             });
             let ids: Vec<i64> = put_off.map(|out| out.row.id).collect();
+            let rows = state.waiting_out.iter().filter_map(|(_, _, id)| state.outbox.get(id));
+            let soon = now + UNKNOWN_LONGEST;
+            let unknown = rows.filter(|out| all && out.row.tries.unknowns > 0 && out.next > soon);
+            let unknown: Vec<i64> = unknown.map(|out| out.row.id).collect();
+            unknown.iter().for_each(|id| state.out(*id, |out| out.next = soon));
             for id in &ids {
                 state.out(*id, |out| {
                     out.next = now;

@@ -44,6 +44,8 @@ const GIVE_UP_TRIES: u32 = 12;
 /// How long to wait until what may have left is tried once more with the same Message-ID, in seconds; after
 /// the last one people are asked.
 const UNKNOWN_S: [i64; 4] = [15, 60, 300, 900];
+/// The longest of these.
+pub const UNKNOWN_LONGEST: Span = Span::seconds(900);
 /// How long to wait until a refusal is tried once more, in seconds; the last one repeats.
 const REFUSED_S: [i64; 4] = [15, 300, 900, 1_800];
 /// A refusal that is plain is believed the second time. One that may be about all of us is believed after so

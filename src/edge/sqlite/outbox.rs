@@ -6,9 +6,9 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, params};
 
 use crate::domain::facts::heart::Down;
-use crate::domain::facts::names::{MessageId, Moment};
+use crate::domain::facts::names::{MessageId, Moment, later};
 use crate::domain::outgoing::mail::Label;
-use crate::domain::outgoing::tries::Tries;
+use crate::domain::outgoing::tries::{Tries, UNKNOWN_LONGEST};
 use crate::error::{Fault, Place};
 
 use crate::edge::sqlite::unit::execute;
@@ -193,7 +193,17 @@ impl Outbox for Sqlite {
                           since = CASE WHEN refusals > 0 THEN since END
                    WHERE state = 'waiting' AND unknowns = 0
                      AND (attempts > 0 OR (?2 AND next_attempt > ?1))";
-        self.unit(|store| execute(&store.db, sql, params![millis(now), all]))
+        // What may have left waits as long as it ever does, and no longer.
+        let sql_unknown = "UPDATE outbox SET next_attempt = ?1
+                           WHERE state = 'waiting' AND unknowns > 0 AND next_attempt > ?1";
+        self.unit(|store| {
+            let let_go = execute(&store.db, sql, params![millis(now), all])?;
+            if all {
+                let soon = later(now, UNKNOWN_LONGEST);
+                execute(&store.db, sql_unknown, [millis(soon)])?;
+            }
+            Ok(let_go)
+        })
     }
 
     fn left_in_flight(&self) -> Result<Vec<Outgoing>, Fault> {
