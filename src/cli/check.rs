@@ -44,10 +44,9 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(&self, path: &Path, now: Moment) -> Done {
-        let mut findings = match config::read(path, now) {
-            Ok(config) => self.look(path, &config, now)?,
-            Err(findings) => findings,
-        };
+        let online =
+            (!self.offline).then(|| (!self.no_mail).then(|| Duration::from_secs(self.wait.into())));
+        let mut findings = looked(path, now, online)?;
         findings.sort_by_key(|finding| finding.level);
         let count = |level| findings.iter().filter(|finding| finding.level == level).count();
         let (wrong, warned) = (count(Level::Wrong), count(Level::Warn));
@@ -60,51 +59,73 @@ impl Check {
         let is_well = wrong == 0 && (warned == 0 || !self.strict);
         Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
 
-    fn look(&self, path: &Path, config: &Config, now: Moment) -> Result<Vec<Finding>, Fault> {
-        let settings = &config.sources.settings;
-        let people = config.sources.roster.people.len();
-        let mut findings = vec![
-            Finding::ok(
-                path.display().to_string(),
-                format!("read; {people} people; playbook `{}`", settings.playbook),
-            ),
-            Finding::ok("the desk's key".to_owned(), settings.fingerprint.spaced()),
-        ];
-        findings.extend(config.findings.iter().cloned());
-        findings.extend(expiries(config, now));
-        findings.extend(watchers(config));
-        let place = config.store.display().to_string();
-        match config.open_store().and_then(|store| replay(&store, settings.clone())) {
-            Ok((desk, _)) => {
-                let what = format!("opens; journal of {} records", desk.head.number);
-                findings.push(Finding::ok(place, what));
-                findings.push(forms(config, &desk));
-                findings.extend(empty_groups(config, &desk));
-            }
-            Err(Fault { what, next }) => {
-                findings.push(Finding::new(Level::Wrong, place, what, next));
-            }
-        }
-        if !self.offline {
-            if let (Some(giver), Ok(store)) = (&config.oauth, config.open_store()) {
-                giver.keep_in(Arc::new(InStore(Mutex::new(store))));
-            }
-            let is_running = super::run::is_running(&config.store);
-            let sends = !is_running && !self.no_mail;
-            findings.extend(trip::findings(
-                config,
-                || WallClock.now(),
-                sends.then(|| Duration::from_secs(self.wait.into())),
-            )?);
-            if is_running {
-                let what =
-                    "a desk runs and mails itself; `embargod status` says when its mail was back";
-                findings.push(Finding::ok("a mail to ourselves", what));
-            }
-        }
-        Ok(findings)
+/// What `check` finds with the servers asked, and with a mail where it may wait for one.
+pub(super) fn findings_of(
+    path: &Path,
+    now: Moment,
+    wait: Option<Duration>,
+) -> Result<Vec<Finding>, Fault> {
+    looked(path, now, Some(wait))
+}
+
+/// `online` says whether the servers are asked, and how long a mail is waited for.
+fn looked(
+    path: &Path,
+    now: Moment,
+    online: Option<Option<Duration>>,
+) -> Result<Vec<Finding>, Fault> {
+    match config::read(path, now) {
+        Ok(config) => look(path, &config, now, online),
+        Err(findings) => Ok(findings),
     }
+}
+
+fn look(
+    path: &Path,
+    config: &Config,
+    now: Moment,
+    online: Option<Option<Duration>>,
+) -> Result<Vec<Finding>, Fault> {
+    let settings = &config.sources.settings;
+    let people = config.sources.roster.people.len();
+    let mut findings = vec![
+        Finding::ok(
+            path.display().to_string(),
+            format!("read; {people} people; playbook `{}`", settings.playbook),
+        ),
+        Finding::ok("the desk's key".to_owned(), settings.fingerprint.spaced()),
+    ];
+    findings.extend(config.findings.iter().cloned());
+    findings.extend(expiries(config, now));
+    findings.extend(watchers(config));
+    let place = config.store.display().to_string();
+    match config.open_store().and_then(|store| replay(&store, settings.clone())) {
+        Ok((desk, _)) => {
+            let what = format!("opens; journal of {} records", desk.head.number);
+            findings.push(Finding::ok(place, what));
+            findings.push(forms(config, &desk));
+            findings.extend(empty_groups(config, &desk));
+        }
+        Err(Fault { what, next }) => {
+            findings.push(Finding::new(Level::Wrong, place, what, next));
+        }
+    }
+    if let Some(wait) = online {
+        if let (Some(giver), Ok(store)) = (&config.oauth, config.open_store()) {
+            giver.keep_in(Arc::new(InStore(Mutex::new(store))));
+        }
+        let is_running = super::run::is_running(&config.store);
+        let wait = wait.filter(|_| !is_running);
+        findings.extend(trip::findings(config, || WallClock.now(), wait)?);
+        if is_running {
+            let what =
+                "a desk runs and mails itself; `embargod status` says when its mail was back";
+            findings.push(Finding::ok("a mail to ourselves", what));
+        }
+    }
+    Ok(findings)
 }
 
 fn summary(wrong: usize, warned: usize) -> String {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config::SAMPLE;
-use crate::domain::facts::names::{Address, Moment, base32, is_prefix};
+use crate::domain::facts::names::{Address, Fingerprint, Moment, base32, is_prefix};
 use crate::edge::files;
 use crate::edge::pgp::{Certificate, Keyring, Passphrase, generate, secret_fingerprint};
 use crate::edge::sqlite::Sqlite;
@@ -39,7 +39,40 @@ pub(super) struct Init {
 }
 
 impl Init {
+    /// One that makes its key and its passphrase.
+    pub(super) fn of(folder: &Path, address: &Address, name: &str, prefix: Option<&str>) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            address: address.to_string(),
+            name: name.to_owned(),
+            prefix: prefix.map(ToOwned::to_owned),
+            key: None,
+            passphrase_file: None,
+        }
+    }
+
     pub(super) fn run(&self, now: Moment) -> Done {
+        let fingerprint = self.make(now)?;
+        let config = self.folder.join("embargod.toml");
+        say(&format!("Made a desk in {}.", self.folder.display()));
+        say(&format!("  key          {}", fingerprint.spaced()));
+        say("  certificate  keys/desk.public.asc; publish this one, and the fingerprint");
+        say(
+            "  passphrase   keys/passphrase; keep a copy off this machine, nothing opens without it",
+        );
+        if self.key.is_none() {
+            say("  revocation   keys/revocation.asc; move it off this machine now");
+        }
+        say(&format!(
+            "\nNext: fill in [imap], [smtp] and the people in {}, then run\n  embargod --config {} check",
+            config.display(),
+            config.display()
+        ));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Makes the folder; gives the fingerprint of the desk's key.
+    pub(super) fn make(&self, now: Moment) -> Result<Fingerprint, Fault> {
         let address = Address::parse(&self.address).ok_or_else(|| {
             Fault::new(
                 format!("`{}` is no mail address", self.address),
@@ -62,7 +95,6 @@ impl Init {
         let passphrase = Passphrase::new(text.trim_end_matches(['\r', '\n']));
         // All that can be refused is, before anything is written.
         let (secret, revocation) = self.key(&address, &passphrase, now)?;
-        let made = revocation.is_some();
         std::fs::create_dir_all(&self.folder)
             .map_err(|error| files::unread(&self.folder, &error))?;
         let private = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&keys);
@@ -79,22 +111,7 @@ impl Init {
         let sample = filled(&self.name, &address, &prefix);
         write_private(&config, sample.as_bytes())?;
         Sqlite::create(&self.folder.join("embargod.db"), &passphrase, now)?;
-        let fingerprint = secret_fingerprint(&secret).at(|| "the desk's key".to_owned())?;
-        say(&format!("Made a desk in {}.", self.folder.display()));
-        say(&format!("  key          {}", fingerprint.spaced()));
-        say("  certificate  keys/desk.public.asc; publish this one, and the fingerprint");
-        say(
-            "  passphrase   keys/passphrase; keep a copy off this machine, nothing opens without it",
-        );
-        if made {
-            say("  revocation   keys/revocation.asc; move it off this machine now");
-        }
-        say(&format!(
-            "\nNext: fill in [imap], [smtp] and the people in {}, then run\n  embargod --config {} check",
-            config.display(),
-            config.display()
-        ));
-        Ok(ExitCode::SUCCESS)
+        secret_fingerprint(&secret).at(|| "the desk's key".to_owned())
     }
 
     /// Refuses a folder in which a desk was made, wholly or in part.

@@ -18,6 +18,7 @@ mod outbox;
 mod part;
 mod playbook;
 mod pulse;
+mod quickstart;
 mod rehearse;
 mod restore;
 mod restored;
@@ -51,6 +52,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Set a desk up from its address: find its servers, make its key and its config, and check it by a mail.
+    Quickstart(quickstart::Quickstart),
     /// Make a folder with a documented config, the desk's key, and an empty database.
     Init(init::Init),
     /// Check config, keys, playbooks and templates, and log in to both servers.
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
     let config = arguments.config;
     let now = WallClock.now();
     let done = match arguments.command {
+        Command::Quickstart(quickstart) => quickstart.run(now),
         Command::Init(init) => init.run(now),
         Command::Check(check) => check.run(&config, now),
         Command::Login(login) => login.run(&config, now),

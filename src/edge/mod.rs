@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod clock;
 pub mod compose;
 pub mod contained;
+pub mod dns;
 pub mod files;
 pub mod heartbeat;
 pub mod https;

@@ -134,6 +134,21 @@ impl Certificate {
         })
     }
 
+    /// Whose it says to be: a name and an address, of the user id that is meant first.
+    #[must_use]
+    pub fn owner(&self, at: Moment) -> Option<(String, Address)> {
+        let policy = policy();
+        let valid = self.0.with_policy(&policy, time_of(at)).ok()?;
+        let first = valid.primary_userid().into_iter().chain(valid.userids());
+        first
+            .filter_map(|user| {
+                let address = Address::parse(user.userid().email().ok().flatten()?)?;
+                let name = user.userid().name().ok().flatten();
+                Some((name.map_or_else(|| address.local().to_owned(), ToOwned::to_owned), address))
+            })
+            .next()
+    }
+
     /// What it says: which of its keys can be encrypted to, and when, from a moment on.
     #[must_use]
     pub fn facts(&self, from: Moment) -> KeyFacts {
