@@ -131,7 +131,7 @@ impl Opener<'_> {
         let Ok(outer) = Mime::parse(&raw.bytes) else {
             return unread(raw);
         };
-        let at = raw.taken();
+        let at = raw.latest();
         // From here to the answer nothing has to do with a secret key.
         let look =
             if raw.oversize { Look::default() } else { forms::look(&outer, &self.keyring.ids()) };
@@ -171,7 +171,7 @@ impl Opener<'_> {
         mut content: Content,
         mut found: Vec<Found>,
     ) -> Letter {
-        let (at, encrypted) = (case.raw.taken(), content.verdict.protection.is_encrypted());
+        let (at, encrypted) = (case.raw.latest(), content.verdict.protection.is_encrypted());
         let inner = match Mime::parse(bytes) {
             Err(TooComplex) => {
                 content.verdict.failure = Some(Failure::TooComplex);
@@ -291,7 +291,7 @@ impl Opener<'_> {
 
     fn proven(&self, raw: &RawMail) -> Option<Proof> {
         let outer = Mime::parse(&raw.bytes).ok()?;
-        let at = raw.taken();
+        let at = raw.latest();
         if let Some(tried) = forms::look(&outer, &self.keyring.ids()).tried() {
             let opened =
                 pgp::open(self.keyring, self.known, &[], tried.message(), at, self.limits).ok()?;
@@ -503,7 +503,7 @@ impl Opener<'_> {
         if let Some(inner) = protected {
             answers.splice(0..0, inner.ids().1);
         }
-        let at = raw.taken();
+        let at = raw.latest();
         let inside = shown.filter(|_| encrypted).map(keys::candidates).unwrap_or_default();
         let pasted: Vec<Vec<u8>> = body.plain.iter().flat_map(|text| keys::pasted(text)).collect();
         let certificates = inside.iter().chain(pasted.iter().filter(|_| encrypted));
@@ -641,6 +641,7 @@ fn return_token(address: &Address, to: &[Address]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use crate::domain::facts::names::{Span, later};
     use crate::edge::pgp::{Directory, LIMITS, generate};
 
     use super::*;
@@ -656,9 +657,15 @@ mod tests {
 
     /// What the desk reads in an entity that somebody unknown signed and sealed for it.
     fn opened(entity: &str) -> Letter {
+        opened_at(entity, NOW.parse().unwrap(), false)
+    }
+
+    /// The same by the clock of a desk, and by somebody who may be known.
+    fn opened_at(entity: &str, arrived: Moment, is_known: bool) -> Letter {
         let desk = keyring("security");
         let at: Moment = NOW.parse().unwrap();
-        let sealed = keyring("rita").seal(&desk.certificate(), entity.as_bytes(), at).unwrap();
+        let rita = keyring("rita");
+        let sealed = rita.seal(&desk.certificate(), entity.as_bytes(), at).unwrap();
         let mail = format!(
             "From: rita@people.test\r\nDate: {}\r\nSubject: ...\r\n\
              Content-Type: multipart/encrypted; boundary=e\r\n\r\n\
@@ -667,10 +674,23 @@ mod tests {
             at.to_rfc2822(),
             String::from_utf8(sealed).unwrap()
         );
-        let known = Directory::default();
+        let mut known = Directory::default();
+        if is_known {
+            known.pin(rita.certificate(), "rita");
+        }
         let opener = Opener { keyring: &desk, known: &known, settings: None, limits: LIMITS };
         let bytes = mail.into_bytes();
-        opener.open(&RawMail { bytes, received: at, arrived: at, oversize: false, junk: false })
+        opener.open(&RawMail { bytes, received: at, arrived, oversize: false, junk: false })
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_signature_bad() {
+        for days in [0, 1, 4, 20_000] {
+            let arrived = later(NOW.parse().unwrap(), -Span::days(days));
+            let letter = opened_at("\nIt overflows.\n", arrived, true);
+            let signature = &letter.verdict.signature;
+            assert!(matches!(signature, Signature::Valid(_)), "{days} days: {signature:?}");
+        }
     }
 
     #[test]

@@ -39,6 +39,13 @@ impl RawMail {
     pub fn taken(&self) -> Moment {
         self.received.min(self.arrived)
     }
+
+    /// The later of both, which keys and signatures are looked at from: where our clock was set back, what somebody has
+    /// just signed is not of the future, and the refusal can name the clock instead of calling the signature bad.
+    #[must_use]
+    pub fn latest(&self) -> Moment {
+        self.received.max(self.arrived)
+    }
 }
 
 /// A mail that waits to be opened.
