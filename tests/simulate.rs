@@ -74,6 +74,20 @@ fn an_acknowledgement_of_a_clock_that_was_ahead_leaves_when_it_is_right() {
     holds("an acknowledgement", run::play(1, &steps, 4, true));
 }
 
+/// The desk starts with a clock that is ahead by weeks while the server's answers are lost, and the clock is put right:
+/// whatever was put off by it goes on at once (seed 101).
+#[test]
+fn a_desk_that_began_with_a_clock_that_was_ahead_goes_on_when_it_is_right() {
+    let steps = [
+        report(0, DAY),
+        step(2 * DAY, Act::Fault { what: Fault::AnswerLost, minutes: 1_000 }),
+        step(2 * DAY + 400, Act::Clock { seconds: 2_461_972, minutes: 270 }),
+        step(2 * DAY + 500, Act::Restart { in_order: false, minutes: 10 }),
+        step(2 * DAY + 700, Act::Says { who: "mia", case: 0, text: "/take".to_owned() }),
+    ];
+    holds("a start", run::play(1, &steps, 6, true));
+}
+
 /// A full disk and a server that takes nothing are waited for, and not asked about fifty times a second (seeds 2, 4).
 #[test]
 fn what_cannot_be_done_is_not_tried_without_end() {

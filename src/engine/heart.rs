@@ -13,6 +13,8 @@ use crate::ports::store::{Note, Store};
 
 /// It is written so often at least.
 const BEATS: Span = Span::minutes(1);
+/// A clock that goes back by more was set back.
+const SET_BACK: Span = Span::minutes(1);
 /// A mail that could have left for so long is worth counting.
 const OVERDUE: Span = Span::minutes(1);
 
@@ -162,6 +164,7 @@ impl Engine {
         // The operator's word is about the doubt that stands. One that was said before this doubt began, or that a
         // start finds where there is none, is for nothing that comes later.
         let is_start = !std::mem::replace(&mut self.has_seen_clock, true);
+        self.look_at_what_was_put_off(reading.wall, is_start)?;
         if is_start != begins {
             lock(&self.store).set_note(Note::ClockWord, None)?;
         }
@@ -185,6 +188,20 @@ impl Engine {
         }
         self.doubt = doubt;
         self.hear_the_operator()
+    }
+
+    /// Where the clock was set back, also while nobody ran, what was put off by it waits for a moment of a time that
+    /// is over: it goes now, whatever is believed of the clock. Notices are held as long as it is doubted.
+    fn look_at_what_was_put_off(&mut self, now: Moment, is_start: bool) -> Result<(), Fault> {
+        let before = std::mem::replace(&mut self.wall_seen, Some(now));
+        let before = if is_start { lock(&self.store).alive()? } else { before };
+        if before.is_none_or(|before| now > later(before, -SET_BACK)) {
+            return Ok(());
+        }
+        self.pace = self.pace.anew();
+        self.beat = None;
+        self.heart.not_after(now);
+        lock(&self.store).let_go(now, true).map(drop)
     }
 
     /// What was noted by a clock that was wrong may lie in a future that never comes: mails that were put off,

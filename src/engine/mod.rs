@@ -138,6 +138,8 @@ pub struct Engine {
     doubt: Option<Doubt>,
     /// Whether the clock was looked at since the start.
     has_seen_clock: bool,
+    /// What the wall clock said when it was last looked at.
+    wall_seen: Option<Moment>,
     clock_probe: clock_probe::ClockProbe,
     made: Moment,
     witness: witness::Standing,
@@ -242,6 +244,7 @@ impl Engine {
             trust,
             doubt: None,
             has_seen_clock: false,
+            wall_seen: None,
             clock_probe: clock_probe::ClockProbe::default(),
             made,
             witness: witness::Standing::default(),
