@@ -142,6 +142,8 @@ pub(crate) struct Run {
     seen: usize,
     /// Opens and seals in earnest.
     real: Option<Real>,
+    /// What was sealed, by its row: nobody can look into the bytes afterwards.
+    sealed: BTreeMap<i64, String>,
 }
 
 /// Plays a plan.
@@ -202,6 +204,7 @@ impl Run {
             story: tells.then(Vec::new),
             seen: 0,
             real: None,
+            sealed: BTreeMap::new(),
         };
         run.at(begin(), Event::Start);
         run
@@ -305,8 +308,11 @@ impl Run {
                 return Ok(());
             }
             Event::Owed => {
-                let store = &self.store;
-                let told = |to: &str, words: &str| store.has_told_of(to, words);
+                let (store, sealed) = (&self.store, &self.sealed);
+                let told = |to: &str, words: &str| {
+                    let says = |row| sealed.get(&row).is_some_and(|text| text.contains(words));
+                    store.has_told_of(to, words) || store.told(to).into_iter().any(says)
+                };
                 if let Some(next) = self.debts.due(self.now, told)? {
                     self.at(next, Event::Owed);
                 }
@@ -476,6 +482,11 @@ impl Run {
         bytes: Vec<u8>,
     ) -> Result<(Span, Outcome), Broken> {
         let to = row.recipient.clone();
+        if self.real.is_some() {
+            let answers = mail.answers.as_deref().unwrap_or_default();
+            let text = format!("{}\n{}\n\"answers\":\"{answers}\"", mail.subject, mail.body);
+            self.sealed.insert(row.id, text);
+        }
         let who = to.split('@').next().unwrap_or_default().to_owned();
         let mut dice = Dice::of(&[self.seed, 11, number(&mail.id), u64::from(row.attempts)]);
         let fate = self.troubles.offered(&who, self.now, &mut dice);

@@ -362,6 +362,15 @@ impl Memory {
         })
     }
 
+    /// Mails to somebody of which people were told that they did not leave, or may not have.
+    pub(crate) fn told(&self, recipient: &str) -> Vec<i64> {
+        self.see(|state| {
+            let rows = state.given_up.iter().filter_map(|id| state.outbox.get(id));
+            let rows = rows.filter(|out| out.told && out.row.recipient == recipient);
+            rows.map(|out| out.row.id).collect()
+        })
+    }
+
     /// The incidents that the journal speaks of from a line on; and how many lines there are.
     pub(crate) fn touched(&self, from: usize) -> (BTreeSet<Handle>, usize) {
         self.see(|state| {
