@@ -193,7 +193,7 @@ impl Engine {
     /// Where the clock was set back, also while nobody ran, what was put off by it waits for a moment of a time that
     /// is over: it goes now, whatever is believed of the clock. Notices are held as long as it is doubted.
     fn look_at_what_was_put_off(&mut self, now: Moment, is_start: bool) -> Result<(), Fault> {
-        let before = std::mem::replace(&mut self.wall_seen, Some(now));
+        let before = self.wall_seen.replace(now);
         let before = if is_start { lock(&self.store).alive()? } else { before };
         if before.is_none_or(|before| now > later(before, -SET_BACK)) {
             return Ok(());
