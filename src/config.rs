@@ -363,6 +363,9 @@ struct Read {
 }
 
 fn read_all(path: &Path, now: Moment) -> Result<Read, Vec<Finding>> {
+    // What a config names lies beside it, and not beside a link to it.
+    let linked = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
+    let path = linked.as_deref().unwrap_or(path);
     let one = |what: String, next: &str, place: String| {
         vec![Finding::new(Level::Wrong, place, what, next)]
     };

@@ -182,3 +182,38 @@ fn a_demo_can_be_looked_at() {
     let (code, _, why) = looks(&["show", "nothing"]);
     assert!(code == Some(2) && why.contains("embargod list --all"), "{why}");
 }
+
+/// Desks of one host, each by its name.
+#[test]
+fn a_desk_among_several_is_named_and_all_are_looked_at() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = |name: &str| root.path().join(name).display().to_string();
+    let run = |arguments: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_embargod");
+        let mut command = Command::new(program);
+        command.env("EMBARGOD_DESKS", root.path().join("etc")).current_dir(root.path());
+        let out = command.args(arguments).output().unwrap();
+        let text = String::from_utf8([out.stdout, out.stderr].concat()).unwrap();
+        (out.status.code(), text)
+    };
+    std::fs::create_dir(root.path().join("etc")).unwrap();
+    let (code, text) = run(&["status", "--all"]);
+    assert!(code == Some(2) && text.contains("no desk has its config"), "{text}");
+    for name in ["alpha", "beta"] {
+        let place = folder(name);
+        let address = format!("security@{name}.example");
+        let (code, text) = run(&["init", &place, "--address", &address, "--name", name]);
+        assert_eq!(code, Some(0), "{text}");
+        let config = root.path().join(name).join("embargod.toml");
+        // A link is followed: what the config names lies beside it.
+        std::os::unix::fs::symlink(config, root.path().join(format!("etc/{name}.toml"))).unwrap();
+    }
+    let (_, text) = run(&["--desk", "beta", "check", "--offline"]);
+    assert!(text.contains("/beta/") && !text.contains("/alpha/"), "{text}");
+    let (code, text) = run(&["check", "--all", "--offline"]);
+    assert_eq!(code, Some(1), "{text}");
+    let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word}: {text}"));
+    assert!(at("== alpha") < at("== beta"));
+    let (code, text) = run(&["--desk", "../etc/alpha", "status"]);
+    assert!(code == Some(2) && text.contains("is no name of a desk"), "{text}");
+}

@@ -28,6 +28,9 @@ pub(super) struct Check {
     /// Print one JSON array.
     #[arg(long)]
     json: bool,
+    /// Check each desk of this host.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) all: bool,
     /// Do not log in to the servers.
     #[arg(long)]
     offline: bool,

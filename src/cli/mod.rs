@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod clock;
 mod demo;
+mod desks;
 mod group;
 mod init;
 mod journal;
@@ -13,6 +14,7 @@ mod list;
 mod log;
 mod login;
 mod look;
+mod manual;
 mod open;
 mod outbox;
 mod part;
@@ -27,11 +29,12 @@ mod statistics;
 mod status;
 mod trip;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::domain::facts::names::Moment;
 use crate::edge::clock::WallClock;
 use crate::edge::contained::end_at_other_panics;
 use crate::edge::process::keep_memory_private;
@@ -43,9 +46,12 @@ use crate::ports::clock::Clock;
 #[derive(Debug, Parser)]
 #[command(name = "embargod", version, about, max_term_width = 100)]
 struct Arguments {
-    /// The config file.
-    #[arg(long, global = true, default_value = "embargod.toml", value_name = "FILE")]
-    config: PathBuf,
+    /// The config file; otherwise `embargod.toml` here, or the one in /etc/embargod.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One desk among several: its config is /etc/embargod/NAME.toml.
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "config")]
+    desk: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -102,6 +108,10 @@ enum Command {
     Part(part::Part),
     /// Open mails and print what they are; nothing is stored or sent.
     Open(open::Open),
+    /// Print what completes this program's commands in a shell.
+    Completions(manual::Completions),
+    /// Write the manual pages.
+    Manual(manual::Manual),
 }
 
 /// Runs a command line.
@@ -111,41 +121,49 @@ pub fn main() -> ExitCode {
     end_at_other_panics();
     // Before the first secret is read.
     keep_memory_private();
-    let config = arguments.config;
     let now = WallClock.now();
-    let done = match arguments.command {
-        Command::Quickstart(quickstart) => quickstart.run(now),
-        Command::Init(init) => init.run(now),
-        Command::Check(check) => check.run(&config, now),
-        Command::Login(login) => login.run(&config, now),
-        Command::Run(run) => run.run(&config, now),
-        Command::Status(status) => status.run(&config, now),
-        Command::List(list) => list.run(&config, now),
-        Command::Show(show) => show.run(&config, now),
-        Command::Agenda(agenda) => agenda.run(&config, now),
-        Command::Journal(journal) => journal.run(&config, now),
-        Command::Group(group) => group.run(&config, now),
-        Command::Key(key) => key.run(&config, now),
-        Command::Outbox(outbox) => outbox.run(&config, now),
-        Command::Aside(aside) => aside.run(&config, now),
-        Command::Clock(clock) => clock.run(&config, now),
-        Command::Log(log) => log.run(&config, now),
-        Command::Part(part) => part.run(&config, now),
-        Command::Playbook(playbook) => playbook.run(&config, now),
-        Command::Statistics(statistics) => statistics.run(&config, now),
-        Command::Backup(backup) => backup.run(&config, now),
-        Command::Restore(restore) => restore.run(now),
-        Command::Restored(restored) => restored.run(&config, now),
-        Command::Rehearse(rehearse) => rehearse.run(&config, now),
-        Command::Demo(demo) => demo.run(now),
-        Command::Open(open) => open.run(&config, now),
-    };
+    let config = desks::config(arguments.config, arguments.desk.as_deref());
+    let done = config.and_then(|config| run(arguments.command, &config, now));
     match done {
         Ok(code) => code,
         Err(fault) => {
             say_error(&format!("embargod: {fault}"));
             ExitCode::from(2)
         }
+    }
+}
+
+fn run(command: Command, config: &Path, now: Moment) -> Done {
+    match command {
+        Command::Quickstart(quickstart) => quickstart.run(now),
+        Command::Init(init) => init.run(now),
+        Command::Check(check) if check.all => desks::each(|config| check.run(config, now)),
+        Command::Check(check) => check.run(config, now),
+        Command::Login(login) => login.run(config, now),
+        Command::Run(run) => run.run(config, now),
+        Command::Status(status) if status.all => desks::each(|config| status.run(config, now)),
+        Command::Status(status) => status.run(config, now),
+        Command::List(list) => list.run(config, now),
+        Command::Show(show) => show.run(config, now),
+        Command::Agenda(agenda) => agenda.run(config, now),
+        Command::Journal(journal) => journal.run(config, now),
+        Command::Group(group) => group.run(config, now),
+        Command::Key(key) => key.run(config, now),
+        Command::Outbox(outbox) => outbox.run(config, now),
+        Command::Aside(aside) => aside.run(config, now),
+        Command::Clock(clock) => clock.run(config, now),
+        Command::Log(log) => log.run(config, now),
+        Command::Part(part) => part.run(config, now),
+        Command::Playbook(playbook) => playbook.run(config, now),
+        Command::Statistics(statistics) => statistics.run(config, now),
+        Command::Backup(backup) => backup.run(config, now),
+        Command::Restore(restore) => restore.run(now),
+        Command::Restored(restored) => restored.run(config, now),
+        Command::Rehearse(rehearse) => rehearse.run(config, now),
+        Command::Demo(demo) => demo.run(now),
+        Command::Open(open) => open.run(config, now),
+        Command::Completions(completions) => completions.run(),
+        Command::Manual(manual) => manual.run(),
     }
 }
 

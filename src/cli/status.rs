@@ -32,6 +32,9 @@ pub(super) struct Status {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    /// Show each desk of this host.
+    #[arg(long, conflicts_with = "json")]
+    pub(super) all: bool,
 }
 
 #[derive(Serialize)]

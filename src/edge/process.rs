@@ -10,8 +10,9 @@ use rustix::process::{
 pub fn keep_memory_private() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let dumps = setrlimit(Resource::Core, none);
-    let dumps = dumps.and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
-    if let Err(error) = dumps {
+    // Each by itself: a unit may forbid one of them.
+    let behaves = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if let Err(error) = behaves.or(dumps) {
         tracing::warn!(event = "process.core-dump", %error, "A crash may write secrets to a core dump.");
     }
     // A limit would make the next allocation beyond it fail.
