@@ -93,8 +93,10 @@ fn is_about_a_stranger(row: &Outgoing, outcome: &Outcome) -> bool {
 }
 
 /// When people are told of mails that were given up: soon after the last, and not long after the first.
-fn told_at(rows: &[Listed]) -> Option<Moment> {
-    let (first, last) = (rows.iter().map(|r| r.at).min()?, rows.iter().map(|r| r.at).max()?);
+/// What a clock that was ahead dated into a time to come was given up before now: it is told at once.
+fn told_at(rows: &[Listed], now: Moment) -> Option<Moment> {
+    let at = |row: &Listed| if row.at > now { Moment::MIN_UTC } else { row.at };
+    let (first, last) = (rows.iter().map(at).min()?, rows.iter().map(at).max()?);
     Some(names::later(last, QUIET).min(names::later(first, TOLD_AFTER)))
 }
 
@@ -187,7 +189,7 @@ impl Engine {
     /// refused are one word, and not ten to each.
     pub(super) fn tell_of_given_up(&mut self, now: Moment) -> Result<(), Fault> {
         let rows = lock(&self.store).untold()?;
-        if told_at(&rows).is_none_or(|at| now < at) {
+        if told_at(&rows, now).is_none_or(|at| now < at) {
             return Ok(());
         }
         let ids: Vec<i64> = rows.iter().map(|listed| listed.row.id).collect();
@@ -206,7 +208,7 @@ impl Engine {
     /// When they are told.
     pub(super) fn next_word_of_given_up(&self) -> Result<Option<Moment>, Fault> {
         let rows = lock(&self.store).untold()?;
-        Ok(told_at(&rows))
+        Ok(told_at(&rows, self.now()))
     }
 
     /// The server does not answer after the last bytes of a mail: whoever waits for that holds up no other,
