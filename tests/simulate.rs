@@ -88,18 +88,6 @@ fn a_desk_that_began_with_a_clock_that_was_ahead_goes_on_when_it_is_right() {
     holds("a start", run::play(1, &steps, 6, true));
 }
 
-/// What was given up while the clock was ahead by weeks is told of when it is right, and not weeks later.
-#[test]
-fn what_was_given_up_by_a_clock_that_was_ahead_is_told_when_it_is_right() {
-    let steps = [
-        report(0, DAY),
-        step(2 * DAY, Act::Fault { what: Fault::LastByteLost, minutes: 900 }),
-        step(2 * DAY + 10, Act::Clock { seconds: 900_000, minutes: 60 }),
-        step(2 * DAY + 30, Act::Says { who: "mia", case: 0, text: "/take".to_owned() }),
-    ];
-    holds("given up", run::play(1, &steps, 6, true));
-}
-
 /// A full disk and a server that takes nothing are waited for, and not asked about fifty times a second (seeds 2, 4).
 #[test]
 fn what_cannot_be_done_is_not_tried_without_end() {

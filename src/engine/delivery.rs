@@ -18,7 +18,7 @@ use crate::domain::outgoing::verdict::{Blame, Outcome, Stage};
 use crate::engine::commit::Cause;
 use crate::engine::{Door, Engine, SharedStore, lock};
 use crate::error::Fault;
-use crate::ports::store::{CALLED_BACK, Commit, Content, GONE, Listed, Outgoing, Settled};
+use crate::ports::store::{CALLED_BACK, Commit, Content, GONE, Outgoing, Settled};
 
 /// When a mail is looked at again whose notice is held, or that may have left in another history. Whoever lets a
 /// notice go need not wait for it: see [`Engine::let_go_of`].
@@ -94,9 +94,10 @@ fn is_about_a_stranger(row: &Outgoing, outcome: &Outcome) -> bool {
 
 /// When people are told of mails that were given up: soon after the last, and not long after the first.
 /// What a clock that was ahead dated into a time to come was given up before now: it is told at once.
-fn told_at(rows: &[Listed], now: Moment) -> Option<Moment> {
-    let at = |row: &Listed| if row.at > now { Moment::MIN_UTC } else { row.at };
-    let (first, last) = (rows.iter().map(at).min()?, rows.iter().map(at).max()?);
+fn told_at(given_up: impl Iterator<Item = Moment>, now: Moment) -> Option<Moment> {
+    let given_up: Vec<Moment> =
+        given_up.map(|at| if at > now { Moment::MIN_UTC } else { at }).collect();
+    let (first, last) = (*given_up.iter().min()?, *given_up.iter().max()?);
     Some(names::later(last, QUIET).min(names::later(first, TOLD_AFTER)))
 }
 
@@ -189,7 +190,7 @@ impl Engine {
     /// refused are one word, and not ten to each.
     pub(super) fn tell_of_given_up(&mut self, now: Moment) -> Result<(), Fault> {
         let rows = lock(&self.store).untold()?;
-        if told_at(&rows, now).is_none_or(|at| now < at) {
+        if told_at(rows.iter().map(|row| row.at), now).is_none_or(|at| now < at) {
             return Ok(());
         }
         let ids: Vec<i64> = rows.iter().map(|listed| listed.row.id).collect();
@@ -208,7 +209,7 @@ impl Engine {
     /// When they are told.
     pub(super) fn next_word_of_given_up(&self) -> Result<Option<Moment>, Fault> {
         let rows = lock(&self.store).untold()?;
-        Ok(told_at(&rows, self.now()))
+        Ok(told_at(rows.iter().map(|row| row.at), self.now()))
     }
 
     /// The server does not answer after the last bytes of a mail: whoever waits for that holds up no other,
@@ -504,5 +505,21 @@ impl Engine {
             self.entropy.fresh()?,
         );
         self.carry_out(decision, Cause::Delivered(std::slice::from_ref(settled)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_up_is_told_soon_whatever_the_clock_said() {
+        let now: Moment = "2026-12-01T12:00:00Z".parse().unwrap();
+        let told = |times: &[Moment]| told_at(times.iter().copied(), now);
+        assert_eq!(told(&[]), None);
+        let soon = told(&[now]).unwrap();
+        assert!(soon > now && soon <= names::later(now, TOLD_AFTER));
+        // By a clock that was ahead.
+        assert!(told(&[names::later(now, Span::days(30))]).unwrap() <= now);
     }
 }
