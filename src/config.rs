@@ -10,7 +10,6 @@ use shape::{DeskPart, File};
 use toml::Spanned;
 
 use crate::config::shape::KeysPart;
-use crate::domain::facts::language;
 use crate::domain::facts::names::{Address, Moment, PersonId, is_prefix};
 use crate::domain::facts::settings::Settings;
 use crate::domain::model::roster::Roster;
@@ -18,8 +17,7 @@ use crate::domain::outgoing::texts;
 use crate::domain::outgoing::texts::{Problem, TRANSLATED, Texts};
 use crate::domain::process::calendar::Calendars;
 use crate::domain::process::offset::parse_zone;
-use crate::domain::process::playbook::BUILTIN;
-use crate::domain::process::{calendar, playbook};
+use crate::domain::process::playbook;
 use crate::edge::files;
 use crate::edge::heartbeat::Heartbeat;
 use crate::edge::imap::Mailbox;
@@ -33,6 +31,7 @@ use crate::ports::store::Journal as _;
 
 mod finding;
 mod oauth;
+mod own_texts;
 mod people;
 pub mod rehearsal;
 mod secrets;
@@ -43,9 +42,6 @@ pub use crate::config::finding::{Finding, Level};
 
 /// The documented sample, which `init` writes and a test holds against the fields below.
 pub const SAMPLE: &str = include_str!("../config/embargod.toml");
-
-/// So large may a text of the operator be, in bytes.
-const OWN_TEXT_MAX: u64 = 1 << 20;
 
 /// A config, read and checked, with everything that it points to.
 #[derive(Debug)]
@@ -243,99 +239,6 @@ impl Reader<'_> {
         }
         address
     }
-
-    fn folder(&mut self, folder: Option<&PathBuf>, ending: &str) -> BTreeMap<String, String> {
-        let mut texts = BTreeMap::new();
-        let Some(folder) = folder.map(|folder| self.full(folder)) else { return texts };
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) => {
-                let what = files::unread(&folder, &error).what;
-                let place = folder.display().to_string();
-                self.wrong(place, what, "make the folder, or take it out of [files]");
-                return texts;
-            }
-        };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
-            let Some(stem) = name.strip_suffix(ending) else { continue };
-            // A pipe would be waited for, and nothing of ours is that large.
-            let fits = std::fs::metadata(&path)
-                .is_ok_and(|meta| meta.is_file() && meta.len() <= OWN_TEXT_MAX);
-            let what = format!("it is no file, or has more than {OWN_TEXT_MAX} bytes");
-            let no_text = Fault::new(what, "mend or remove the file");
-            match if fits { files::text(&path) } else { Err(no_text) } {
-                Ok(text) => {
-                    texts.insert(stem.to_owned(), text);
-                }
-                Err(fault) => self.wrong(path.display().to_string(), fault.what, fault.next),
-            }
-        }
-        texts
-    }
-
-    /// The operator's own templates; those in a folder named by a language are for that.
-    fn templates_of(&mut self, folder: Option<&PathBuf>) -> BTreeMap<String, String> {
-        let mut texts = self.folder(folder, ".txt");
-        let full = folder.map(|folder| self.full(folder));
-        let entries = full.and_then(|full| std::fs::read_dir(full).ok());
-        for entry in entries.into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let small = name.to_ascii_lowercase();
-            if small != name && language::is_tag(&small) && entry.path().is_dir() {
-                let place = entry.path().display().to_string();
-                let what = format!("`{name}` is no name of a language");
-                self.wrong(place, what, format!("call the folder `{small}`"));
-            }
-            if language::is_tag(&name) && entry.path().is_dir() {
-                let own = self.folder(Some(&entry.path()), ".txt");
-                texts.extend(own.into_iter().map(|(stem, text)| (format!("{name}/{stem}"), text)));
-            }
-        }
-        texts
-    }
-
-    fn calendars(&mut self, folder: Option<&PathBuf>) -> Calendars {
-        let own = self.folder(folder, ".txt");
-        let mut texts = calendar::builtin();
-        let shown =
-            folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
-        for (name, text) in own {
-            if let Err((line, what)) = calendar::parse(&text) {
-                self.wrong(format!("{shown}/{name}.txt:{line}"), what, "mend the calendar");
-            }
-            texts.insert(name, text);
-        }
-        texts
-    }
-
-    fn playbooks(
-        &mut self,
-        folder: Option<&PathBuf>,
-        calendars: &Calendars,
-    ) -> BTreeMap<String, String> {
-        let own = self.folder(folder, ".toml");
-        let mut texts: BTreeMap<String, String> =
-            BUILTIN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        let shown =
-            folder.map_or_else(String::new, |folder| self.full(folder).display().to_string());
-        for (name, text) in own {
-            match playbook::load(&text, calendars) {
-                Ok(_) => {
-                    texts.insert(name, text);
-                }
-                Err(problems) => {
-                    for problem in problems {
-                        let place = format!("{shown}/{name}.toml:{}", problem.line);
-                        self.wrong(place, problem.message, "mend the playbook");
-                    }
-                    self.refused.insert(name);
-                }
-            }
-        }
-        texts
-    }
 }
 
 /// Reads a config and everything it points to.
@@ -363,9 +266,6 @@ struct Read {
 }
 
 fn read_all(path: &Path, now: Moment) -> Result<Read, Vec<Finding>> {
-    // What a config names lies beside it, and not beside a link to it.
-    let linked = path.is_symlink().then(|| path.canonicalize().ok()).flatten();
-    let path = linked.as_deref().unwrap_or(path);
     let one = |what: String, next: &str, place: String| {
         vec![Finding::new(Level::Wrong, place, what, next)]
     };

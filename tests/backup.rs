@@ -120,7 +120,12 @@ impl Place {
 
     /// A command of the desk.
     fn desk(&self, arguments: &[&str]) -> (bool, String) {
-        let config = self.text("desk/embargod.toml");
+        // By a link, as where several desks have their configs in one folder.
+        let (link, config) = (self.at("link.toml"), self.at("desk/embargod.toml"));
+        if !link.is_symlink() {
+            std::os::unix::fs::symlink(config, &link).unwrap();
+        }
+        let config = link.display().to_string();
         self.run(&[&["--config", &config], arguments].concat())
     }
 
@@ -273,6 +278,10 @@ fn a_folder_keeps_as_many_as_are_wanted() {
     ] {
         write(&folder.join(old), b"old");
     }
+    let stopped = folder.join("embargod-EXAM-20200103T000000Z.pgp.copy");
+    write(&stopped, b"left");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 86_400);
+    std::fs::File::options().write(true).open(&stopped).unwrap().set_modified(long_ago).unwrap();
     let (done, said) = place.desk(&["backup", &place.text("backups"), "--keep", "2"]);
     assert!(done, "{said}");
     let mut names: Vec<String> = std::fs::read_dir(&folder)

@@ -5,6 +5,7 @@
     clippy::unwrap_in_result,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::too_many_lines,
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -227,7 +228,7 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
     let wrong_password = ready.text("wrong");
     let role = format!("{mia}:king");
     let no_port = format!("localhost:{}", 9);
-    let rows: [(&str, Vec<&str>, &str, &str); 7] = [
+    let rows: [(&str, Vec<&str>, &str, &str); 8] = [
         (
             "a secret key",
             [&["--person", &secret, "--password-file", &password], &both[..]].concat(),
@@ -272,6 +273,13 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
             ],
             "no imap server was found",
             "--imap HOST:PORT",
+        ),
+        (
+            "no zone",
+            [&["--person", &mia, "--password-file", &password, "--zone", "Mars/Base"], &both[..]]
+                .concat(),
+            "--zone: ",
+            "Europe/Berlin",
         ),
         (
             "no playbook",

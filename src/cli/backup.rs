@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::config;
 use crate::config::{Config, Named};
 use crate::domain::facts::names::{Digest, Fingerprint, Moment};
 use crate::domain::model::roster::OPERATOR;
-use crate::edge::bundle::{Bundle, FORM, Held, Manifest, held, unpack};
+use crate::edge::bundle::{Bundle, FORM, Held, Manifest, held, is_plain, unpack};
 use crate::edge::pgp::{ArchiveKey, Certificate, Opener, open_archive, seal_archive};
 use crate::edge::sqlite::{Copied, Sqlite};
 use crate::edge::{files, write_private};
@@ -68,6 +69,9 @@ pub(super) const LARGE: &str = "large";
 /// How a backup's file ends, and what is said of it.
 const ENDING: &str = "pgp";
 const STATEMENT: &str = "asc";
+/// How files end that are not finished: the database's copy, and the backup itself.
+const UNFINISHED: [&str; 2] = [".copy", ".part"];
+const DAY: Duration = Duration::from_secs(86_400);
 /// The store may let go of a file between its copy and the file's.
 const TRIES: usize = 5;
 
@@ -97,6 +101,9 @@ impl Backup {
             return Err(Fault::new(what, "make the folder, or leave `--keep` out"));
         }
         let prefix = format!("embargod-{}-", config.sources.settings.prefix);
+        if in_folder {
+            clear(place, &prefix);
+        }
         let file = if in_folder {
             place.join(format!("{prefix}{}.{ENDING}", now.format("%Y%m%dT%H%M%SZ")))
         } else {
@@ -200,7 +207,7 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
 impl Taken<'_> {
     /// Writes the backup: it has its name once it was read back, opened and compared.
     fn write(&self, file: &Path) -> Result<Statement, Fault> {
-        let paths = [".copy", ".part"].map(|ending| with_ending(file, ending));
+        let paths = UNFINISHED.map(|ending| with_ending(file, ending));
         if let Some(there) = paths.iter().find(|path| path.exists()) {
             let what = format!(
                 "{} is there: another backup is being written, or was stopped",
@@ -347,7 +354,6 @@ impl Taken<'_> {
             config: content.config.clone(),
             store: content.store.clone(),
             paths: content.paths.clone(),
-            came_from: content.files.clone(),
             files: bundle.files().clone(),
             beside: beside.clone(),
         };
@@ -398,8 +404,17 @@ fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
-fn is_plain(path: &Path) -> bool {
-    path.components().all(|part| matches!(part, std::path::Component::Normal(_)))
+/// Removes what a backup of this desk left that was stopped, once it is a day old.
+fn clear(folder: &Path, prefix: &str) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_left = name.starts_with(prefix) && UNFINISHED.iter().any(|end| name.ends_with(end));
+        let written = entry.metadata().and_then(|it| it.modified()).ok();
+        let age = written.and_then(|at| at.elapsed().ok());
+        if is_left && age.is_some_and(|age| age > DAY) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Removes this desk's older backups, and what none of those that are kept needs.

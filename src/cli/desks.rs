@@ -18,8 +18,17 @@ fn folder() -> PathBuf {
     std::env::var_os(FOLDER_SAID).map_or_else(|| PathBuf::from(FOLDER), PathBuf::from)
 }
 
-/// The config that is meant: the one that is named, the one of a desk's name, the one here, or the host's.
+/// The config that is meant: the one that is named, the one of a desk's name, the one here, or the host's. A link is
+/// followed here, for all commands: what a config names lies beside it, and not beside a link to it.
 pub(super) fn config(named: Option<PathBuf>, desk: Option<&str>) -> Result<PathBuf, Fault> {
+    meant(named, desk).map(followed)
+}
+
+fn followed(path: PathBuf) -> PathBuf {
+    if path.is_symlink() { path.canonicalize().unwrap_or(path) } else { path }
+}
+
+fn meant(named: Option<PathBuf>, desk: Option<&str>) -> Result<PathBuf, Fault> {
     if let Some(named) = named {
         return Ok(named);
     }
@@ -59,7 +68,7 @@ pub(super) fn each(run: impl Fn(&Path) -> Done) -> Done {
         let name =
             path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         say(&format!("== {name}"));
-        match run(&path) {
+        match run(&followed(path)) {
             Ok(code) if code == ExitCode::SUCCESS => {}
             Ok(_) => worst = ExitCode::FAILURE,
             Err(fault) => {

@@ -1,6 +1,7 @@
 //! `embargod restore` and `embargod backup verify`: what a backup holds, put into a folder or looked at.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,13 +10,14 @@ use toml_edit::{DocumentMut, Item, Value};
 
 use crate::config;
 use crate::domain::facts::letter::Signature;
-use crate::domain::facts::names::{Fingerprint, Moment};
+use crate::domain::facts::names::{Fingerprint, Moment, base32};
 use crate::edge::bundle::{Manifest, Unpacked, held, unpack};
 use crate::edge::files;
 use crate::edge::pgp::{
     Certificate, Directory, Keyring, LIMITS, Opener, Passphrase, open_archive, verify_detached,
     verify_inline,
 };
+use crate::edge::random;
 use crate::edge::sqlite::Sqlite;
 use crate::error::{Fault, Place};
 use crate::ports::store::{Alarms as _, Journal as _, Outbox as _};
@@ -175,12 +177,18 @@ impl Drop for Unfinished {
     }
 }
 
+/// One beside a path, by a name that nobody can have taken before: it may lie where others write.
 fn unfinished(beside: &Path) -> Result<Unfinished, Fault> {
+    if let Some(above) = beside.parent().filter(|above| !above.as_os_str().is_empty()) {
+        files::private_folder(above)?;
+    }
+    let word = base32(&random::<10>()?, 16).to_ascii_lowercase();
     let mut name = beside.as_os_str().to_owned();
-    name.push(format!(".restoring-{}", std::process::id()));
-    let folder = Unfinished(PathBuf::from(name));
-    files::private_folder(&folder.0)?;
-    Ok(folder)
+    name.push(format!(".restoring-{word}"));
+    let folder = PathBuf::from(name);
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+    made.map_err(|error| files::unread(&folder, &error))?;
+    Ok(Unfinished(folder))
 }
 
 fn told(manifest: &Manifest) {

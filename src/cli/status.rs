@@ -306,3 +306,17 @@ fn text(report: &StatusReport, desk: &Desk, now: Moment) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backups_that_were_taken_once_are_missed_after_a_week() {
+        let now: Moment = "2026-12-20T12:00:00Z".parse().unwrap();
+        let said = |days| old_backup(Some(later(now, -Span::days(days))), now);
+        assert_eq!(old_backup(None, now), None, "nobody has begun with them");
+        assert_eq!(said(8), None);
+        assert!(said(9).unwrap().contains("the last backup is of 2026-12-11"));
+    }
+}

@@ -318,18 +318,18 @@ fn arrived(
             findings.push(Finding::new(Level::Warn, "the clock", what, next));
         }
     }
-    findings.extend(verdicts(config, &found.head));
+    let by = config.sources.settings.verdicts_of.as_ref();
+    findings.extend(by.into_iter().flat_map(|by| verdicts(by, &found.head)));
     findings
 }
 
 /// What our own server says of our own mail: what others will say of it.
-fn verdicts(config: &Config, head: &str) -> Vec<Finding> {
-    let Some(by) = &config.sources.settings.verdicts_of else { return Vec::new() };
+fn verdicts(by: &str, head: &str) -> Vec<Finding> {
     let unfolded = head.replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", " ");
     let value = unfolded.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         let is_it = name.eq_ignore_ascii_case("Authentication-Results")
-            && value.trim_start().starts_with(by.as_str());
+            && value.split(';').next().is_some_and(|server| server.trim() == by);
         is_it.then(|| value.to_ascii_lowercase())
     });
     let place = format!("what {by} says of our mail");
@@ -353,4 +353,26 @@ fn verdicts(config: &Config, head: &str) -> Vec<Finding> {
         }
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_own_server_says_of_our_mail_is_read_and_nobody_elses() {
+        let of = |head: &str| {
+            let all = verdicts("mx.example.org", head);
+            all.into_iter().map(|it| (it.level, it.what)).collect::<Vec<_>>()
+        };
+        let head = "Subject: x\r\nAuthentication-Results: mx.example.org;\r\n\tspf=pass smtp.mailfrom=a;\r\n \
+                    dkim=fail (bad) header.d=b; dmarc=none\r\n";
+        let all = of(head);
+        let levels: Vec<Level> = all.iter().map(|(level, _)| *level).collect();
+        assert_eq!(levels, [Level::Ok, Level::Warn, Level::Warn], "{all:?}");
+        assert!(all[1].1.starts_with("dkim is `fail`"), "{all:?}");
+        // A name that only begins like it, as whoever sends the mail may write, says nothing.
+        let others = of("Authentication-Results: mx.example.org.evil.test; spf=fail\r\n");
+        assert!(others[0].1.contains("says nothing") && others.len() == 1, "{others:?}");
+    }
 }

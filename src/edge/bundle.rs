@@ -49,8 +49,6 @@ pub struct Manifest {
     pub store: String,
     /// Paths as the config has them, and the names of what lies there in the archive.
     pub paths: BTreeMap<String, String>,
-    /// Where each file lay.
-    pub came_from: BTreeMap<String, PathBuf>,
     /// What it holds, by name.
     pub files: BTreeMap<String, Held>,
     /// What is large, is enciphered by the store and lies beside the archive, by name.
@@ -195,7 +193,8 @@ pub struct Unpacked {
 }
 
 /// Whether a name of an archive leads to where it says: no way up, no root.
-fn is_plain(name: &Path) -> bool {
+#[must_use]
+pub fn is_plain(name: &Path) -> bool {
     name.components().all(|part| matches!(part, Component::Normal(_)))
         && name.components().count() > 0
 }
@@ -259,6 +258,16 @@ pub fn unpack(
     }
     let manifest: Manifest = serde_json::from_slice(&text).at(|| "its manifest".to_owned())?;
     compare(&manifest.files, &found).map_err(wrong)?;
+    // Anybody can seal an archive to the operators, and sign it by a key of their own: no name of theirs leads out.
+    let leads_out = manifest.paths.values().find(|name| !is_plain(Path::new(name)));
+    if let Some(name) = leads_out {
+        return Err(wrong(format!("`{name}` is no place in a desk's folder")));
+    }
+    for name in [&manifest.config, &manifest.store] {
+        if !manifest.files.contains_key(name) {
+            return Err(wrong(format!("`{name}` is named and not in it")));
+        }
+    }
     Ok(Unpacked { manifest, text, signature, certificate })
 }
 
@@ -308,7 +317,6 @@ mod tests {
             config: "config/embargod.toml".to_owned(),
             store: "store/embargod.db".to_owned(),
             paths: BTreeMap::new(),
-            came_from: BTreeMap::new(),
             files: files.clone(),
             beside: BTreeMap::new(),
         };
@@ -363,6 +371,34 @@ mod tests {
             assert!(unpack(&mut &whole[..cut], &|_| None).is_err(), "{cut} of {}", whole.len());
         }
         assert!(refused(b"").contains("is no backup"));
+    }
+
+    #[test]
+    fn a_manifest_that_leads_out_of_the_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("content");
+        std::fs::write(&path, b"words").unwrap();
+        let refused = |change: &dyn Fn(&mut serde_json::Value)| {
+            let mut bytes = Vec::new();
+            let mut bundle = Bundle::begin(&mut bytes);
+            for name in ["config/embargod.toml", "store/embargod.db"] {
+                bundle.add(name, &path, now()).unwrap();
+            }
+            let mut said = serde_json::from_slice(&manifest(bundle.files())).unwrap();
+            change(&mut said);
+            let said = serde_json::to_vec(&said).unwrap();
+            bundle.end((&said, b"signature", b"certificate"), now()).unwrap();
+            unpack(&mut &*bytes, &|_| None).err().map(|fault| fault.what)
+        };
+        assert_eq!(refused(&|_| {}), None);
+        for out in ["/etc/cron.d/x", "../up", "keys/../../up"] {
+            let paths = refused(&|said| said["paths"]["keys"] = out.into()).unwrap();
+            assert!(paths.contains("is no place in a desk's folder"), "{paths}");
+            for key in ["config", "store"] {
+                let named = refused(&|said| said[key] = out.into()).unwrap();
+                assert!(named.contains("is named and not in it"), "{named}");
+            }
+        }
     }
 
     #[test]

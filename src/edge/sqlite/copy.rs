@@ -8,6 +8,7 @@ use rusqlite::backup::{Backup, StepResult};
 
 use crate::edge::pgp::Passphrase;
 use crate::edge::sqlite::{Sqlite, keyfile};
+use crate::edge::write_private;
 use crate::error::{Fault, Place};
 
 /// So often is a database tried that somebody has a lock on, and so long is waited in between.
@@ -46,6 +47,7 @@ impl Sqlite {
         let place = || format!("copying {}", path.display());
         let source = Self::open(path, passphrase)?;
         let key = keyfile::unwrap(&keyfile::path(path), passphrase)?;
+        write_private(to, b"")?;
         let mut copy = Self::connect(to, &key)?;
         copied(&source.db, &mut copy.db).at(place)?;
         // One file, without what others keep beside it.
@@ -73,6 +75,8 @@ fn copied(from: &Connection, to: &mut Connection) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::domain::facts::names::Moment;
     use crate::ports::store::{Alarms as _, Journal as _, Note};
@@ -91,6 +95,8 @@ mod tests {
         assert_eq!(copied.store.note(Note::SignIn).unwrap().unwrap(), word);
         assert_eq!(copied.store.secrets().unwrap().ref_key, store.secrets().unwrap().ref_key);
         drop(copied);
+        let mode = std::fs::metadata(&to).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
         let bytes = std::fs::read(&to).unwrap();
         assert!(bytes.len() > word.len());
         assert!(!bytes.windows(20).any(|window| word.as_bytes().starts_with(window)));
